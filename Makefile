@@ -1,0 +1,171 @@
+# usetl - Python functions, each request in a fresh virtual machine
+#
+#   make            build build/usetl
+#   make deps       install what is missing, from Debian's packages
+#   make demo       bake, serve and invoke an example
+#   make check      the tests
+#
+# V=1 shows commands; DEVELOPER=1 makes warnings errors;
+# SANITIZE=address,undefined instruments the host side; O=DIR builds elsewhere.
+
+O	= build
+PREFIX	= /usr/local
+BINDIR	= $(PREFIX)/bin
+MANDIR	= $(PREFIX)/share/man
+VERSION	= 0.1.0
+
+CFLAGS	= -O2 -g
+PKGS	= libarchive inih libcurl libmicrohttpd libseccomp libelf jansson libcrypto
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+
+WARN	= -Wall -Wextra -Wno-unused-parameter -Wstrict-prototypes \
+	  -Wmissing-prototypes -Wvla
+ifdef DEVELOPER
+WARN	+= -Werror
+endif
+ifdef SANITIZE
+SAN	= -fsanitize=$(SANITIZE) -fno-omit-frame-pointer
+endif
+
+HOST_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DUSETL_VERSION='"$(VERSION)"' \
+	  -I. -I$(O) $(WARN) $(SAN) $(PKG_CFLAGS)
+LIBS	= $(PKG_LIBS) -lev -lpthread
+
+# The guest: freestanding, no vector registers, at fixed addresses below 2 GB
+GUEST_CFLAGS = -std=gnu11 -O2 -g -I. -ffreestanding -fno-stack-protector \
+	  -fno-pic -fno-pie -mcmodel=small -mgeneral-regs-only -mno-red-zone \
+	  -fno-asynchronous-unwind-tables -fcf-protection=none -fno-common \
+	  -fno-strict-aliasing $(WARN)
+
+ifndef V
+Q	= @
+say	= @echo '  $(1)	$(2)';
+endif
+
+HOST_SRC  = usetl.c $(wildcard cmd/*.c vmm/*.c etlfs/*.c conf/*.c)
+HOST_ASM  = $(wildcard vmm/*.S)
+HOST_OBJ  = $(HOST_SRC:%.c=$(O)/%.o) $(HOST_ASM:%.S=$(O)/%.o)
+GUEST_SRC = $(filter-out unikernel/vdso.c,$(wildcard unikernel/*.c))
+GUEST_ASM = $(wildcard unikernel/*.S)
+GUEST_OBJ = $(GUEST_ASM:%.S=$(O)/%.o) $(GUEST_SRC:%.c=$(O)/%.o)
+PYTHON_SRC = $(wildcard unikernel/python/*.py)
+
+all: $(O)/usetl
+
+$(O)/usetl: $(HOST_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $(HOST_OBJ) $(LIBS)
+
+$(O)/unikernel/libos.elf: $(GUEST_OBJ) unikernel/libos.ld
+	$(call say,LINK,$@)
+	$(Q)$(LD) -nostdlib -static --build-id=none -z noexecstack \
+	  -T unikernel/libos.ld -o $@ $(GUEST_OBJ)
+
+$(O)/unikernel/vdso.so: unikernel/vdso.c unikernel/vdso.ld unikernel/abi.h
+	$(call say,VDSO,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -O2 -I. -ffreestanding -fno-stack-protector -fPIC \
+	  -mgeneral-regs-only -fno-asynchronous-unwind-tables \
+	  -fcf-protection=none $(WARN) -shared -nostdlib \
+	  -Wl,-soname,linux-vdso.so.1 -Wl,--hash-style=both \
+	  -Wl,--build-id=none -Wl,-T,unikernel/vdso.ld -o $@ unikernel/vdso.c
+
+$(O)/vmm/blob_data.o: $(O)/unikernel/libos.elf $(O)/unikernel/vdso.so $(PYTHON_SRC)
+
+$(O)/unikernel/%.o: unikernel/%.c
+	$(call say,GUEST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(GUEST_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/unikernel/%.o: unikernel/%.S
+	$(call say,GUEST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(GUEST_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/%.o: %.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/%.o: %.S
+	$(call say,AS,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -I. -I$(O) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# --- tests
+
+UNIT_SRC = $(wildcard t/unit/*_test.c)
+UNIT     = $(UNIT_SRC:%.c=$(O)/%)
+LIB_OBJ  = $(filter-out $(O)/usetl.o,$(HOST_OBJ))
+
+$(O)/libusetl.a: $(LIB_OBJ)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(LIB_OBJ)
+
+$(O)/t/unit/%_test: t/unit/%_test.c $(O)/libusetl.a
+	$(call say,TEST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_CFLAGS) $(CFLAGS) -MMD -MP -o $@ $(filter %.c %.o,$^) \
+	  $(O)/libusetl.a $(LIBS)
+
+# a guest of a hundred instructions, in the libOS's place
+$(O)/t/unit/tender_test: $(O)/t/unit/tiny_blob.o
+$(O)/t/unit/tiny_blob.o: t/unit/tiny_guest.S t/unit/tiny_guest.ld unikernel/abi.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) -I. -c -o $(O)/t/unit/tiny_guest.o $<
+	$(Q)$(LD) -nostdlib -static -z noexecstack --build-id=none \
+	  -T t/unit/tiny_guest.ld -o $(O)/t/unit/tiny.elf \
+	  $(O)/t/unit/tiny_guest.o
+	$(Q)cd $(O)/t/unit && $(LD) -r -b binary -z noexecstack \
+	  -o tiny_blob.o tiny.elf
+
+deps:
+	$(Q)sh t/deps.sh
+
+# the whole of it from a fresh checkout: install, build, bake, serve, invoke
+demo: deps
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)sh t/demo.sh $(O)/usetl
+
+# likewise, and every test that this machine can run
+check: deps
+	$(Q)$(MAKE) --no-print-directory DEVELOPER=1 check-unit check-cli \
+	  check-fuzz lint
+
+check-unit: all $(UNIT)
+	$(Q)prove $(UNIT)
+
+check-cli: all
+	$(Q)USETL=$(abspath $(O))/usetl prove $(sort $(wildcard t/t[0-9]*.sh))
+
+lint:
+	$(Q)mandoc -Tlint -Wwarning man/*.[0-9]
+
+bench: all
+	$(Q)python3 t/bench/bench.py --usetl $(O)/usetl --json $(O)/bench.json
+
+# --- installation
+
+install: all
+	install -Dm755 $(O)/usetl $(DESTDIR)$(BINDIR)/usetl
+	for m in man/*.[0-9]; do \
+	  install -Dm644 $$m $(DESTDIR)$(MANDIR)/man$${m##*.}/$${m##*/}; done
+	install -Dm644 conf/usetl.conf \
+	  $(DESTDIR)$(PREFIX)/share/doc/usetl/usetl.conf
+
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/usetl
+	for m in man/*.[0-9]; do \
+	  rm -f $(DESTDIR)$(MANDIR)/man$${m##*.}/$${m##*/}; done
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/usetl
+
+dist:
+	git archive --prefix=usetl-$(VERSION)/ -o usetl-$(VERSION).tar.gz HEAD
+
+clean:
+	rm -rf $(O)
+
+.PHONY: all deps demo check check-unit check-cli check-fuzz fuzz lint bench \
+	install uninstall dist clean
+-include $(HOST_OBJ:.o=.d) $(GUEST_OBJ:.o=.d) $(UNIT:=.d)

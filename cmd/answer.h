@@ -1,0 +1,26 @@
+/*
+ * answer.h - how a request ended, for HTTP callers and for people
+ *
+ * Errors are JSON objects of errorType, errorMessage and stackTrace.  What a
+ * handler raised is such an object already, made by the guest, and passed on
+ * as it is; what befell the guest is made into one here.
+ */
+#ifndef CMD_ANSWER_H
+#define CMD_ANSWER_H
+
+#include <stdio.h>
+
+#include "vmm/pool.h"
+
+/* HTTP status: 200, 500, 502, 503, 504 */
+unsigned answer_status(const struct job_result *r);
+/* JSON text, malloc'ed, or NULL when out of memory; not for JOB_OK */
+char *answer_json(const struct job_result *r, size_t *len);
+char *answer_error(const char *type, const char *message, size_t *len);
+/*
+ * "WHO: TypeError: message", then the trace, a line each.  json is an error
+ * object, or anything else that the guest made, which is then shown raw.
+ */
+void answer_print(FILE *to, const char *who, const char *json, size_t len);
+
+#endif

@@ -1,0 +1,316 @@
+/*
+ * bake.c - usetl bake: pack a function into an image
+ *
+ * The image is written beside its destination and gets its name only when it
+ * is whole and has booted, so a failure leaves an older image alone.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cmd/cmd.h"
+#include "cmd/trial.h"
+#include "etlfs/pack.h"
+#include "vmm/blob.h"
+
+#define EXTRAS_MAX	16
+#define BAR		20		/* columns */
+#define REDRAW_NS	50000000ull
+
+struct bake {
+	const char *dir, *image, *manifest;
+	int check;
+	int tty;			/* standard error is a terminal */
+	uint64_t drawn;			/* when the bar was */
+	char temp[PATH_MAX];		/* "" while there is none */
+};
+
+static volatile sig_atomic_t stopped;
+
+static void on_signal(int signo)
+{
+	stopped = 1;
+}
+
+static void usage(FILE *to)
+{
+	fprintf(to,
+		"usage: usetl bake [-o IMAGE] [-f MANIFEST] [--no-check] DIR\n"
+		"\n"
+		"  -o, --output IMAGE    where to, by default NAME.usetl\n"
+		"  -f, --file MANIFEST   instead of DIR/function.ini\n"
+		"      --no-check        leave the trial boot out\n"
+		"  -h, --help\n");
+}
+
+static void print_size(char *buf, size_t size, uint64_t bytes)
+{
+	snprintf(buf, size, "%.1f MB", bytes / 1e6);
+}
+
+static void erase(struct bake *b)
+{
+	if (b->tty && b->drawn)
+		fprintf(stderr, "\r\033[K");
+	b->drawn = 0;
+}
+
+static void draw(const struct pack_progress *p)
+{
+	char size[32], bar[BAR + 1];
+	int full;
+
+	print_size(size, sizeof(size), p->bytes);
+	fprintf(stderr, "\r\033[K%s", p->what);
+	if (p->bytes_total) {
+		full = p->bytes * BAR / p->bytes_total;
+		for (int i = 0; i < BAR; i++)
+			bar[i] = i < full ? '#' : '.';
+		bar[BAR] = 0;
+		fprintf(stderr, " [%s]", bar);
+	}
+	if (p->files)
+		fprintf(stderr, " %llu files", (unsigned long long)p->files);
+	if (p->bytes)
+		fprintf(stderr, ", %s", size);
+	fflush(stderr);
+}
+
+static int on_progress(void *arg, const struct pack_progress *p)
+{
+	struct bake *b = arg;
+	struct timespec ts;
+	uint64_t now;
+
+	if (stopped)
+		return -EINTR;
+	if (!b->tty)
+		return 0;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	now = ts.tv_sec * 1000000000ull + ts.tv_nsec;
+	if (b->drawn && now - b->drawn < REDRAW_NS)
+		return 0;
+	b->drawn = now;
+	draw(p);
+	return 0;
+}
+
+static void on_warning(void *arg, const char *line)
+{
+	erase(arg);
+	fprintf(stderr, "usetl bake: warning: %s\n", line);
+}
+
+/* a hidden file beside the image; its descriptor or -errno */
+static int open_temp(struct bake *b, struct err *err)
+{
+	const char *slash = strrchr(b->image, '/');
+	const char *name = slash ? slash + 1 : b->image;
+	mode_t mask = umask(0);
+	int fd, n;
+
+	umask(mask);
+	n = snprintf(b->temp, sizeof(b->temp), "%.*s.%s.XXXXXX",
+		     (int)(name - b->image), b->image, name);
+	fd = (size_t)n < sizeof(b->temp) ? mkostemp(b->temp, O_CLOEXEC) : -1;
+	if (fd < 0) {
+		b->temp[0] = 0;
+		return err_set(err, -errno, "cannot write '%s': %s", b->image,
+			       strerror(errno));
+	}
+	fchmod(fd, 0644 & ~mask);
+	return fd;
+}
+
+static void fill_extras(struct pack_extra *extra)
+{
+	size_t n = 0;
+
+	for (const struct blob *f = blob_python; f->name && n < EXTRAS_MAX - 1;
+	     f++)
+		extra[n++] = (struct pack_extra){
+			f->name, f->data, f->end - f->data
+		};
+	extra[n].path = NULL;
+}
+
+static int pack(struct bake *b, const struct manifest *m,
+		struct pack_result *r, struct err *err)
+{
+	struct pack_extra extra[EXTRAS_MAX];
+	char base[PATH_MAX];
+	struct pack_opts o = {
+		.dir = b->dir, .base = base, .image = b->image,
+		.manifest = m, .extra = extra, .progress = on_progress,
+		.warn = on_warning, .arg = b,
+	};
+	char *slash;
+	int fd, rc;
+
+	snprintf(base, sizeof(base), "%s", b->manifest);
+	slash = strrchr(base, '/');
+	if (slash)
+		slash[slash == base] = 0;
+	else
+		strcpy(base, ".");
+	fill_extras(extra);
+	fd = open_temp(b, err);
+	if (fd < 0)
+		return fd;
+	rc = pack_function(&o, fd, r, err);
+	if (close(fd) && !rc)
+		rc = err_set(err, -errno, "cannot write '%s': %s", b->image,
+			     strerror(errno));
+	erase(b);
+	return rc;
+}
+
+static int check_and_name(struct bake *b, struct err *err)
+{
+	int rc = 0;
+
+	if (b->check)
+		rc = trial_boot(b->temp, err);
+	if (!rc && stopped)
+		rc = err_set(err, -EINTR, "stopped");
+	if (!rc && rename(b->temp, b->image))
+		rc = err_set(err, -errno, "cannot write '%s': %s", b->image,
+			     strerror(errno));
+	if (!rc)
+		b->temp[0] = 0;
+	return rc;
+}
+
+/* NAME.usetl in the current folder */
+static int default_image(const struct bake *b, const struct manifest *m,
+			 char *buf, size_t size)
+{
+	char real[PATH_MAX];
+	const char *name = m->name;
+
+	if (!name) {
+		if (!realpath(b->dir, real))
+			return -errno;
+		name = strrchr(real, '/') + 1;
+	}
+	snprintf(buf, size, "%s.usetl", name);
+	return 0;
+}
+
+static int bake(struct bake *b, struct err *err)
+{
+	char manifest[PATH_MAX], image[PATH_MAX], size[32];
+	struct pack_result r;
+	struct manifest *m;
+	struct stat st;
+	int rc;
+
+	if (stat(b->dir, &st) || !S_ISDIR(st.st_mode))
+		return err_set(err, -ENOTDIR, "'%s' is no folder", b->dir);
+	if (!b->manifest) {
+		snprintf(manifest, sizeof(manifest), "%s/function.ini",
+			 b->dir);
+		b->manifest = manifest;
+	}
+	rc = manifest_load(&m, b->manifest, err);
+	if (rc)
+		return rc;
+	if (!b->image) {
+		rc = default_image(b, m, image, sizeof(image));
+		b->image = image;
+	}
+	if (!rc)
+		rc = pack(b, m, &r, err);
+	if (!rc)
+		rc = check_and_name(b, err);
+	if (b->temp[0])
+		unlink(b->temp);
+	manifest_destroy(m);
+	if (rc)
+		return rc;
+	print_size(size, sizeof(size), r.bytes);
+	printf("baked %s: python %s, %llu files, %s, sha256 %.12s\n",
+	       b->image, r.python, (unsigned long long)r.files, size,
+	       r.digest);
+	return 0;
+}
+
+/* returns true when the options are good; else *status is the exit status */
+static int parse(struct bake *b, int argc, char **argv, int *status)
+{
+	static const struct option longs[] = {
+		{ "output", required_argument, NULL, 'o' },
+		{ "file", required_argument, NULL, 'f' },
+		{ "no-check", no_argument, NULL, 'n' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "o:f:h", longs, NULL)) != -1) {
+		switch (c) {
+		case 'o':
+			b->image = optarg;
+			break;
+		case 'f':
+			b->manifest = optarg;
+			break;
+		case 'n':
+			b->check = 0;
+			break;
+		case 'h':
+			usage(stdout);
+			*status = 0;
+			return 0;
+		default:
+			usage(stderr);
+			*status = 2;
+			return 0;
+		}
+	}
+	*status = 2;
+	if (optind + 1 != argc) {
+		fprintf(stderr, "usetl bake: %s\n", optind == argc ?
+			"which folder?" : "one folder at a time");
+		usage(stderr);
+		return 0;
+	}
+	b->dir = argv[optind];
+	return 1;
+}
+
+int cmd_bake(int argc, char **argv)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+	struct bake b = { .check = 1, .tty = isatty(STDERR_FILENO) };
+	struct err err = { "" };
+	int status, rc;
+
+	argv[0] = "usetl bake";		/* for getopt's own messages */
+	if (!parse(&b, argc, argv, &status))
+		return status;
+	/* names in archives are UTF-8; times in zips have no zone */
+	setlocale(LC_CTYPE, "C.UTF-8");
+	setenv("TZ", "UTC0", 1);
+	/* no SA_RESTART: waiting for the interpreter ends too */
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
+	rc = bake(&b, &err);
+	if (rc) {
+		erase(&b);
+		fprintf(stderr, "usetl bake: %s\n", stopped ? "stopped" :
+			err.msg);
+	}
+	return rc ? 1 : 0;
+}

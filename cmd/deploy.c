@@ -1,0 +1,182 @@
+/* deploy.c - from a configuration and images to functions in a pool */
+#include "cmd/deploy.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "etlfs/image.h"
+
+/* a function that there should be; img is NULL when it could not be opened */
+struct want {
+	const char *path;
+	const struct conf_function *f;	/* NULL: an image by itself */
+	struct image *img;
+};
+
+int deploy_uid(const char *user, uid_t *out, struct err *err)
+{
+	struct passwd *pw;
+
+	*out = 0;
+	if (geteuid() != 0)
+		return user ? err_set(err, -EPERM, "[serve] user '%s': only "
+				      "root can run clones as another user",
+				      user) : 0;
+	errno = 0;
+	pw = getpwnam(user ? user : "nobody");
+	if (!pw && user)
+		return err_set(err, -ENOENT, "[serve] user '%s': %s", user,
+			       errno ? strerror(errno) : "no such user");
+	*out = pw ? pw->pw_uid : 65534;
+	return 0;
+}
+
+void deploy_pool_opts(const struct conf *c, struct pool_opts *o)
+{
+	o->response_max = c->response_max;
+	o->log_max = c->log_max;
+	o->queue = c->queue;
+	o->wait_ns = c->wait_ns;
+	o->fetch_timeout_ns = c->fetch_timeout_ns;
+	o->fetch_max = c->fetch_max;
+	o->windows = c->windows;
+	o->warm = c->warm;
+}
+
+static const char *name_of(const struct want *w)
+{
+	return w->f ? w->f->name : w->img ? w->img->name : NULL;
+}
+
+static void fill_opts(const struct conf *c, const struct want *w,
+		      struct function_opts *o)
+{
+	static const enum recycle recycle[] = {
+		[CONF_ROLLBACK] = RECYCLE_ROLLBACK,
+		[CONF_FORK] = RECYCLE_FORK,
+		[CONF_KEEP] = RECYCLE_KEEP,
+	};
+	const struct conf_function *f = w->f;
+
+	*o = (struct function_opts){
+		.name = name_of(w),
+		.min = f && f->has_min ? f->min : c->min,
+		.max = f && f->max ? f->max : c->max,
+		.idle_ns = c->idle_ns,
+		.timeout_ns = f ? f->timeout_ns : 0,
+		.recycle = recycle[f ? f->recycle : CONF_ROLLBACK],
+	};
+	if (f && f->memory)
+		w->img->memory = f->memory;
+}
+
+static int open_all(struct want *want, size_t n,
+		    void (*say)(const char *text), struct err *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		int r = image_open(&want[i].img, want[i].path, err);
+
+		if (r == 0)
+			continue;
+		want[i].img = NULL;
+		if (!say)
+			return r;
+		say(err->msg);
+	}
+	return 0;
+}
+
+static int check_names(const struct want *want, size_t n, struct err *err)
+{
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < i; j++) {
+			const char *a = name_of(&want[i]);
+			const char *b = name_of(&want[j]);
+
+			if (a && b && !strcmp(a, b))
+				return err_set(err, -EEXIST, "function '%s' is"
+					       " given twice: by '%s' and '%s'",
+					       a, want[j].path, want[i].path);
+		}
+	return 0;
+}
+
+static int apply_one(struct pool *pool, const struct conf *c, struct want *w,
+		     struct err *err)
+{
+	struct image *img = w->img;
+	struct function_opts o;
+	struct function *f;
+
+	fill_opts(c, w, &o);
+	f = pool_find(pool, o.name);
+	if (f && function_same(f, img, &o)) {
+		function_set(f, &o);
+		return 0;
+	}
+	w->img = NULL;			/* the pool's from here on */
+	return pool_add(pool, img, &o, NULL, err);
+}
+
+static int wanted(const struct function *f, const struct want *want, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!strcmp(function_image(f)->path, want[i].path) ||
+		    (name_of(&want[i]) &&
+		     !strcmp(function_name(f), name_of(&want[i]))))
+			return 1;
+	}
+	return 0;
+}
+
+/* names are compared before apply_one() gives the images away */
+static void retire_others(struct pool *pool, const struct want *want, size_t n)
+{
+	struct function *f = pool_next(pool, NULL), *after;
+
+	for (; f; f = after) {
+		after = pool_next(pool, f);
+		if (!wanted(f, want, n))
+			pool_retire(f);
+	}
+}
+
+int deploy_apply(struct pool *pool, const struct conf *c, char *const *images,
+		 size_t n, void (*say)(const char *text), struct err *err)
+{
+	size_t total = c->functions + n, i;
+	struct want *want = calloc(total ? total : 1, sizeof(*want));
+	int r;
+
+	if (!want)
+		return err_set(err, -ENOMEM, "out of memory");
+	for (i = 0; i < c->functions; i++) {
+		want[i].f = &c->function[i];
+		want[i].path = c->function[i].image;
+	}
+	for (i = 0; i < n; i++)
+		want[c->functions + i].path = images[i];
+	r = open_all(want, total, say, err);
+	if (r == 0)
+		r = check_names(want, total, err);
+	if (r < 0)
+		goto out;
+	retire_others(pool, want, total);
+	for (i = 0; i < total && r == 0; i++) {
+		if (!want[i].img)
+			continue;
+		r = apply_one(pool, c, &want[i], err);
+		if (r < 0 && say) {
+			say(err->msg);
+			r = 0;
+		}
+	}
+out:
+	for (i = 0; i < total; i++)
+		image_close(want[i].img);
+	free(want);
+	return r;
+}

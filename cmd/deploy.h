@@ -1,0 +1,30 @@
+/*
+ * deploy.h - from a configuration and images to functions in a pool
+ */
+#ifndef CMD_DEPLOY_H
+#define CMD_DEPLOY_H
+
+#include <stddef.h>
+
+#include "conf/conf.h"
+#include "conf/err.h"
+#include "vmm/pool.h"
+
+/*
+ * The user that clones run as: `user`, else nobody when this process is
+ * root, else 0 (no change).
+ */
+int deploy_uid(const char *user, uid_t *out, struct err *err);
+/* o->ops, ->arg and ->uid are left alone */
+void deploy_pool_opts(const struct conf *c, struct pool_opts *o);
+/*
+ * Makes the pool's functions those of c and of the n images, named by
+ * themselves; functions that are neither are retired.  say: told of what
+ * cannot be opened, whose function then stays as it is; NULL: the first such
+ * thing is the error.  Two of one name are always an error, found before
+ * anything was changed.
+ */
+int deploy_apply(struct pool *pool, const struct conf *c, char *const *images,
+		 size_t n, void (*say)(const char *text), struct err *err);
+
+#endif

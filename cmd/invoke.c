@@ -1,0 +1,432 @@
+/*
+ * invoke.c - usetl invoke: run a function once, here or where it is served
+ *
+ * Here means the machinery of serve, in this process and without HTTP: the
+ * same pool, one clone.  The result alone goes to stdout.
+ */
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/answer.h"
+#include "cmd/cmd.h"
+#include "cmd/deploy.h"
+#include "cmd/log.h"
+#include "cmd/median.h"
+#include "cmd/remote.h"
+#include "conf/conf.h"
+#include "conf/value.h"
+#include "vmm/pool.h"
+
+#define REPEAT_MAX	1000000u
+#define EVENT_MAX	((size_t)64 << 20)	/* read; the pool takes less */
+#define LOG_MAX		((uint64_t)1 << 40)
+#define IDLE_WAIT_S	5.0
+
+static const char who[] = "usetl invoke";
+
+struct options {
+	const char *data;
+	char *event;			/* malloc'ed */
+	size_t event_len;
+	int stats, trace;
+	unsigned repeat;
+	uint64_t timeout_ns;
+};
+
+/* what --stats shows the median of */
+enum { RUN, GUEST, ROLLBACK, TOUCHED, WRITTEN, COPIED, EXITS, FETCHES, ROWS };
+
+struct run {
+	const struct options *o;
+	struct ev_loop *loop;
+	struct pool *pool;
+	struct function *f;
+	struct job job;
+	struct ev_timer patience;	/* for the last report of a rollback */
+	char *result;
+	size_t result_len;
+	int status;
+	int failed;			/* it cannot boot, and that was said */
+	unsigned done, idle;		/* answers, reports of rollbacks */
+	double *stat[ROWS];		/* NULL, or o->repeat of each */
+};
+
+static void finish(struct run *r, int status)
+{
+	r->status = status;
+	ev_break(r->loop, EVBREAK_ALL);
+}
+
+/* what the pool has to tell */
+
+static void on_log(void *arg, struct function *f, const char *text, size_t len)
+{
+	log_write(STDERR_FILENO, NULL, text, len);
+}
+
+static void on_event(void *arg, struct function *f, enum pool_event what,
+		     const char *text)
+{
+	if (what == POOL_READY)
+		return;
+	fprintf(stderr, what == POOL_FAILED ? "%s: function '%s' cannot boot: "
+		"%s\n" : "%s: function '%s': %s\n", who, function_name(f),
+		text);
+	if (what == POOL_FAILED) {
+		((struct run *)arg)->failed = 1;
+		finish(arg, 1);
+	}
+}
+
+static void on_idle(void *arg, struct function *f, const struct run_stats *st)
+{
+	struct run *r = arg;
+	unsigned i = r->idle;
+
+	if (!r->o->stats || i >= r->o->repeat)
+		return;
+	r->idle++;
+	r->stat[ROLLBACK][i] = st->rollback_ns / 1e3;
+	r->stat[TOUCHED][i] = st->pages_touched;
+	r->stat[WRITTEN][i] = st->pages_private;
+	r->stat[COPIED][i] = st->pages_copied;
+	if (r->idle == r->o->repeat && r->done == r->o->repeat)
+		finish(r, 0);
+}
+
+static const struct pool_ops invoke_ops = { on_log, on_event, on_idle };
+
+static void on_patience(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	finish(w->data, 0);
+}
+
+/* requests */
+
+static int submit(struct run *r);
+
+static void fail(const struct job_result *res)
+{
+	size_t len = 0;
+	char *json = answer_json(res, &len);
+
+	if (json)
+		answer_print(stderr, who, json, len);
+	free(json);
+}
+
+static void note_run(struct run *r, const struct run_stats *st)
+{
+	if (!r->o->stats)
+		return;
+	r->stat[RUN][r->done] = st->run_ns / 1e3;
+	r->stat[GUEST][r->done] = st->guest_ns / 1e3;
+	r->stat[EXITS][r->done] = st->exits;
+	r->stat[FETCHES][r->done] = st->fetches;
+}
+
+static void on_done(struct job *j, const struct job_result *res)
+{
+	struct run *r = (struct run *)((char *)j - offsetof(struct run, job));
+
+	if (res->outcome != JOB_OK) {
+		if (!r->failed)
+			fail(res);
+		finish(r, 1);
+		return;
+	}
+	note_run(r, &res->stats);
+	if (++r->done < r->o->repeat) {
+		if (submit(r) < 0)
+			finish(r, 1);
+		return;
+	}
+	r->result = malloc(res->len + 1);
+	if (!r->result) {
+		finish(r, 1);
+		return;
+	}
+	memcpy(r->result, res->text, res->len);
+	r->result_len = res->len;
+	if (!r->o->stats) {
+		finish(r, 0);
+		return;
+	}
+	ev_timer_init(&r->patience, on_patience, IDLE_WAIT_S, 0.0);
+	r->patience.data = r;
+	ev_timer_start(r->loop, &r->patience);
+}
+
+static int submit(struct run *r)
+{
+	int rc;
+
+	r->job = (struct job){
+		.event = r->o->event, .event_len = r->o->event_len,
+		.done = on_done,
+	};
+	rc = pool_submit(r->f, &r->job);
+	if (rc < 0)
+		fprintf(stderr, "%s: %s\n", who, rc == -E2BIG ?
+			"the event is too large" : strerror(-rc));
+	return rc;
+}
+
+/* figures */
+
+static double row(struct run *r, int which, unsigned n)
+{
+	return median(r->stat[which], n);
+}
+
+static void print_stats(struct run *r)
+{
+	struct function_info i;
+	unsigned n = r->done, m = r->idle;
+
+	function_info(r->f, &i);
+	fprintf(stderr, "%-10s %10.1f us   %.1f MB resident, %llu exits\n",
+		"boot", i.boot.boot_ns / 1e3, i.boot.ram_bytes / 1048576.0,
+		(unsigned long long)i.boot.exits);
+	fprintf(stderr, "%-10s %10.1f us   %llu pages populated\n", "clone",
+		i.clone_ns / 1e3, (unsigned long long)i.clone_pages);
+	fprintf(stderr, "%-10s %10.1f us   %.1f us of it in the guest%s\n",
+		"run", row(r, RUN, n), row(r, GUEST, n),
+		n > 1 ? "; medians" : "");
+	fprintf(stderr, "%-10s %10.1f us   %.0f pages copied back\n",
+		"rollback", row(r, ROLLBACK, m), row(r, COPIED, m));
+	fprintf(stderr, "%-10s %10.0f touched, %.0f written\n", "pages",
+		row(r, TOUCHED, m), row(r, WRITTEN, m));
+	fprintf(stderr, "%-10s %10.0f\n", "exits", row(r, EXITS, n));
+	fprintf(stderr, "%-10s %10llu bytes in %.0f fetches%s\n", "fetched",
+		(unsigned long long)(n ? i.fetched / n : 0),
+		row(r, FETCHES, n), n > 1 ? " per run" : "");
+}
+
+/* wiring */
+
+static int start(struct run *r, const char *path, struct err *err)
+{
+	struct pool_opts po = { .ops = &invoke_ops, .arg = r };
+	struct function_opts fo = {
+		.min = 1, .max = 1, .once = 1, .trace = r->o->trace,
+		.say_idle = r->o->stats, .timeout_ns = r->o->timeout_ns,
+	};
+	struct image *img;
+	struct conf *conf;
+	int rc = tender_check(TENDER_AUTO, err);
+
+	if (rc == 0)
+		rc = conf_create(&conf);
+	if (rc < 0)
+		return rc;
+	fo.idle_ns = conf->idle_ns;
+	deploy_pool_opts(conf, &po);
+	conf_destroy(conf);
+	/* a reference may take its time to boot; what it prints is shown */
+	po.wait_ns = 600000000000ull;
+	po.log_max = LOG_MAX;
+	rc = deploy_uid(NULL, &po.uid, err);
+	if (rc == 0)
+		rc = pool_create(&r->pool, r->loop, &po);
+	if (rc == 0)
+		rc = image_open(&img, path, err);
+	if (rc == 0)
+		rc = pool_add(r->pool, img, &fo, &r->f, err);
+	return rc;
+}
+
+static int run_image(const char *path, const struct options *o)
+{
+	struct run r = { .o = o, .status = 1 };
+	struct err err = { "" };
+	int rc = 0;
+
+	r.loop = ev_loop_new(EVFLAG_AUTO);
+	for (int i = 0; o->stats && i < ROWS; i++) {
+		r.stat[i] = calloc(o->repeat, sizeof(double));
+		rc = r.stat[i] ? rc : -ENOMEM;
+	}
+	if (rc == 0)
+		rc = r.loop ? start(&r, path, &err) : -ENOMEM;
+	if (rc < 0)
+		fprintf(stderr, "%s: %s\n", who, err.msg[0] ? err.msg :
+			strerror(-rc));
+	else if (submit(&r) == 0)
+		ev_run(r.loop, 0);
+	if (r.result && r.status == 0) {
+		fwrite(r.result, 1, r.result_len, stdout);
+		putchar('\n');
+		if (o->stats)
+			print_stats(&r);
+	}
+	pool_destroy(r.pool);
+	if (r.loop)
+		ev_loop_destroy(r.loop);
+	for (int i = 0; i < ROWS; i++)
+		free(r.stat[i]);
+	free(r.result);
+	return r.status;
+}
+
+/* options */
+
+static int read_stream(FILE *f, struct options *o)
+{
+	size_t size = 0, n;
+
+	for (;;) {
+		if (o->event_len == size) {
+			char *p = realloc(o->event, size = 2 * size + 65536);
+
+			if (!p)
+				return -ENOMEM;
+			o->event = p;
+		}
+		n = fread(o->event + o->event_len, 1, size - o->event_len, f);
+		o->event_len += n;
+		if (!n)
+			return ferror(f) ? -EIO : 0;
+		if (o->event_len > EVENT_MAX)
+			return -EFBIG;
+	}
+}
+
+static int read_event(struct options *o)
+{
+	const char *path = o->data + 1;
+	FILE *f;
+	int r;
+
+	if (*o->data != '@' && strcmp(o->data, "-")) {
+		o->event = strdup(o->data);
+		o->event_len = o->event ? strlen(o->event) : 0;
+		return o->event ? 0 : -ENOMEM;
+	}
+	if (*o->data == '-')
+		return read_stream(stdin, o);
+	f = fopen(path, "re");
+	if (!f)
+		return -errno;
+	r = read_stream(f, o);
+	fclose(f);
+	return r;
+}
+
+static int check_event(struct options *o)
+{
+	json_error_t e;
+	json_t *j;
+	int r = read_event(o);
+
+	if (r < 0) {
+		fprintf(stderr, "%s: cannot read '%s': %s\n", who, o->data,
+			strerror(-r));
+		return 1;
+	}
+	j = json_loadb(o->event, o->event_len, JSON_DECODE_ANY |
+		       JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &e);
+	if (!j) {
+		fprintf(stderr, "%s: -d is not JSON: line %d, column %d: %s\n",
+			who, e.line, e.column, e.text);
+		return 2;
+	}
+	json_decref(j);
+	return 0;
+}
+
+static void usage(FILE *to)
+{
+	fprintf(to, "usage: usetl invoke [-d JSON|@FILE|-] [-t TIMEOUT] "
+		"[--stats] [--trace]\n"
+		"                    [--repeat N] IMAGE|URL\n"
+		"  -d, --data    the event: JSON, a file's, or stdin's ({})\n"
+		"  -t, --timeout instead of the image's, as in 500ms or 10s\n"
+		"      --stats   times, pages and exits to stderr\n"
+		"      --trace   the guest's system calls to stderr (IMAGE)\n"
+		"      --repeat  run N times, show the last result\n");
+}
+
+static int parse(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {
+		{ "data", required_argument, NULL, 'd' },
+		{ "timeout", required_argument, NULL, 't' },
+		{ "stats", no_argument, NULL, 'S' },
+		{ "trace", no_argument, NULL, 'T' },
+		{ "repeat", required_argument, NULL, 'R' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	uint64_t n;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "d:t:h", longs, NULL)) != -1) {
+		switch (c) {
+		case 'd':
+			o->data = optarg;
+			break;
+		case 't':
+			if (value_time(optarg, &o->timeout_ns) == 0 &&
+			    o->timeout_ns &&
+			    o->timeout_ns <= 86400000000000ull)
+				break;
+			fprintf(stderr, "%s: -t '%s' is not a time like 500ms "
+				"or 10s\n", who, optarg);
+			return 2;
+		case 'S':
+			o->stats = 1;
+			break;
+		case 'T':
+			o->trace = 1;
+			break;
+		case 'R':
+			if (value_count(optarg, &n) == 0 && n &&
+			    n <= REPEAT_MAX) {
+				o->repeat = n;
+				break;
+			}
+			fprintf(stderr, "%s: --repeat '%s' is not a number "
+				"from 1 to %u\n", who, optarg, REPEAT_MAX);
+			return 2;
+		case 'h':
+			usage(stdout);
+			return -1;
+		default:
+			usage(stderr);
+			return 2;
+		}
+	}
+	if (argc - optind != 1) {
+		usage(stderr);
+		return 2;
+	}
+	return 0;
+}
+
+int cmd_invoke(int argc, char **argv)
+{
+	struct options o = { .data = "{}", .repeat = 1 };
+	const char *target;
+	int r = parse(argc, argv, &o);
+
+	if (r)
+		return r < 0 ? 0 : r;
+	target = argv[optind];
+	r = check_event(&o);
+	if (r == 0)
+		r = !strncmp(target, "http://", 7) ||
+		    !strncmp(target, "https://", 8) ?
+		    remote_invoke(target, o.event, o.event_len, o.timeout_ns,
+				  o.repeat, o.stats) :
+		    run_image(target, &o);
+	free(o.event);
+	return r;
+}

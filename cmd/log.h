@@ -1,0 +1,16 @@
+/*
+ * log.h - what functions print, line by line, to a descriptor
+ *
+ * The bytes are the guest's: control characters but the tab become '?', so
+ * that nothing printed can pass for another function's line or steer a
+ * terminal.
+ */
+#ifndef CMD_LOG_H
+#define CMD_LOG_H
+
+#include <stddef.h>
+
+/* each line as "NAME: line", or bare when name is NULL; ends the last one */
+void log_write(int fd, const char *name, const char *text, size_t len);
+
+#endif

@@ -1,0 +1,7 @@
+/* median.h - of measurements; sorts v, n may be 0 */
+#ifndef CMD_MEDIAN_H
+#define CMD_MEDIAN_H
+
+double median(double *v, unsigned n);
+
+#endif

@@ -1,0 +1,331 @@
+/*
+ * serve.c - usetl serve: functions over HTTP
+ *
+ * Options, signals and wiring; the work is the gateway's and the pool's.
+ */
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/cmd.h"
+#include "cmd/deploy.h"
+#include "cmd/gateway.h"
+#include "cmd/log.h"
+#include "conf/conf.h"
+
+struct server {
+	struct ev_loop *loop;
+	struct pool *pool;
+	struct gateway *gateway;	/* NULL until all references are ready */
+	struct conf *conf;
+	const char *conf_path, *listen;
+	char **images;
+	size_t n_images;
+	int log_fd;
+	int stopping, failed;
+	struct ev_signal term, intr, hup;
+	struct ev_timer drain;
+};
+
+static void say(const char *text)
+{
+	fprintf(stderr, "usetl serve: %s\n", text);
+}
+
+/* what the pool has to tell */
+
+static void on_log(void *arg, struct function *f, const char *text, size_t len)
+{
+	struct server *s = arg;
+
+	log_write(s->log_fd, function_name(f), text, len);
+}
+
+static int start_listening(struct server *s)
+{
+	struct err err;
+	int r = gateway_create(&s->gateway, s->loop, s->pool,
+			       s->listen ? s->listen : s->conf->listen,
+			       s->conf->request_max, &err);
+
+	if (r < 0) {
+		say(err.msg);
+		return r;
+	}
+	fprintf(stderr, "usetl serve: listening on %s\n",
+		gateway_url(s->gateway));
+	return 0;
+}
+
+static void on_ready(struct server *s, struct function *f)
+{
+	struct function_info i;
+	struct function *g = NULL;
+
+	function_info(f, &i);
+	fprintf(stderr, "usetl serve: function '%s' is ready: %s, booted in "
+		"%.1f ms, %.1f MB\n", i.name, i.handler,
+		i.boot.boot_ns / 1e6, i.boot.ram_bytes / 1048576.0);
+	if (s->gateway)
+		return;
+	while ((g = pool_next(s->pool, g))) {
+		function_info(g, &i);
+		if (!i.ready)
+			return;
+	}
+	if (start_listening(s) < 0) {
+		s->failed = 1;
+		ev_break(s->loop, EVBREAK_ALL);
+	}
+}
+
+static void on_event(void *arg, struct function *f, enum pool_event what,
+		     const char *text)
+{
+	struct server *s = arg;
+
+	switch (what) {
+	case POOL_READY:
+		on_ready(s, f);
+		break;
+	case POOL_FAILED:
+		fprintf(stderr, "usetl serve: function '%s' cannot boot: %s\n",
+			function_name(f), text);
+		/* at start it is fatal, later only that function is lost */
+		if (!s->gateway) {
+			s->failed = 1;
+			ev_break(s->loop, EVBREAK_ALL);
+		}
+		break;
+	case POOL_NOTE:
+		fprintf(stderr, "usetl serve: function '%s': %s\n",
+			function_name(f), text);
+		break;
+	}
+}
+
+static const struct pool_ops pool_ops = { .log = on_log, .event = on_event };
+
+static void fill_pool_opts(struct server *s, struct pool_opts *o)
+{
+	memset(o, 0, sizeof(*o));
+	deploy_pool_opts(s->conf, o);
+	o->ops = &pool_ops;
+	o->arg = s;
+}
+
+static int open_log(struct server *s, struct err *err)
+{
+	int fd = STDERR_FILENO;
+
+	if (s->conf->log) {
+		fd = open(s->conf->log, O_WRONLY | O_CREAT | O_APPEND |
+			  O_CLOEXEC, 0640);
+		if (fd < 0)
+			return err_set(err, -errno, "cannot open log '%s': %s",
+				       s->conf->log, strerror(errno));
+	}
+	if (s->log_fd > STDERR_FILENO)
+		close(s->log_fd);
+	s->log_fd = fd;
+	return 0;
+}
+
+/* signals */
+
+static void stop(struct server *s)
+{
+	ev_break(s->loop, EVBREAK_ALL);
+}
+
+static void on_drained(void *arg)
+{
+	stop(arg);
+}
+
+static void on_drain_over(struct ev_loop *loop, struct ev_timer *w,
+			  int revents)
+{
+	struct server *s = w->data;
+
+	fprintf(stderr, "usetl serve: %u requests were still running after "
+		"%.0f s\n", pool_pending(s->pool), s->conf->drain_ns / 1e9);
+	stop(s);
+}
+
+static void on_term(struct ev_loop *loop, struct ev_signal *w, int revents)
+{
+	struct server *s = w->data;
+
+	if (!s->gateway || s->stopping) {
+		stop(s);
+		return;
+	}
+	s->stopping = 1;
+	say("stopping");
+	gateway_drain(s->gateway, on_drained, s);
+	ev_timer_init(&s->drain, on_drain_over, s->conf->drain_ns / 1e9, 0.0);
+	s->drain.data = s;
+	ev_timer_start(loop, &s->drain);
+}
+
+static int load(struct server *s, struct conf **out, struct err *err)
+{
+	if (s->conf_path)
+		return conf_load(out, s->conf_path, err);
+	return conf_create(out) < 0 ?
+	       err_set(err, -ENOMEM, "out of memory") : 0;
+}
+
+static void on_hup(struct ev_loop *loop, struct ev_signal *w, int revents)
+{
+	struct server *s = w->data;
+	struct conf *conf, *old = s->conf;
+	struct pool_opts o;
+	struct err err;
+
+	if (s->stopping || !s->gateway)
+		return;
+	if (load(s, &conf, &err) < 0) {
+		say(err.msg);
+		return;
+	}
+	s->conf = conf;
+	fill_pool_opts(s, &o);
+	if (deploy_uid(conf->user, &o.uid, &err) < 0 ||
+	    open_log(s, &err) < 0 ||
+	    deploy_apply(s->pool, conf, s->images, s->n_images, say,
+			 &err) < 0) {
+		say(err.msg);
+		s->conf = old;
+		conf_destroy(conf);
+		return;
+	}
+	pool_set(s->pool, &o);
+	gateway_set(s->gateway, conf->request_max);
+	if (!s->listen && strcmp(conf->listen, old->listen))
+		say("'listen' has changed: it takes effect at the next start");
+	conf_destroy(old);
+	say("the configuration was read again");
+}
+
+static void watch(struct server *s, struct ev_signal *w, int sig,
+		  void (*cb)(struct ev_loop *, struct ev_signal *, int))
+{
+	ev_signal_init(w, cb, sig);
+	w->data = s;
+	ev_signal_start(s->loop, w);
+}
+
+static void unwatch(struct server *s)
+{
+	ev_signal_stop(s->loop, &s->term);
+	ev_signal_stop(s->loop, &s->intr);
+	ev_signal_stop(s->loop, &s->hup);
+	ev_timer_stop(s->loop, &s->drain);
+}
+
+/* wiring */
+
+static int start(struct server *s, struct err *err)
+{
+	struct pool_opts o;
+	int r = load(s, &s->conf, err);
+
+	if (r == 0)
+		r = open_log(s, err);
+	if (r == 0 && !s->conf->functions && !s->n_images)
+		r = err_set(err, -EINVAL, "nothing to serve: give an IMAGE, or "
+			    "a [function NAME] in the configuration");
+	if (r == 0)
+		r = tender_check(TENDER_AUTO, err);
+	if (r < 0)
+		return r;
+	fill_pool_opts(s, &o);
+	r = deploy_uid(s->conf->user, &o.uid, err);
+	if (r == 0)
+		r = pool_create(&s->pool, s->loop, &o);
+	if (r < 0)
+		return err->msg[0] ? r : err_set(err, r, "%s", strerror(-r));
+	r = deploy_apply(s->pool, s->conf, s->images, s->n_images, NULL, err);
+	if (r < 0)
+		return r;
+	/* they boot in processes of their own; this one has time */
+	r = pool_prepare(s->pool);
+	if (r < 0) {
+		fprintf(stderr, "usetl serve: no warm windows: %s\n",
+			strerror(-r));
+		r = 0;
+	}
+	return r;
+}
+
+static int serve(struct server *s)
+{
+	struct err err = { "" };
+
+	s->loop = ev_loop_new(EVFLAG_AUTO);
+	if (!s->loop) {
+		say("no event loop");
+		return 1;
+	}
+	watch(s, &s->term, SIGTERM, on_term);
+	watch(s, &s->intr, SIGINT, on_term);
+	watch(s, &s->hup, SIGHUP, on_hup);
+	if (start(s, &err) < 0) {
+		say(err.msg);
+		s->failed = 1;
+	} else {
+		ev_run(s->loop, 0);
+	}
+	/* first whoever could still answer, then who waits for it */
+	pool_destroy(s->pool);
+	gateway_destroy(s->gateway);
+	unwatch(s);
+	conf_destroy(s->conf);
+	ev_loop_destroy(s->loop);
+	return s->failed;
+}
+
+static void usage(FILE *to)
+{
+	fprintf(to, "usage: usetl serve [-c CONF] [-l ADDR:PORT] [IMAGE]...\n"
+		"  -c CONF       read usetl.conf(5); again at SIGHUP\n"
+		"  -l ADDR:PORT  listen there (127.0.0.1:8080; port 0: any)\n"
+		"POST /function/NAME runs a function; see usetl-serve(8)\n");
+}
+
+int cmd_serve(int argc, char **argv)
+{
+	struct server s = { .log_fd = STDERR_FILENO };
+	int c;
+
+	while ((c = getopt(argc, argv, "c:l:h")) != -1) {
+		switch (c) {
+		case 'c':
+			s.conf_path = optarg;
+			break;
+		case 'l':
+			s.listen = optarg;
+			break;
+		case 'h':
+			usage(stdout);
+			return 0;
+		default:
+			usage(stderr);
+			return 2;
+		}
+	}
+	s.images = argv + optind;
+	s.n_images = argc - optind;
+	if (!s.n_images && !s.conf_path) {
+		usage(stderr);
+		return 2;
+	}
+	return serve(&s);
+}

@@ -1,0 +1,115 @@
+/* trial.c - boot an image once, to see whether it can */
+#include "cmd/trial.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <string.h>
+
+#include "cmd/deploy.h"
+#include "conf/conf.h"
+#include "vmm/pool.h"
+
+#define LOG_KEPT	((size_t)700)	/* what fits struct err with the rest */
+
+struct trial {
+	struct ev_loop *loop;
+	struct err *err;
+	int result;
+	char log[LOG_KEPT + 1];		/* the last bytes */
+	size_t len;
+};
+
+static void on_log(void *arg, struct function *f, const char *text, size_t len)
+{
+	struct trial *t = arg;
+	size_t keep;
+
+	if (len > LOG_KEPT) {
+		text += len - LOG_KEPT;
+		len = LOG_KEPT;
+	}
+	keep = t->len + len > LOG_KEPT ? LOG_KEPT - len : t->len;
+	memmove(t->log, t->log + t->len - keep, keep);
+	memcpy(t->log + keep, text, len);
+	t->len = keep + len;
+}
+
+/* from the first whole line, without the last newline */
+static const char *log_tail(struct trial *t)
+{
+	char *start = t->log;
+
+	while (t->len && t->log[t->len - 1] == '\n')
+		t->len--;
+	t->log[t->len] = '\0';
+	if (t->len > LOG_KEPT - 2 && strchr(start, '\n'))
+		start = strchr(start, '\n') + 1;
+	return start;
+}
+
+static void on_event(void *arg, struct function *f, enum pool_event what,
+		     const char *text)
+{
+	struct trial *t = arg;
+	const char *tail;
+
+	if (what == POOL_NOTE)
+		return;
+	if (what == POOL_FAILED) {
+		tail = log_tail(t);
+		t->result = err_set(t->err, -ENOEXEC, "function '%s' cannot "
+				    "boot: %.240s%s%s", function_name(f), text,
+				    *tail ? "\n" : "", tail);
+	}
+	ev_break(t->loop, EVBREAK_ALL);
+}
+
+static const struct pool_ops trial_ops = { .log = on_log, .event = on_event };
+
+static int run(struct trial *t, struct image *img, struct err *err)
+{
+	struct pool_opts po = { .ops = &trial_ops, .arg = t };
+	struct function_opts fo = { .max = 1, .once = 1 };
+	struct pool *pool;
+	struct conf *conf;
+	int r = conf_create(&conf);
+
+	if (r == 0) {
+		deploy_pool_opts(conf, &po);
+		conf_destroy(conf);
+		r = deploy_uid(NULL, &po.uid, err);
+	}
+	if (r == 0)
+		r = pool_create(&pool, t->loop, &po);
+	if (r < 0) {
+		image_close(img);
+		return err_set(err, r, "cannot boot: %s", strerror(-r));
+	}
+	r = pool_add(pool, img, &fo, NULL, err);
+	if (r == 0) {
+		ev_run(t->loop, 0);
+		r = t->result;
+	}
+	pool_destroy(pool);
+	return r;
+}
+
+int trial_boot(const char *image, struct err *err)
+{
+	struct trial t = { .err = err };
+	struct image *img;
+	int r = tender_check(TENDER_AUTO, err);
+
+	if (r == 0)
+		r = image_open(&img, image, err);
+	if (r < 0)
+		return r;
+	t.loop = ev_loop_new(EVFLAG_AUTO);
+	if (!t.loop) {
+		image_close(img);
+		return err_set(err, -ENOMEM, "no event loop");
+	}
+	r = run(&t, img, err);
+	ev_loop_destroy(t.loop);
+	return r;
+}

@@ -1,0 +1,15 @@
+/*
+ * trial.h - boots an image once, so that bake can say what is wrong with it
+ */
+#ifndef CMD_TRIAL_H
+#define CMD_TRIAL_H
+
+#include "conf/err.h"
+
+/*
+ * 0 when the function of the image got as far as READY; else -errno, and err
+ * says why: what the interpreter said, or that this host has no KVM.
+ */
+int trial_boot(const char *image, struct err *err);
+
+#endif

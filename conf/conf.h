@@ -1,0 +1,62 @@
+/*
+ * conf.h - usetl.conf(5), read with inih
+ *
+ * Every key has a default, so a conf that was never read from a file is whole
+ * too.  Unknown sections and keys, repeated keys and values out of range are
+ * errors that name file and line.  Sizes are bytes (K, M, G are powers of
+ * 1024), times nanoseconds here and "500ms", "10s", "5m", "1h" in the file.
+ */
+#ifndef CONF_CONF_H
+#define CONF_CONF_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf/err.h"
+
+enum conf_recycle { CONF_ROLLBACK, CONF_FORK, CONF_KEEP };
+
+struct conf_function {
+	char *name;
+	char *image;			/* path, made absolute to the file */
+	unsigned line;			/* of its section */
+	unsigned min, max;		/* 0 max: [pool] decides */
+	int has_min;
+	unsigned recycle;		/* enum conf_recycle */
+	uint64_t timeout_ns;		/* 0: the image's */
+	uint64_t memory;		/* 0: the image's */
+};
+
+struct conf {
+	/* [serve] */
+	char *listen;			/* ADDR:PORT */
+	char *user;			/* NULL: clones run as the gateway does */
+	char *log;			/* NULL: standard error */
+	uint64_t drain_ns;
+	/* [limits] */
+	uint64_t request_max, response_max, log_max;
+	unsigned queue;
+	uint64_t wait_ns;
+	/* [pool] */
+	unsigned min, max;
+	uint64_t idle_ns;
+	/* [fetch] */
+	unsigned windows;
+	uint64_t warm;
+	uint64_t fetch_timeout_ns;
+	uint64_t fetch_max;
+
+	struct conf_function *function;
+	size_t functions;
+};
+
+/* the defaults; conf_destroy() frees it */
+int conf_create(struct conf **out);
+/* 0, or -errno with err set */
+int conf_load(struct conf **out, const char *path, struct err *err);
+/* the same from memory; name stands in messages and leads relative paths */
+int conf_parse(struct conf **out, const char *name, const char *text,
+	       size_t len, struct err *err);
+void conf_destroy(struct conf *c);
+
+#endif

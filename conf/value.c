@@ -1,0 +1,78 @@
+/* value.c - sizes, times, counts and names as people write them */
+#include "conf/value.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SEC		1000000000ull
+
+static int number(const char *s, uint64_t *out, const char **rest)
+{
+	char *end;
+
+	if (!isdigit((unsigned char)*s))
+		return -EINVAL;
+	errno = 0;
+	*out = strtoull(s, &end, 10);
+	*rest = end;
+	return errno ? -ERANGE : 0;
+}
+
+static int scale(uint64_t *v, uint64_t by)
+{
+	return __builtin_mul_overflow(*v, by, v) ? -ERANGE : 0;
+}
+
+int value_count(const char *s, uint64_t *out)
+{
+	const char *rest;
+	int r = number(s, out, &rest);
+
+	return r < 0 ? r : *rest ? -EINVAL : 0;
+}
+
+int value_size(const char *s, uint64_t *out)
+{
+	static const char units[] = "KMGT";
+	const char *rest, *u;
+	int r = number(s, out, &rest);
+
+	if (r < 0 || !*rest)
+		return r;
+	u = strchr(units, toupper((unsigned char)*rest));
+	if (!u || rest[1])
+		return -EINVAL;
+	return scale(out, 1024ull << 10 * (u - units));
+}
+
+int value_time(const char *s, uint64_t *out)
+{
+	static const struct { const char *name; uint64_t ns; } units[] = {
+		{ "", SEC }, { "s", SEC }, { "ms", SEC / 1000 },
+		{ "us", SEC / 1000000 }, { "m", 60 * SEC },
+		{ "h", 3600 * SEC },
+	};
+	const char *rest;
+	int r = number(s, out, &rest);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (!strcmp(rest, units[i].name))
+			return scale(out, units[i].ns);
+	return -EINVAL;
+}
+
+int value_name_ok(const char *s)
+{
+	size_t len = strlen(s);
+
+	if (!len || len > VALUE_NAME_MAX || !isalnum((unsigned char)*s))
+		return 0;
+	for (; *s; s++)
+		if (!isalnum((unsigned char)*s) && !strchr("_.-", *s))
+			return 0;
+	return 1;
+}

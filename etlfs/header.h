@@ -1,0 +1,47 @@
+/*
+ * header.h - HTTP header lines: "Name: value\n" each
+ *
+ * What a function sends is hostile: a line break or a NUL in a value would be
+ * a second request, so names are tokens and values have no control character
+ * but tab (RFC 9110, 5.1 and 5.5).
+ */
+#ifndef ETLFS_HEADER_H
+#define ETLFS_HEADER_H
+
+#include <stddef.h>
+
+struct curl_slist;
+
+/* what header_list() leaves out beside the hop-by-hop ones */
+#define HEADER_NO_ORIGIN	1	/* Authorization, Cookie, Host */
+#define HEADER_NO_CONTENT	2	/* Content-*: there is no body any more */
+
+/* the lines of a request: 0, or -EINVAL with *why (static text) */
+int header_check(const char *text, size_t len, const char **why);
+/*
+ * Checked lines as curl wants them.  Never passed on: Connection,
+ * Content-Length, Expect, Keep-Alive, Proxy-*, TE, Trailer,
+ * Transfer-Encoding, Upgrade.  0 or -ENOMEM; the caller frees *out.
+ */
+int header_list(const char *text, size_t len, unsigned leave_out,
+		struct curl_slist **out);
+/* first value of name, trimmed, not NUL-terminated, or NULL */
+const char *header_find(const char *text, size_t len, const char *name,
+			size_t *value_len);
+
+/* the lines of a response, as they arrive; all-zero is empty */
+struct head {
+	char *text;
+	size_t len, room;
+};
+
+/*
+ * Adds one line as received, line break and all; a folded line continues the
+ * one before.  0, -ENOMEM, or -EMSGSIZE past UK_HEADERS_MAX.
+ */
+int head_add(struct head *h, const char *line, size_t len);
+/* removes every line of that name */
+void head_remove(struct head *h, const char *name);
+void head_free(struct head *h);
+
+#endif

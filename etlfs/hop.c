@@ -1,0 +1,353 @@
+/*
+ * hop.c - one request and its response, on the wire
+ *
+ * The callbacks that curl makes while it moves one request; what they find
+ * wrong is put into the hop at once, by hop_fail(), and wins over the code
+ * that curl ends with.
+ */
+#include "etlfs/hop.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "etlfs/hop_why.h"
+#include "unikernel/abi.h"
+
+#define CONNECT_MS	30000L
+#define REDIRECT_BODY	(64u << 10)	/* read past it: close instead */
+
+const char *hop_method(unsigned method)
+{
+	static const char *const name[] = {
+		[UK_GET] = "GET", [UK_HEAD] = "HEAD", [UK_POST] = "POST",
+		[UK_PUT] = "PUT", [UK_DELETE] = "DELETE", [UK_PATCH] = "PATCH",
+	};
+
+	return method < sizeof(name) / sizeof(name[0]) ? name[method] : NULL;
+}
+
+uint64_t hop_clock(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+/* every address that is connected to passes here, before the connect */
+static curl_socket_t on_open(void *arg, curlsocktype purpose,
+			     struct curl_sockaddr *a)
+{
+	struct hop *h = arg;
+	char text[INET6_ADDRSTRLEN] = "its address";
+
+	if (!h->named && !egress_public(&a->addr)) {
+		if (a->family == AF_INET)
+			inet_ntop(AF_INET, &((struct sockaddr_in *)
+				  &a->addr)->sin_addr, text, sizeof(text));
+		else if (a->family == AF_INET6)
+			inet_ntop(AF_INET6, &((struct sockaddr_in6 *)
+				  &a->addr)->sin6_addr, text, sizeof(text));
+		hop_fail(h, -EACCES, "refused by the egress policy: "
+			 "%s is not a public address", text);
+		return CURL_SOCKET_BAD;
+	}
+	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+}
+
+/*
+ * A connection that another function opened, to a host that its list names,
+ * is used again without being opened: so look at its address too.
+ */
+static int on_request(void *arg, char *ip, char *local_ip, int port,
+		      int local_port)
+{
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6 };
+	struct sockaddr_in in = { .sin_family = AF_INET };
+	struct hop *h = arg;
+
+	if (h->named ||
+	    (inet_pton(AF_INET, ip, &in.sin_addr) == 1 &&
+	     egress_public((struct sockaddr *)&in)) ||
+	    (inet_pton(AF_INET6, ip, &in6.sin6_addr) == 1 &&
+	     egress_public((struct sockaddr *)&in6))) {
+		/* one of several addresses may have been refused before */
+		h->error = 0;
+		return CURL_PREREQFUNC_OK;
+	}
+	hop_fail(h, -EACCES, "refused by the egress policy: "
+		 "%s is not a public address", ip);
+	return CURL_PREREQFUNC_ABORT;
+}
+
+static int is_redirect(const struct hop *h)
+{
+	size_t len;
+
+	switch (h->status) {
+	case 301: case 302: case 303: case 307: case 308:
+		return header_find(h->head.text, h->head.len, "Location",
+				   &len) != NULL;
+	}
+	return 0;
+}
+
+static void head_complete(struct hop *h)
+{
+	const char *v;
+	size_t len;
+
+	/* 1xx: the real one is still to come */
+	if (h->status < 200)
+		return;
+	h->head_done = 1;
+	h->redirect = is_redirect(h);
+	v = header_find(h->head.text, h->head.len, "Content-Encoding", &len);
+	h->encoded = h->decode && v && len &&
+		     !(len == 8 && !strncasecmp(v, "identity", 8));
+}
+
+static size_t on_header(char *line, size_t size, size_t n, void *arg)
+{
+	struct hop *h = arg;
+	char *end;
+	int err;
+
+	n *= size;
+	/* trailers come after the head, and say nothing that is used */
+	if (h->head_done)
+		return n;
+	if (n > 5 && !memcmp(line, "HTTP/", 5)) {
+		h->head.len = 0;
+		end = memchr(line, ' ', n);
+		h->status = end ? strtoul(end, NULL, 10) : 0;
+		return n;
+	}
+	if (line[0] == '\r' || line[0] == '\n') {
+		head_complete(h);
+		return n;
+	}
+	err = head_add(&h->head, line, n);
+	if (!err)
+		return n;
+	hop_fail(h, err, err == -ENOMEM ? "out of memory" :
+		 "the response's headers are longer than %d bytes",
+		 UK_HEADERS_MAX);
+	return 0;
+}
+
+static uint64_t expected(struct hop *h)
+{
+	curl_off_t len = -1;
+
+	curl_easy_getinfo(h->transfer.easy,
+			  CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &len);
+	h->total = len;
+	return h->encoded || len < 0 ? 0 : len;
+}
+
+static size_t on_body(char *data, size_t size, size_t n, void *arg)
+{
+	struct hop *h = arg;
+	uint64_t total = expected(h);
+	size_t left, room;
+	void *p;
+
+	n *= size;
+	if (h->redirect) {
+		h->dropped += n;
+		return h->dropped > REDIRECT_BODY ? 0 : n;
+	}
+	for (left = n; left; left -= room, data += room) {
+		p = h->req->sink(h->req->arg, h->body_len, left, total, &room);
+		if (!p) {
+			if (total)
+				hop_fail(h, -ENOSPC, "no room for a body of "
+					 "%llu bytes",
+					 (unsigned long long)total);
+			else
+				hop_fail(h, -ENOSPC, "no room for a body of "
+					 "more than %llu bytes",
+					 (unsigned long long)h->body_len);
+			return 0;
+		}
+		if (room > left)
+			room = left;
+		memcpy(p, data, room);
+		h->body_len += room;
+	}
+	return n;
+}
+
+static size_t on_read(char *buf, size_t size, size_t n, void *arg)
+{
+	struct hop *h = arg;
+	uint64_t left = h->req->body_len - h->read_off;
+	ssize_t r;
+
+	n *= size;
+	if (n > left)
+		n = left;
+	if (!n)
+		return 0;
+	r = h->req->read(h->req->arg, h->read_off, buf, n);
+	if (r <= 0 || (size_t)r > n) {
+		/* fewer bytes than announced would leave the server waiting */
+		hop_fail(h, r < 0 ? r : -EIO,
+			 "the request's body could not be read: %s",
+			 strerror(r < 0 ? -r : EIO));
+		return CURL_READFUNC_ABORT;
+	}
+	h->read_off += r;
+	return r;
+}
+
+/* a kept connection turned out to be dead: the request is sent again */
+static int on_seek(void *arg, curl_off_t off, int origin)
+{
+	struct hop *h = arg;
+
+	if (origin != SEEK_SET || off < 0 || (uint64_t)off > h->req->body_len)
+		return CURL_SEEKFUNC_FAIL;
+	h->read_off = off;
+	return CURL_SEEKFUNC_OK;
+}
+
+static void on_finished(struct transfer *t, CURLcode code)
+{
+	struct hop *h = (struct hop *)((char *)t -
+				       offsetof(struct hop, transfer));
+	curl_off_t sent = 0;
+
+	curl_easy_getinfo(t->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+	h->sent_len = sent;
+	/* the rest of a redirect's body was not waited for */
+	if (code == CURLE_WRITE_ERROR && h->redirect && !h->error)
+		code = CURLE_OK;
+	if (code == CURLE_OK)
+		h->error = 0;
+	else if (!h->error)
+		hop_explain(h, code);
+	if (!h->error && h->encoded && h->method != UK_HEAD) {
+		head_remove(&h->head, "Content-Encoding");
+		head_remove(&h->head, "Content-Length");
+	}
+	h->done(h);
+}
+
+#define SET(easy, option, value) do {					\
+	if (curl_easy_setopt(easy, option, value))			\
+		return -ENOMEM;						\
+} while (0)
+
+static int set_policy(struct hop *h)
+{
+	CURL *c = h->transfer.easy;
+	const char *ca = getenv("SSL_CERT_FILE");
+
+	SET(c, CURLOPT_URL, h->url.text);
+	SET(c, CURLOPT_NOSIGNAL, 1L);
+	SET(c, CURLOPT_PROXY, "");
+#if LIBCURL_VERSION_NUM >= 0x075500
+	SET(c, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+	SET(c, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+	if (ca && *ca)
+		SET(c, CURLOPT_CAINFO, ca);
+	SET(c, CURLOPT_OPENSOCKETFUNCTION, on_open);
+	SET(c, CURLOPT_OPENSOCKETDATA, h);
+	SET(c, CURLOPT_PREREQFUNCTION, on_request);
+	SET(c, CURLOPT_PREREQDATA, h);
+	SET(c, CURLOPT_ERRORBUFFER, h->error_text);
+	SET(c, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
+	if (h->timeout_ns)
+		SET(c, CURLOPT_TIMEOUT_MS,
+		    (long)((h->timeout_ns + 999999) / 1000000));
+	return 0;
+}
+
+static int set_method(struct hop *h)
+{
+	CURL *c = h->transfer.easy;
+	curl_off_t len = h->has_body ? h->req->body_len : 0;
+
+	if (h->method == UK_HEAD) {
+		SET(c, CURLOPT_NOBODY, 1L);
+		return 0;
+	}
+	/* of these a server expects a length, if only 0 */
+	if (h->has_body || h->method == UK_POST || h->method == UK_PUT ||
+	    h->method == UK_PATCH) {
+		SET(c, CURLOPT_UPLOAD, 1L);
+		SET(c, CURLOPT_INFILESIZE_LARGE, len);
+		SET(c, CURLOPT_UPLOAD_BUFFERSIZE, len > ENGINE_BUFFER ?
+		    ENGINE_BUFFER : 16384L);
+		SET(c, CURLOPT_READFUNCTION, on_read);
+		SET(c, CURLOPT_READDATA, h);
+		SET(c, CURLOPT_SEEKFUNCTION, on_seek);
+		SET(c, CURLOPT_SEEKDATA, h);
+	}
+	SET(c, CURLOPT_CUSTOMREQUEST, hop_method(h->method));
+	return 0;
+}
+
+static int set_response(struct hop *h)
+{
+	CURL *c = h->transfer.easy;
+	const struct fetch_request *r = h->req;
+	size_t len;
+
+	/* a range of compressed bytes cannot be undone */
+	h->decode = !header_find(r->headers, r->headers_len, "Range", &len);
+	if (h->decode)
+		SET(c, CURLOPT_ACCEPT_ENCODING, "");
+	SET(c, CURLOPT_USERAGENT, "usetl/" USETL_VERSION);
+	SET(c, CURLOPT_HTTPHEADER, h->headers);
+	SET(c, CURLOPT_HEADERFUNCTION, on_header);
+	SET(c, CURLOPT_HEADERDATA, h);
+	SET(c, CURLOPT_WRITEFUNCTION, on_body);
+	SET(c, CURLOPT_WRITEDATA, h);
+	return 0;
+}
+
+int hop_start(struct hop *h)
+{
+	const struct fetch_request *r = h->req;
+	int err;
+
+	h->transfer.finished = on_finished;
+	h->total = -1;
+	h->started_ns = hop_clock();
+	err = header_list(r->headers, r->headers_len, h->leave_out,
+			  &h->headers);
+	if (!err && !h->transfer.easy)
+		err = engine_attach(h->engine, &h->transfer);
+	if (!err)
+		err = set_policy(h);
+	if (!err)
+		err = set_method(h);
+	if (!err)
+		err = set_response(h);
+	if (!err)
+		err = engine_start(h->engine, &h->transfer);
+	return err;
+}
+
+void hop_free(struct hop *h)
+{
+	engine_release(h->engine, &h->transfer);
+	curl_slist_free_all(h->headers);
+	h->headers = NULL;
+	head_free(&h->head);
+	url_free(&h->url);
+}

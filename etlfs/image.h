@@ -1,0 +1,72 @@
+/*
+ * image.h - a baked function, opened
+ *
+ * The image is a plain pax tar (usetl-image(5)): "usetl/manifest.json",
+ * "usetl/index" (etlfs/format.h), then root/..., layer by layer, each regular
+ * file's data on a 4096-byte boundary, last "usetl/digest": the SHA-256, in
+ * hex, of every byte before that entry's tar header.
+ *
+ * image_open() maps the file read-only and checks magic, version, sizes and
+ * every invariant of the index, but not the digest: image_verify() does, and
+ * may run in parallel with a boot.  The mapping is what becomes the guest's
+ * IMAGE window.
+ */
+#ifndef ETLFS_IMAGE_H
+#define ETLFS_IMAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf/err.h"
+#include "etlfs/format.h"
+
+#define IMAGE_FORMAT	"usetl-image"	/* of the manifest */
+#define IMAGE_VERSION	1
+
+struct image_layer {
+	const char *name;		/* "runtime", "packages", "function" */
+	char digest[65];		/* SHA-256 of its byte range, hex */
+	uint64_t off, len;		/* bytes in the image */
+	uint32_t files;
+};
+
+struct image {
+	char *path;
+	int fd;
+	const uint8_t *map;		/* whole file, PROT_READ, MAP_SHARED */
+	uint64_t size;			/* bytes */
+	uint64_t index_off;
+	const struct etlfs_head *index;
+	char digest[65];		/* the image's identity, hex */
+
+	/* from the manifest */
+	char *name;			/* of the function */
+	char *handler;			/* module.function */
+	char *interpreter;		/* what runs, as a path in the guest */
+	char *python;			/* its version, "3.11.2" */
+	char **argv;			/* NULL-terminated, argv[0] = interpreter */
+	char **env;			/* NULL-terminated, "NAME=value" */
+	char **egress;			/* NULL-terminated URL prefixes, or NULL
+					   when the manifest has no list */
+	uint64_t memory;		/* bytes */
+	uint64_t files;			/* bytes, etlfs limit */
+	uint64_t timeout_ns;
+	struct image_layer layer[ETLFS_LAYERS];
+};
+
+/* 0 or -errno with err set; *out is the caller's, image_close() frees it */
+int image_open(struct image **out, const char *path, struct err *err);
+int image_verify(const struct image *img, struct err *err);
+void image_close(struct image *img);
+
+/*
+ * Node for an absolute guest path, not following symlinks, or NULL.  For
+ * inspect and tests; the guest has its own reader.
+ */
+const struct etlfs_node *image_lookup(const struct image *img,
+				      const char *path);
+/* NUL-terminated copy of a node's absolute path into buf; 0 or -errno */
+int image_node_path(const struct image *img, uint32_t node, char *buf,
+		    size_t len);
+
+#endif

@@ -1,0 +1,132 @@
+/*
+ * pack.c - from a function's folder to an image: the order of things
+ */
+#include "etlfs/pack.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "etlfs/elfdeps.h"
+#include "unikernel/abi.h"
+
+static int tell(struct pack *p)
+{
+	return p->o->progress ? p->o->progress(p->o->arg, &p->progress) : 0;
+}
+
+static int on_file(void *arg)
+{
+	struct pack *p = arg;
+
+	p->progress.files++;
+	return tell(p);
+}
+
+static void on_warning(void *arg, const char *line)
+{
+	struct pack *p = arg;
+
+	if (p->o->warn)
+		p->o->warn(p->o->arg, line);
+}
+
+static int stage(struct pack *p, const char *what)
+{
+	int rc;
+
+	p->progress.what = what;
+	rc = tell(p);
+	return rc ? err_set(p->err, rc, "stopped") : 0;
+}
+
+/* the interpreter; a path in the manifest begins at the manifest's folder */
+static int find_python(struct pack *p)
+{
+	const char *runtime = p->o->manifest->runtime;
+	char path[PATH_MAX];
+
+	if (strchr(runtime, '/')) {
+		if (pack_resolve(p, runtime, path, sizeof(path)))
+			return err_set(p->err, -ENAMETOOLONG, "'%s' is too "
+				       "long", runtime);
+		runtime = path;
+	}
+	return python_find(&p->py, runtime, p->err);
+}
+
+static int fill_tree(struct pack *p)
+{
+	int rc = strings_add(&p->path, PACK_APP, strlen(PACK_APP));
+
+	if (rc)
+		return err_set(p->err, rc, "out of memory");
+	rc = stage(p, "finding the interpreter");
+	rc = rc ? rc : find_python(p);
+	rc = rc ? rc : tree_create(&p->t, p->err);
+	if (rc)
+		return rc;
+	p->t->tick = on_file;
+	p->t->warn = on_warning;
+	p->t->arg = p;
+	rc = stage(p, "collecting the runtime");
+	rc = rc ? rc : pack_runtime(p);
+	rc = rc ? rc : stage(p, "collecting packages");
+	rc = rc ? rc : pack_packages(p);
+	rc = rc ? rc : stage(p, "collecting the function");
+	return rc ? rc : pack_app(p);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type,
+		      struct FTW *ftw)
+{
+	return remove(path);
+}
+
+static void remove_temp(struct pack *p)
+{
+	if (p->temp)
+		nftw(p->temp, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	free(p->temp);
+}
+
+static void fill_result(struct pack_result *r, const struct image *meta)
+{
+	r->files = 0;
+	for (int i = 0; i < ETLFS_LAYERS; i++)
+		r->files += meta->layer[i].files;
+	r->bytes = meta->size;
+	memcpy(r->digest, meta->digest, sizeof(r->digest));
+	snprintf(r->python, sizeof(r->python), "%s", meta->python);
+}
+
+int pack_function(const struct pack_opts *o, int fd, struct pack_result *r,
+		  struct err *err)
+{
+	struct pack p = { .o = o, .err = err };
+	struct image meta = { 0 };
+	int rc = fill_tree(&p);
+
+	if (!rc)
+		rc = pack_meta_fill(&meta, &p);
+	if (!rc)
+		rc = pack_write(p.t, &meta, fd, o->progress, o->arg, err);
+	if (!rc && meta.size > UK_IMAGE_END - UK_IMAGE_BASE)
+		rc = err_set(err, -EFBIG, "the image has %llu MB; a guest can "
+			     "map %llu", (unsigned long long)meta.size >> 20,
+			     (UK_IMAGE_END - UK_IMAGE_BASE + 0ull) >> 20);
+	if (!rc)
+		fill_result(r, &meta);
+	pack_meta_free(&meta);
+	elfdeps_destroy(p.elf);
+	tree_destroy(p.t);
+	python_destroy(p.py);
+	strings_free(&p.path);
+	remove_temp(&p);
+	return rc;
+}

@@ -1,0 +1,138 @@
+/*
+ * tree.h - the guest's root file system while it is being put together
+ *
+ * Nodes are numbered in the order in which they were made and never move:
+ * a number stays good, a pointer does not outlive the next tree_add_*().
+ * Node 0 is the root.  A file's bytes are either a host file or a range of
+ * the spool, an unlinked temporary file that also holds what was generated
+ * and unpacked, so that nothing unpacked ever touches the host's own tree.
+ *
+ * Layers are filled in order.  A directory belongs to the lowest layer that
+ * needs it, so a parent is never in a later layer than its child.
+ */
+#ifndef ETLFS_TREE_H
+#define ETLFS_TREE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "conf/err.h"
+
+#define TREE_PATH_MAX	4096		/* bytes of a path, with its NUL */
+#define TREE_LINKS_MAX	40		/* symlinks in one resolution */
+
+struct tree_node {
+	char *name;
+	uint32_t parent;
+	uint32_t mode;			/* S_IFREG, S_IFDIR or S_IFLNK + bits */
+	uint16_t layer;			/* ETLFS_LAYER_* */
+	int64_t mtime;
+	uint64_t size;			/* of a file */
+	char *host;			/* file: its bytes; NULL: spooled */
+	uint64_t off;			/* spooled: where */
+	uint64_t image_off;		/* where in the image */
+	char *target;			/* of a symlink */
+	uint32_t *child;		/* of a directory, sorted by name */
+	uint32_t children, room;
+	uint32_t loader;		/* library: who needed it first, or 0 */
+	uint32_t number;		/* in the image's index */
+};
+
+struct tree {
+	struct tree_node *node;
+	uint32_t nodes, room;
+	int spool;
+	uint64_t spool_len;
+	/* either may be NULL */
+	void (*warn)(void *arg, const char *line);	/* no line feed */
+	int (*tick)(void *arg);		/* per file; -errno stops the work */
+	void *arg;
+};
+
+struct tree_file {
+	uint16_t layer;
+	uint32_t mode;			/* permission bits */
+	int64_t mtime;
+	uint64_t size;
+	const char *host;		/* or NULL and off in the spool */
+	uint64_t off;
+};
+
+int tree_create(struct tree **out, struct err *err);
+void tree_destroy(struct tree *t);
+
+/*
+ * Paths are absolute, in the guest.  Missing directories are made; symlinks
+ * that are in the tree already are followed on the way, not at the end.
+ * A file or symlink takes the place of one that is there, unless it is the
+ * same one, which stays in its lower layer; a directory's place it does not
+ * take (-EEXIST).  The node's number, or -errno with err set.
+ */
+int64_t tree_add_dir(struct tree *t, const char *path, uint16_t layer,
+		     struct err *err);
+int64_t tree_add_file(struct tree *t, const char *path,
+		      const struct tree_file *f, struct err *err);
+int64_t tree_add_link(struct tree *t, const char *path, const char *target,
+		      uint16_t layer, struct err *err);
+/* a generated file: mode 0644, mtime 0 */
+int64_t tree_add_data(struct tree *t, const char *path, const void *data,
+		      size_t len, uint16_t layer, struct err *err);
+
+/* node for a path, or -ENOENT, -ELOOP; the last component followed if asked */
+int64_t tree_find(const struct tree *t, const char *path, int follow);
+/* NUL-terminated absolute path; 0 or -ENAMETOOLONG */
+int tree_path(const struct tree *t, uint32_t node, char *buf, size_t len);
+
+/* bytes to the end of the spool; their offset, or -errno */
+int64_t tree_spool(struct tree *t, const void *data, size_t len);
+/* opens a file's bytes for reading: fd and where they begin; fd or -errno */
+int tree_open(const struct tree *t, uint32_t node, uint64_t *off);
+/* len bytes of a file from pos; how many, or -errno */
+ssize_t tree_read(const struct tree *t, uint32_t node, void *buf, size_t len,
+		  uint64_t pos);
+
+void tree_warn(struct tree *t, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/*
+ * Name order in images: as memcmp sorts, the shorter first where one is a
+ * prefix of the other.
+ */
+int tree_name_cmp(const char *a, size_t a_len, const char *b, size_t b_len);
+
+/*
+ * tree_host.c: taking files over from the host.
+ *
+ * tree_add_host: path as it is there, to the same place: every symlink on
+ * the way, and what it leads to.  A folder comes without its content.  The
+ * node of the end of the chain, or -errno.
+ */
+int64_t tree_add_host(struct tree *t, const char *path, uint16_t layer,
+		      struct err *err);
+
+/*
+ * A folder's content.  keep() is asked with the path below the folder and
+ * may be NULL.  Where host and guest are the same path, symlinks stay and
+ * what they lead to comes along; elsewhere those that lead out of the folder
+ * become copies.  Sockets, devices and dangling links are warned about.
+ */
+struct tree_folder {
+	const char *host, *guest;
+	uint16_t layer;
+	int no_times;			/* mtimes are accidents: write 0 */
+	int (*keep)(void *arg, const char *rel, int is_dir);
+	void *arg;
+};
+int tree_add_folder(struct tree *t, const struct tree_folder *f,
+		    struct err *err);
+
+/*
+ * tree_archive.c: the content of a zip, wheel or tar, to below guest.  Member
+ * names that leave the archive are errors; in wheels (.whl), purelib and
+ * platlib go where pip would put them, scripts, headers and data stay out.
+ */
+int tree_add_archive(struct tree *t, const char *file, const char *guest,
+		     uint16_t layer, struct err *err);
+
+#endif

@@ -1,0 +1,1 @@
+"""badmodule - the manifest names a module that is not there."""

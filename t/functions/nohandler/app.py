@@ -1,0 +1,1 @@
+"""nohandler - a module without the function that the manifest names."""

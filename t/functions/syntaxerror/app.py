@@ -1,0 +1,5 @@
+"""syntaxerror - not Python."""
+
+
+def handler(event, context:
+    return 1

@@ -1,0 +1,43 @@
+"""threads - the interpreter's lock changes hands though nobody gives it up."""
+
+import threading
+import time
+
+
+def spin(stop, counts, i):
+    while not stop.is_set():
+        counts[i] += 1
+
+
+def handler(event, context):
+    """One thread computes and never waits, one sleeps, and the handler
+    waits: each gets its turn.  Then two compute, side by side."""
+    stop, counts, woke = threading.Event(), [0, 0], []
+
+    def sleeper():
+        for _ in range(5):
+            time.sleep(0.005)
+            woke.append(counts[0])
+
+    a = threading.Thread(target=spin, args=(stop, counts, 0))
+    b = threading.Thread(target=sleeper)
+    a.start()
+    b.start()
+    b.join()
+    c = threading.Thread(target=spin, args=(stop, counts, 1))
+    c.start()
+    deadline = time.monotonic() + 5
+    while counts[1] == 0 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    stop.set()
+    a.join()
+    c.join()
+    lock = threading.Lock()
+    lock.acquire()
+    return {
+        "woke": len(woke),
+        "spun_between": all(x < y for x, y in zip(woke, woke[1:])),
+        "second": counts[1] > 0,
+        "lock_timed_out": not lock.acquire(timeout=0.01),
+        "left": threading.active_count(),
+    }

@@ -1,0 +1,140 @@
+/* mmap_file.c - files in memory: private, shared, past the end, resized */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "tap.h"
+
+#define PAGE	4096
+#define RW	(PROT_READ | PROT_WRITE)
+#define SIZE	(5 * PAGE + 100)
+
+static int fd;
+
+static void make(void)
+{
+	static char data[SIZE];
+	char name[] = "/tmp/mmap_file.XXXXXX";
+	int i;
+
+	fd = mkstemp(name);
+	unlink(name);
+	for (i = 0; i < SIZE; i++)
+		data[i] = 'a' + i / PAGE;
+	ok(fd >= 0 && write(fd, data, SIZE) == SIZE, "a file of %d bytes",
+	   SIZE);
+}
+
+static void test_private(void)
+{
+	char *p = mmap(NULL, SIZE, RW, MAP_PRIVATE, fd, 0), c = 0;
+	int i, zero = 1;
+
+	if (!ok(p != MAP_FAILED, "private mapping"))
+		return;
+	ok(p[0] == 'a' && p[PAGE] == 'b' && p[SIZE - 1] == 'f', "its bytes");
+	for (i = SIZE; i < 6 * PAGE; i++)
+		zero &= p[i] == 0;
+	ok(zero, "zeros after the end of the file");
+	p[0] = 'X';
+	pread(fd, &c, 1, 0);
+	ok(c == 'a', "the file does not see what is written to it");
+	munmap(p, SIZE);
+	p = mmap(NULL, PAGE, RW, MAP_PRIVATE, fd, 2 * PAGE);
+	ok(p != MAP_FAILED && p[0] == 'c', "from an offset");
+	munmap(p, PAGE);
+}
+
+static void test_shared(void)
+{
+	char *p = mmap(NULL, SIZE, RW, MAP_SHARED, fd, 0), *q, c = 0;
+
+	if (!ok(p != MAP_FAILED, "shared mapping"))
+		return;
+	p[10] = 'S';
+	ok(pread(fd, &c, 1, 10) == 1 && c == 'S', "a write by memory is read");
+	ok(pwrite(fd, "T", 1, 11) == 1 && p[11] == 'T',
+	   "a write to the file is seen in memory");
+	q = mmap(NULL, SIZE, PROT_READ, MAP_SHARED, fd, 0);
+	p[12] = 'U';
+	ok(q != MAP_FAILED && q[12] == 'U', "and in another mapping");
+	munmap(q, SIZE);
+	ok(p[12] == 'U' && msync(p, SIZE, MS_SYNC) == 0,
+	   "unmapping one leaves the other");
+	munmap(p, SIZE);
+	ok(pread(fd, &c, 1, 12) == 1 && c == 'U', "the write stays");
+}
+
+static void test_resize(void)
+{
+	char *p = mmap(NULL, PAGE, RW, MAP_SHARED, fd, 0);
+
+	p[0] = 'R';
+	ok(ftruncate(fd, 64 * PAGE) == 0, "the file grows");
+	p = mremap(p, PAGE, 64 * PAGE, MREMAP_MAYMOVE);
+	ok(p != MAP_FAILED && p[0] == 'R' && p[PAGE] == 'b' &&
+	   p[63 * PAGE] == 0, "and so does its mapping");
+	p[63 * PAGE] = 'E';
+	munmap(p, 64 * PAGE);
+	p = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 63 * PAGE);
+	ok(p != MAP_FAILED && p[0] == 'E', "what was written there stays");
+	munmap(p, PAGE);
+}
+
+static void test_life(void)
+{
+	char *p = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, PAGE);
+
+	close(fd);
+	ok(p != MAP_FAILED && p[0] == 'b', "a mapping outlives its descriptor");
+	munmap(p, PAGE);
+}
+
+static void test_errors(void)
+{
+	int ro = open("/proc/self/exe", O_RDONLY), dir = open("/", O_RDONLY);
+	int wo = open("/tmp/mmap_wo", O_WRONLY | O_CREAT, 0600);
+	char *p;
+
+	fails(mmap(NULL, PAGE, RW, MAP_SHARED, ro, 0), EACCES,
+	      "shared and writable of a read-only descriptor");
+	fails(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, wo, 0), EACCES,
+	      "of a write-only descriptor");
+	fails(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, dir, 0), ENODEV,
+	      "of a directory");
+	fails(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, ro, 1), EINVAL,
+	      "offset not aligned");
+	p = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, ro, 0);
+	ok(p != MAP_FAILED && !memcmp(p, "\177ELF", 4),
+	   "the program's own file");
+	munmap(p, PAGE);
+	unlink("/tmp/mmap_wo");
+	close(ro);
+	close(wo);
+	close(dir);
+}
+
+static void test_zero(void)
+{
+	int z = open("/dev/zero", O_RDWR);
+	char *p = mmap(NULL, 2 * PAGE, RW, MAP_PRIVATE, z, 0);
+
+	ok(p != MAP_FAILED && p[0] == 0 && p[2 * PAGE - 1] == 0, "/dev/zero");
+	p[0] = 1;
+	munmap(p, 2 * PAGE);
+	close(z);
+}
+
+int main(void)
+{
+	make();
+	test_private();
+	test_shared();
+	test_resize();
+	test_life();
+	test_errors();
+	test_zero();
+	return done_testing();
+}

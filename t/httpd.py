@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+"""httpd.py - the test's HTTP server: data to extract, places to load it into
+
+usage: httpd.py [--port N] [--tls CERT KEY]
+
+Listens on 127.0.0.1, prints its port on one line, serves until it is killed.
+
+GET  /in.csv           four rows of name,amount, one of them empty
+     /big?size=N       N bytes, byte i is i % 251
+     /chunked?size=N   the same, chunked: no length announced
+     /gzip?size=N      the same, compressed; without size: in.csv
+     /status/NNN       that status and one line of text
+     /headers          what was received, as JSON: [[name, value], ...]
+     /connection       the client's port: the same while it is kept alive
+     /redirect?to=URL&code=NNN   default: /in.csv and 302, for any method
+     /loop             redirects to itself
+     /slow?seconds=N   one byte each 100 ms; head=1: nothing at all before
+     /truncated        announces 1000 bytes and sends 500; chunked=1: no end;
+                       gzip=1: in.csv, compressed, less its end
+     /badgzip          not gzip, though it says so
+     /drop             closes the connection without an answer
+     /garbage          an answer that is not HTTP
+     /longhead?size=N  a header of N bytes
+POST, PUT, PATCH to any path: remembered, for GET; DELETE forgets it
+"""
+
+import argparse
+import gzip
+import http.server
+import json
+import ssl
+import time
+import urllib.parse
+
+CSV = b"name,amount\nAda,1200.25\nbob,30\nada ,\ncarol,4.25\n"
+BLOCK = bytes(range(251)) * 4096
+
+
+def pattern(size):
+    """Yield the size bytes of /big in blocks."""
+    view = memoryview(BLOCK)
+    while size > 0:
+        yield view[:size]
+        size -= len(view)
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = 65536
+    stored = {}
+
+    def log_message(self, *args):
+        pass
+
+    def start(self, status=200, length=None, **headers):
+        self.send_response(status)
+        if length is not None:
+            self.send_header("Content-Length", str(length))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+
+    def body(self, data):
+        if self.command != "HEAD":
+            self.wfile.write(data)
+
+    def answer(self, status, data, **headers):
+        headers.setdefault("Content_Type", "text/plain")
+        self.start(status, len(data), **headers)
+        self.body(data)
+
+    def answer_json(self, value):
+        self.answer(200, json.dumps(value).encode(),
+                    Content_Type="application/json")
+
+    def read_body(self):
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def size(self, default=0):
+        return int(self.query.get("size", default))
+
+    def get_in_csv(self):
+        self.answer(200, CSV, Content_Type="text/csv; charset=utf-8")
+
+    def get_big(self):
+        self.start(length=self.size(),
+                   Content_Type="application/octet-stream")
+        if self.command != "HEAD":
+            for part in pattern(self.size()):
+                self.wfile.write(part)
+
+    def get_chunked(self):
+        self.start(Transfer_Encoding="chunked")
+        for part in pattern(self.size(10000)):
+            self.wfile.write(b"%x\r\n" % len(part))
+            self.wfile.write(part)
+            self.wfile.write(b"\r\n")
+        self.wfile.write(b"0\r\nX-Trailer: late\r\n\r\n")
+
+    def get_gzip(self):
+        data = b"".join(pattern(self.size())) if self.size() else CSV
+        self.answer(200, gzip.compress(data, 1), Content_Encoding="gzip",
+                    Content_Type="text/csv; charset=utf-8")
+
+    def get_status(self):
+        self.answer(int(self.path.rsplit("/", 1)[1]), b"as asked\n")
+
+    def get_headers(self):
+        self.answer_json(self.headers.items())
+
+    def get_connection(self):
+        self.answer(200, b"%d" % self.client_address[1])
+
+    def get_redirect(self):
+        self.answer(int(self.query.get("code", 302)), b"over there\n",
+                    Location=self.query.get("to", "/in.csv"))
+
+    def get_loop(self):
+        self.answer(302, b"", Location="/loop")
+
+    def get_slow(self):
+        end = time.monotonic() + float(self.query.get("seconds", 30))
+        self.close_connection = True
+        if "head" in self.query:
+            time.sleep(end - time.monotonic())
+            self.answer(200, b"late\n")
+            return
+        self.start()
+        while time.monotonic() < end:
+            self.wfile.write(b".")
+            self.wfile.flush()
+            time.sleep(0.1)
+
+    def get_truncated(self):
+        self.close_connection = True
+        if "chunked" in self.query:
+            self.start(Transfer_Encoding="chunked")
+            self.wfile.write(b"1f4\r\n" + BLOCK[:500] + b"\r\n")
+        elif "gzip" in self.query:
+            data = gzip.compress(CSV)
+            self.start(200, len(data), Content_Encoding="gzip")
+            self.wfile.write(data[:-12])
+        else:
+            self.start(length=1000)
+            self.wfile.write(BLOCK[:500])
+
+    def get_badgzip(self):
+        self.answer(200, BLOCK[:500], Content_Encoding="gzip")
+
+    def get_drop(self):
+        self.close_connection = True
+
+    def get_garbage(self):
+        self.close_connection = True
+        self.wfile.write(b"220 mail.example ESMTP\r\n\r\n")
+
+    def get_longhead(self):
+        self.answer(200, b"", X_Long="x" * self.size())
+
+    def get_stored(self, path):
+        if path not in self.stored:
+            self.answer(404, b"nothing here\n")
+            return
+        kind, data = self.stored[path]
+        self.answer(200, data, Content_Type=kind)
+
+    def do_GET(self):
+        url = urllib.parse.urlsplit(self.path)
+        self.query = dict(urllib.parse.parse_qsl(url.query))
+        if self.command == "GET":
+            self.read_body()
+        name = url.path.split("/")[1].replace(".", "_")
+        route = getattr(self, "get_" + name, None)
+        if route and name != "stored":
+            route()
+        else:
+            self.get_stored(url.path)
+
+    do_HEAD = do_GET
+
+    def do_POST(self):
+        data = self.read_body()
+        path = self.path.split("?")[0]
+        if path in ("/redirect", "/drop") or path.startswith("/status/"):
+            self.do_GET()
+            return
+        if path in ("/headers", "/connection"):
+            self.do_GET()
+            return
+        self.stored[path] = (self.headers.get("Content-Type", ""), data)
+        self.answer(201, json.dumps({
+            "method": self.command, "bytes": len(data)}).encode(),
+            Content_Type="application/json")
+
+    do_PUT = do_PATCH = do_POST
+
+    def do_DELETE(self):
+        self.read_body()
+        gone = self.stored.pop(self.path.split("?")[0], None)
+        self.start(204 if gone else 404, None if gone else 0)
+
+
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 128
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """A client that went away is no error here."""
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"))
+    args = parser.parse_args()
+    server = Server(("127.0.0.1", args.port), Handler)
+    if args.tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*args.tls)
+        server.socket = context.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False)
+    print(server.server_address[1], flush=True)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        pass
+
+
+if __name__ == "__main__":
+    main()

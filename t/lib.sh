@@ -1,0 +1,278 @@
+# lib.sh - what every tNNNN-area-what.sh begins with
+#
+#	. "$(dirname "$0")/lib.sh"
+#
+# TAP on standard output, a temporary folder of the script's own in $tmp, the
+# tool in $usetl ($USETL, or build/usetl of this tree).  Whatever a script
+# starts by start_httpd or start_serve is ended when the script ends, by its
+# process id.  `plan` is the last command of each script.
+#
+# Nothing here or in the scripts asserts a time; waits have a generous end.
+
+set -u
+LC_ALL=C
+export LC_ALL
+unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY 2>/dev/null || :
+
+t=$(cd "$(dirname "$0")" && pwd)
+top=$(dirname "$t")
+usetl=${USETL:-$top/build/usetl}
+python=${PYTHON:-/usr/bin/python3}
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/usetl-t.XXXXXX")
+tests=0
+failed=0
+httpd_pid=
+serve_pid=
+
+cleanup() {
+	stop_serve
+	stop_httpd
+	rm -rf "$tmp"
+}
+trap cleanup EXIT
+trap 'exit 1' INT TERM HUP
+
+diag() {
+	printf '%s\n' "$*" | sed 's/^/# /'
+}
+
+pass() {
+	tests=$((tests + 1))
+	echo "ok $tests - $1"
+}
+
+# fail NAME [FILE]: the file's first lines say what was seen
+fail() {
+	tests=$((tests + 1))
+	failed=$((failed + 1))
+	echo "not ok $tests - $1"
+	test -z "${2:-}" || head -n 40 "$2" | cut -c 1-400 | sed 's/^/# /'
+}
+
+skip() {
+	tests=$((tests + 1))
+	echo "ok $tests - $1 # SKIP $2"
+}
+
+skip_all() {
+	echo "1..0 # SKIP $1"
+	exit 0
+}
+
+plan() {
+	echo "1..$tests"
+	test "$failed" = 0
+	exit
+}
+
+# ok NAME COMMAND...: it succeeds; its output is in $tmp/out and $tmp/err
+ok() {
+	name=$1
+	shift
+	if "$@" >"$tmp/out" 2>"$tmp/err"; then
+		pass "$name"
+	else
+		echo "exit status $?" >>"$tmp/err"
+		fail "$name" "$tmp/err"
+	fi
+}
+
+# fails NAME STATUS COMMAND...: it ends with that exit status
+fails() {
+	name=$1 want=$2
+	shift 2
+	"$@" >"$tmp/out" 2>"$tmp/err"
+	got=$?
+	if test "$got" = "$want"; then
+		pass "$name"
+	else
+		echo "exit status $got, not $want" >>"$tmp/err"
+		fail "$name" "$tmp/err"
+	fi
+}
+
+# is NAME GOT WANT
+is() {
+	if test "$2" = "$3"; then
+		pass "$1"
+	else
+		{
+			echo "got:  $2"
+			echo "want: $3"
+		} >"$tmp/why"
+		fail "$1" "$tmp/why"
+	fi
+}
+
+# like NAME FILE PATTERN: a line of the file matches (grep -E)
+like() {
+	if grep -Eq -e "$3" "$2" 2>/dev/null; then
+		pass "$1"
+	else
+		{
+			echo "no line like: $3"
+			cat "$2"
+		} >"$tmp/why" 2>&1
+		fail "$1" "$tmp/why"
+	fi
+}
+
+# unlike NAME FILE PATTERN; the file must be there
+unlike() {
+	if test -r "$2" && ! grep -Eq -e "$3" "$2"; then
+		pass "$1"
+	else
+		{
+			echo "a line like: $3"
+			cat "$2"
+		} >"$tmp/why" 2>&1
+		fail "$1" "$tmp/why"
+	fi
+}
+
+# --- what has to be there
+
+need_usetl() {
+	test -x "$usetl" || skip_all "no usetl at $usetl; run make"
+}
+
+# a host that can run functions at all, by KVM or by the process tender
+need_tender() {
+	need_usetl
+	"$usetl" check >"$tmp/check" 2>&1 ||
+		skip_all "this host cannot run functions: $(
+			grep '^FAIL' "$tmp/check" | head -n 1)"
+}
+
+need_python() {
+	command -v "$python" >/dev/null || skip_all "no interpreter $python"
+}
+
+# a module of that interpreter, for one test: need_module NAME || skip ...
+has_module() {
+	"$python" -c "import $1" 2>/dev/null
+}
+
+# --- functions
+
+# copy_function NAME [AS]: into $tmp/src, with the test server's port
+copy_function() {
+	as=${2:-$1}
+	mkdir -p "$tmp/src"
+	rm -rf "$tmp/src/$as"
+	cp -r "$t/functions/$1" "$tmp/src/$as"
+	sed -i -e "s/127\.0\.0\.1:9000/127.0.0.1:${port:-9000}/" \
+		-e "s/^name .*/name = $as/" "$tmp/src/$as/function.ini"
+}
+
+# bake NAME [OPTION...]: $tmp/NAME.usetl; 0 when it is there
+bake() {
+	bake_name=$1
+	shift
+	copy_function "$bake_name"
+	"$usetl" bake "$@" -o "$tmp/$bake_name.usetl" \
+		"$tmp/src/$bake_name" >"$tmp/bake.out" 2>"$tmp/bake.err"
+}
+
+# bake_or_end NAME...: the script's images; nothing goes on without them
+bake_or_end() {
+	for f; do
+		if ! bake "$f"; then
+			fail "bake $f" "$tmp/bake.err"
+			plan
+		fi
+		pass "bake $f"
+	done
+}
+
+# invoke NAME EVENT [OPTION...]: result in $tmp/out, log in $tmp/err
+invoke() {
+	invoke_name=$1 event=$2
+	shift 2
+	"$usetl" invoke "$@" -d "$event" "$tmp/$invoke_name.usetl" \
+		>"$tmp/out" 2>"$tmp/err"
+}
+
+# json EXPRESSION: of the document d in $tmp/out, printed as JSON
+json() {
+	"$python" -c 'import json, sys
+d = json.load(open(sys.argv[1]))
+print(json.dumps(eval(sys.argv[2]), sort_keys=True))' "$tmp/out" "$1" 2>&1
+}
+
+# --- servers
+
+# wait_for FILE PATTERN PID: until a line matches; 1 when the process ended
+wait_for() {
+	i=0
+	while ! grep -Eq -e "$2" "$1" 2>/dev/null; do
+		kill -0 "$3" 2>/dev/null || return 1
+		i=$((i + 1))
+		test $i -lt 600 || return 1
+		sleep 0.1
+	done
+}
+
+# the test's HTTP server (t/httpd.py); its port in $port, its URL in $http
+start_httpd() {
+	test -r "$t/httpd.py" || skip_all "no t/httpd.py"
+	"$python" "$t/httpd.py" >"$tmp/httpd.out" 2>"$tmp/httpd.err" &
+	httpd_pid=$!
+	if ! wait_for "$tmp/httpd.out" '[0-9]' "$httpd_pid"; then
+		fail "the test's HTTP server starts" "$tmp/httpd.err"
+		plan
+	fi
+	port=$(grep -Eo '[0-9]+' "$tmp/httpd.out" | tail -n 1)
+	http=http://127.0.0.1:$port
+}
+
+stop_httpd() {
+	test -n "$httpd_pid" || return 0
+	kill "$httpd_pid" 2>/dev/null
+	wait "$httpd_pid" 2>/dev/null
+	httpd_pid=
+}
+
+# start_serve [OPTION...] IMAGE...: on a free port; $url; 1 when it ends
+start_serve() {
+	"$usetl" serve -l 127.0.0.1:0 "$@" \
+		>"$tmp/serve.out" 2>"$tmp/serve.err" &
+	serve_pid=$!
+	cat /dev/null >>"$tmp/serve.err"
+	i=0
+	url=
+	while test -z "$url"; do
+		url=$(cat "$tmp/serve.out" "$tmp/serve.err" |
+			sed -n 's,.*listening on \(http://[^ ]*[0-9]\).*,\1,p')
+		test -z "$url" || return 0
+		kill -0 "$serve_pid" 2>/dev/null || return 1
+		i=$((i + 1))
+		test $i -lt 600 || return 1
+		sleep 0.1
+	done
+}
+
+serve_or_end() {
+	if ! start_serve "$@"; then
+		fail "serve starts" "$tmp/serve.err"
+		plan
+	fi
+}
+
+# stop_serve: by SIGTERM; its exit status in $serve_status
+stop_serve() {
+	test -n "$serve_pid" || return 0
+	kill "$serve_pid" 2>/dev/null
+	wait "$serve_pid" 2>/dev/null
+	serve_status=$?
+	serve_pid=
+}
+
+# call NAME EVENT [CURL OPTION...]: body in $tmp/out, status in $status
+call() {
+	call_name=$1 event=$2
+	shift 2
+	status=$(curl -sS -m 60 -o "$tmp/out" -D "$tmp/head" \
+		-w '%{http_code}' "$@" -d "$event" \
+		"$url/function/$call_name" 2>"$tmp/err")
+}

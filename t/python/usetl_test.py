@@ -1,0 +1,417 @@
+"""usetl_test.py - usetl.py against a stand-in for /dev/usetl/fetch.
+
+The stand-in is one end of a socket pair for each open; a thread at the other
+end reads the request and its body as the libOS would, and answers from a
+table.  Bodies are files in a temporary folder that vanish when the fetch is
+closed, as /usetl/in/TICKET does.
+"""
+
+from __future__ import annotations
+
+import array
+import csv
+import errno
+import gc
+import gzip
+import io
+import json
+import os
+import pickle
+import select
+import socket
+import sys
+import tempfile
+import threading
+import unittest
+from types import SimpleNamespace
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(HERE, "../../unikernel/python"))
+sys.path.insert(0, HERE)
+
+import tap      # noqa: E402
+import usetl    # noqa: E402
+
+
+class Device:
+    """Stands in for /dev/usetl/fetch."""
+
+    def __init__(self) -> None:
+        self.dir = tempfile.mkdtemp(prefix="usetl-test-")
+        self.requests: list[SimpleNamespace] = []
+        self.open_now = self.open_most = 0
+        self.lock = threading.Lock()
+        self.real_open = os.open
+        os.open = self.open             # type: ignore[assignment]
+
+    def close(self) -> None:
+        os.open = self.real_open
+        os.rmdir(self.dir)              # every body must be gone
+
+    def open(self, path, flags, mode=0o777, *, dir_fd=None) -> int:
+        if path != "/dev/usetl/fetch":
+            return self.real_open(path, flags, mode, dir_fd=dir_fd)
+        ours, theirs = socket.socketpair(socket.AF_UNIX,
+                                         socket.SOCK_SEQPACKET)
+        with self.lock:
+            self.open_now += 1
+            self.open_most = max(self.open_most, self.open_now)
+        threading.Thread(target=self.serve, args=(theirs,),
+                         daemon=True).start()
+        return ours.detach()
+
+    def serve(self, sock: socket.socket) -> None:
+        body = os.path.join(self.dir, str(sock.fileno()))
+        try:
+            head = sock.recv(1 << 18)
+            if head:
+                sock.send(self.answer(self.parse(head.decode("latin-1")),
+                                      body))
+                sock.recv(1)            # until the last close
+        finally:
+            if os.path.exists(body):
+                os.unlink(body)
+            with self.lock:
+                self.open_now -= 1
+            sock.close()
+
+    def parse(self, head: str) -> SimpleNamespace:
+        first, *lines = head.split("\n")
+        assert lines.pop() == "", "the head ends in a line feed"
+        method, url, ms, fd = first.split(" ")
+        req = SimpleNamespace(
+            method=method, url=url, ms=int(ms), body=None,
+            headers=dict(line.split(": ", 1) for line in lines))
+        if int(fd) >= 0:
+            size = os.fstat(int(fd)).st_size
+            req.body = os.pread(int(fd), size, 0)
+        with self.lock:
+            self.requests.append(req)
+        return req
+
+    def answer(self, req: SimpleNamespace, path: str) -> bytes:
+        kind, _, arg = req.url.partition("://h/")[2].partition("?")
+        status, body, lines = 200, b"", "Server: test\n"
+        if kind == "error":
+            code, reason = arg.split(",")
+            return f"ERROR {code}\n{req.method} {req.url}: {reason}\n".encode()
+        if kind == "status":
+            status, body = int(arg), b"sorry"
+        elif kind == "csv":
+            body = b"name,amount\r\na,1.5\r\nb,2.5\r\n"
+            lines += "Content-Type: text/csv; charset=utf-8\n"
+        elif kind == "latin":
+            body = "é".encode("latin-1")
+            lines += 'content-type: text/plain; Charset="iso-8859-1"\n'
+        elif kind == "json":
+            body = b'\xef\xbb\xbf{"a": 1}'
+        elif kind == "big":
+            body = bytes(range(256)) * (int(arg) // 256)
+        elif kind == "cookies":
+            lines += "Set-Cookie: a=1\nset-cookie: b=2\nX-Empty:\n"
+        elif kind == "echo":
+            body = req.body or b""
+        with open(path, "wb") as f:
+            f.write(body)
+        return (f"{status} {len(body)} {path} {req.url}#final\n"
+                f"{lines}").encode("latin-1")
+
+
+class Case(unittest.TestCase):
+    def setUp(self) -> None:
+        self.fds = len(os.listdir("/proc/self/fd"))
+        self.dev = Device()
+
+    def tearDown(self) -> None:
+        gc.collect()
+        # the server threads unlink their bodies a moment after the close
+        for _ in range(200):
+            if self.dev.open_now == 0:
+                break
+            threading.Event().wait(0.01)
+        self.assertEqual(self.dev.open_now, 0, "a fetch was left open")
+        self.dev.close()
+        self.assertEqual(len(os.listdir("/proc/self/fd")), self.fds,
+                         "a descriptor was left open")
+
+    def last(self) -> SimpleNamespace:
+        return self.dev.requests[-1]
+
+    def test_get(self) -> None:
+        r = usetl.get("http://h/csv", headers={"X-A": "b"}, timeout=1.5)
+        self.assertEqual((r.status, r.ok, r.url, len(r)),
+                         (200, True, "http://h/csv#final", 27))
+        self.assertEqual(r.headers["CONTENT-type"],
+                         "text/csv; charset=utf-8")
+        self.assertEqual(r.text, "name,amount\r\na,1.5\r\nb,2.5\r\n")
+        self.assertEqual(self.last().ms, 1500)
+        self.assertEqual(self.last().headers, {"X-A": "b"})
+        self.assertIsNone(self.last().body)
+        self.assertIs(r.raise_for_status(), r)
+
+    def test_timeout_rounds_up(self) -> None:
+        usetl.get("http://h/", timeout=0.0001)
+        self.assertEqual(self.last().ms, 1)
+        usetl.get("http://h/", timeout=float("inf"))
+        self.assertEqual(self.last().ms, 1 << 31)
+        usetl.get("http://h/")
+        self.assertEqual(self.last().ms, 0)
+        for bad in (0, -1, float("nan")):
+            with self.assertRaises(ValueError):
+                usetl.get("http://h/", timeout=bad)
+
+    def test_params_and_encoding(self) -> None:
+        usetl.get("http://h/?x=1#frag",
+                  params={"q": "a b&é", "n": [1, 2]})
+        self.assertEqual(self.last().url,
+                         "http://h/?x=1&q=a%20b%26%C3%A9&n=1&n=2#frag")
+        usetl.get("http://h/é/%20")
+        self.assertEqual(self.last().url, "http://h/%C3%A9/%20")
+
+    def test_bad_urls(self) -> None:
+        for url in ("ftp://h/", "h/x", "http://h/a b", "http://h/\n",
+                    "http://h/" + "x" * 9000, "file:///etc/passwd"):
+            with self.assertRaises(usetl.Error) as c:
+                usetl.get(url)
+            self.assertEqual(c.exception.url, url)
+        self.assertEqual(self.dev.requests, [])
+
+    def test_header_injection(self) -> None:
+        for headers in ({"A": "b\nC: d"}, {"A": "b\r"}, {"A: b\nC": "d"},
+                        {"": "x"}, {"A": "x\0"}, {"A": "\u20ac"}):
+            with self.assertRaises(ValueError):
+                usetl.get("http://h/", headers=headers)
+        self.assertEqual(self.dev.requests, [])
+
+    def test_bodies(self) -> None:
+        octets = "application/octet-stream"
+        for data, body, kind in (
+                (b"abc", b"abc", octets),
+                (memoryview(array.array("I", [1])), b"\1\0\0\0", octets),
+                ("é\n", b"\xc3\xa9\n", "text/plain; charset=utf-8"),
+                ({"a": "1 2", "b": [3, 4]}, b"a=1%202&b=3&b=4",
+                 "application/x-www-form-urlencoded"),
+                (io.BytesIO(b"file"), b"file", octets),
+                (io.StringIO("text"), b"text", octets),
+                (iter([b"ab", "cd", b""]), b"abcd", octets),
+                (b"", b"", octets)):
+            r = usetl.post("http://h/echo", data=data)
+            self.assertEqual(r.content, body)
+            self.assertEqual(self.last().headers, {"Content-Type": kind})
+        self.assertEqual(self.last().method, "POST")
+
+    def test_json_body(self) -> None:
+        r = usetl.put("http://h/echo", json={"a": [1, None]})
+        self.assertEqual(r.json(), {"a": [1, None]})
+        self.assertEqual(self.last().method, "PUT")
+        self.assertEqual(self.last().headers,
+                         {"Content-Type": "application/json"})
+        with self.assertRaises(ValueError):
+            usetl.post("http://h/echo", json=float("nan"))
+
+    def test_own_content_type(self) -> None:
+        usetl.post("http://h/echo", data="a,b", headers={
+            "content-type": "text/csv"})
+        self.assertEqual(self.last().headers, {"content-type": "text/csv"})
+
+    def test_file_bodies(self) -> None:
+        with tempfile.NamedTemporaryFile() as f:
+            f.write(b"0123456789")
+            f.flush()
+            r = usetl.post("http://h/echo", file=f.name)
+            self.assertEqual(r.content, b"0123456789")
+            with open(f.name, "rb") as g:
+                self.assertEqual(usetl._plain_file(g), g.fileno())
+                self.assertEqual(usetl.post("http://h/echo", g).content,
+                                 b"0123456789")
+                g.read(4)       # from where it stands
+                self.assertEqual(usetl.post("http://h/echo", g).content,
+                                 b"456789")
+        with tempfile.TemporaryFile() as f:
+            f.write(b"unflushed")
+            f.seek(0)
+            self.assertEqual(usetl.post("http://h/echo", f).content,
+                             b"unflushed")
+        with tempfile.TemporaryFile() as f:
+            with gzip.GzipFile(fileobj=f, mode="wb") as z:
+                z.write(b"plain")
+            f.seek(0)
+            with gzip.GzipFile(fileobj=f) as z:
+                self.assertEqual(usetl.post("http://h/echo", z).content,
+                                 b"plain")
+        with self.assertRaises(FileNotFoundError):
+            usetl.post("http://h/echo", file="/nonexistent")
+        with self.assertRaises(TypeError):
+            usetl.post("http://h/echo", data=b"x", file="/dev/null")
+        with self.assertRaises(TypeError):
+            usetl.post("http://h/echo", data=7)
+
+    def test_error_names_url_and_reason(self) -> None:
+        url = "http://h/error?13,refused-by-policy"
+        with self.assertRaises(usetl.Error) as c:
+            usetl.get(url)
+        self.assertEqual(str(c.exception), f"GET {url}: refused-by-policy")
+        self.assertEqual(c.exception.url, url)
+        self.assertIsInstance(c.exception, OSError)
+        copy = pickle.loads(pickle.dumps(c.exception))
+        self.assertEqual((type(copy), str(copy), copy.url),
+                         (usetl.Error, str(c.exception), url))
+
+    def test_timeout_error(self) -> None:
+        with self.assertRaises(usetl.Timeout) as c:
+            usetl.get("http://h/error?110,late")
+        self.assertIsInstance(c.exception, TimeoutError)
+        self.assertIsInstance(c.exception, usetl.Error)
+
+    def test_status(self) -> None:
+        r = usetl.get("http://h/status?404")
+        self.assertFalse(r.ok)
+        self.assertTrue(r)
+        with self.assertRaises(usetl.HTTPError) as c:
+            r.raise_for_status()
+        self.assertEqual((c.exception.status, c.exception.response), (404, r))
+        self.assertIn("404", str(c.exception))
+        self.assertIn("http://h/status", str(c.exception))
+
+    def test_charset(self) -> None:
+        r = usetl.get("http://h/latin")
+        self.assertEqual((r.charset, r.text), ("iso-8859-1", "é"))
+
+    def test_json_with_bom(self) -> None:
+        self.assertEqual(usetl.get("http://h/json").json(), {"a": 1})
+
+    def test_headers(self) -> None:
+        h = usetl.get("http://h/cookies").headers
+        self.assertEqual(h.get_all("Set-Cookie"), ["a=1", "b=2"])
+        self.assertEqual(h["set-cookie"], "a=1, b=2")
+        self.assertEqual(h["x-empty"], "")
+        self.assertIn("SERVER", h)
+        self.assertNotIn("nope", h)
+        self.assertEqual(h.get("nope", "d"), "d")
+        self.assertEqual(h.get_all("nope"), [])
+        self.assertEqual(list(h), ["Server", "Set-Cookie", "X-Empty"])
+
+    def test_read_and_path(self) -> None:
+        with usetl.get("http://h/big?1024") as r:
+            self.assertEqual(r.read(3), b"\0\1\2")
+            self.assertEqual(len(r.read()), 1021)
+            self.assertEqual(r.read(), b"")
+            self.assertEqual(len(r.content), 1024)
+            with open(r.path, "rb") as f:
+                self.assertEqual(f.read(), r.content)
+        with self.assertRaises(ValueError):
+            r.path
+        self.assertEqual(len(r.content), 1024)
+
+    def test_closed(self) -> None:
+        r = usetl.get("http://h/big?1024")
+        r.close()
+        r.close()
+        for use in (lambda: r.content, lambda: r.text, lambda: r.read(),
+                    lambda: list(r), lambda: r.memory()):
+            with self.assertRaises(ValueError):
+                use()
+
+    def test_lines(self) -> None:
+        r = usetl.get("http://h/csv")
+        rows = list(csv.DictReader(r))
+        self.assertEqual([row["amount"] for row in rows], ["1.5", "2.5"])
+        self.assertEqual(list(r), [])
+
+    def test_empty(self) -> None:
+        r = usetl.head("http://h/")
+        self.assertEqual((r.content, r.text, r.read(), list(r),
+                          bytes(r.memory())), (b"", "", b"", [], b""))
+        self.assertEqual(self.last().method, "HEAD")
+
+    def test_memory(self) -> None:
+        view = usetl.get("http://h/big?1048576").memory()
+        self.assertTrue(view.readonly)
+        # the view alone keeps the transfer, and so the memory, alive
+        self.assertEqual(self.dev.open_now, 1)
+        self.assertEqual(view[255:258].tobytes(), b"\xff\0\1")
+        r = usetl.get("http://h/big?4096")
+        view2 = r.memory()
+        r.close()
+        self.assertEqual(self.dev.open_now, 2)
+        self.assertEqual(bytes(view2[:2]), b"\0\1")
+        del view, view2
+
+    def test_big_text_in_place(self) -> None:
+        r = usetl.post("http://h/echo", data="é" * 500000)
+        self.assertEqual(r.text, "é" * 500000)
+        self.assertIsNone(r._content)
+
+    def test_gather(self) -> None:
+        got = usetl.gather("http://h/csv",
+                           usetl.Request("POST", "http://h/echo", data="x"),
+                           usetl.Request("get", "http://h/status?500"))
+        self.assertEqual([r.status for r in got], [200, 200, 500])
+        self.assertEqual(got[1].text, "x")
+        self.assertTrue(got[0].path)
+        self.assertEqual(self.dev.open_most, 3)
+        self.assertEqual(usetl.gather(), [])
+
+    def test_gather_many(self) -> None:
+        got = usetl.gather(*(usetl.Request("POST", "http://h/echo",
+                                           data=str(i)) for i in range(100)))
+        self.assertEqual([int(r.text) for r in got], list(range(100)))
+        self.assertLess(self.dev.open_most, 64)
+
+    def test_gather_errors(self) -> None:
+        urls = ["http://h/csv", "http://h/error?111,no", "http://h/json"]
+        with self.assertRaises(usetl.Error):
+            usetl.gather(*urls)
+        self.assertEqual(len(self.dev.requests), 3)
+        got = usetl.gather(*urls, return_exceptions=True)
+        self.assertIsInstance(got[1], usetl.Error)
+        self.assertEqual(got[2].json(), {"a": 1})
+        del got
+
+    def test_bad_method(self) -> None:
+        with self.assertRaises(ValueError):
+            usetl.request("TRACE", "http://h/")
+        self.assertEqual(usetl.request("patch", "http://h/").status, 200)
+        self.assertEqual(self.last().method, "PATCH")
+        usetl.delete("http://h/")
+        self.assertEqual(self.last().method, "DELETE")
+        usetl.patch("http://h/echo", b"p")
+        self.assertEqual(self.last().body, b"p")
+
+    def test_ticket_is_pollable(self) -> None:
+        t = usetl.Request("GET", "http://h/csv")._submit()
+        self.assertEqual(select.select([t.fd], [], [], 5)[0], [t.fd])
+        r = usetl._receive(usetl.Request("GET", "http://h/csv"), t)
+        self.assertEqual(r.status, 200)
+
+    def test_hooks(self) -> None:
+        @usetl.on_ready
+        def a() -> None:
+            pass
+
+        @usetl.on_clone
+        def b() -> None:
+            pass
+
+        self.assertEqual(usetl._ready_hooks.pop(), a)
+        self.assertEqual(usetl._clone_hooks.pop(), b)
+
+    def test_no_device(self) -> None:
+        os.open = self.dev.real_open
+        try:
+            if os.path.exists("/dev/usetl"):
+                self.skipTest("there is a /dev/usetl here")
+            with self.assertRaises(usetl.Error) as c:
+                usetl.get("http://h/")
+            self.assertEqual(c.exception.errno, errno.ENOENT)
+        finally:
+            os.open = self.dev.open
+
+    def test_json_of_response(self) -> None:
+        with self.assertRaises(json.JSONDecodeError):
+            usetl.get("http://h/csv").json()
+
+
+if __name__ == "__main__":
+    tap.main(__name__)

@@ -1,0 +1,58 @@
+#!/bin/sh
+# usetl invoke: result, log, errors, statistics
+. "$(dirname "$0")/lib.sh"
+need_tender
+need_python
+bake_or_end echo json log hostile
+
+ok "the default event is an object" "$usetl" invoke "$tmp/echo.usetl"
+is "and comes back" "$(cat "$tmp/out")" '{}'
+for event in '{"a": [1, 2.5, null, true]}' '"text"' '[]' 'null' '-12' \
+	'"\u00e9\ud83d\ude00"' '{"a": {"b": {"c": ""}}}'
+do
+	invoke echo "$event"
+	is "echo $event" "$(cat "$tmp/out")" "$event"
+done
+echo '{"from": "a file"}' >"$tmp/event"
+invoke echo "@$tmp/event"
+is "an event from a file" "$(cat "$tmp/out")" '{"from": "a file"}'
+"$usetl" invoke -d - "$tmp/echo.usetl" <"$tmp/event" >"$tmp/out" 2>"$tmp/err"
+is "an event from standard input" "$(cat "$tmp/out")" '{"from": "a file"}'
+
+"$python" -c 'print("\"" + "x" * 1000000 + "\"")' >"$tmp/event"
+invoke echo "@$tmp/event"
+ok "a megabyte there and back" cmp "$tmp/out" "$tmp/event"
+
+invoke json "@$t/functions/json/event.json"
+is "the JSON transform" "$(json d)" '{"h": 471952060, "id": 7, "note":'\
+' "ynam fo tsrif", "total": 77.75, "user": "ADA"}'
+
+invoke log '{"lines": 3}'
+is "only the result is on standard output" "$(json 'd["name"]')" '"log"'
+for text in printed 'to stderr' 'INFO:root:logged' 'written to 1' \
+	'written to 2' 'line 2' 'without a line end'
+do
+	like "the log has: $text" "$tmp/err" "$text"
+done
+LC_ALL=C.UTF-8 grep -q 'é ü €' "$tmp/err" &&
+	pass "the log has UTF-8" || fail "the log has UTF-8" "$tmp/err"
+
+fails "an event that is not JSON" 2 "$usetl" invoke -d '{' \
+	"$tmp/echo.usetl"
+fails "no image" 2 "$usetl" invoke
+fails "no such image" 1 "$usetl" invoke "$tmp/none.usetl"
+like "its name is said" "$tmp/err" 'none\.usetl'
+
+fails "a handler that raises" 1 "$usetl" invoke \
+	-d '{"do": "raise", "text": "so there"}' "$tmp/hostile.usetl"
+is "prints no result" "$(cat "$tmp/out")" ""
+like "but the error" "$tmp/err" 'ValueError: so there'
+like "and where" "$tmp/err" '"/app/app\.py", line [0-9]+, in do_raise'
+unlike "not the runtime's frames" "$tmp/err" '/usetl/boot\.py'
+
+ok "--stats" "$usetl" invoke --stats "$tmp/echo.usetl"
+for what in boot clone run rollback pages exits; do
+	like "--stats says: $what" "$tmp/err" "$what"
+done
+is "and the result is there" "$(cat "$tmp/out")" '{}'
+plan

@@ -1,0 +1,134 @@
+#!/bin/sh
+# usetl serve: routes, statuses, framing, signals
+. "$(dirname "$0")/lib.sh"
+need_tender
+need_python
+command -v curl >/dev/null || skip_all "no curl"
+bake_or_end echo json hostile
+
+serve_or_end "$tmp/echo.usetl" "$tmp/json.usetl" "$tmp/hostile.usetl"
+pass "serve listens"
+
+call echo '{"a": 1}'
+is "a function answers" "$status $(cat "$tmp/out")" '200 {"a": 1}'
+like "in JSON" "$tmp/head" '^[Cc]ontent-[Tt]ype: application/json'
+call json "@$t/functions/json/event.json"
+is "another one too" "$status $(json 'd["h"]')" '200 471952060'
+is "health" "$(curl -sS "$url/healthz")" ok
+curl -sS "$url/function" >"$tmp/out"
+is "the list has the functions" \
+	"$(json 'sorted(f["name"] for f in (d if isinstance(d, list) else d["functions"]))')" \
+	'["echo", "hostile", "json"]'
+
+call nosuch '{}'
+is "an unknown function" "$status" 404
+is "an unknown page" "$(curl -sS -o /dev/null -w '%{http_code}' \
+	"$url/elsewhere")" 404
+is "the wrong method" "$(curl -sS -o /dev/null -D "$tmp/head" \
+	-w '%{http_code}' "$url/function/echo")" 405
+like "which is allowed" "$tmp/head" '^[Aa]llow: .*POST'
+call echo '{"a": '
+is "a body that is not JSON" "$status" 400
+is "says so as JSON" "$(json '"errorMessage" in d')" true
+head -c 7000000 /dev/zero | tr '\0' 1 >"$tmp/large"
+call echo x --data-binary "@$tmp/large"
+is "a body that is too large" "$status" 413
+call echo '{"still": "there"}'
+is "the next request is served" "$(cat "$tmp/out")" '{"still": "there"}'
+call hostile '{"do": "raise"}'
+is "a handler that raises" "$status $(json 'd["errorType"]')" \
+	'500 "ValueError"'
+is "its stack has lines" "$(json 'len(d["stackTrace"]) >= 2')" true
+
+# keep-alive: one connection, many requests
+curl -sS -v -m 60 -d '{"n": 1}' "$url/function/echo" --next -sS -m 60 \
+	-d '{"n": 2}' "$url/function/echo" >"$tmp/out" 2>"$tmp/err"
+is "two requests" "$(cat "$tmp/out")" '{"n": 1}{"n": 2}'
+like "on one connection" "$tmp/err" 'Re-using existing connection'
+
+# framing that two parsers could read in two ways is refused
+cat >"$tmp/raw.py" <<'END'
+import socket, sys
+host, port = sys.argv[1].rsplit("/", 1)[-1].split(":")
+s = socket.create_connection((host, int(port)), 20)
+s.sendall(sys.argv[2].encode().decode("unicode_escape").encode("latin-1"))
+data = b""
+while b"\r\n" not in data:
+    more = s.recv(4096)
+    if not more:
+        break
+    data += more
+print(data.split(b"\r\n")[0].decode("latin-1").partition(" ")[2][:3])
+END
+p='POST /function/echo HTTP/1.1\r\nHost: x\r\n'
+raw() {
+	is "$1" "$("$python" "$tmp/raw.py" "$url" "$2" 2>&1)" "$3"
+}
+raw "a plain request" "${p}Content-Length: 2\r\n\r\n{}" 200
+raw "chunked" "${p}Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n" 200
+raw "two lengths" "${p}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{} " 400
+raw "the same length twice" \
+	"${p}Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}" 400
+raw "a length and chunked" \
+	"${p}Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" \
+	400
+raw "an unknown transfer encoding" \
+	"${p}Transfer-Encoding: cow\r\n\r\n{}" 400
+raw "no host" "POST /function/echo HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}" 400
+
+# many at once
+cat >"$tmp/many.py" <<'END'
+import concurrent.futures, json, sys, urllib.request
+def one(i):
+    body = json.dumps({"i": i}).encode()
+    with urllib.request.urlopen(sys.argv[1] + "/function/echo", body, 60) as r:
+        return json.load(r) == {"i": i}
+with concurrent.futures.ThreadPoolExecutor(16) as pool:
+    print(sum(pool.map(one, range(200))))
+END
+is "two hundred requests, sixteen at a time" \
+	"$("$python" "$tmp/many.py" "$url" 2>&1 | tail -n 1)" 200
+
+fails "a port in use" 1 "$usetl" serve -l "${url#http://}" "$tmp/echo.usetl"
+like "is said in one line" "$tmp/err" 'in use'
+fails "the same function twice" 1 "$usetl" serve -l 127.0.0.1:0 \
+	"$tmp/echo.usetl" "$tmp/echo.usetl"
+fails "no image" 2 "$usetl" serve -l 127.0.0.1:0
+
+# SIGTERM: what runs is finished, then 0
+curl -sS -m 60 -d '{"do": "sleep", "seconds": 1}' \
+	"$url/function/hostile" >"$tmp/slow" 2>&1 &
+curl_pid=$!
+sleep 0.4
+stop_serve
+wait "$curl_pid"
+is "SIGTERM: exit status" "$serve_status" 0
+is "SIGTERM: the request in flight was answered" "$(cat "$tmp/slow")" null
+
+# configuration, and SIGHUP
+cat >"$tmp/usetl.conf" <<END
+[function one]
+image = $tmp/echo.usetl
+END
+serve_or_end -c "$tmp/usetl.conf"
+call one '{"n": 1}'
+is "a function of the configuration" "$(cat "$tmp/out")" '{"n": 1}'
+cat >>"$tmp/usetl.conf" <<END
+[function two]
+image = $tmp/json.usetl
+END
+kill -HUP "$serve_pid"
+i=0
+while call two "@$t/functions/json/event.json" && test "$status" != 200 &&
+	test $i -lt 100
+do
+	i=$((i + 1))
+	sleep 0.1
+done
+is "SIGHUP adds a function" "$status $(json 'd["h"]')" '200 471952060'
+call one '{"n": 2}'
+is "and keeps the other" "$(cat "$tmp/out")" '{"n": 2}'
+printf '[pool]\ncolour = red\n' >"$tmp/bad.conf"
+fails "a bad configuration" 1 "$usetl" serve -c "$tmp/bad.conf"
+like "file and line are said" "$tmp/err" 'bad\.conf:2: '
+plan

@@ -1,0 +1,92 @@
+#!/bin/sh
+# the C programs of t/guest: natively (Linux is the oracle), in a virtual
+# machine, and in a clone after a snapshot
+. "$(dirname "$0")/lib.sh"
+need_usetl
+cc=${CC:-cc}
+command -v "$cc" >/dev/null || skip_all "no C compiler"
+command -v pkg-config >/dev/null || skip_all "no pkg-config"
+libs="libarchive libelf jansson libcrypto inih"
+# shellcheck disable=SC2086
+pkg-config $libs || skip_all "no development files of $libs"
+
+# shellcheck disable=SC2046,SC2086
+(cd "$top" && "$cc" -std=gnu11 -O1 -D_GNU_SOURCE -I. \
+	-DUSETL_VERSION='"test"' $(pkg-config --cflags $libs) \
+	-o "$tmp/mkimage" t/guest/mkimage.c etlfs/tree.c etlfs/tree_*.c \
+	etlfs/elfdeps*.c etlfs/ldcache.c etlfs/pack_write.c \
+	etlfs/pack_index.c etlfs/pack_meta.c conf/err.c conf/value.c \
+	conf/manifest.c $(pkg-config --libs $libs)) 2>"$tmp/err" || {
+	fail "mkimage compiles" "$tmp/err"
+	plan
+}
+vm=
+"$usetl" check >/dev/null 2>&1 && vm=yes
+
+# whole NAME FILE STATUS: TAP that is complete, without a failure, and an
+# exit status of 0
+whole() {
+	grep -E '^(ok|not ok|1\.\.)' "$2" >"$tmp/tap"
+	planned=$(sed -n 's/^1\.\.\([0-9]*\).*/\1/p' "$tmp/tap")
+	n=$(grep -c '^ok' "$tmp/tap")
+	if test -n "$planned" && test "$planned" = "$n" &&
+	    test "$n" -gt 0 && test "$3" = 0 &&
+	    ! grep -q '^not ok' "$tmp/tap"; then
+		pass "$1: $n tests"
+	else
+		{
+			echo "exit status $3, $n of ${planned:-?} passed"
+			grep '^not ok' "$tmp/tap"
+			grep -vE '^(ok|not ok)' "$2" | tail -n 20
+		} >"$tmp/why"
+		fail "$1" "$tmp/why"
+	fi
+}
+
+# status_of FILE: the program's exit status, from what invoke says of it
+status_of() {
+	sed -n 's/.*exited with status \([0-9]*\).*/\1/p' "$1" | tail -n 1
+}
+
+# in_vm NAME PROGRAM
+in_vm() {
+	if ! "$tmp/mkimage" "$tmp/test.usetl" "$2" 2>"$tmp/err"; then
+		fail "$1: image" "$tmp/err"
+		return
+	fi
+	timeout 60 "$usetl" invoke "$tmp/test.usetl" >"$tmp/log" 2>&1
+	whole "$1" "$tmp/log" "$(status_of "$tmp/log")"
+}
+
+for source in "$t"/guest/*_*.c; do
+	name=$(basename "$source" .c)
+	test -z "${ONLY:-}" || test "$name" = "$ONLY" || continue
+	if ! "$cc" -O1 -w -pthread -I"$top" -o "$tmp/$name" "$source" -lm \
+			2>"$tmp/err" ||
+	    ! "$cc" -O1 -w -pthread -I"$top" -o "$tmp/$name.snap" "$source" \
+			"$t/guest/snap.c" -lm 2>"$tmp/err"; then
+		fail "$name compiles" "$tmp/err"
+		continue
+	fi
+	(cd "$tmp" && timeout 60 "./$name") >"$tmp/log" 2>&1
+	whole "$name natively" "$tmp/log" $?
+	if test -z "$vm"; then
+		skip "$name in a VM" "this host cannot run functions"
+		continue
+	fi
+	in_vm "$name in a VM" "$tmp/$name"
+	in_vm "$name in a clone" "$tmp/$name.snap"
+	rm -f "$tmp/$name" "$tmp/$name.snap"
+done
+
+# a static program needs no ld.so
+source=$t/guest/misc_process.c
+if test -n "$vm" && test -z "${ONLY:-}"; then
+	if "$cc" -O1 -w -static -I"$top" -o "$tmp/static" "$source" \
+			2>/dev/null; then
+		in_vm "a static program" "$tmp/static"
+	else
+		skip "a static program" "no static C library"
+	fi
+fi
+plan

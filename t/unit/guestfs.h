@@ -1,0 +1,302 @@
+/*
+ * guestfs.h - the libOS's files in an ordinary Linux process
+ *
+ * The guest's addresses are fixed and low, so a process can map its windows
+ * where the guest has them, and the vfs's sources run unchanged; they are
+ * included here, as one unit.  What stands in for the rest of the libOS:
+ * malloc for kmalloc, a C function behind UK_STUB that notes DB_CANCEL, and
+ * "any address above page 0" for user_ok().
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+/* libc spells these otherwise */
+#undef RENAME_NOREPLACE
+#undef RENAME_EXCHANGE
+#undef RENAME_WHITEOUT
+#undef MFD_CLOEXEC
+#undef MFD_ALLOW_SEALING
+#undef CLOSE_RANGE_UNSHARE
+#undef CLOSE_RANGE_CLOEXEC
+
+#include "unikernel/inode.h"
+#include "unikernel/mem.h"
+
+static u64 usf_span, usf_limit, cancelled;
+static int kmalloc_fails;		/* once it counts down to 0 */
+
+static long stub(long a, long b, long c, long nr)
+{
+	if (nr == DB_CANCEL)
+		cancelled = a;
+	return 0;
+}
+
+void *kmalloc(size_t len)
+{
+	if (kmalloc_fails && --kmalloc_fails == 0)
+		return NULL;
+	return malloc(len);
+}
+
+void *kzalloc(size_t len)
+{
+	void *p = kmalloc(len);
+
+	return p ? memset(p, 0, len) : NULL;
+}
+
+void *krealloc(void *p, size_t len)
+{
+	if (kmalloc_fails && --kmalloc_fails == 0)
+		return NULL;
+	return realloc(p, len);
+}
+
+void kfree(void *p)
+{
+	free(p);
+}
+
+u64 arena_span(int arena)
+{
+	return usf_span;
+}
+
+int arena_grow(int arena, u64 span)
+{
+	if (span > usf_limit)
+		return -ENOMEM;
+	usf_span = ROUND_UP(span, UK_BIG);
+	return 0;
+}
+
+int user_ok(const void *p, size_t len, int write)
+{
+	return len == 0 || (u64)p >= UK_PAGE;
+}
+
+long user_strlen(const char *s, size_t max)
+{
+	size_t n;
+
+	if ((u64)s < UK_PAGE)
+		return -EFAULT;
+	n = strnlen(s, max + 1);
+	return n > max ? -ENAMETOOLONG : (long)n;
+}
+
+u64 now_real(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (u64)ts.tv_sec * 1000000000 + (u64)ts.tv_nsec;
+}
+
+int k_snprintf(char *buf, size_t len, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(buf, len, fmt, ap);
+	va_end(ap);
+	return n;
+}
+
+void panic(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	abort();
+}
+
+void devfs_init(void)
+{
+}
+
+void procfs_init(void)
+{
+}
+
+void usetldev_init(void)
+{
+}
+
+#include "unikernel/data.c"
+#include "unikernel/dir.c"
+#include "unikernel/fd.c"
+#include "unikernel/file.c"
+#include "unikernel/hostfs.c"
+#include "unikernel/imagefs.c"
+#include "unikernel/inode.c"
+#include "unikernel/map.c"
+#include "unikernel/open.c"
+#include "unikernel/path.c"
+#include "unikernel/rename.c"
+#include "unikernel/syscopy.c"
+#include "unikernel/sysdir.c"
+#include "unikernel/sysfd.c"
+#include "unikernel/sysio.c"
+#include "unikernel/sysname.c"
+#include "unikernel/sysstat.c"
+#undef NSEC
+#include "unikernel/systime.c"
+#include "unikernel/usf.c"
+#include "unikernel/vfs.c"
+#include "unikernel/xattr.c"
+
+#define FILES_LIMIT	(64ull << 20)
+#define IMAGE_SIZE	(1ull << 20)
+#define INDEX_OFF	0x10000ull
+#define BODY_OFF	ETLFS_WINDOW_STRIDE	/* window 1 */
+
+static void window(u64 base, u64 len)
+{
+	void *p = mmap((void *)base, len, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+		       MAP_FIXED_NOREPLACE, -1, 0);
+
+	if (p != (void *)base) {
+		printf("1..0 # SKIP cannot map 0x%lx here\n", base);
+		exit(0);
+	}
+}
+
+/* what the tender would write */
+#define ctl_set(field, value)	(*(u64 *)&uk_ctl->field = (value))
+
+/* the clone's windows, once for a process */
+static void windows_map(void)
+{
+	u8 *code = (u8 *)UK_STUB;
+	u64 to = (u64)stub;
+
+	window(UK_STUB, UK_PAGE);
+	window(UK_CTL, UK_CTL_PAGES * UK_PAGE);
+	window(UK_USF_BASE, FILES_LIMIT);
+	window(UK_IMAGE_BASE, IMAGE_SIZE);
+	window(UK_HOST_BASE, ETLFS_WINDOW0);
+	window(UK_HOST_BASE + BODY_OFF, 1 << 20);
+	code[0] = 0x48;			/* movabs $stub, %rax; jmp *%rax */
+	code[1] = 0xb8;
+	memcpy(code + 2, &to, 8);
+	code[10] = 0xff;
+	code[11] = 0xe0;
+	mprotect(code, UK_PAGE, PROT_READ | PROT_EXEC);
+	usf_limit = FILES_LIMIT;
+	ctl_set(files_limit, FILES_LIMIT);
+	ctl_set(image_size, IMAGE_SIZE);
+	ctl_set(index_off, INDEX_OFF);
+	ctl_set(host_size, ETLFS_WINDOW0);
+}
+
+/* one entry of a small image: parents first */
+struct entry {
+	const char *path;		/* no '/' in front; "" the root */
+	u32 mode;
+	const char *data;		/* file: bytes; link: target */
+	u64 size;			/* file: when data is NULL, this many 'I' */
+};
+
+static int depth(const char *path)
+{
+	int n = *path != 0;
+
+	for (; *path; path++)
+		n += *path == '/';
+	return n;
+}
+
+static size_t parent_len(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? (size_t)(slash - path) : 0;
+}
+
+static const struct entry *build_list;
+
+/* breadth first, then by parent, then by name */
+static int build_order(const void *a, const void *b)
+{
+	const struct entry *x = &build_list[*(const int *)a];
+	const struct entry *y = &build_list[*(const int *)b];
+
+	if (depth(x->path) != depth(y->path))
+		return depth(x->path) - depth(y->path);
+	return strcmp(x->path, y->path);
+}
+
+/*
+ * Writes the index and the bytes into the image window.  strcmp on whole
+ * paths orders siblings by name, and directories of one depth alike, as long
+ * as no name has a byte below '/': so they have none here.
+ */
+static void image_build(const struct entry *list, u32 n)
+{
+	struct etlfs_head *h = (void *)(UK_IMAGE_BASE + INDEX_OFF);
+	struct etlfs_node *node = (void *)(h + 1);
+	char *names = (char *)(node + n);
+	u64 data = UK_PAGE * 64, used = 0;
+	int order[64];
+	u32 i, k;
+
+	build_list = list;
+	for (i = 0; i < n; i++)
+		order[i] = (int)i;
+	qsort(order, n, sizeof(order[0]), build_order);
+	memset((void *)UK_IMAGE_BASE, 0, IMAGE_SIZE);
+	for (i = 0; i < n; i++) {
+		const struct entry *e = &list[order[i]];
+		const char *name = strrchr(e->path, '/');
+		struct etlfs_node *nd = &node[i];
+
+		name = name ? name + 1 : e->path;
+		nd->mode = e->mode;
+		nd->mtime = 1000000000;
+		nd->name_off = used;
+		nd->name_len = strlen(name);
+		memcpy(names + used, name, nd->name_len);
+		used += nd->name_len;
+		for (k = 0; k < i; k++) {
+			const char *up = list[order[k]].path;
+
+			if (i == 0 || strlen(up) != parent_len(e->path) ||
+			    memcmp(up, e->path, parent_len(e->path)))
+				continue;
+			nd->parent = k;
+			if (node[k].size++ == 0)
+				node[k].off = i;
+			break;
+		}
+		if (S_ISREG(e->mode)) {
+			nd->off = data;
+			nd->size = e->data ? strlen(e->data) : e->size;
+			memset((u8 *)UK_IMAGE_BASE + data, 'I', nd->size);
+			if (e->data)
+				memcpy((u8 *)UK_IMAGE_BASE + data, e->data,
+				       nd->size);
+			data += ROUND_UP(nd->size, UK_PAGE);
+		} else if (S_ISLNK(e->mode)) {
+			nd->off = used;
+			nd->size = strlen(e->data);
+			memcpy(names + used, e->data, nd->size);
+			used += nd->size;
+		}
+	}
+	h->magic = ETLFS_INDEX_MAGIC;
+	h->version = ETLFS_VERSION;
+	h->nodes = n;
+	h->names_off = sizeof(*h) + n * sizeof(*node);
+	h->names_len = used;
+	h->total_len = h->names_off + used;
+}

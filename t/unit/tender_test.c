@@ -1,0 +1,196 @@
+/*
+ * tender_test.c - boot, traps, freeze, clone, rollback, with a tiny guest
+ *
+ * Plays the gateway over blocking sockets; links tiny_guest.S in place of
+ * the libOS.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "etlfs/format.h"
+#include "vmm/blob.h"
+#include "vmm/chan.h"
+#include "vmm/ref.h"
+
+extern const unsigned char _binary_tiny_elf_start[], _binary_tiny_elf_end[];
+const struct blob blob_libos = {
+	"tiny", _binary_tiny_elf_start, _binary_tiny_elf_end
+};
+const struct blob blob_vdso = {
+	"vdso", _binary_tiny_elf_start, _binary_tiny_elf_start + 64
+};
+
+static int tests, failed;
+
+static void ok(int good, const char *name)
+{
+	tests++;
+	failed += !good;
+	printf("%sok %d - %s\n", good ? "" : "not ", tests, name);
+}
+
+static char payload[1 << 20];
+
+/* one message with its payload; 0 at the end of the stream */
+static int next(int sock, struct msg *m)
+{
+	size_t have = 0;
+
+	if (recv(sock, m, sizeof(*m), MSG_WAITALL) != sizeof(*m))
+		return 0;
+	while (have < m->len) {
+		ssize_t n = recv(sock, payload + have, m->len - have, 0);
+
+		if (n <= 0)
+			return 0;
+		have += (size_t)n;
+	}
+	return 1;
+}
+
+static int clone_one(int ref, int window)
+{
+	char control[CMSG_SPACE(2 * sizeof(int))] = { 0 };
+	struct msg m = { .type = MSG_CLONE };
+	struct iovec v = { &m, sizeof(m) };
+	struct msghdr h = {
+		.msg_iov = &v, .msg_iovlen = 1, .msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&h);
+	int sv[2], fds[2];
+
+	socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv);
+	fds[0] = sv[1];
+	fds[1] = window;
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(fds));
+	memcpy(CMSG_DATA(c), fds, sizeof(fds));
+	sendmsg(ref, &h, 0);
+	close(sv[1]);
+	if (!next(ref, &m) || m.type != MSG_CLONED || (int64_t)m.a[0] <= 0)
+		return -1;
+	if (!next(sv[0], &m) || m.type != MSG_UP)
+		return -1;
+	printf("# clone set-up %llu us\n", (unsigned long long)m.a[0] / 1000);
+	return sv[0];
+}
+
+static struct msg invoke(int sock, uint64_t len, uint64_t timeout)
+{
+	struct msg m = { .type = MSG_INVOKE };
+
+	m.a[0] = len;
+	m.a[1] = timeout;
+	m.a[2] = INVOKE_IDLE;
+	chan_send(sock, &m, NULL, 0);
+	if (!next(sock, &m))
+		m.type = 0;
+	return m;
+}
+
+static const uint64_t *answer(void)
+{
+	return (const uint64_t *)(payload + sizeof(struct run_stats));
+}
+
+static void check_answers(int clone)
+{
+	struct msg m, idle;
+	int good = 1;
+
+	for (int i = 0; i < 50; i++) {
+		m = invoke(clone, 100u + (unsigned)i, 1000000000u);
+		good &= m.type == MSG_RESULT && m.a[1] == 64 &&
+			answer()[0] == 100u + (unsigned)i &&
+			answer()[1] == 0 && answer()[2] == 1 &&
+			answer()[6] == 0;
+		if (i == 0) {
+			ok(answer()[3] == 18, "18 exceptions reached the libOS");
+			ok(answer()[4] == 0, "no forbidden instruction passed");
+			ok(answer()[5] == 1, "a system call bounced");
+			ok(answer()[7] == 0x4141414141414141,
+			   "the event is there");
+		}
+		if (m.type == MSG_RESULT)
+			good &= next(clone, &idle) && idle.type == MSG_IDLE;
+		if (m.type == MSG_DIED || idle.type == MSG_DIED) {
+			printf("# %.*s\n", (int)m.len, payload +
+			       sizeof(struct run_stats));
+			return;
+		}
+	}
+	ok(good, "50 requests, each from the reference's state");
+	printf("# rollback %llu us, run %llu us\n", (unsigned long long)
+	       ((struct run_stats *)payload)->rollback_ns / 1000,
+	       (unsigned long long)
+	       ((struct run_stats *)payload)->run_ns / 1000);
+}
+
+int main(void)
+{
+	char path[] = "/tmp/tender_test.XXXXXX", *argv[] = { "/x", NULL };
+	struct image img = { .path = path, .memory = 64u << 20,
+			     .files = 16u << 20, .argv = argv, .size = 4096 };
+	struct ref_opts o = { .img = &img, .tender = TENDER_KVM, .verify = 1,
+			      .boot_timeout_ns = 2000000000u };
+	struct err err;
+	struct msg m;
+	int sock, clone, clone2;
+	uint8_t *win;
+	pid_t pid;
+
+	if (tender_check(TENDER_KVM, &err) < 0) {
+		printf("1..0 # SKIP %s\n", err.msg);
+		return 0;
+	}
+	img.fd = mkstemp(path);
+	unlink(path);
+	ftruncate(img.fd, 4096);
+	o.window0 = memfd_create("w0", MFD_CLOEXEC);
+	ftruncate(o.window0, ETLFS_WINDOW0);
+	win = mmap(NULL, ETLFS_WINDOW0, PROT_READ | PROT_WRITE, MAP_SHARED,
+		   o.window0, 0);
+	memset(win + ETLFS_EVENT_OFF, 'A', 16);
+	ok(ref_start(&o, &sock, &pid, &err) == 0, "a reference starts");
+	ok(next(sock, &m) && m.type == MSG_READY, "and gets ready");
+	if (m.type != MSG_READY) {
+		printf("# %u %llu %.*s\n", m.type, (unsigned long long)m.a[0],
+		       (int)m.a[1], payload + sizeof(struct run_stats));
+		return 1;
+	}
+	clone = clone_one(sock, o.window0);
+	ok(clone >= 0, "it is cloned");
+	check_answers(clone);
+	clone2 = clone_one(sock, o.window0);
+	check_answers(clone2);
+	win[ETLFS_EVENT_OFF] = 'L';
+	m = invoke(clone, 1, 50000000);
+	ok(m.type == MSG_DIED && m.a[0] == DIED_TIMEOUT, "a loop times out");
+	ok(!next(clone, &m), "and the clone is gone");
+	win[ETLFS_EVENT_OFF] = 'U';
+	m = invoke(clone2, 1, 50000000);
+	ok(m.type == MSG_DIED && m.a[0] == DIED_EXIT && m.a[3] == 7,
+	   "an exit is told");
+	clone = clone_one(sock, o.window0);
+	win[ETLFS_EVENT_OFF] = 'M';
+	m = invoke(clone, 1, 1000000000);
+	/* its handler goes back to READY, which may ring only once */
+	ok(m.type == MSG_DIED && m.a[0] == DIED_FAULT, "a wild access is a "
+	   "fault inside the guest, and READY rings once");
+	clone = clone_one(sock, o.window0);
+	win[ETLFS_EVENT_OFF] = 'A';
+	check_answers(clone);
+	close(sock);
+	ok(waitpid(pid, NULL, 0) == pid, "the reference ends with its socket");
+	printf("1..%d\n", tests);
+	return failed != 0;
+}

@@ -1,0 +1,34 @@
+/*
+ * dev.h - how the Python runtime reaches the doorbells: /dev/usetl/
+ *
+ *   event    read: returns the event's bytes (JSON text).  The first read of
+ *            a boot rings DB_READY: the reference is frozen there and every
+ *            clone continues from there.  Later reads return what DB_NEXT
+ *            brought.  A buffer shorter than the event: the rest is lost;
+ *            ioctl USETL_EVENT_LEN tells the length.
+ *   result   write: one write is one whole result, JSON text, and rings
+ *            DB_NEXT(UK_RESULT_OK); it returns only with recycle = keep.
+ *   error    the same with UK_RESULT_ERROR
+ *   fetch    each open is one fetch.  write once:
+ *
+ *                METHOD SP URL SP TIMEOUT_MS SP BODY_FD LF
+ *                Name: value LF ...
+ *
+ *            (BODY_FD -1: no body; TIMEOUT_MS 0: until the invocation ends)
+ *            which rings DB_FETCH.  read blocks (DB_WAIT; other threads run)
+ *            until it ended and returns text:
+ *
+ *                STATUS SP BODY_LEN SP PATH SP FINAL_URL LF headers...
+ *            or  ERROR SP ERRNO LF reason
+ *
+ *            PATH names the body, a read-only file /usetl/in/TICKET, which
+ *            lives while the fetch is open (DB_CANCEL at the last close).
+ *            poll: in when it ended.
+ *   info     read: JSON: name, memory, timeout ...; entropy generation
+ */
+#ifndef UNIKERNEL_DEV_H
+#define UNIKERNEL_DEV_H
+
+#define USETL_EVENT_LEN	0x5501		/* ioctl: long, bytes of this event */
+
+#endif

@@ -1,0 +1,198 @@
+/*
+ * entry.S - the ways into the libOS and back to the program
+ *
+ * Into it (abi.h): boot, syscall, trap, preempt.  None has a stack; each goes
+ * to the top of the current thread's libOS stack (current_kstack_top, kept by
+ * thread.c) and builds there a struct regs (thread.h).  Nothing is ever
+ * written below the program's stack pointer: its red zone is the program's.
+ * Only one entry is live at a time on a libOS stack: the tender never enters
+ * preempt inside [__text, __text_end), and a trap in there is a panic.
+ *
+ * Out of it there is one way:
+ *
+ *   ret_to_user_full
+ *	rsp = address of the struct regs, at the top of the current thread's
+ *	libOS stack (current_kstack_top - REGS_SIZE); every other register and
+ *	flag may hold anything but DF.  Does not return.
+ *	Calls user_return(regs) first (signals, due switches, vector state).
+ *	Then, by regs->orig_rax:
+ *	  -1	everything is restored: all 16 registers, rip and rflags, by
+ *		iretq at CPL 3.  Traps, pre-emptions, sigreturn, new threads.
+ *	  else	a system call's return, as sysret does it: rcx = rip and r11
+ *		are clobbered, and the arithmetic flags; everything else is
+ *		restored.
+ *	A new thread: fill a struct regs there, orig_rax -1, and let its
+ *	first switch "return" to ret_to_user_full with rsp at the regs.
+ *
+ * iretq takes its frame from iret_frame.  One is enough: nothing runs between
+ * filling it and iretq.
+ */
+#include "unikernel/entry.h"
+#include "unikernel/regs.h"
+
+/* orig_rax ... r15, below rip, rflags and rsp */
+.macro push_regs orig
+	pushq	\orig
+	pushq	%rdi
+	pushq	%rsi
+	pushq	%rdx
+	pushq	%rcx
+	pushq	%rax
+	pushq	%r8
+	pushq	%r9
+	pushq	%r10
+	pushq	%r11
+	pushq	%rbx
+	pushq	%rbp
+	pushq	%r12
+	pushq	%r13
+	pushq	%r14
+	pushq	%r15
+.endm
+
+.macro pop_regs
+	popq	%r15
+	popq	%r14
+	popq	%r13
+	popq	%r12
+	popq	%rbp
+	popq	%rbx
+	popq	%r11
+	popq	%r10
+	popq	%r9
+	popq	%r8
+	popq	%rax
+	popq	%rcx
+	popq	%rdx
+	popq	%rsi
+	popq	%rdi
+.endm
+
+/* calls fn(regs), then leaves; regs is at rsp, which fn's call must align */
+.macro handle fn
+	pushq	$0x2			/* DF, AC, NT and TF are the program's */
+	popfq
+	movq	%rsp, %rdi
+	movq	%rsp, %rbx
+	andq	$-16, %rsp
+	call	\fn
+	movq	%rbx, %rsp
+	jmp	ret_to_user_full
+.endm
+
+	.section .uk_header, "a"
+	.globl	uk_header
+uk_header:
+	.quad	0x314c4b554c544553
+	.long	UK_ABI_VERSION
+	.long	0
+	.quad	boot_entry
+	.quad	syscall_entry
+	.quad	trap_entry
+	.quad	preempt_entry
+	.quad	__text
+	.quad	__text_end
+
+	.text
+	.globl	boot_entry
+boot_entry:
+	movq	$boot_stack_top, %rsp
+	pushq	$0x2
+	popfq
+	xorl	%ebp, %ebp
+	call	boot_main
+	ud2
+
+/* rcx = return rip, r11 = the program's rsp */
+	.globl	syscall_entry
+	.balign	64
+syscall_entry:
+	movq	current_kstack_top, %rsp
+	pushq	%r11
+	pushq	$0x202
+	pushq	%rcx
+	push_regs %rax
+	handle	syscall_enter
+
+/*
+ * A trap inside the libOS or its doorbell stub has no thread to blame, and
+ * perhaps no stack; it gets one of its own and does not return.
+ */
+	.globl	trap_entry
+	.balign	64
+trap_entry:
+	cmpq	$__text, UK_CTL + CTL_TRAP_RIP
+	jb	1f
+	cmpq	$__text_end, UK_CTL + CTL_TRAP_RIP
+	jb	3f
+1:	cmpq	$UK_STUB, UK_CTL + CTL_TRAP_RIP
+	jb	2f
+	cmpq	$UK_STUB + UK_PAGE, UK_CTL + CTL_TRAP_RIP
+	jb	3f
+2:	movq	current_kstack_top, %rsp
+	pushq	UK_CTL + CTL_TRAP_RSP
+	pushq	UK_CTL + CTL_TRAP_RFLAGS
+	pushq	UK_CTL + CTL_TRAP_RIP
+	push_regs $-1
+	handle	trap_enter
+3:	movq	$trap_stack_top, %rsp
+	pushq	$0x2
+	popfq
+	call	trap_in_libos
+	ud2
+
+	.globl	preempt_entry
+	.balign	64
+preempt_entry:
+	movq	current_kstack_top, %rsp
+	pushq	UK_CTL + CTL_PREEMPT_RSP
+	pushq	UK_CTL + CTL_PREEMPT_RFLAGS
+	pushq	UK_CTL + CTL_PREEMPT_RIP
+	push_regs $-1
+	handle	preempt_enter
+
+	.globl	ret_to_user_full
+	.balign	64
+ret_to_user_full:
+	movq	%rsp, %rdi
+	movq	%rsp, %rbx
+	andq	$-16, %rsp
+	call	user_return
+	movq	%rbx, %rsp
+	cmpq	$-1, REG_ORIG_RAX(%rsp)
+	je	1f
+
+	pop_regs			/* all below orig_rax */
+	movq	REG_RIP - REG_ORIG_RAX(%rsp), %rcx
+	movq	REG_RSP - REG_ORIG_RAX(%rsp), %rsp
+	jmp	*%rcx
+
+1:	movq	REG_RIP(%rsp), %rax
+	movq	%rax, iret_frame
+	movq	REG_RFLAGS(%rsp), %rax
+	movq	%rax, iret_frame + 16
+	movq	REG_RSP(%rsp), %rax
+	movq	%rax, iret_frame + 24
+	pop_regs
+	movq	$iret_frame, %rsp
+	iretq
+
+/* void user_start(struct regs *r): boot's first way out */
+	.globl	user_start
+user_start:
+	movq	%rdi, %rsp
+	jmp	ret_to_user_full
+
+	.data
+	.balign	16
+iret_frame:
+	.quad	0, USER_CS, 0, 0, USER_SS
+
+	.bss
+	.balign	64
+	.skip	BOOT_STACK_SIZE
+boot_stack_top:
+	.skip	0x1000
+trap_stack_top:
+
+	.section .note.GNU-stack, "", @progbits

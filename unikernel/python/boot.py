@@ -1,0 +1,415 @@
+"""boot.py - what the guest's interpreter runs: load the function, serve it.
+
+Started as ``PYTHON -I -S -B /usetl/boot.py`` with USETL_HANDLER
+(module.function), USETL_PATH (folders, colon-separated), USETL_NAME and
+USETL_TIMEOUT (seconds) in the environment; unikernel/dev.h says what the
+files under /dev/usetl are.
+
+Invariants:
+  - The reference is frozen inside the first read of /dev/usetl/event; every
+    clone, fresh or rolled back, goes on from there.  So whatever a request
+    needs is imported, opened and allocated before that read, and has run
+    often enough that the interpreter has specialised it: each page that a
+    request is the first to touch costs as much as hundreds of bytecodes.
+  - Nothing random that was drawn before the freeze is used after it.
+  - One result or one error is written per event; with rollback that write
+    does not return.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import io
+import json
+import os
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any, Callable, Iterator, NoReturn
+
+    Handler = Callable[[Any, "Context"], Any]
+
+DEV = "/dev/usetl/"
+EVENT_MAX = 0x200000        # bytes, as ETLFS_EVENT_MAX in etlfs/format.h
+MESSAGE_MAX = 8192          # characters of an errorMessage
+FRAMES_MAX = 50             # stack frames in a stackTrace
+WARM_ROUNDS = 64            # more than any interpreter's specialiser waits
+
+
+class BootError(Exception):
+    """The function cannot be loaded; the text says why, in one line."""
+
+
+class Context:
+    """What the handler gets as its second argument.
+
+    Attributes:
+        function_name: the function's name.
+        memory_limit_in_mb: the function's memory limit, in MiB.
+        deadline: time.monotonic() seconds at which the request is ended;
+            infinity when the runtime was not told the time limit.
+        request_id, aws_request_id: a UUID (version 4) of this invocation.
+    """
+
+    __slots__ = ("deadline", "_id")
+
+    function_name = ""
+    memory_limit_in_mb = 0
+    timeout = float("inf")  # seconds
+
+    def __init__(self, start: float) -> None:
+        self.deadline = start + self.timeout
+        self._id = ""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until the request is ended, 0 when it is overdue,
+        sys.maxsize when the deadline is infinite."""
+        left = (self.deadline - time.monotonic()) * 1000
+        return int(min(max(0.0, left), sys.maxsize))
+
+    @property
+    def request_id(self) -> str:
+        # Drawn when asked for: most handlers never do.
+        if not self._id:
+            raw = bytearray(os.urandom(16))
+            raw[6] = raw[6] & 0x0f | 0x40
+            raw[8] = raw[8] & 0x3f | 0x80
+            h = raw.hex()
+            self._id = "-".join((h[:8], h[8:12], h[12:16], h[16:20], h[20:]))
+        return self._id
+
+    aws_request_id = request_id
+
+
+# --- loading
+
+
+def set_path(entries: list[str]) -> None:
+    """The function's folder first, then the standard library, then the rest.
+
+    .pth files are not processed: `site` is not part of a function's start.
+    """
+    entries = [e for e in entries if e]
+    sys.path[:] = entries[:1] + sys.path + entries[1:] + ["/usetl/lib"]
+
+
+def load(spec: str) -> Handler:
+    """Import the module of `module.function` and return the function.
+
+    Raises BootError when there is no such module, attribute or callable;
+    whatever the module itself raises passes through.
+    """
+    module, _, name = spec.rpartition(".")
+    if not module or not name:
+        raise BootError(f"handler '{spec}' is not of the form module.function")
+    try:
+        # Not importlib: the C function trims the machinery's own frames.
+        __import__(module)
+    except ModuleNotFoundError as e:
+        # Is it the module itself that is missing, or one that it imports?
+        if e.name and (module == e.name or module.startswith(e.name + ".")):
+            raise BootError(f"handler '{spec}': no module named '{e.name}'; "
+                            f"looked in {', '.join(sys.path)}") from None
+        raise
+    try:
+        handler = getattr(sys.modules[module], name)
+    except AttributeError:
+        where = getattr(sys.modules[module], "__file__", None) or module
+        raise BootError(f"handler '{spec}': '{where}' has no attribute "
+                        f"'{name}'") from None
+    if not callable(handler):
+        raise BootError(f"handler '{spec}' is not callable: it is of type "
+                        f"'{type(handler).__name__}'")
+    return handler
+
+
+def ready_hooks() -> None:
+    """Run what the function registered by usetl.on_ready, in that order."""
+    usetl = sys.modules.get("usetl")
+    for hook in getattr(usetl, "_ready_hooks", ()):
+        hook()
+
+
+def trim(tb: TracebackType | None) -> TracebackType | None:
+    """The traceback from the first frame that is not ours."""
+    while tb is not None and tb.tb_frame.f_code.co_filename == __file__:
+        tb = tb.tb_next
+    return tb
+
+
+def fail(what: str, exc: BaseException) -> NoReturn:
+    """Report on the log why the function cannot start, and end the guest."""
+    if isinstance(exc, BootError):
+        text = f"usetl: {exc}\n"
+    else:
+        import traceback
+        text = "".join(traceback.format_exception(
+            type(exc), exc, trim(exc.__traceback__)))
+        text += f"usetl: {what} raised {type(exc).__name__}\n"
+    flush()
+    data = text.encode("utf-8", "backslashreplace")
+    while data:
+        data = data[os.write(2, data):]
+    os._exit(1)
+
+
+# --- errors
+
+
+def frame_lines(tb: TracebackType | None) -> Iterator[str]:
+    """Lines of a traceback as Python writes them, the middle left out when
+    there are many.  Not by the traceback module: importing that during a
+    request costs more than all the rest of the request."""
+    frames = []
+    while tb is not None:
+        frames.append((tb.tb_frame.f_code, tb.tb_lineno))
+        tb = tb.tb_next
+    sources: dict[str, list[str]] = {}
+    for i, (code, line) in enumerate(frames):
+        if FRAMES_MAX // 2 <= i < len(frames) - FRAMES_MAX // 2:
+            if i == FRAMES_MAX // 2:
+                yield f"  [{len(frames) - FRAMES_MAX} frames left out]"
+            continue
+        yield f'  File "{code.co_filename}", line {line}, in {code.co_name}'
+        text = source_line(code.co_filename, line, sources)
+        if text:
+            yield "    " + text
+
+
+def source_line(path: str, line: int, sources: dict[str, list[str]]) -> str:
+    if path not in sources:
+        try:
+            with open(path, encoding="utf-8", errors="replace") as f:
+                sources[path] = f.readlines()
+        except Exception:
+            sources[path] = []
+    text = sources[path]
+    return text[line - 1].strip() if 0 < line <= len(text) else ""
+
+
+def message(exc: BaseException) -> str:
+    """str() of an exception, whatever its class does."""
+    try:
+        text = str(exc)
+    except BaseException as e:
+        return f"<str() of the exception raised {type(e).__name__}>"
+    if len(text) > MESSAGE_MAX:
+        text = (f"{text[:MESSAGE_MAX]}... "
+                f"({len(text) - MESSAGE_MAX} more characters)")
+    return text
+
+
+def stack(exc: BaseException, seen: list[BaseException]) -> Iterator[str]:
+    """Lines of an exception's stack, after those of what caused it."""
+    seen.append(exc)
+    before, why = exc.__cause__, "was the direct cause of"
+    if before is None and not exc.__suppress_context__:
+        before, why = exc.__context__, "was being handled during"
+    if before is not None and len(seen) < 10 and \
+            not any(before is s for s in seen):
+        yield from stack(before, seen)
+        yield f"{type(before).__name__}: {message(before)}"
+        yield f"which {why}:"
+    yield from frame_lines(trim(exc.__traceback__))
+    for note in getattr(exc, "__notes__", ()):
+        yield f"  {note}"
+    for sub in getattr(exc, "exceptions", ()):      # an ExceptionGroup
+        if isinstance(sub, BaseException) and len(seen) < 10:
+            yield f"in the group: {type(sub).__name__}: {message(sub)}"
+            yield from stack(sub, seen)
+
+
+def failure(exc: BaseException, kind: str = "", text: str = "") -> bytes:
+    """JSON text of an error: errorType, errorMessage, stackTrace."""
+    if isinstance(exc, MemoryError):
+        # What filled the memory hangs on these frames; their locals go,
+        # their line numbers stay.
+        tb = trim(exc.__traceback__)
+        while tb is not None:
+            try:
+                tb.tb_frame.clear()
+            except RuntimeError:
+                pass                    # a frame that still runs
+            tb = tb.tb_next
+    try:
+        lines = list(stack(exc, []))
+    except BaseException as e:
+        lines = [f"<no stack: {type(e).__name__}>"]
+    return json.dumps({
+        "errorType": kind or type(exc).__name__,
+        "errorMessage": text or message(exc),
+        "stackTrace": lines,
+    }).encode()
+
+
+# --- one request
+
+
+def flush() -> None:
+    """What the function printed goes to the log, whatever it did to the
+    streams."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()              # type: ignore[union-attr]
+        except BaseException:
+            pass
+
+
+def leave(exc: SystemExit) -> NoReturn:
+    """End the guest as sys.exit() would have ended the process."""
+    code = exc.code
+    if code is None:
+        code = 0
+    elif not isinstance(code, int):
+        try:
+            print(code, file=sys.stderr)
+        except BaseException:
+            pass
+        code = 1
+    flush()
+    os._exit(code & 0xff)
+
+
+def reseeders() -> list[Callable[[], Any]]:
+    """What makes each clone's randomness its own: of all that was loaded
+    before the freeze and keeps a generator's state in memory, and then the
+    function's own hooks."""
+    calls: list[Callable[[], Any]] = []
+    modules = sys.modules
+    if "random" in modules:
+        calls.append(modules["random"].seed)
+    if "tempfile" in modules:
+        calls.append(lambda tempfile=modules["tempfile"]:
+                     setattr(tempfile, "_name_sequence", None))
+    if "_ssl" in modules:
+        # Reseeds OpenSSL's root generator, which the others then follow.
+        calls.append(lambda add=modules["_ssl"].RAND_add:
+                     add(os.urandom(48), 48.0))
+    if "numpy.random" in modules:
+        calls.append(modules["numpy.random"].seed)
+    calls.extend(getattr(modules.get("usetl"), "_clone_hooks", ()))
+    return calls
+
+
+class Server:
+    """The function, ready to be called; answers events one at a time."""
+
+    def __init__(self, handler: Handler, spec: str) -> None:
+        self.handler = handler
+        self.spec = spec
+        self.decode = json.JSONDecoder().raw_decode
+        self.encode = json.JSONEncoder(allow_nan=False).encode
+        self.reseed: list[Callable[[], Any]] = []
+
+    def answer(self, view: memoryview) -> tuple[bool, bytes]:
+        """(True, result) or (False, error), both JSON text."""
+        start = time.monotonic()
+        try:
+            for call in self.reseed:
+                call()
+            try:
+                text = str(view, "utf-8").strip(" \t\r\n")
+                event, end = self.decode(text)
+                if end != len(text):
+                    raise ValueError(f"data after its end, at {end}")
+            except (ValueError, RecursionError) as e:
+                return False, failure(e, "Runtime.UnmarshalError",
+                                      f"the event is not JSON: {message(e)}")
+            result = self.handler(event, Context(start))
+            try:
+                return True, self.encode(result).encode()
+            except (TypeError, ValueError, RecursionError) as e:
+                return False, failure(
+                    e, "Runtime.MarshalError",
+                    f"the result of '{self.spec}' cannot be written as "
+                    f"JSON: {message(e)}")
+        except SystemExit as e:
+            leave(e)
+        except BaseException as e:
+            return False, failure(e)
+
+    def warm(self) -> None:
+        """Run everything but the handler itself as requests will."""
+        saved = self.handler
+        sample = memoryview(b' {"a": [1, 2.5, "x\\u00e9\\n", null, true]} ')
+        self.handler = lambda event, context: event
+        try:
+            for _ in range(WARM_ROUNDS):
+                ok, text = self.answer(sample)
+                flush()
+                if not ok:
+                    raise BootError(f"warm-up failed: {text.decode()}")
+        finally:
+            self.handler = saved
+
+    def serve(self) -> NoReturn:
+        """Freeze at the first read, then answer for ever."""
+        event = io.FileIO(os.open(DEV + "event", os.O_RDONLY | os.O_CLOEXEC))
+        result = os.open(DEV + "result", os.O_WRONLY | os.O_CLOEXEC)
+        error = os.open(DEV + "error", os.O_WRONLY | os.O_CLOEXEC)
+        # Writable memory that is zero without being written (a bytearray
+        # would be): only as many pages are touched as the event has.
+        buf = io.BytesIO(bytes(EVENT_MAX)).getbuffer()
+        self.warm()
+        self.reseed = reseeders()
+        flush()
+        gc.collect()
+        # Collections during requests need not visit, and so not write to,
+        # what the reference made.
+        gc.freeze()
+        while True:
+            n = event.readinto(buf)
+            ok, text = self.answer(buf[:n])
+            flush()
+            try:
+                os.write(result if ok else error, text)
+            except OSError as e:
+                # Too long, or the function closed our descriptors and this
+                # one stays (recycle = keep); the second failure is final.
+                os.write(error, failure(
+                    e, "Runtime.ResultError",
+                    f"a result of {len(text)} bytes: {message(e)}"))
+
+
+def read_info() -> dict[str, Any]:
+    fd = os.open(DEV + "info", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return json.loads(os.read(fd, 65536))
+    finally:
+        os.close(fd)
+
+
+def set_streams() -> None:
+    """A line is in the log once it is printed, even when the function then
+    crashes or loops; and printing never fails for want of a character."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace",
+                               line_buffering=True)
+
+
+def main() -> NoReturn:
+    spec = os.environ.get("USETL_HANDLER", "")
+    what = f"importing the module of handler '{spec}'"
+    try:
+        set_streams()
+        faulthandler.enable(2)
+        set_path(os.environ.get("USETL_PATH", "/app").split(":"))
+        sys.argv[:] = [""]
+        handler = load(spec)
+        what = "a usetl.on_ready hook"
+        ready_hooks()
+        what = "the runtime"
+        Context.function_name = os.environ.get("USETL_NAME", "")
+        Context.memory_limit_in_mb = read_info()["memory"] >> 20
+        Context.timeout = float(os.environ.get("USETL_TIMEOUT", "inf"))
+        Server(handler, spec).serve()
+    except BaseException as e:
+        fail(what, e)
+
+
+main()

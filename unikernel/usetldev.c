@@ -1,0 +1,230 @@
+/*
+ * usetldev.c - /dev/usetl: event, result, error, info (see dev.h)
+ *
+ * The event's first read rings DB_READY, where the reference is frozen: what
+ * follows that call runs in every clone, and after every rollback, so nothing
+ * that the host keeps (uk_ctl, the host table) is remembered across it.  The
+ * same goes for DB_NEXT, which returns only when state is kept.
+ */
+#include "etlfs/format.h"
+#include "unikernel/dev.h"
+#include "unikernel/fetchdev.h"
+#include "unikernel/mem.h"
+#include "unikernel/syspoll.h"
+#include "unikernel/vfs.h"
+
+#define MISC_MAJOR	10
+
+#define INFO_MAX	1024
+
+enum event_state { EVENT_NEVER, EVENT_UNREAD, EVENT_READ };
+
+static enum event_state event_state;
+static u64 event_len;
+
+/* an event arrived: the host began a new invocation */
+static void event_begin(u64 len)
+{
+	event_len = len;
+	event_state = EVENT_UNREAD;
+	/* the tender has what was logged so far */
+	uk_out->log_len = 0;
+	fetchdev_forget();
+}
+
+/* the event where the tender says it is, checked against the window */
+static int event_where(const u8 **event)
+{
+	u64 off = uk_ctl->event_off, size = uk_ctl->host_size;
+
+	if (off > size || event_len > size - off)
+		return -EIO;
+	*event = (const u8 *)UK_HOST_BASE + off;
+	return 0;
+}
+
+static long event_read(struct file *f, void *buf, size_t len, u64 pos)
+{
+	const u8 *event;
+	long r;
+
+	if (event_state == EVENT_NEVER) {
+		r = doorbell(0, 0, 0, DB_READY);
+		if (r < 0)
+			return r;
+		event_begin((u64)r);
+	}
+	/* one event is one read: the next comes with the next invocation */
+	if (event_state == EVENT_READ)
+		return 0;
+	r = event_where(&event);
+	if (r < 0)
+		return r;
+	event_state = EVENT_READ;
+	len = MIN(len, event_len);
+	memcpy(buf, event, len);
+	return (long)len;
+}
+
+static long event_ioctl(struct file *f, unsigned cmd, u64 arg)
+{
+	long len = (long)event_len;
+
+	if (cmd != USETL_EVENT_LEN)
+		return -ENOTTY;
+	if (!user_ok((void *)arg, sizeof(len), 1))
+		return -EFAULT;
+	memcpy((void *)arg, &len, sizeof(len));
+	return 0;
+}
+
+static long next_write(const void *buf, size_t len, int kind)
+{
+	long r;
+
+	/* an answer needs a question, and JSON text is never empty */
+	if (event_state == EVENT_NEVER || len == 0)
+		return -EINVAL;
+	r = doorbell(kind, (long)buf, (long)len, DB_NEXT);
+	if (r < 0)
+		return r;
+	event_begin((u64)r);
+	return (long)len;
+}
+
+static long result_write(struct file *f, const void *buf, size_t len, u64 pos)
+{
+	return next_write(buf, len, UK_RESULT_OK);
+}
+
+static long error_write(struct file *f, const void *buf, size_t len, u64 pos)
+{
+	return next_write(buf, len, UK_RESULT_ERROR);
+}
+
+/* appends s to buf as the inside of a JSON string; bytes now in buf */
+static int info_escape(char *buf, int at, const volatile char *s)
+{
+	for (; *s && at < INFO_MAX / 2; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if (c < 0x20)
+			at += k_snprintf(buf + at, 7, "\\u%04x", c);
+		else if (c == '"' || c == '\\')
+			at += k_snprintf(buf + at, 3, "\\%c", c);
+		else
+			buf[at++] = (char)c;
+	}
+	return at;
+}
+
+/* value of an environment variable that the tender gave, or "" */
+static const volatile char *info_env(const char *name)
+{
+	const volatile char *s = uk_ctl->strings;
+	size_t max = UK_CTL + UK_CTL_PAGES * UK_PAGE - (u64)s;
+	const volatile char *end = s + MIN(uk_ctl->strings_len, max);
+	size_t len = strlen(name), i;
+
+	while (s < end) {
+		for (i = 0; i < len && s + i < end && s[i] == name[i]; i++)
+			;
+		if (i == len && s + i < end && s[i] == '=')
+			return s + i + 1;
+		while (s < end && *s)
+			s++;
+		s++;
+	}
+	return "";
+}
+
+static long info_read(struct file *f, void *buf, size_t len, u64 pos)
+{
+	char text[INFO_MAX];
+	int n;
+
+	n = k_snprintf(text, sizeof(text), "{\"name\": \"");
+	n = info_escape(text, n, info_env("USETL_NAME"));
+	n += k_snprintf(text + n, sizeof(text) - (size_t)n,
+			"\", \"memory\": %lu, \"files\": %lu, "
+			"\"timeout\": %u.%03u, \"cpus\": %u, \"abi\": %u, "
+			"\"entropy\": %lu}\n", uk_ctl->mem_limit,
+			uk_ctl->files_limit, uk_ctl->timeout_ms / 1000,
+			uk_ctl->timeout_ms % 1000, uk_ctl->cpus,
+			uk_ctl->version, uk_ctl->entropy_gen);
+	if (pos >= (u64)n)
+		return 0;
+	len = MIN(len, (u64)n - pos);
+	memcpy(buf, text + pos, len);
+	return (long)len;
+}
+
+static void usetldev_close(struct file *f)
+{
+}
+
+static const struct file_ops event_ops = {
+	.name = "event",
+	.read = event_read,
+	.ioctl = event_ioctl,
+	.close = usetldev_close,
+};
+
+static const struct file_ops result_ops = {
+	.name = "result",
+	.write = result_write,
+	.close = usetldev_close,
+};
+
+static const struct file_ops error_ops = {
+	.name = "error",
+	.write = error_write,
+	.close = usetldev_close,
+};
+
+static const struct file_ops info_ops = {
+	.name = "info",
+	.read = info_read,
+	.close = usetldev_close,
+	.seekable = 1,
+};
+
+static int usetldev_open(struct inode *ip, struct file *f)
+{
+	f->ops = node_priv(ip);
+	return 0;
+}
+
+static const struct node_ops usetldev_nodes = { .open = usetldev_open };
+static const struct node_ops fetch_nodes = { .open = fetchdev_open };
+
+void usetldev_poll(void)
+{
+	fetchdev_poll();
+}
+
+void usetldev_init(void)
+{
+	static const struct {
+		const char *path;
+		const struct node_ops *nodes;
+		const struct file_ops *ops;
+	} devices[] = {
+		{ "/dev/usetl/event", &usetldev_nodes, &event_ops },
+		{ "/dev/usetl/result", &usetldev_nodes, &result_ops },
+		{ "/dev/usetl/error", &usetldev_nodes, &error_ops },
+		{ "/dev/usetl/info", &usetldev_nodes, &info_ops },
+		{ "/dev/usetl/fetch", &fetch_nodes, NULL },
+	};
+	size_t i;
+	int r;
+
+	for (i = 0; i < ARRAY_LEN(devices); i++) {
+		r = vfs_add_node(devices[i].path, S_IFCHR | 0600,
+				 KDEV(MISC_MAJOR, 240 + i), devices[i].nodes,
+				 (void *)devices[i].ops);
+		if (r < 0)
+			panic("libOS: usetldev_init: %s: error %d",
+			      devices[i].path, -r);
+	}
+}

@@ -1,0 +1,19 @@
+/*
+ * blob.h - what is embedded in the usetl binary: guest code and its Python
+ */
+#ifndef VMM_BLOB_H
+#define VMM_BLOB_H
+
+#include <stddef.h>
+
+struct blob {
+	const char *name;		/* "libos.elf", "vdso.so" */
+	const unsigned char *data, *end;
+};
+
+extern const struct blob blob_libos;
+extern const struct blob blob_vdso;
+/* guest Python, ended by a NULL name: path in the guest ("/usetl/boot.py") */
+extern const struct blob blob_python[];
+
+#endif

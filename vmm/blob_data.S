@@ -1,0 +1,11 @@
+/* blob_data.S - the guest's files, embedded */
+#define BLOB(sym, file) \
+	.global sym; .global sym##_end; \
+	.balign 4096; sym: .incbin file; sym##_end: .byte 0
+
+	.section .rodata
+BLOB(blob_libos_data, "unikernel/libos.elf")
+BLOB(blob_vdso_data, "unikernel/vdso.so")
+BLOB(blob_boot_py, "unikernel/python/boot.py")
+BLOB(blob_usetl_py, "unikernel/python/usetl.py")
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,28 @@
+/*
+ * board.h - what a guest finds in its memory at power-on
+ *
+ * Page tables (static, accessed and dirty bits preset so that the processor
+ * never writes them), descriptor tables, stubs, vDSO, libOS image.  All of it
+ * is written once, by the reference, before the first instruction.
+ */
+#ifndef VMM_BOARD_H
+#define VMM_BOARD_H
+
+#include "unikernel/abi.h"
+#include "vmm/ram.h"
+
+#define BOARD_GATES	UK_SUPTEXT
+#define BOARD_RSP0	(UK_SUPSTACK + UK_PAGE)
+/* where a doorbell returns: the instruction after the out */
+#define BOARD_DB_RET	(UK_STUB + 2)
+
+/* the entries of the embedded libOS image */
+const struct uk_header *board_header(void);
+
+/*
+ * Fills the SYS window.  Page tables cover the arenas up to their caps, and
+ * [UK_IMAGE_BASE, + image_size), and the whole host region.
+ */
+int board_setup(struct ram *ram, uint64_t image_size, struct err *err);
+
+#endif

@@ -1,0 +1,25 @@
+/*
+ * chan.h - a reference's or clone's end of its socket to the gateway
+ *
+ * Blocking.  -ECONNRESET when the gateway is gone.
+ */
+#ifndef VMM_CHAN_H
+#define VMM_CHAN_H
+
+#include <stddef.h>
+#include <sys/uio.h>
+
+#include "vmm/proto.h"
+
+#define CHAN_FDS	2
+
+/* m->len is filled in from iov (n may be 0) */
+int chan_send(int sock, struct msg *m, const struct iovec *iov, int n);
+/*
+ * One message without payload (the gateway sends no other); fds that came
+ * with it, else -1, are the caller's.  -EINTR when a signal came first.
+ */
+int chan_recv(int sock, struct msg *m, int fds[CHAN_FDS]);
+void chan_close_fds(int fds[CHAN_FDS]);
+
+#endif

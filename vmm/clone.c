@@ -1,0 +1,277 @@
+/*
+ * clone.c - the life of a clone: set up, lock, then request after request
+ *
+ * A request begins from the reference's state with a fresh clock and seed.
+ * The answer goes out first, then the clone rolls back.  After anything but
+ * an answer the process ends: what cannot be trusted is not reused.
+ */
+#include "vmm/clone.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "vmm/board.h"
+#include "vmm/chan.h"
+
+struct clone {
+	const struct clone_opts *o;
+	struct guest g;
+	uint64_t rollback_ns, copied, private;
+	int first;
+};
+
+static void send_died(struct clone *c)
+{
+	struct guest *g = &c->g;
+	struct msg m = { .type = MSG_DIED };
+	const char *log;
+	struct iovec iov[3] = {
+		{ &g->st, sizeof(g->st) },
+		{ g->report, strlen(g->report) },
+		{ .iov_len = guest_log(g, &log) },
+	};
+
+	iov[2].iov_base = (void *)log;
+	m.a[0] = g->died;
+	m.a[1] = iov[1].iov_len;
+	m.a[2] = iov[2].iov_len;
+	m.a[3] = g->died_status;
+	chan_send(g->sock, &m, iov, 3);
+}
+
+static void fail(struct clone *c, const char *what, int rc)
+{
+	c->g.died = DIED_HOST;
+	snprintf(c->g.report, sizeof(c->g.report), "%s: %s", what,
+		 strerror(-rc));
+	send_died(c);
+	_exit(1);
+}
+
+static void send_result(struct clone *c)
+{
+	struct guest *g = &c->g;
+	struct msg m = { .type = MSG_RESULT };
+	const char *log;
+	struct iovec iov[3] = {
+		{ &g->st, sizeof(g->st) },
+		{ (void *)g->result, g->result_len },
+		{ .iov_len = guest_log(g, &log) },
+	};
+
+	iov[2].iov_base = (void *)log;
+	m.a[0] = g->kind;
+	m.a[1] = g->result_len;
+	m.a[2] = iov[2].iov_len;
+	if (chan_send(g->sock, &m, iov, 3) < 0)
+		_exit(0);
+}
+
+/*
+ * The components themselves, not XSTATE_BV (at 512): a register that holds
+ * its initial value may or may not be marked in use.
+ */
+static int same_vectors(const uint8_t *a, const uint8_t *b)
+{
+	return !memcmp(a, b, 464) &&
+	       !memcmp(a + 576, b + 576, tender_xsave_size() - 576);
+}
+
+/* everything that a guest could change must be as it was at READY */
+static void verify(struct clone *c)
+{
+	static struct cpu_state now;
+	const struct cpu_state *want = c->o->ready;
+	struct guest *g = &c->g;
+	uint64_t addr;
+
+	if (ram_verify(g->ram, &addr) < 0) {
+		snprintf(g->report, sizeof(g->report), "rollback left a "
+			 "difference at address 0x%llx",
+			 (unsigned long long)addr);
+		g->died = DIED_HOST;
+		send_died(c);
+		_exit(1);
+	}
+	/* enter and leave at once, so that the registers are the vCPU's */
+	g->t->ops->kick(g->t);
+	if (g->t->ops->run(g->t) != TENDER_INTR ||
+	    g->t->ops->save(g->t, &now) < 0)
+		fail(c, "verify", -EIO);
+	if (memcmp(&now.regs, &want->regs, sizeof(now.regs)) ||
+	    now.fs_base != want->fs_base || now.gs_base != want->gs_base ||
+	    !same_vectors(now.xsave, want->xsave))
+		fail(c, "rollback left different registers", -EUCLEAN);
+}
+
+static void rollback(struct clone *c)
+{
+	struct guest *g = &c->g;
+	uint64_t t0 = guest_now();
+	struct ram_stats st;
+	int rc = ram_rollback(g->ram, &st);
+
+	if (rc < 0)
+		fail(c, "rollback", rc);
+	if (c->first) {
+		ram_learn(g->ram);
+		c->first = 0;
+	}
+	rc = g->t->ops->load(g->t, c->o->ready);
+	if (rc < 0)
+		fail(c, "rollback of registers", rc);
+	guest_detach(g);
+	c->rollback_ns = guest_now() - t0;
+	c->copied = st.pages_copied;
+	c->private = st.pages_private;
+	if (c->o->ref->verify)
+		verify(c);
+}
+
+static void send_idle(struct clone *c)
+{
+	struct guest *g = &c->g;
+	struct msg m = { .type = MSG_IDLE };
+	struct iovec iov = { &g->st, sizeof(g->st) };
+
+	g->st.rollback_ns = c->rollback_ns;
+	g->st.pages_copied = c->copied;
+	g->st.pages_private = c->private;
+	g->window_seen = 0;
+	if (chan_send(g->sock, &m, &iov, 1) < 0)
+		_exit(0);
+}
+
+/* waits for an INVOKE; ends the process when the gateway hangs up */
+static void next_invoke(struct clone *c, struct msg *m)
+{
+	struct guest *g = &c->g;
+	int fds[CHAN_FDS], rc;
+
+	for (;;) {
+		rc = chan_recv(g->sock, m, fds);
+		if (rc == -EINTR) {
+			guest_idle(g);
+			continue;
+		}
+		if (rc < 0)
+			_exit(0);
+		/* only ATTACH brings any, and it came too late */
+		chan_close_fds(fds);
+		if (m->type == MSG_INVOKE)
+			return;
+		if (m->type == MSG_ATTACH)
+			send_idle(c);
+		else if (m->type != MSG_KICK)
+			_exit(1);
+	}
+}
+
+static void begin(struct clone *c, const struct msg *m)
+{
+	struct guest *g = &c->g;
+	uint64_t setup = g->st.setup_ns;
+
+	memset(&g->st, 0, sizeof(g->st));
+	g->st.setup_ns = setup;
+	g->st.rollback_ns = c->rollback_ns;
+	g->st.pages_copied = c->copied;
+	g->st.pages_private = c->private;
+	g->deadline = guest_now() + m->a[1];
+	guest_refresh(g);
+	guest_set_event(g, ETLFS_EVENT_OFF, m->a[0]);
+	g->t->regs->rax = m->a[0];
+	g->t->regs_dirty = 1;
+}
+
+static void serve(struct clone *c)
+{
+	struct guest *g = &c->g;
+	enum guest_end end;
+	struct msg m;
+	uint64_t t0;
+
+	for (;;) {
+		next_invoke(c, &m);
+		t0 = guest_now();
+		begin(c, &m);
+		end = guest_run(g);
+		g->st.run_ns = guest_now() - t0;
+		if (m.a[2] & INVOKE_IDLE)
+			g->st.pages_touched = ram_touched(g->ram);
+		switch (end) {
+		case GUEST_RESULT:
+			send_result(c);
+			break;
+		case GUEST_ORPHAN:
+			_exit(0);
+		case GUEST_READY:
+			g->died = DIED_FAULT;
+			strcpy(g->report, "the guest rang READY twice");
+			/* fall through */
+		default:
+			send_died(c);
+			_exit(0);
+		}
+		if (c->o->ref->recycle == RECYCLE_ROLLBACK)
+			rollback(c);
+		if (m.a[2] & INVOKE_IDLE || g->window_seen)
+			send_idle(c);
+	}
+}
+
+static int setup(struct clone *c)
+{
+	const struct clone_opts *o = c->o;
+	struct guest *g = &c->g;
+	struct err err;
+	int rc;
+
+	rc = ram_clone_init(o->ram, o->proc);
+	if (rc == 0)
+		rc = ram_map_host(o->ram, 0, o->window0, ETLFS_WINDOW0);
+	if (rc == 0)
+		rc = guest_create(g, o->ops, &err);
+	if (rc == 0)
+		rc = g->t->ops->load(g->t, o->ready);
+	return rc;
+}
+
+void clone_main(const struct clone_opts *o)
+{
+	static struct clone c;
+	struct guest *g = &c.g;
+	struct msg up = { .type = MSG_UP };
+	int keep[] = { o->sock, o->ram->pagemap, -1, -1 }, rc;
+
+	prctl(PR_SET_NAME, "usetl-clone");
+	signal(SIGCHLD, SIG_DFL);
+	c.o = o;
+	c.first = 1;
+	g->ram = o->ram;
+	g->img = o->ref->img;
+	g->sock = o->sock;
+	g->trace = o->ref->trace;
+	g->entropy_gen = o->entropy_gen;
+	rc = setup(&c);
+	if (rc < 0)
+		fail(&c, "clone", rc);
+	up.a[1] = ram_populate(o->ram);
+	keep[1] = o->ram->pagemap;
+	g->t->ops->descriptors(g->t, keep + 2);
+	jail_close_others(keep, 4);
+	o->ram->memfd = -1;
+	rc = jail_lock(o->jail, o->ref->uid);
+	if (rc < 0)
+		fail(&c, "jail", rc);
+	up.a[0] = g->st.setup_ns = guest_now() - o->forked;
+	if (chan_send(g->sock, &up, NULL, 0) < 0)
+		_exit(0);
+	serve(&c);
+	_exit(0);
+}

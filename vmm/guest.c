@@ -1,0 +1,378 @@
+/*
+ * guest.c - run a guest: exits, traps, ticks, the control and clock pages
+ *
+ * The control page is the host's to write and the guest's to read; what is
+ * read from the guest (struct uk_out, registers) is hostile.
+ */
+#include "vmm/guest.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vmm/board.h"
+
+#define SLOT_IMAGE	RAM_WINDOWS
+#define SLOT_HOST	(RAM_WINDOWS + 1)
+#define SLOT_GROW	(SLOT_HOST + ETLFS_WINDOWS)
+
+#define TICK_US		10000
+
+static struct tender *tick_target;
+static volatile sig_atomic_t tick_armed;
+
+static struct uk_ctl *ctl(struct guest *g)
+{
+	return ram_sys(g->ram, UK_CTL);
+}
+
+uint64_t guest_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void on_tick(int sig)
+{
+	if (tick_target)
+		tick_target->ops->kick(tick_target);
+}
+
+static void tick_set(long us)
+{
+	struct itimerval it = {
+		.it_interval.tv_usec = us, .it_value.tv_usec = us,
+	};
+
+	setitimer(ITIMER_REAL, &it, NULL);
+	tick_armed = us != 0;
+}
+
+void guest_idle(struct guest *g)
+{
+	tick_set(0);
+}
+
+static int windows_map(struct guest *g)
+{
+	struct ram *ram = g->ram;
+	int rc = 0;
+
+	for (unsigned i = 0; i < RAM_WINDOWS && rc == 0; i++)
+		rc = g->t->ops->map(g->t, i, ram->win[i].base,
+				    ram->win[i].top,
+				    ram->base + ram->win[i].base, 0);
+	if (rc == 0 && ram->image_size)
+		rc = g->t->ops->map(g->t, SLOT_IMAGE, UK_IMAGE_BASE,
+				    ram->image_size,
+				    ram->base + UK_IMAGE_BASE, 1);
+	if (rc == 0 && ram->host_size[0])
+		rc = g->t->ops->map(g->t, SLOT_HOST, UK_HOST_BASE,
+				    ram->host_size[0],
+				    ram->base + UK_HOST_BASE, 1);
+	g->slots = SLOT_GROW;
+	return rc;
+}
+
+int guest_create(struct guest *g, const struct tender_ops *ops,
+		 struct err *err)
+{
+	struct sigaction sa = { .sa_handler = on_tick };
+	int rc = ops->create(&g->t, err);
+
+	if (rc < 0)
+		return rc;
+	rc = windows_map(g);
+	if (rc < 0) {
+		guest_destroy(g);
+		return err_set(err, rc, "cannot map guest memory: %s",
+			       strerror(-rc));
+	}
+	tick_target = g->t;
+	sigaction(SIGALRM, &sa, NULL);
+	return 0;
+}
+
+void guest_destroy(struct guest *g)
+{
+	tick_set(0);
+	tick_target = NULL;
+	if (g->t)
+		g->t->ops->destroy(g->t);
+	g->t = NULL;
+}
+
+static int strings_add(struct uk_ctl *c, char *const *list, uint32_t *count)
+{
+	size_t room = UK_CTL_PAGES * UK_PAGE - sizeof(*c);
+
+	for (; list && *list; list++) {
+		size_t len = strlen(*list) + 1;
+
+		if (c->strings_len + len > room)
+			return -E2BIG;
+		memcpy(c->strings + c->strings_len, *list, len);
+		c->strings_len += (uint32_t)len;
+		++*count;
+	}
+	return 0;
+}
+
+int guest_ctl_init(struct guest *g, struct err *err)
+{
+	struct uk_ctl *c = ctl(g);
+	int rc;
+
+	c->magic = UK_CTL_MAGIC;
+	c->version = UK_ABI_VERSION;
+	c->flags = g->trace ? UK_CTL_TRACE : 0;
+	c->flags |= UK_CTL_TRACE_UNKNOWN;
+	c->mem_limit = g->ram->mem_limit;
+	c->files_limit = g->ram->win[UK_ARENA_USF].cap;
+	for (int i = 0; i < UK_ARENAS; i++)
+		c->span[i] = g->ram->win[i].span;
+	c->image_size = g->img->size;
+	c->index_off = g->img->index_off;
+	c->host_size = g->ram->host_size[0];
+	c->event_off = ETLFS_EVENT_OFF;
+	c->xcr0 = tender_xcr0();
+	c->xsave_size = tender_xsave_size();
+	c->cpus = 1;
+	rc = strings_add(c, g->img->argv, &c->argc);
+	if (rc == 0)
+		rc = strings_add(c, g->img->env, &c->envc);
+	if (rc < 0)
+		return err_set(err, rc, "arguments and environment are longer "
+			       "than %zu bytes; shorten [environment]",
+			       UK_CTL_PAGES * UK_PAGE - sizeof(*c));
+	return 0;
+}
+
+void guest_clock(struct guest *g)
+{
+	struct uk_clock *k = ram_sys(g->ram, UK_CLOCK);
+	uint64_t khz = tender_tsc_khz(), mult;
+	uint32_t shift = 32;
+	struct timespec m, r;
+
+	mult = ((uint64_t)1000000 << 32) / (khz ? khz : 1);
+	while (mult >> 32) {
+		mult >>= 1;
+		shift--;
+	}
+	clock_gettime(CLOCK_REALTIME, &r);
+	clock_gettime(CLOCK_MONOTONIC, &m);
+	k->seq++;
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	k->tsc = __builtin_ia32_rdtsc();
+	k->shift = shift;
+	k->mult = mult;
+	k->mono = (uint64_t)m.tv_sec * 1000000000u + (uint64_t)m.tv_nsec;
+	k->real = (uint64_t)r.tv_sec * 1000000000u + (uint64_t)r.tv_nsec;
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	k->seq++;
+}
+
+void guest_refresh(struct guest *g)
+{
+	struct uk_ctl *c = ctl(g);
+
+	guest_clock(g);
+	/* never fails for up to 256 bytes once the pool is up (random(4)) */
+	if (getrandom(c->entropy, sizeof(c->entropy), 0) !=
+	    (ssize_t)sizeof(c->entropy))
+		_exit(1);
+	c->entropy_gen = ++g->entropy_gen;
+	c->ticks = g->ticks;
+}
+
+void guest_set_event(struct guest *g, uint64_t off, uint64_t len)
+{
+	ctl(g)->event_off = off;
+	ctl(g)->event_len = len;
+}
+
+uint32_t guest_log(struct guest *g, const char **log)
+{
+	struct uk_out *out = ram_sys(g->ram, UK_OUT);
+	uint32_t n = *(volatile uint32_t *)&out->log_len;
+
+	out->log_len = 0;
+	*log = ram_sys(g->ram, UK_LOG);
+	return n <= UK_LOG_SIZE ? n : UK_LOG_SIZE;
+}
+
+static enum guest_end died(struct guest *g, enum died why, const char *text)
+{
+	g->died = why;
+	g->died_status = 0;
+	snprintf(g->report, sizeof(g->report), "%s", text);
+	return GUEST_DIED;
+}
+
+/* the guest is in the libOS or in a stub: not to be pre-empted */
+static int in_libos(uint64_t rip)
+{
+	const struct uk_header *h = board_header();
+
+	return (rip >= h->text && rip < h->text_end) ||
+	       (rip & ~(uint64_t)(UK_PAGE - 1)) == UK_SUPTEXT ||
+	       (rip & ~(uint64_t)(UK_PAGE - 1)) == UK_BOUNCE ||
+	       (rip & ~(uint64_t)(UK_PAGE - 1)) == UK_STUB;
+}
+
+static enum guest_end tick(struct guest *g)
+{
+	struct uk_out *out = ram_sys(g->ram, UK_OUT);
+	struct cpu_regs *r = g->t->regs;
+
+	if (guest_now() >= g->deadline) {
+		char at[64];
+
+		snprintf(at, sizeof(at), "running at rip 0x%llx",
+			 (unsigned long long)r->rip);
+		return died(g, DIED_TIMEOUT, at);
+	}
+	ctl(g)->ticks = ++g->ticks;
+	if (*(volatile uint32_t *)&out->want_tick && !in_libos(r->rip)) {
+		ctl(g)->preempt = (struct uk_regs3){ r->rip, r->rsp,
+						     r->rflags };
+		r->rip = board_header()->preempt;
+		r->rsp = 0;
+		r->rflags = 0x202;
+		g->t->regs_dirty = 1;
+	}
+	return GUEST_GOES_ON;
+}
+
+static int has_error_code(unsigned v)
+{
+	return v == 8 || (v >= 10 && v <= 14) || v == 17 || v == 21 ||
+	       v == 29 || v == 30;
+}
+
+/*
+ * An exception gate rang.  Its frame lies on the supervisor stack, which the
+ * guest cannot write; the gate's iretq is sent to the libOS instead.
+ */
+static enum guest_end trap(struct guest *g)
+{
+	struct cpu_regs *r = g->t->regs;
+	unsigned v = g->t->vector;
+	uint64_t frame[6] = { 0 }, at = r->rsp;
+	int skip = has_error_code(v);
+	char text[128];
+
+	if (at != BOARD_RSP0 - 40 - (skip ? 8u : 0u))
+		return died(g, DIED_FAULT, "exception frame out of place");
+	memcpy(frame, ram_sys(g->ram, at), sizeof(frame) - (skip ? 0 : 8));
+	at += skip ? 8 : 0;
+	if (frame[skip + 1] != 0x33) {
+		snprintf(text, sizeof(text), "exception %u inside the stubs "
+			 "at rip 0x%llx", v,
+			 (unsigned long long)frame[skip]);
+		return died(g, DIED_FAULT, text);
+	}
+	ctl(g)->trap = (struct uk_trap){
+		.vector = v, .error = skip ? frame[0] : 0,
+		.cr2 = v == 14 ? g->t->ops->fault_address(g->t) : 0,
+		.at = { frame[skip], frame[skip + 3], frame[skip + 2] },
+	};
+	frame[0] = board_header()->trap;
+	frame[1] = 0x33;
+	frame[2] = 0x202;
+	frame[3] = 0;
+	frame[4] = 0x2b;
+	memcpy(ram_sys(g->ram, at), frame, 40);
+	r->rsp = at;
+	g->t->regs_dirty = 1;
+	return GUEST_GOES_ON;
+}
+
+enum guest_end guest_run(struct guest *g)
+{
+	enum guest_end end = GUEST_GOES_ON;
+	uint64_t exits = g->t->exits, t0 = guest_now();
+
+	if (!tick_armed)
+		tick_set(TICK_US);
+	while (end == GUEST_GOES_ON) {
+		switch (g->t->ops->run(g->t)) {
+		case TENDER_DOORBELL:
+			end = doorbell_ring(g);
+			break;
+		case TENDER_TRAP:
+			end = trap(g);
+			break;
+		case TENDER_INTR:
+			end = tick(g);
+			break;
+		case TENDER_BROKEN:
+			end = died(g, DIED_FAULT, g->t->broken);
+			break;
+		}
+	}
+	g->st.guest_ns += guest_now() - t0;
+	g->st.exits += g->t->exits - exits;
+	return end;
+}
+
+static void window_detach(struct guest *g, unsigned w)
+{
+	g->t->ops->unmap(g->t, SLOT_HOST + w);
+	ram_unmap_host(g->ram, w);
+	g->windows &= ~(1u << w);
+}
+
+void guest_detach(struct guest *g)
+{
+	for (unsigned w = 1; w < ETLFS_WINDOWS; w++)
+		if (g->windows & 1u << w)
+			window_detach(g, w);
+	g->ticket_used = 0;
+}
+
+static int window_attach(struct guest *g, uint64_t w, uint64_t size, int fd)
+{
+	int rc;
+
+	if (w < 1 || w >= ETLFS_WINDOWS)
+		return -EINVAL;
+	if (g->windows & 1u << w)
+		window_detach(g, (unsigned)w);
+	rc = ram_map_host(g->ram, (unsigned)w, fd, size);
+	if (rc < 0)
+		return rc;
+	rc = g->t->ops->map(g->t, SLOT_HOST + (unsigned)w,
+			    UK_HOST_BASE + w * ETLFS_WINDOW_STRIDE, size,
+			    g->ram->base + UK_HOST_BASE +
+			    w * ETLFS_WINDOW_STRIDE, 1);
+	if (rc < 0)
+		ram_unmap_host(g->ram, (unsigned)w);
+	else
+		g->windows |= 1u << w;
+	return rc;
+}
+
+int guest_message(struct guest *g, const struct msg *m, int fds[])
+{
+	int rc = 0;
+
+	if (m->type == MSG_ATTACH) {
+		g->window_seen = 1;
+		rc = window_attach(g, m->a[0], m->a[1], fds[0]);
+	} else if (m->type != MSG_KICK) {
+		rc = -EPROTO;
+	}
+	for (int i = 0; i < 2; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	return rc;
+}

@@ -1,0 +1,80 @@
+/*
+ * guest.h - one running guest: its memory, its tender, its invocation
+ *
+ * Used by the reference while it boots and by each clone.  guest_run() lets
+ * it run until it rings READY or NEXT, or is finished; everything else that
+ * it asks for (doorbell.c) is answered on the way.
+ */
+#ifndef VMM_GUEST_H
+#define VMM_GUEST_H
+
+#include <stdint.h>
+
+#include "etlfs/image.h"
+#include "vmm/proto.h"
+#include "vmm/ram.h"
+#include "vmm/tender.h"
+
+enum guest_end {
+	GUEST_GOES_ON,			/* internal to the run loop */
+	GUEST_READY,
+	GUEST_RESULT,			/* kind, result, result_len are set */
+	GUEST_DIED,			/* died, died_status, report are set */
+	GUEST_ORPHAN,			/* the gateway is gone */
+};
+
+struct guest {
+	struct ram *ram;
+	struct tender *t;
+	const struct image *img;
+	int sock;
+	int trace;
+	unsigned slots;			/* next free slot for DB_GROW */
+	uint64_t deadline;		/* mono ns; of boot or invocation */
+	uint64_t entropy_gen, ticks;
+
+	uint32_t ticket_gen[UK_TICKETS];
+	uint64_t ticket_used;		/* bit per slot */
+	unsigned windows;		/* bit per host window attached */
+	int window_seen;		/* an ATTACH came; say IDLE */
+
+	/* outcome */
+	unsigned kind;
+	const void *result;		/* in guest memory, valid until it runs */
+	uint64_t result_len;
+	enum died died;
+	uint64_t died_status;
+	char report[512];
+	struct run_stats st;
+};
+
+/* makes the tender over the guest's memory and maps all windows */
+int guest_create(struct guest *g, const struct tender_ops *ops,
+		 struct err *err);
+void guest_destroy(struct guest *g);
+
+/* writes the control page of a new guest: limits, argv, environment */
+int guest_ctl_init(struct guest *g, struct err *err);
+/* fresh clock and entropy, before the next instruction */
+void guest_refresh(struct guest *g);
+void guest_clock(struct guest *g);
+void guest_set_event(struct guest *g, uint64_t off, uint64_t len);
+
+enum guest_end guest_run(struct guest *g);
+
+/* what lies in the log buffer now; bytes, *log inside guest memory */
+uint32_t guest_log(struct guest *g, const char **log);
+/* detach every host window but 0, forget every ticket */
+void guest_detach(struct guest *g);
+/* a KICK or ATTACH from the gateway; fds are consumed */
+int guest_message(struct guest *g, const struct msg *m, int fds[]);
+
+/* a signal came while no guest runs: stop ticking */
+void guest_idle(struct guest *g);
+
+uint64_t guest_now(void);		/* CLOCK_MONOTONIC, ns */
+
+/* doorbell.c */
+enum guest_end doorbell_ring(struct guest *g);
+
+#endif

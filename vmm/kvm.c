@@ -1,0 +1,512 @@
+/*
+ * kvm.c - the KVM tender: one VM, one vCPU that never leaves CPL 3 but for
+ * the stubs
+ *
+ * Linux Documentation/virt/kvm/api.rst.  Registers travel in the shared
+ * kvm_run page (KVM_CAP_SYNC_REGS).  KVM descriptors do not survive a fork:
+ * they are destroyed before it and made anew in the clone; /dev/kvm itself
+ * is opened once and inherited.
+ *
+ * After an `out` exit rip may be at the instruction (hardware) or behind it
+ * (emulated), so a saved state never takes rip from an unfinished exit:
+ * whoever saves sets rip to a known place (BOARD_DB_RET).
+ */
+#include "vmm/tender.h"
+
+#include <cpuid.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "vmm/board.h"
+
+#ifndef KVM_VCPU_TSC_CTRL
+#define KVM_VCPU_TSC_CTRL	0
+#define KVM_VCPU_TSC_OFFSET	0
+#endif
+
+#define CR0	0x80050033ull	/* PG AM WP NE ET MP PE */
+#define CR4	0x50620ull	/* OSXSAVE FSGSBASE OSXMMEXCPT OSFXSR PAE */
+#define EFER	0xd01ull	/* NXE LMA LME SCE */
+#define STAR	((0x23ull << 48) | (0x10ull << 32))
+#define MSR_STAR	0xc0000081u
+#define MSR_LSTAR	0xc0000082u
+#define MSR_SFMASK	0xc0000084u
+#define MSR_TSC		0x10u
+
+#define CPUIDS	256
+
+struct kvm {
+	struct tender t;
+	int vm, vcpu;
+	struct kvm_run *run;
+	struct kvm_sregs sregs;		/* all that load sets but fs, gs */
+};
+
+/* host-wide, set by init, inherited by every fork */
+static struct {
+	int fd;
+	int run_size;
+	uint64_t xcr0;
+	uint64_t tsc_khz;
+	struct {
+		struct kvm_cpuid2 head;
+		struct kvm_cpuid_entry2 entry[CPUIDS];
+	} cpuid;
+} host = { .fd = -1 };
+
+static int xioctl(int fd, unsigned long req, void *arg)
+{
+	int rc = ioctl(fd, req, arg);
+
+	return rc < 0 ? -errno : rc;
+}
+
+uint64_t tender_xcr0(void)
+{
+	return host.xcr0;
+}
+
+unsigned tender_xsave_size(void)
+{
+	/* legacy area and header, then the upper halves of the ymm registers */
+	return host.xcr0 & 4 ? 576 + 256 : 576;
+}
+
+uint64_t tender_tsc_khz(void)
+{
+	return host.tsc_khz;
+}
+
+/* the guest's processor: the host's without what XCR0 or CR4 leave out */
+static void cpuid_filter(void)
+{
+	uint64_t xcr0 = 3;
+
+	for (unsigned i = 0; i < host.cpuid.head.nent; i++) {
+		struct kvm_cpuid_entry2 *e = &host.cpuid.entry[i];
+
+		if (e->function == 1 && (e->ecx & bit_AVX))
+			xcr0 |= 4;
+	}
+	host.xcr0 = xcr0;
+	for (unsigned i = 0; i < host.cpuid.head.nent; i++) {
+		struct kvm_cpuid_entry2 *e = &host.cpuid.entry[i];
+
+		if (e->function == 1) {
+			/* no VMX, x2APIC, TSC deadline; OSXSAVE as CR4 has */
+			e->ecx &= ~((1u << 5) | (1u << 21) | (1u << 24));
+			e->ecx |= 1u << 27;
+		} else if (e->function == 7 && e->index == 0) {
+			/* no AVX-512 (state beyond XCR0), MPX, PKU, AMX, CET */
+			e->ebx &= ~((1u << 14) | (1u << 16) | (1u << 17) |
+				    (1u << 21) | 0xdc000000u);
+			e->ecx &= ~((1u << 1) | (1u << 3) | (1u << 4) |
+				    (1u << 6) | (1u << 7) | (1u << 11) |
+				    (1u << 12) | (1u << 14));
+			e->edx &= ~((1u << 2) | (1u << 3) | (1u << 8) |
+				    (1u << 20) | (0xfu << 22));
+		} else if (e->function == 7 && e->index == 1) {
+			e->eax &= ~(1u << 5);	/* AVX512_BF16 */
+			e->edx &= ~(1u << 19);	/* AVX10 */
+		} else if (e->function == 0xd && e->index == 0) {
+			e->eax = (uint32_t)xcr0;
+			e->edx = 0;
+			e->ebx = e->ecx = xcr0 & 4 ? 832 : 576;
+		} else if (e->function == 0xd && e->index == 1) {
+			e->eax &= 1;		/* XSAVEOPT only */
+			e->ebx = e->ecx = e->edx = 0;
+		} else if (e->function == 0xd && e->index > 2) {
+			e->eax = e->ebx = e->ecx = e->edx = 0;
+		}
+	}
+}
+
+static const struct {
+	int cap;
+	const char *name;
+} needed[] = {
+	{ KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY" },
+	{ KVM_CAP_READONLY_MEM, "KVM_CAP_READONLY_MEM" },
+	{ KVM_CAP_SYNC_REGS, "KVM_CAP_SYNC_REGS" },
+	{ KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT" },
+	{ KVM_CAP_XCRS, "KVM_CAP_XCRS" },
+	{ KVM_CAP_XSAVE, "KVM_CAP_XSAVE" },
+};
+
+static int device_open(struct err *err)
+{
+	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+
+	if (fd >= 0)
+		return fd;
+	if (errno == ENOENT)
+		return err_set(err, -ENOENT, "no /dev/kvm; load the kvm_intel "
+			       "or kvm_amd module, or enable (nested) "
+			       "virtualisation");
+	if (errno == EACCES)
+		return err_set(err, -EACCES, "/dev/kvm: permission denied; add "
+			       "yourself to its group: sudo usermod -aG kvm "
+			       "$USER, then log in again");
+	return err_set(err, -errno, "/dev/kvm: %s", strerror(errno));
+}
+
+static int kvm_check(struct err *err)
+{
+	int fd = device_open(err), rc = 0;
+
+	if (fd < 0)
+		return fd;
+	if (ioctl(fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
+		rc = err_set(err, -ENOTSUP, "/dev/kvm: not API version %d",
+			     KVM_API_VERSION);
+	for (size_t i = 0; rc == 0 && i < sizeof(needed) / sizeof(needed[0]);
+	     i++)
+		if (ioctl(fd, KVM_CHECK_EXTENSION, needed[i].cap) <= 0)
+			rc = err_set(err, -ENOTSUP, "/dev/kvm: this kernel "
+				     "lacks %s; use Linux 5.10 or newer",
+				     needed[i].name);
+	close(fd);
+	return rc;
+}
+
+static int kvm_init(struct err *err)
+{
+	int rc;
+
+	if (host.fd >= 0)
+		return 0;
+	rc = device_open(err);
+	if (rc < 0)
+		return rc;
+	host.fd = rc;
+	host.run_size = ioctl(host.fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+	host.cpuid.head.nent = CPUIDS;
+	rc = xioctl(host.fd, KVM_GET_SUPPORTED_CPUID, &host.cpuid);
+	if (rc < 0 || host.run_size <= 0) {
+		close(host.fd);
+		host.fd = -1;
+		return err_set(err, rc < 0 ? rc : -EIO, "/dev/kvm: cannot read "
+			       "the supported processor features");
+	}
+	cpuid_filter();
+	return 0;
+}
+
+static int msrs_set(struct kvm *k)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry e[3];
+	} m = {
+		.head.nmsrs = 3,
+		.e = {
+			{ .index = MSR_STAR, .data = STAR },
+			{ .index = MSR_LSTAR, .data = UK_BOUNCE },
+			{ .index = MSR_SFMASK, .data = 0 },
+		},
+	};
+	int rc = xioctl(k->vcpu, KVM_SET_MSRS, &m);
+
+	return rc < 0 ? rc : rc == 3 ? 0 : -EIO;
+}
+
+/* the guest's TSC is the host's, so that one clock page serves all clones */
+static void tsc_set(struct kvm *k)
+{
+	uint64_t zero = 0;
+	struct kvm_device_attr attr = {
+		.group = KVM_VCPU_TSC_CTRL, .attr = KVM_VCPU_TSC_OFFSET,
+		.addr = (uintptr_t)&zero,
+	};
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry e[1];
+	} m = { .head.nmsrs = 1, .e = { { .index = MSR_TSC } } };
+
+	if (!host.tsc_khz)
+		host.tsc_khz = (uint64_t)ioctl(k->vcpu, KVM_GET_TSC_KHZ, 0);
+	if (ioctl(k->vcpu, KVM_SET_DEVICE_ATTR, &attr) == 0)
+		return;
+	/* kernels before 5.16: good to some microseconds */
+	m.e[0].data = __builtin_ia32_rdtsc();
+	ioctl(k->vcpu, KVM_SET_MSRS, &m);
+}
+
+static void sregs_init(struct kvm *k)
+{
+	struct kvm_sregs *s = &k->sregs;
+	struct kvm_segment cs = {
+		.limit = 0xffffffff, .selector = 0x33, .present = 1,
+		.type = 11, .dpl = 3, .s = 1, .l = 1, .g = 1,
+	};
+	struct kvm_segment ss = cs, none = { .unusable = 1 };
+
+	ss.type = 3;
+	ss.selector = 0x2b;
+	ss.db = 1;
+	ss.l = 0;
+	s->cs = cs;
+	s->ss = ss;
+	s->ds = s->es = s->fs = s->gs = none;
+	s->ldt = none;
+	s->tr = (struct kvm_segment){
+		.base = UK_TSS, .limit = 0x68 + 0x2000 - 1, .selector = 0x40,
+		.type = 11, .present = 1,
+	};
+	s->gdt.base = UK_GDT;
+	s->gdt.limit = 10 * 8 - 1;
+	s->idt.base = UK_IDT;
+	s->idt.limit = 32 * 16 - 1;
+	s->cr0 = CR0;
+	s->cr3 = UK_PML4;
+	s->cr4 = CR4;
+	s->efer = EFER;
+}
+
+static void kvm_destroy(struct tender *t)
+{
+	struct kvm *k = (struct kvm *)t;
+
+	if (!k)
+		return;
+	if (k->run)
+		munmap(k->run, (size_t)host.run_size);
+	if (k->vcpu >= 0)
+		close(k->vcpu);
+	if (k->vm >= 0)
+		close(k->vm);
+	free(k);
+}
+
+static int vcpu_create(struct kvm *k)
+{
+	struct kvm_xcrs xcrs = { .nr_xcrs = 1 };
+	int rc;
+
+	k->vcpu = xioctl(k->vm, KVM_CREATE_VCPU, NULL);
+	if (k->vcpu < 0)
+		return k->vcpu;
+	fcntl(k->vcpu, F_SETFD, FD_CLOEXEC);
+	k->run = mmap(NULL, (size_t)host.run_size, PROT_READ | PROT_WRITE,
+		      MAP_SHARED, k->vcpu, 0);
+	if (k->run == MAP_FAILED) {
+		k->run = NULL;
+		return -errno;
+	}
+	rc = xioctl(k->vcpu, KVM_SET_CPUID2, &host.cpuid);
+	if (rc == 0)
+		rc = xioctl(k->vcpu, KVM_GET_SREGS, &k->sregs);
+	if (rc < 0)
+		return rc;
+	sregs_init(k);
+	rc = xioctl(k->vcpu, KVM_SET_SREGS, &k->sregs);
+	xcrs.xcrs[0].value = host.xcr0;
+	if (rc == 0)
+		rc = xioctl(k->vcpu, KVM_SET_XCRS, &xcrs);
+	if (rc == 0)
+		rc = msrs_set(k);
+	tsc_set(k);
+	return rc;
+}
+
+static int kvm_create(struct tender **out, struct err *err)
+{
+	struct kvm *k = calloc(1, sizeof(*k));
+	int rc;
+
+	if (!k)
+		return -ENOMEM;
+	k->vm = k->vcpu = -1;
+	rc = k->vm = xioctl(host.fd, KVM_CREATE_VM, NULL);
+	if (rc >= 0) {
+		fcntl(k->vm, F_SETFD, FD_CLOEXEC);
+		rc = vcpu_create(k);
+	}
+	if (rc < 0) {
+		kvm_destroy(&k->t);
+		return err_set(err, rc, "cannot make a virtual machine: %s",
+			       strerror(-rc));
+	}
+	k->t.ops = &tender_kvm;
+	k->t.regs = (struct cpu_regs *)&k->run->s.regs.regs;
+	k->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
+	*out = &k->t;
+	return 0;
+}
+
+static int kvm_map(struct tender *t, unsigned slot, uint64_t addr,
+		   uint64_t len, void *p, int readonly)
+{
+	struct kvm *k = (struct kvm *)t;
+	struct kvm_userspace_memory_region r = {
+		.slot = slot, .flags = readonly ? KVM_MEM_READONLY : 0,
+		.guest_phys_addr = addr, .memory_size = len,
+		.userspace_addr = (uintptr_t)p,
+	};
+
+	return xioctl(k->vm, KVM_SET_USER_MEMORY_REGION, &r);
+}
+
+static int kvm_unmap(struct tender *t, unsigned slot)
+{
+	struct kvm *k = (struct kvm *)t;
+	struct kvm_userspace_memory_region r = { .slot = slot };
+
+	return xioctl(k->vm, KVM_SET_USER_MEMORY_REGION, &r);
+}
+
+static int kvm_load(struct tender *t, const struct cpu_state *s)
+{
+	struct kvm *k = (struct kvm *)t;
+
+	/* general and special registers go in with the next run */
+	memcpy(&k->run->s.regs.regs, &s->regs, sizeof(s->regs));
+	k->run->s.regs.sregs = k->sregs;
+	k->run->s.regs.sregs.fs.base = s->fs_base;
+	k->run->s.regs.sregs.gs.base = s->gs_base;
+	k->run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
+	t->regs_dirty = 1;
+	return xioctl(k->vcpu, KVM_SET_XSAVE, (void *)s->xsave);
+}
+
+static int kvm_save(struct tender *t, struct cpu_state *s)
+{
+	struct kvm *k = (struct kvm *)t;
+	struct kvm_sregs sregs;
+	int rc = xioctl(k->vcpu, KVM_GET_SREGS, &sregs);
+
+	if (rc < 0)
+		return rc;
+	memcpy(&s->regs, &k->run->s.regs.regs, sizeof(s->regs));
+	s->fs_base = sregs.fs.base;
+	s->gs_base = sregs.gs.base;
+	s->xcr0 = host.xcr0;
+	return xioctl(k->vcpu, KVM_GET_XSAVE, s->xsave);
+}
+
+static enum tender_exit broken(struct kvm *k)
+{
+	struct kvm_run *run = k->run;
+	char *to = k->t.broken;
+	size_t len = sizeof(k->t.broken);
+	unsigned long long rip = run->s.regs.regs.rip;
+
+	switch (run->exit_reason) {
+	case KVM_EXIT_MMIO:
+		snprintf(to, len, "access to address 0x%llx, outside its "
+			 "memory, at rip 0x%llx",
+			 (unsigned long long)run->mmio.phys_addr, rip);
+		break;
+	case KVM_EXIT_IO:
+		snprintf(to, len, "unknown port 0x%x at rip 0x%llx",
+			 run->io.port, rip);
+		break;
+	case KVM_EXIT_SHUTDOWN:
+		snprintf(to, len, "triple fault at rip 0x%llx", rip);
+		break;
+	case KVM_EXIT_INTERNAL_ERROR:
+		snprintf(to, len, "KVM internal error %u at rip 0x%llx",
+			 run->internal.suberror, rip);
+		break;
+	case KVM_EXIT_FAIL_ENTRY:
+		snprintf(to, len, "KVM entry failure 0x%llx",
+			 (unsigned long long)run->fail_entry
+			 .hardware_entry_failure_reason);
+		break;
+	default:
+		snprintf(to, len, "unknown exit %u at rip 0x%llx",
+			 run->exit_reason, rip);
+	}
+	return TENDER_BROKEN;
+}
+
+static enum tender_exit io_exit(struct kvm *k)
+{
+	unsigned port = k->run->io.port;
+
+	if (k->run->io.direction != KVM_EXIT_IO_OUT || k->run->io.count != 1)
+		return broken(k);
+	if (port == UK_PORT_DB)
+		return TENDER_DOORBELL;
+	if (port >= UK_PORT_TRAP && port < UK_PORT_TRAP + 32) {
+		k->t.vector = port - UK_PORT_TRAP;
+		return TENDER_TRAP;
+	}
+	return broken(k);
+}
+
+static enum tender_exit kvm_run(struct tender *t)
+{
+	struct kvm *k = (struct kvm *)t;
+	struct kvm_run *run = k->run;
+	int rc;
+
+	for (;;) {
+		if (t->regs_dirty) {
+			run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
+			t->regs_dirty = 0;
+		}
+		rc = ioctl(k->vcpu, KVM_RUN, 0);
+		t->exits++;
+		if (rc < 0) {
+			if (errno == EAGAIN)
+				continue;
+			run->immediate_exit = 0;
+			if (errno == EINTR)
+				return TENDER_INTR;
+			snprintf(t->broken, sizeof(t->broken), "KVM_RUN: %s",
+				 strerror(errno));
+			return TENDER_BROKEN;
+		}
+		switch (run->exit_reason) {
+		case KVM_EXIT_IO:
+			return io_exit(k);
+		case KVM_EXIT_INTR:
+			return TENDER_INTR;
+		default:
+			return broken(k);
+		}
+	}
+}
+
+static void kvm_kick(struct tender *t)
+{
+	((struct kvm *)t)->run->immediate_exit = 1;
+}
+
+static uint64_t kvm_fault_address(struct tender *t)
+{
+	struct kvm *k = (struct kvm *)t;
+	struct kvm_sregs sregs;
+
+	return xioctl(k->vcpu, KVM_GET_SREGS, &sregs) < 0 ? 0 : sregs.cr2;
+}
+
+static void kvm_descriptors(struct tender *t, int fd[2])
+{
+	fd[0] = ((struct kvm *)t)->vm;
+	fd[1] = ((struct kvm *)t)->vcpu;
+}
+
+const struct tender_ops tender_kvm = {
+	.name = "kvm",
+	.check = kvm_check,
+	.init = kvm_init,
+	.create = kvm_create,
+	.map = kvm_map,
+	.unmap = kvm_unmap,
+	.load = kvm_load,
+	.save = kvm_save,
+	.run = kvm_run,
+	.kick = kvm_kick,
+	.fault_address = kvm_fault_address,
+	.descriptors = kvm_descriptors,
+	.destroy = kvm_destroy,
+};

@@ -1,0 +1,74 @@
+/*
+ * peer.h - the gateway's end of a reference's or clone's socket (proto.h)
+ *
+ * Nonblocking, on a libev loop.  Sends go out at once; what the socket does
+ * not take waits in a bounded queue.  Receiving is one large recv() per
+ * wake-up, out of which whole messages are handed up.  What comes in is
+ * hostile: a length past its bound, a type that only the gateway sends, or a
+ * payload that does not fit its message ends the peer, never the gateway.
+ * No descriptor is ever accepted: recv() without a control buffer drops them.
+ */
+#ifndef VMM_PEER_H
+#define VMM_PEER_H
+
+#include <ev.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vmm/proto.h"
+
+#define PEER_FDS	2		/* most descriptors on one message */
+#define PEER_QUEUE_MAX	(1u << 20)	/* bytes that may wait to be sent */
+#define PEER_LOG_MAX	(4u << 20)	/* bytes of log in one message */
+
+struct peer;
+
+/*
+ * Both may call peer_destroy().  The payload is the peer's and ends with the
+ * call.  closed is called once: error is 0 for an end of file at a message's
+ * boundary, otherwise -errno (-EPROTO: the peer broke the protocol).
+ */
+struct peer_ops {
+	void (*message)(void *arg, const struct msg *m,
+			const uint8_t *payload);
+	void (*closed)(void *arg, int error);
+};
+
+/* owns fd from here on, also when it fails; makes it nonblocking */
+int peer_create(struct peer **out, struct ev_loop *loop, int fd,
+		const struct peer_ops *ops, void *arg);
+void peer_destroy(struct peer *p);
+
+/*
+ * m->len bytes of payload follow m; fds (nfds <= PEER_FDS) stay the caller's.
+ * 0, or -errno after which the peer is of no more use: -ENOBUFS when it does
+ * not read, -EPIPE when it is gone.
+ */
+int peer_send(struct peer *p, const struct msg *m, const void *payload,
+	      const int *fds, unsigned nfds);
+
+/*
+ * First whole message in buf[0, len): the bytes it takes, 0 when more are
+ * needed, -EPROTO.  *m is a copy; *payload points into buf.
+ */
+int64_t peer_parse(const uint8_t *buf, size_t len, struct msg *m,
+		   const uint8_t **payload);
+
+/* what a RESULT, DIED or IDLE carries; text and log point into the payload */
+struct peer_report {
+	struct run_stats stats;
+	uint64_t code;			/* UK_RESULT_* or enum died */
+	uint64_t status;		/* DIED: exit status or signal */
+	const char *text;		/* result or report */
+	size_t text_len;
+	const char *log;
+	size_t log_len;
+};
+
+/* 0 or -EPROTO; m's type must be one of those named */
+int peer_report(const struct msg *m, const uint8_t *payload,
+		struct peer_report *out);
+int peer_ready(const struct msg *m, const uint8_t *payload,
+	       struct boot_stats *stats, const char **log, size_t *log_len);
+
+#endif

@@ -1,0 +1,472 @@
+/*
+ * pool_clone.c - a function's clones: asked for, running, stopped
+ *
+ * A clone is usable once its own UP and the reference's CLONED have both
+ * come, in either order.  A stopped one stays, DYING, until its process has
+ * ended, because until then it may still read its host windows; only then do
+ * they go back to the pool.
+ *
+ * Invariants: f->n[s] is the length of f->clones[s]; a clone in f->asked is
+ * freed by CLONED or by the reference's end, no sooner.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "vmm/pool_impl.h"
+
+#define RETRY_S		0.1		/* after a failed clone, doubled each */
+#define RETRY_MAX_S	10.0
+#define GIVE_UP		3		/* failures before requests are refused */
+
+static void enter(struct clone *c, enum clone_state s)
+{
+	struct function *f = c->proc.f;
+
+	TAILQ_REMOVE(&f->clones[c->state], c, link);
+	f->n[c->state]--;
+	/* most recently used first, but the coming in order */
+	if (s == CLONE_COMING)
+		TAILQ_INSERT_TAIL(&f->clones[s], c, link);
+	else
+		TAILQ_INSERT_HEAD(&f->clones[s], c, link);
+	f->n[s]++;
+	c->state = s;
+	c->since = pool_now(f);
+}
+
+void clone_free(struct clone *c)
+{
+	struct function *f = c->proc.f;
+
+	TAILQ_REMOVE(&f->clones[c->state], c, link);
+	f->n[c->state]--;
+	if (c->asked)
+		TAILQ_REMOVE(&f->asked, c, ask);
+	proc_close(&c->proc);
+	free(c);
+}
+
+static void on_exit_of(struct ev_loop *loop, struct ev_io *w, int revents)
+{
+	struct clone *c = w->data;
+	struct function *f = c->proc.f;
+
+	clone_free(c);
+	pool_wake(f->pool);
+}
+
+void clone_stop(struct clone *c)
+{
+	if (c->state == CLONE_DYING)
+		return;
+	enter(c, CLONE_DYING);
+	peer_destroy(c->proc.peer);
+	c->proc.peer = NULL;
+	proc_reset(&c->proc);
+	if (c->proc.pidfd >= 0) {
+		proc_kill(&c->proc);
+		proc_watch(&c->proc, on_exit_of);
+	} else if (!c->asked) {
+		clone_free(c);
+	}
+}
+
+/* what a request that this clone was running comes to; frees nothing */
+static void answer(struct clone *c, const struct job_result *r)
+{
+	struct job *j = c->job;
+
+	c->job = NULL;
+	if (j)
+		job_finish(c->proc.f, j, r);
+}
+
+static void answer_died(struct clone *c, enum died died, const char *why)
+{
+	struct job_result r = {
+		.outcome = died == DIED_TIMEOUT ? JOB_TIMEOUT : JOB_DIED,
+		.died = died, .text = why, .len = strlen(why),
+	};
+
+	answer(c, &r);
+}
+
+/* stop a clone that was not stopped for its own good, and make another */
+static void replace(struct clone *c)
+{
+	struct function *f = c->proc.f;
+
+	clone_stop(c);
+	clone_top_up(f);
+	queue_dispatch(f);
+}
+
+static void failed_to_come(struct clone *c, const char *why)
+{
+	struct function *f = c->proc.f;
+	double delay = RETRY_S * (1 << (f->clone_failures < 7 ?
+					f->clone_failures : 7));
+
+	pool_note(f, "cannot clone: %s", why);
+	f->clone_failures++;
+	f->clone_retry_at = pool_now(f) + (delay < RETRY_MAX_S ? delay :
+					   RETRY_MAX_S);
+	clone_stop(c);
+	if (f->clone_failures >= GIVE_UP && !f->n[CLONE_BUSY] &&
+	    !f->n[CLONE_IDLE] && !f->n[CLONE_COMING])
+		queue_fail(f, "no clone can be made");
+	pool_wake(f->pool);
+}
+
+/* its process ended or broke the protocol, or it has to end */
+static void lost(struct clone *c, enum died died, const char *why)
+{
+	if (c->state == CLONE_COMING) {
+		failed_to_come(c, why);
+		return;
+	}
+	if (c->state == CLONE_BUSY)
+		answer_died(c, died, why);
+	else
+		pool_note(c->proc.f, "an idle clone was lost: %s", why);
+	replace(c);
+}
+
+/* messages */
+
+static void maybe_usable(struct clone *c)
+{
+	struct function *f = c->proc.f;
+
+	if (!c->up || c->asked)
+		return;
+	f->clone_ns = (ev_time() - c->asked_at) * 1e9;
+	f->clone_failures = 0;
+	enter(c, CLONE_IDLE);
+	queue_dispatch(f);
+}
+
+static void on_up(struct clone *c, const struct msg *m)
+{
+	if (c->up) {
+		lost(c, DIED_HOST, "it came up twice");
+		return;
+	}
+	c->up = 1;
+	c->proc.f->clone_pages = m->a[1];
+	maybe_usable(c);
+}
+
+/* the request is answered; the clone goes on to the next, or ends */
+static void next(struct clone *c)
+{
+	struct function *f = c->proc.f;
+
+	proc_reset(&c->proc);
+	if (c->last || f->o.recycle == RECYCLE_FORK || f->retired) {
+		clone_stop(c);
+		clone_top_up(f);
+	} else {
+		enter(c, CLONE_IDLE);
+	}
+	queue_dispatch(f);
+}
+
+static void on_result(struct clone *c, const struct msg *m,
+		      const uint8_t *payload)
+{
+	struct function *f = c->proc.f;
+	struct peer_report rep;
+	struct job_result r = { .outcome = JOB_OK };
+	char text[128];
+
+	if (c->state != CLONE_BUSY || peer_report(m, payload, &rep) < 0) {
+		lost(c, DIED_HOST, "it broke the protocol");
+		return;
+	}
+	proc_log(&c->proc, rep.log, rep.log_len);
+	r.stats = rep.stats;
+	r.text = rep.text;
+	r.len = rep.text_len;
+	if (rep.code == UK_RESULT_ERROR)
+		r.outcome = JOB_ERROR;
+	if (r.len > f->pool->o.response_max) {
+		r.outcome = JOB_TOO_LARGE;
+		r.len = snprintf(text, sizeof(text), "the result is %zu bytes,"
+				 " more than response.max %llu", rep.text_len,
+				 (unsigned long long)f->pool->o.response_max);
+		r.text = text;
+	}
+	/* the answer first: what follows may end the peer, and the payload */
+	answer(c, &r);
+	next(c);
+}
+
+static void on_died(struct clone *c, const struct msg *m,
+		    const uint8_t *payload)
+{
+	struct peer_report rep;
+	struct job_result r = { .outcome = JOB_DIED };
+	char why[512];
+
+	if (peer_report(m, payload, &rep) < 0) {
+		lost(c, DIED_HOST, "it broke the protocol");
+		return;
+	}
+	proc_log(&c->proc, rep.log, rep.log_len);
+	if (c->state != CLONE_BUSY) {
+		snprintf(why, sizeof(why), "%.*s", (int)(rep.text_len < 500 ?
+			 rep.text_len : 500), rep.text);
+		lost(c, DIED_HOST, why);
+		return;
+	}
+	r.died = rep.code;
+	r.status = rep.status;
+	r.text = rep.text;
+	r.len = rep.text_len;
+	r.stats = rep.stats;
+	if (rep.code == DIED_TIMEOUT)
+		r.outcome = JOB_TIMEOUT;
+	answer(c, &r);
+	replace(c);
+}
+
+static void on_idle(struct clone *c, const struct msg *m,
+		    const uint8_t *payload)
+{
+	struct function *f = c->proc.f;
+	struct peer_report rep;
+
+	if (c->state == CLONE_COMING || peer_report(m, payload, &rep) < 0) {
+		lost(c, DIED_HOST, "it broke the protocol");
+		return;
+	}
+	host_released(c->proc.host);
+	if (f->pool->o.ops->idle)
+		f->pool->o.ops->idle(f->pool->o.arg, f, &rep.stats);
+}
+
+static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
+{
+	struct clone *c = arg;
+	int r;
+
+	switch (m->type) {
+	case MSG_RESULT:
+		on_result(c, m, payload);
+		return;
+	case MSG_DIED:
+		on_died(c, m, payload);
+		return;
+	case MSG_IDLE:
+		on_idle(c, m, payload);
+		return;
+	case MSG_UP:
+		on_up(c, m);
+		return;
+	}
+	/* what is late by one request is not an offence */
+	if (c->state == CLONE_IDLE && m->type == MSG_CANCEL)
+		return;
+	r = c->state == CLONE_BUSY || m->type == MSG_LOG ?
+	    proc_message(&c->proc, m, payload) : 0;
+	if (r <= 0)
+		lost(c, DIED_HOST, r == 0 || r == -EPROTO ?
+		     "it broke the protocol" : strerror(-r));
+}
+
+static void on_closed(void *arg, int error)
+{
+	lost(arg, DIED_HOST, error == 0 ? "its process ended without a word" :
+	     error == -EPROTO ? "it broke the protocol" : strerror(-error));
+}
+
+static const struct peer_ops clone_ops = { on_message, on_closed };
+
+/* asking for one */
+
+void clone_cloned(struct function *f, const struct msg *m)
+{
+	struct clone *c = TAILQ_FIRST(&f->asked);
+	int64_t pid = (int64_t)m->a[0];
+	int r;
+
+	if (!c) {
+		ref_kill(f);
+		return;
+	}
+	TAILQ_REMOVE(&f->asked, c, ask);
+	c->asked = 0;
+	r = pid <= 0 ? -EAGAIN :
+	    proc_identify(&c->proc, pid, f->ref.proc.pid);
+	if (c->state == CLONE_DYING) {
+		/* stopped before it had a name */
+		if (r < 0) {
+			clone_free(c);
+		} else {
+			proc_kill(&c->proc);
+			proc_watch(&c->proc, on_exit_of);
+		}
+		return;
+	}
+	if (r == -ESRCH)
+		failed_to_come(c, "it ended at once");
+	else if (r == -EPERM)
+		ref_kill(f);		/* it named what is not its child */
+	else if (r < 0)
+		failed_to_come(c, pid <= 0 && pid > -4096 ?
+			       strerror((int)-pid) : strerror(-r));
+	else
+		maybe_usable(c);
+}
+
+int clone_start(struct function *f)
+{
+	struct clone *c = calloc(1, sizeof(*c));
+	struct msg m = { .type = MSG_CLONE };
+	int sv[2] = { -1, -1 }, fds[2], r;
+
+	if (!c)
+		return -ENOMEM;
+	r = proc_open(&c->proc, f);
+	if (r < 0) {
+		free(c);
+		return r;
+	}
+	c->state = CLONE_COMING;
+	c->since = pool_now(f);
+	c->asked_at = ev_time();
+	c->proc.deadline = c->since + CLONE_S;
+	TAILQ_INSERT_TAIL(&f->clones[CLONE_COMING], c, link);
+	f->n[CLONE_COMING]++;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0) {
+		r = -errno;
+		goto out;
+	}
+	r = proc_connect(&c->proc, sv[0], &clone_ops);
+	if (r < 0)
+		goto out;
+	fds[0] = sv[1];
+	fds[1] = host_window0(c->proc.host)->fd;
+	r = peer_send(f->ref.proc.peer, &m, NULL, fds, 2);
+	if (r < 0)
+		goto out;
+	c->asked = 1;
+	TAILQ_INSERT_TAIL(&f->asked, c, ask);
+	pool_wake(f->pool);
+out:
+	if (sv[1] >= 0)
+		close(sv[1]);
+	if (r < 0) {
+		/* too little of something here; ask again in a while */
+		f->clone_retry_at = pool_now(f) + RETRY_S;
+		clone_free(c);
+	}
+	return r;
+}
+
+void clone_top_up(struct function *f)
+{
+	unsigned ready = f->n[CLONE_COMING] + f->n[CLONE_IDLE];
+	unsigned live = ready + f->n[CLONE_BUSY];
+
+	if (!ref_usable(f) || f->retired || pool_now(f) < f->clone_retry_at)
+		return;
+	/* with fork a busy clone is as good as gone: one is made ahead */
+	if (f->o.recycle != RECYCLE_FORK)
+		ready = live;
+	for (; ready < f->o.min && live < f->o.max; ready++, live++)
+		if (clone_start(f) < 0)
+			return;
+}
+
+/* running */
+
+void clone_run(struct clone *c, struct job *j)
+{
+	struct function *f = c->proc.f;
+	uint64_t timeout = f->o.timeout_ns ? f->o.timeout_ns :
+			   f->img->timeout_ns;
+	struct msg m = {
+		.type = MSG_INVOKE,
+		.a = { j->event_len, timeout,
+		       f->o.say_idle ? INVOKE_IDLE : 0 },
+	};
+	uint64_t off;
+	int r;
+
+	enter(c, CLONE_BUSY);
+	c->job = j;
+	c->proc.deadline = c->since + timeout / 1e9 + GRACE_S;
+	c->proc.log_left = f->pool->o.log_max;
+	r = host_event(c->proc.host, j->event, j->event_len, &off);
+	if (r == 0)
+		r = peer_send(c->proc.peer, &m, NULL, NULL, 0);
+	if (r == 0)
+		return;
+	/* it had ended already, and saw nothing of the request */
+	c->job = NULL;
+	clone_stop(c);
+	queue_push_back(f, j);
+	clone_top_up(f);
+}
+
+void clone_orphans(struct function *f)
+{
+	struct clone *c;
+
+	TAILQ_FOREACH(c, &f->clones[CLONE_BUSY], link)
+		c->last = 1;
+	while ((c = TAILQ_FIRST(&f->clones[CLONE_IDLE])))
+		clone_stop(c);
+	/* what has no name by now never gets one */
+	while ((c = TAILQ_FIRST(&f->asked))) {
+		TAILQ_REMOVE(&f->asked, c, ask);
+		c->asked = 0;
+		if (c->state == CLONE_DYING)
+			clone_free(c);
+	}
+	while ((c = TAILQ_FIRST(&f->clones[CLONE_COMING])))
+		clone_stop(c);
+}
+
+static void reap_idle(struct function *f, double now)
+{
+	unsigned live = f->n[CLONE_COMING] + f->n[CLONE_IDLE] +
+			f->n[CLONE_BUSY];
+	struct clone *c;
+
+	/* the least recently used are at the tail */
+	while (live-- > f->o.min &&
+	       (c = TAILQ_LAST(&f->clones[CLONE_IDLE], clone_list)) &&
+	       c->since + f->o.idle_ns / 1e9 <= now)
+		clone_stop(c);
+}
+
+static struct clone *overdue(struct function *f, enum clone_state s,
+			     double now)
+{
+	struct clone *c;
+
+	TAILQ_FOREACH(c, &f->clones[s], link)
+		if (now >= c->proc.deadline)
+			return c;
+	return NULL;
+}
+
+void clone_tick(struct function *f, double now)
+{
+	struct clone *c;
+
+	while ((c = overdue(f, CLONE_COMING, now)))
+		lost(c, DIED_HOST, "it did not come up in time");
+	while ((c = overdue(f, CLONE_BUSY, now)))
+		lost(c, DIED_TIMEOUT, "");
+	reap_idle(f, now);
+	clone_top_up(f);
+}

@@ -1,0 +1,175 @@
+/*
+ * pool_impl.h - what the parts of the pool share; nobody else includes it
+ *
+ *   pool.c        the table of functions, the tick
+ *   pool_queue.c  requests: waiting, dispatched, answered
+ *   pool_ref.c    a function's reference: boot, verify, back-off
+ *   pool_clone.c  its clones: asked for, running, stopped
+ *   pool_proc.c   what both are: a process, its socket, its host region
+ *
+ * A function is freed by the tick alone, so no callback need fear for it; a
+ * clone by clone_stop(), clone_free() and what calls them.
+ */
+#ifndef VMM_POOL_IMPL_H
+#define VMM_POOL_IMPL_H
+
+#include <pthread.h>
+#include <sys/queue.h>
+
+#include "etlfs/fetch.h"
+#include "etlfs/host.h"
+#include "etlfs/window.h"
+#include "unikernel/abi.h"
+#include "vmm/peer.h"
+#include "vmm/pool.h"
+
+#define RUN_SAMPLES	64		/* run times kept for the median */
+#define BOOT_S		60.0		/* a reference has to be ready by then */
+#define CLONE_S		10.0		/* and a clone up */
+#define GRACE_S		1.0		/* over what the clone itself enforces */
+
+/* one process under the pool */
+struct proc {
+	struct function *f;
+	struct peer *peer;		/* NULL once stopped */
+	struct host *host;
+	pid_t pid;			/* 0: not known */
+	int pidfd;			/* -1: not known */
+	struct ev_io exited;		/* on pidfd */
+	double deadline;		/* of its boot, set-up or request */
+	uint64_t log_left;		/* bytes, in this request */
+};
+
+enum clone_state { CLONE_COMING, CLONE_IDLE, CLONE_BUSY, CLONE_DYING };
+
+struct clone {
+	struct proc proc;		/* first: proc.c hands it back */
+	TAILQ_ENTRY(clone) link;	/* in f->clones[state] */
+	TAILQ_ENTRY(clone) ask;		/* in f->asked, while `asked` */
+	enum clone_state state;
+	int asked;			/* its CLONED has not come */
+	int up;
+	int last;			/* stop it after this request */
+	double since;			/* in this state */
+	double asked_at;
+	struct job *job;		/* of BUSY */
+};
+
+TAILQ_HEAD(clone_list, clone);
+
+enum ref_state {
+	REF_DOWN,			/* boots at retry_at, unless failed */
+	REF_BOOTING,
+	REF_READY,
+	REF_DYING,			/* killed, not reaped */
+};
+
+struct ref {
+	struct proc proc;
+	enum ref_state state;
+	double retry_at;		/* of DOWN */
+	double ready_at;
+	unsigned failures;		/* in a row */
+	int failed;			/* the last boot; requests are refused */
+	struct boot_stats stats;
+};
+
+struct function {
+	struct pool *pool;
+	TAILQ_ENTRY(function) link;	/* in pool->current or ->others */
+	char *name;
+	struct image *img;
+	struct egress *egress;
+	struct function_opts o;
+	int current;			/* in the table, takes requests */
+	int retired;
+	int was_ready;			/* once */
+
+	struct ref ref;
+	struct ev_async verified;
+	pthread_t verifier;
+	int verifying;			/* the thread is not joined */
+	int verify_answer;		/* the thread's, ours once joined */
+	int verify_result;		/* 1: not known yet; 0, -errno */
+	struct err verify_err;
+
+	struct clone_list clones[CLONE_DYING + 1];
+	struct clone_list asked;	/* in the order of MSG_CLONE */
+	unsigned n[CLONE_DYING + 1];
+	unsigned clone_failures;	/* in a row */
+	double clone_retry_at;
+
+	struct job *head, **tail;	/* waiting */
+	unsigned queued;
+
+	uint64_t requests, errors, fetched;
+	uint32_t run_us[RUN_SAMPLES];
+	unsigned runs;
+	uint64_t clone_ns, clone_pages;
+};
+
+TAILQ_HEAD(function_list, function);
+
+struct pool {
+	struct ev_loop *loop;
+	struct pool_opts o;
+	struct fetch_engine *engine;
+	struct window_pool *windows;
+	struct ev_timer tick;
+	struct function_list current, others;	/* others: coming, retired */
+	unsigned pending;
+};
+
+/* pool.c */
+double pool_now(const struct function *f);
+void pool_wake(struct pool *pool);	/* there is something to watch */
+void pool_event(struct function *f, enum pool_event what, const char *text);
+void pool_note(struct function *f, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+/* the new one of its name is ready: the old one retires */
+void function_promote(struct function *f);
+/* it cannot boot: one that was to replace another goes away */
+void function_failed(struct function *f, const char *why);
+
+/* pool_queue.c */
+void queue_dispatch(struct function *f);
+void queue_fail(struct function *f, const char *why);
+void queue_push_back(struct function *f, struct job *j);	/* the head */
+void queue_tick(struct function *f, double now);
+void job_finish(struct function *f, struct job *j,
+		const struct job_result *r);
+
+/* pool_ref.c */
+int ref_boot(struct function *f, struct err *err);
+void ref_kill(struct function *f);
+int ref_usable(const struct function *f);	/* ready and verified */
+void ref_tick(struct function *f, double now);
+void ref_verify_start(struct function *f);
+void ref_verify_join(struct function *f);
+
+/* pool_clone.c */
+int clone_start(struct function *f);
+void clone_run(struct clone *c, struct job *j);
+void clone_stop(struct clone *c);
+void clone_cloned(struct function *f, const struct msg *m);
+void clone_orphans(struct function *f);	/* the reference is gone */
+void clone_top_up(struct function *f);
+void clone_tick(struct function *f, double now);
+void clone_free(struct clone *c);
+
+/* pool_proc.c */
+int proc_open(struct proc *p, struct function *f);	/* its host region */
+int proc_connect(struct proc *p, int sock, const struct peer_ops *ops);
+/* the pid is the other side's word: checked to be parent's child */
+int proc_identify(struct proc *p, pid_t pid, pid_t parent);
+void proc_watch(struct proc *p, void (*cb)(struct ev_loop *, struct ev_io *,
+					   int));
+void proc_kill(struct proc *p);
+void proc_close(struct proc *p);
+void proc_log(struct proc *p, const char *text, size_t len);
+/* the request is over: what it fetched is gone */
+void proc_reset(struct proc *p);
+/* FETCH, CANCEL, LOG: 1 when it was one of them, 0 when not, -EPROTO */
+int proc_message(struct proc *p, const struct msg *m, const uint8_t *payload);
+
+#endif

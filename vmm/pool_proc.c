@@ -1,0 +1,206 @@
+/*
+ * pool_proc.c - a reference or clone as a process: socket, host region, pid
+ *
+ * A clone's number is only its reference's word, so it is checked to be that
+ * reference's child, and held by a pidfd from then on.  Numbers can be used
+ * again: whatever was read from a process's memory by number counts only
+ * when the pidfd says afterwards that the process was still alive.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "vmm/pool_impl.h"
+
+static int alive(const struct proc *p)
+{
+	struct pollfd pfd = { p->pidfd, POLLIN, 0 };
+
+	return p->pidfd >= 0 && poll(&pfd, 1, 0) == 0;
+}
+
+/* field 4 of /proc/PID/stat; the name in field 2 may hold anything */
+static pid_t parent_of(pid_t pid)
+{
+	char path[64], text[512], *end;
+	size_t n;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "re");
+	if (!f)
+		return -1;
+	n = fread(text, 1, sizeof(text) - 1, f);
+	fclose(f);
+	text[n] = '\0';
+	end = strrchr(text, ')');
+	if (!end || strlen(end) < 4)
+		return -1;
+	return atoi(end + 3);		/* ") S PPID" */
+}
+
+int proc_identify(struct proc *p, pid_t pid, pid_t parent)
+{
+	int r;
+
+	p->pidfd = syscall(SYS_pidfd_open, pid, 0);
+	if (p->pidfd < 0)
+		return -errno;
+	p->pid = pid;
+	r = parent_of(pid) == parent ? 0 : -EPERM;
+	if (!alive(p))
+		r = -ESRCH;
+	if (r < 0) {
+		close(p->pidfd);
+		p->pidfd = -1;
+		p->pid = 0;
+	}
+	return r;
+}
+
+void proc_watch(struct proc *p,
+		void (*cb)(struct ev_loop *, struct ev_io *, int))
+{
+	ev_io_init(&p->exited, cb, p->pidfd, EV_READ);
+	p->exited.data = p == &p->f->ref.proc ? (void *)p->f : (void *)p;
+	ev_io_start(p->f->pool->loop, &p->exited);
+}
+
+void proc_kill(struct proc *p)
+{
+	if (p->pidfd >= 0)
+		syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
+}
+
+void proc_close(struct proc *p)
+{
+	struct ev_loop *loop = p->f->pool->loop;
+
+	peer_destroy(p->peer);
+	host_destroy(p->host);
+	if (p->pidfd >= 0) {
+		ev_io_stop(loop, &p->exited);
+		close(p->pidfd);
+	}
+	p->peer = NULL;
+	p->host = NULL;
+	p->pidfd = -1;
+	p->pid = 0;
+}
+
+void proc_log(struct proc *p, const char *text, size_t len)
+{
+	struct pool *pool = p->f->pool;
+	static const char cut[] = "\n(log.max reached: the rest is dropped)\n";
+
+	if (!len || !p->log_left)
+		return;
+	if (len < p->log_left) {
+		p->log_left -= len;
+		pool->o.ops->log(pool->o.arg, p->f, text, len);
+		return;
+	}
+	pool->o.ops->log(pool->o.arg, p->f, text, p->log_left);
+	p->log_left = 0;
+	pool->o.ops->log(pool->o.arg, p->f, cut, sizeof(cut) - 1);
+}
+
+/* the host region's way to the clone */
+
+static int on_attach(void *arg, unsigned window, int fd, uint64_t size)
+{
+	struct proc *p = arg;
+	struct msg m = { .type = MSG_ATTACH, .a = { window, size } };
+
+	return p->peer ? peer_send(p->peer, &m, NULL, &fd, 1) : -EPIPE;
+}
+
+/* a peer that does not take it is at its end, which its socket will say */
+static void on_kick(void *arg)
+{
+	struct proc *p = arg;
+	struct msg m = { .type = MSG_KICK };
+
+	if (p->peer)
+		peer_send(p->peer, &m, NULL, NULL, 0);
+}
+
+static ssize_t on_read_body(void *arg, const struct proto_iov *iov, size_t n,
+			    uint64_t off, void *buf, size_t len)
+{
+	struct proc *p = arg;
+	ssize_t r;
+
+	if (!p->pid)
+		return -ESRCH;
+	r = host_read_process(p->pid, iov, n, off, buf, len);
+	return alive(p) ? r : -ESRCH;
+}
+
+static const struct host_ops host_ops = { on_attach, on_kick, on_read_body };
+
+int proc_open(struct proc *p, struct function *f)
+{
+	struct pool *pool = f->pool;
+
+	p->f = f;
+	p->peer = NULL;
+	p->pid = 0;
+	p->pidfd = -1;
+	return host_create(&p->host, pool->engine, pool->windows,
+			   pool->o.fetch_max, &host_ops, p);
+}
+
+int proc_connect(struct proc *p, int sock, const struct peer_ops *ops)
+{
+	struct function *f = p->f;
+	void *arg = p == &f->ref.proc ? (void *)f : (void *)p;
+
+	return peer_create(&p->peer, f->pool->loop, sock, ops, arg);
+}
+
+/* what a fetch may take: its own limit, and no more than the request has */
+static uint64_t fetch_time(const struct proc *p)
+{
+	uint64_t limit = p->f->pool->o.fetch_timeout_ns;
+	double left = p->deadline - pool_now(p->f);
+
+	if (left <= 0)
+		return 1;
+	return left * 1e9 < limit ? (uint64_t)(left * 1e9) : limit;
+}
+
+int proc_message(struct proc *p, const struct msg *m, const uint8_t *payload)
+{
+	int r;
+
+	switch (m->type) {
+	case MSG_FETCH:
+		r = host_fetch_msg(p->host, m, payload, fetch_time(p),
+				   p->f->egress);
+		return r < 0 ? -EPROTO : 1;
+	case MSG_CANCEL:
+		if (m->a[0] > UINT32_MAX)
+			return -EPROTO;
+		host_cancel(p->host, m->a[0]);
+		return 1;
+	case MSG_LOG:
+		proc_log(p, (const char *)payload, m->len);
+		return 1;
+	}
+	return 0;
+}
+
+void proc_reset(struct proc *p)
+{
+	if (!p->host)
+		return;
+	p->f->fetched += host_counters(p->host)->bytes_in;
+	host_reset(p->host);
+}

@@ -1,0 +1,110 @@
+/*
+ * pool_queue.c - requests: waiting, dispatched, answered
+ *
+ * Invariant: a request waits only while no clone is idle, so the queue and
+ * the idle list are never both filled once queue_dispatch() returns (unless
+ * the function is not ready).
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "vmm/pool_impl.h"
+
+static struct job *pop(struct function *f)
+{
+	struct job *j = f->head;
+
+	f->head = j->next;
+	if (!f->head)
+		f->tail = &f->head;
+	f->queued--;
+	return j;
+}
+
+void queue_push_back(struct function *f, struct job *j)
+{
+	j->next = f->head;
+	if (!f->head)
+		f->tail = &j->next;
+	f->head = j;
+	f->queued++;
+}
+
+void job_finish(struct function *f, struct job *j, const struct job_result *r)
+{
+	f->requests++;
+	if (r->outcome != JOB_OK)
+		f->errors++;
+	if (r->outcome == JOB_OK || r->outcome == JOB_ERROR)
+		f->run_us[f->runs++ % RUN_SAMPLES] = r->stats.run_ns / 1000;
+	f->pool->pending--;
+	j->done(j, r);
+}
+
+static void refuse(struct function *f, struct job *j, const char *why)
+{
+	struct job_result r = {
+		.outcome = JOB_UNAVAILABLE, .text = why, .len = strlen(why),
+	};
+
+	job_finish(f, j, &r);
+}
+
+void queue_fail(struct function *f, const char *why)
+{
+	while (f->head)
+		refuse(f, pop(f), why);
+}
+
+/* one more when none is idle and none is coming; with fork, one each */
+static int may_clone(const struct function *f)
+{
+	unsigned live = f->n[CLONE_COMING] + f->n[CLONE_IDLE] +
+			f->n[CLONE_BUSY];
+	unsigned coming = f->o.recycle == RECYCLE_FORK ? f->queued : 1;
+
+	return live < f->o.max && f->n[CLONE_COMING] < coming &&
+	       pool_now(f) >= f->clone_retry_at;
+}
+
+void queue_dispatch(struct function *f)
+{
+	struct clone *c;
+
+	if (!ref_usable(f))
+		return;
+	while (f->head && (c = TAILQ_FIRST(&f->clones[CLONE_IDLE])))
+		clone_run(c, pop(f));
+	while (f->head && may_clone(f))
+		if (clone_start(f) < 0)
+			break;
+}
+
+void queue_tick(struct function *f, double now)
+{
+	double wait = f->pool->o.wait_ns / 1e9;
+
+	while (f->head && f->head->queued + wait <= now)
+		refuse(f, pop(f), "no clone became free in time");
+	if (f->head)
+		queue_dispatch(f);
+}
+
+int pool_submit(struct function *f, struct job *j)
+{
+	if (f->ref.failed || f->retired)
+		return -EHOSTDOWN;
+	if (j->event_len > POOL_EVENT_MAX)
+		return -E2BIG;
+	if (f->queued >= f->pool->o.queue)
+		return -EAGAIN;
+	j->next = NULL;
+	j->queued = pool_now(f);
+	*f->tail = j;
+	f->tail = &j->next;
+	f->queued++;
+	f->pool->pending++;
+	pool_wake(f->pool);
+	queue_dispatch(f);
+	return 0;
+}

@@ -1,0 +1,90 @@
+/*
+ * proto.h - what the gateway and its references and clones say to each other
+ *
+ * One SOCK_STREAM socketpair each.  A message is a struct msg, then len bytes
+ * of payload; descriptors ride on the struct's first byte (SCM_RIGHTS).  The
+ * gateway trusts a reference or clone with nothing but that function's own
+ * requests: every field is checked.
+ *
+ *   reference:  gateway forks it (ref.h); it boots, may FETCH and LOG, says
+ *               READY or DIED, then answers each CLONE by forking.
+ *   clone:      says UP; then for each INVOKE any number of FETCH, CANCEL,
+ *               LOG, and one RESULT or DIED.  After RESULT it rolls back and
+ *               reads its next INVOKE, which may be sent at once.  After DIED
+ *               it exits.  End of file on its socket ends it.
+ */
+#ifndef VMM_PROTO_H
+#define VMM_PROTO_H
+
+#include <stdint.h>
+
+enum msg_type {
+	/* gateway to reference: fds: clone's socket, its window 0 */
+	MSG_CLONE = 1,
+	/* gateway to clone */
+	MSG_INVOKE,		/* a: event bytes, timeout ns, INVOKE_* flags */
+	MSG_KICK,		/* a ticket changed */
+	MSG_ATTACH,		/* a: window number 1..15, bytes; fd: its memfd */
+	/* to the gateway */
+	MSG_READY,		/* payload: struct boot_stats, then log text */
+	MSG_UP,			/* a: set-up ns, pages populated */
+	MSG_FETCH,		/* a: ticket, method, URL bytes, header bytes,
+				      body bytes, timeout ns; payload: URL,
+				      headers, struct proto_iov[] */
+	MSG_CANCEL,		/* a: ticket */
+	MSG_LOG,		/* payload: text */
+	MSG_RESULT,		/* a: UK_RESULT_*, result bytes, log bytes;
+				   payload: struct run_stats, result, log */
+	MSG_DIED,		/* a: enum died, report bytes, log bytes, status;
+				   payload: struct run_stats, report, log */
+	MSG_IDLE,		/* rolled back, windows detached; payload:
+				   struct run_stats; sent when INVOKE_IDLE was
+				   set or a window had been attached */
+	MSG_CLONED,		/* reference to gateway: a: pid or -errno */
+};
+
+#define INVOKE_IDLE	1	/* say IDLE after the rollback */
+
+struct msg {
+	uint32_t type;
+	uint32_t len;		/* payload bytes */
+	uint64_t a[6];
+};
+
+#define MSG_PAYLOAD_MAX	(64u << 20)
+
+/* why a guest ended */
+enum died {
+	DIED_EXIT = 1,		/* DB_EXIT: status in a[3] */
+	DIED_SIGNAL,		/* fatal signal in the guest: number in a[3] */
+	DIED_TIMEOUT,
+	DIED_MEMORY,		/* past the limit, and the guest gave up */
+	DIED_FAULT,		/* libOS fault, unknown exit, broken ABI */
+	DIED_HOST,		/* the tender's own failure */
+};
+
+/* body of a FETCH, in the sender's address space: process_vm_readv */
+struct proto_iov {
+	uint64_t addr, len;
+};
+
+struct boot_stats {
+	uint64_t boot_ns;	/* fork to READY */
+	uint64_t seal_ns;	/* save, close KVM, seal */
+	uint64_t exits;
+	uint64_t ram_bytes;	/* resident in the snapshot */
+};
+
+struct run_stats {
+	uint64_t run_ns;	/* INVOKE read to RESULT ready */
+	uint64_t guest_ns;	/* inside KVM_RUN */
+	uint64_t rollback_ns;	/* of the rollback before, or in IDLE this one */
+	uint64_t exits;
+	uint64_t pages_private;	/* written since the clone began, now held */
+	uint64_t pages_copied;	/* by the last rollback */
+	uint64_t pages_touched;	/* mapped by the tender, read or written */
+	uint64_t fetches;
+	uint64_t setup_ns;	/* of the clone: fork to first entry */
+};
+
+#endif

@@ -1,0 +1,104 @@
+/*
+ * ram.h - guest memory on the host's side
+ *
+ * One reservation of UK_END bytes; a guest address is base + address.  RAM
+ * is a memfd whose offsets are guest addresses (sparse).  Life:
+ *
+ *   ram_create     mapped shared: the reference boots in it
+ *   ram_seal       the memfd is sealed: the snapshot.  RAM is now a private
+ *                  mapping of it, snap a read-only shared one
+ *   fork           a clone's writes stay its own
+ *   ram_rollback   what the clone wrote is copied back from snap
+ *
+ * Invariant after ram_rollback: every byte of RAM equals the snapshot's.
+ */
+#ifndef VMM_RAM_H
+#define VMM_RAM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf/err.h"
+#include "unikernel/abi.h"
+
+/* windows of RAM: the growing arenas first, so UK_ARENA_* index them */
+#define RAM_SYS		UK_ARENAS
+#define RAM_STACK	(UK_ARENAS + 1)
+#define RAM_WINDOWS	(UK_ARENAS + 2)
+
+/*
+ * Bytes from base: span is what the guest may use now, top the most that it
+ * ever could in this process (and what the tender has mapped), sealed the
+ * span of the snapshot, cap what page tables and the host mapping cover.
+ * span <= top <= cap, sealed <= top.
+ */
+struct ram_window {
+	uint64_t base, span, top, sealed, cap;
+};
+
+struct ram_workset;
+
+struct ram {
+	uint8_t *base;			/* UK_END bytes reserved */
+	const uint8_t *snap;		/* the snapshot; NULL before ram_seal */
+	int memfd;
+	int pagemap;			/* of this process, -1 until opened */
+	struct ram_window win[RAM_WINDOWS];
+	uint64_t mem_limit;		/* EXEC + HEAP + DATA */
+	uint64_t image_size;		/* mapped at UK_IMAGE_BASE */
+	uint64_t host_size[16];		/* host windows mapped, by number */
+
+	/* rollback, in a clone */
+	uint32_t *pages;		/* private pages, as addr / UK_PAGE */
+	size_t n_pages, cap_pages;
+	long minflt;			/* at the last scan */
+	struct ram_workset *ws;		/* shared by all clones of a reference */
+};
+
+int ram_create(struct ram *ram, uint64_t mem_limit, uint64_t files_limit,
+	       struct err *err);
+void ram_destroy(struct ram *ram);
+
+/* host address of guest [addr, addr + len), or NULL when not all of it is
+   the guest's to read (write: to write) */
+void *ram_ptr(const struct ram *ram, uint64_t addr, uint64_t len, int write);
+/* the same for the tender's own use: SYS too */
+static inline void *ram_sys(const struct ram *ram, uint64_t addr)
+{
+	return ram->base + addr;
+}
+
+/*
+ * Raise an arena's span: 1 when [*from, top) is newly to be mapped by the
+ * tender, 0 when it already is, -ENOMEM past the limit, -EINVAL.
+ */
+int ram_grow(struct ram *ram, unsigned arena, uint64_t span, uint64_t *from);
+
+int ram_map_image(struct ram *ram, int fd, uint64_t size);
+int ram_map_host(struct ram *ram, unsigned window, int fd, uint64_t size);
+void ram_unmap_host(struct ram *ram, unsigned window);
+
+int ram_seal(struct ram *ram, struct err *err);
+/* make the snapshot's pages huge where they can be; slow, when idle */
+void ram_collapse(struct ram *ram);
+/* bytes resident in the snapshot */
+uint64_t ram_resident(const struct ram *ram);
+
+/* in the reference, before the first fork */
+int ram_workset_init(struct ram *ram);
+/* in a new clone: open pagemap (proc: an open /proc), populate the set */
+int ram_clone_init(struct ram *ram, int proc);
+uint64_t ram_populate(struct ram *ram);
+
+struct ram_stats {
+	uint64_t pages_private, pages_copied, pages_dropped;
+};
+int ram_rollback(struct ram *ram, struct ram_stats *st);
+/* publish what this clone wrote, for ram_populate in later clones */
+void ram_learn(struct ram *ram);
+/* 0, or -EUCLEAN and the first address that differs from the snapshot */
+int ram_verify(const struct ram *ram, uint64_t *addr);
+/* pages mapped here, private or not */
+uint64_t ram_touched(const struct ram *ram);
+
+#endif

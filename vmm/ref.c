@@ -1,0 +1,305 @@
+/*
+ * ref.c - boot a function once, freeze it at READY, fork clones of it
+ */
+#include "vmm/ref.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "vmm/board.h"
+#include "vmm/chan.h"
+#include "vmm/clone.h"
+
+/* how long a reference waits with nothing to do before it tidies up, ms */
+#define IDLE_MS	100
+
+struct ref {
+	const struct ref_opts *o;
+	const struct tender_ops *ops;
+	int sock, proc;
+	struct ram ram;
+	struct guest g;
+	struct cpu_state ready;
+	struct jail jail;
+	struct boot_stats st;
+	uint64_t started;
+	int collapsed;
+};
+
+static const struct tender_ops *tender_choose(enum tender_kind t, struct err *err)
+{
+	if (t == TENDER_PROCESS) {
+		err_set(err, -ENOTSUP, "the process tender is not built yet; "
+			"use --tender=kvm");
+		return NULL;
+	}
+	return &tender_kvm;
+}
+
+int tender_check(enum tender_kind t, struct err *err)
+{
+	const struct tender_ops *ops = tender_choose(t, err);
+
+	return ops ? ops->check(err) : -ENOTSUP;
+}
+
+static void say_died(struct ref *r, enum died why, const char *report)
+{
+	struct msg m = { .type = MSG_DIED };
+	struct run_stats st = r->g.st;
+	const char *log = "";
+	struct iovec iov[3] = {
+		{ &st, sizeof(st) },
+		{ (void *)report, strlen(report) },
+		{ NULL, 0 },
+	};
+
+	if (r->ram.base)
+		iov[2].iov_len = guest_log(&r->g, &log);
+	iov[2].iov_base = (void *)log;
+	m.a[0] = why;
+	m.a[1] = iov[1].iov_len;
+	m.a[2] = iov[2].iov_len;
+	m.a[3] = r->g.died_status;
+	chan_send(r->sock, &m, iov, 3);
+}
+
+static int build(struct ref *r, struct err *err)
+{
+	const struct image *img = r->o->img;
+	struct guest *g = &r->g;
+	int rc = ram_create(&r->ram, img->memory, img->files, err);
+
+	if (rc < 0)
+		return rc;
+	g->ram = &r->ram;
+	g->img = img;
+	g->sock = r->sock;
+	g->trace = r->o->trace;
+	rc = ram_map_image(&r->ram, img->fd, img->size);
+	if (rc == 0)
+		rc = ram_map_host(&r->ram, 0, r->o->window0, ETLFS_WINDOW0);
+	if (rc < 0)
+		return err_set(err, rc, "cannot map '%s': %s", img->path,
+			       strerror(-rc));
+	rc = board_setup(&r->ram, r->ram.image_size, err);
+	if (rc == 0)
+		rc = r->ops->init(err);
+	if (rc == 0)
+		rc = guest_ctl_init(g, err);
+	if (rc == 0)
+		rc = guest_create(g, r->ops, err);
+	return rc;
+}
+
+/* power-on: the libOS's first instruction, at CPL 3 */
+static int power_on(struct ref *r)
+{
+	struct cpu_state *s = &r->ready;
+	uint16_t fcw = 0x37f;
+	uint32_t mxcsr = 0x1f80;
+	uint64_t xstate = 3;
+
+	memset(s, 0, sizeof(*s));
+	s->regs.rip = board_header()->boot;
+	s->regs.rdi = UK_CTL;
+	s->regs.rflags = 0x202;
+	memcpy(s->xsave, &fcw, 2);
+	memcpy(s->xsave + 24, &mxcsr, 4);
+	memcpy(s->xsave + 512, &xstate, 8);
+	guest_refresh(&r->g);
+	return r->g.t->ops->load(r->g.t, s);
+}
+
+/* saves the vCPU as it will be when READY returns in a clone */
+static int freeze(struct ref *r, struct err *err)
+{
+	uint64_t t0 = guest_now();
+	struct guest *g = &r->g;
+	uint64_t rip = g->t->regs->rip;
+	int rc;
+
+	if (rip < UK_STUB || rip > BOARD_DB_RET)
+		return err_set(err, -EPROTO, "the guest rang READY outside "
+			       "its stub");
+	rc = g->t->ops->save(g->t, &r->ready);
+	if (rc < 0)
+		return err_set(err, rc, "cannot save the vCPU: %s",
+			       strerror(-rc));
+	r->ready.regs.rip = BOARD_DB_RET;
+	r->st.exits = g->st.exits;
+	guest_destroy(g);
+	ram_unmap_host(&r->ram, 0);
+	rc = ram_seal(&r->ram, err);
+	if (rc == 0)
+		rc = ram_workset_init(&r->ram);
+	r->st.seal_ns = guest_now() - t0;
+	r->st.ram_bytes = ram_resident(&r->ram);
+	return rc;
+}
+
+static int boot(struct ref *r, struct err *err)
+{
+	struct msg m = { .type = MSG_READY };
+	const char *log;
+	struct iovec iov[2] = { { &r->st, sizeof(r->st) } };
+	static char text[UK_LOG_SIZE];
+	int rc = build(r, err);
+
+	if (rc == 0)
+		rc = power_on(r);
+	if (rc < 0) {
+		say_died(r, DIED_HOST, err->msg);
+		return rc;
+	}
+	r->g.deadline = guest_now() + r->o->boot_timeout_ns;
+	switch (guest_run(&r->g)) {
+	case GUEST_READY:
+		break;
+	case GUEST_RESULT:
+		say_died(r, DIED_FAULT, "the guest gave a result before it "
+			 "was ready");
+		return -EPROTO;
+	case GUEST_ORPHAN:
+		return -ECONNRESET;
+	default:
+		say_died(r, r->g.died, r->g.report);
+		return -ECANCELED;
+	}
+	iov[1].iov_len = guest_log(&r->g, &log);
+	memcpy(text, log, iov[1].iov_len);
+	iov[1].iov_base = text;
+	rc = freeze(r, err);
+	if (rc < 0) {
+		say_died(r, DIED_HOST, err->msg);
+		return rc;
+	}
+	r->st.boot_ns = guest_now() - r->started;
+	return chan_send(r->sock, &m, iov, 2);
+}
+
+static int do_clone(struct ref *r, int fds[CHAN_FDS])
+{
+	struct clone_opts o = {
+		.ref = r->o, .ops = r->ops, .ram = &r->ram,
+		.ready = &r->ready, .jail = &r->jail, .proc = r->proc,
+		.sock = fds[0], .window0 = fds[1],
+		.entropy_gen = r->g.entropy_gen, .forked = guest_now(),
+	};
+	struct msg m = { .type = MSG_CLONED };
+	pid_t pid = -1;
+
+	if (fds[0] < 0 || fds[1] < 0) {
+		errno = EBADF;
+	} else {
+		pid = fork();
+		if (pid == 0)
+			clone_main(&o);
+	}
+	m.a[0] = pid < 0 ? (uint64_t)-errno : (uint64_t)pid;
+	chan_close_fds(fds);
+	return chan_send(r->sock, &m, NULL, 0);
+}
+
+static void serve(struct ref *r)
+{
+	struct pollfd p = { .fd = r->sock, .events = POLLIN };
+	int fds[CHAN_FDS], rc;
+	struct msg m;
+
+	for (;;) {
+		rc = poll(&p, 1, r->collapsed ? -1 : IDLE_MS);
+		if (rc == 0) {
+			ram_collapse(&r->ram);
+			r->collapsed = 1;
+			continue;
+		}
+		rc = chan_recv(r->sock, &m, fds);
+		if (rc == -EINTR)
+			continue;
+		if (rc < 0)
+			return;
+		if (m.type == MSG_CLONE)
+			rc = do_clone(r, fds);
+		else
+			chan_close_fds(fds);
+		if (rc < 0)
+			return;
+	}
+}
+
+/* the child of a gateway begins with nothing of its parent's but these */
+static void inherit_little(struct ref *r)
+{
+	int keep[] = { r->sock, r->o->window0, r->o->img->fd };
+	sigset_t none;
+
+	prctl(PR_SET_NAME, "usetl-ref");
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (int s = 1; s < NSIG; s++)
+		if (s != SIGKILL && s != SIGSTOP)
+			signal(s, SIG_DFL);
+	/* the gateway drains by itself: ^C and TERM to the group are its */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_IGN);	/* clones are reaped by the kernel */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	jail_close_others(keep, 3);
+}
+
+static void ref_main(const struct ref_opts *o, int sock, uint64_t started)
+{
+	static struct ref r;
+	struct err err = { "" };
+
+	r.o = o;
+	r.sock = sock;
+	r.started = started;
+	inherit_little(&r);
+	r.ops = tender_choose(o->tender, &err);
+	r.proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (!r.ops || r.proc < 0 || jail_prepare(&r.jail, &err) < 0) {
+		say_died(&r, DIED_HOST, err.msg[0] ? err.msg :
+			 "cannot open /proc");
+		_exit(1);
+	}
+	if (boot(&r, &err) < 0)
+		_exit(1);
+	serve(&r);
+	_exit(0);
+}
+
+int ref_start(const struct ref_opts *o, int *sock, pid_t *pid,
+	      struct err *err)
+{
+	uint64_t started = guest_now();
+	int sv[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
+		return err_set(err, -errno, "socketpair: %s", strerror(errno));
+	*pid = fork();
+	if (*pid < 0) {
+		int rc = -errno;
+
+		close(sv[0]);
+		close(sv[1]);
+		return err_set(err, rc, "fork: %s", strerror(-rc));
+	}
+	if (*pid == 0)
+		ref_main(o, sv[1], started);
+	close(sv[1]);
+	*sock = sv[0];
+	return 0;
+}

@@ -1,0 +1,39 @@
+/*
+ * ref.h - a function's reference: booted once, frozen at READY, then forked
+ *
+ * ref_start() forks the reference process.  Its side of the socket speaks
+ * proto.h; window0 is its host region while it boots (warm-up may FETCH).
+ * The caller owns *sock and reaps *pid.  The image stays the caller's and
+ * must be open until the reference is gone.
+ */
+#ifndef VMM_REF_H
+#define VMM_REF_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "conf/err.h"
+#include "etlfs/image.h"
+
+enum tender_kind { TENDER_AUTO, TENDER_KVM, TENDER_PROCESS };
+enum recycle { RECYCLE_ROLLBACK, RECYCLE_FORK, RECYCLE_KEEP };
+
+struct ref_opts {
+	const struct image *img;
+	int window0;			/* memfd of ETLFS_WINDOW0 bytes */
+	enum tender_kind tender;
+	enum recycle recycle;
+	int trace;			/* system calls to the log */
+	int verify;			/* compare everything after a rollback */
+	uint64_t boot_timeout_ns;
+	uid_t uid;			/* clones run as this user when the gateway
+					   is root; 0: do not change */
+};
+
+int ref_start(const struct ref_opts *o, int *sock, pid_t *pid,
+	      struct err *err);
+
+/* can this host run the tender?  0, or -errno and a line that says the fix */
+int tender_check(enum tender_kind t, struct err *err);
+
+#endif
