@@ -312,8 +312,10 @@ static void look_for_section(struct parser *p, const char *line, size_t len)
 	if (!len || *line != '[')
 		return;
 	end = memchr(line, ']', len);
-	if (!end)
-		return;			/* inih reports it */
+	if (!end) {
+		fail(p, -EINVAL, "'[' without ']'");
+		return;
+	}
 	line++;
 	if ((size_t)(end - line) >= sizeof(text)) {
 		fail(p, -EINVAL, "section name too long");

@@ -37,7 +37,7 @@ struct manifest {
 	char *requirements;		/* a file, or NULL */
 	struct strings environment;	/* "NAME=value" */
 	struct strings egress;
-	int has_egress;			/* there is a list, maybe an empty one */
+	int has_egress;			/* there is a list, maybe empty */
 };
 
 /*

@@ -239,13 +239,17 @@ static void on_done(void *arg, struct fetch *f)
 	s->iov = NULL;
 	h->counters.bytes_in += r->body_len;
 	h->counters.bytes_out += r->sent_len;
-	if (err == -ENOSPC && s->space_error) {
-		if (s->space_error != -ENOSPC)
-			err = s->space_error;
-		snprintf(text, sizeof(text), "%s (%s; the limit is %llu bytes "
-			 "for all bodies that are held)", r->reason,
-			 strerror(-s->space_error),
+	if (err == -ENOSPC && s->space_error == -ENOSPC) {
+		snprintf(text, sizeof(text), "%s; the limit is %llu bytes for "
+			 "all bodies that are held", r->reason,
 			 (unsigned long long)h->body_limit);
+		slot_failed(s, err, text);
+		return;
+	}
+	if (err == -ENOSPC && s->space_error) {
+		err = s->space_error;
+		snprintf(text, sizeof(text), "%s: %s", r->reason,
+			 strerror(-err));
 		slot_failed(s, err, text);
 		return;
 	}

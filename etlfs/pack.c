@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "etlfs/elfdeps.h"
+#include "etlfs/image_impl.h"
 #include "unikernel/abi.h"
 
 static int tell(struct pack *p)
@@ -122,7 +123,7 @@ int pack_function(const struct pack_opts *o, int fd, struct pack_result *r,
 			     (UK_IMAGE_END - UK_IMAGE_BASE + 0ull) >> 20);
 	if (!rc)
 		fill_result(r, &meta);
-	pack_meta_free(&meta);
+	image_free_meta(&meta);
 	elfdeps_destroy(p.elf);
 	tree_destroy(p.t);
 	python_destroy(p.py);

@@ -3,6 +3,9 @@
  *
  * Same input, same bytes: names are sorted, owners and times of what was
  * generated are zero, nothing of the build's own place or time gets in.
+ *
+ * libarchive takes names through the locale: LC_CTYPE has to be UTF-8, as
+ * cmd/bake.c sets it.
  */
 #ifndef ETLFS_PACK_H
 #define ETLFS_PACK_H
@@ -34,8 +37,8 @@ struct pack_extra {
 
 struct pack_opts {
 	const char *dir;		/* the function's folder */
-	const char *base;		/* the manifest's: its paths begin there */
-	const char *image;		/* what is being made: not to be packed */
+	const char *base;		/* where the manifest's paths begin */
+	const char *image;		/* being made: is not packed itself */
 	const struct manifest *manifest;
 	const struct pack_extra *extra;	/* ended by a NULL path */
 	/* -errno stops */
@@ -97,12 +100,11 @@ int pack_packages_keeps(const struct manifest *m, const char *rel,
 
 /*
  * pack_meta.c: argv, env and what else the manifest of an image says, from
- * function.ini; freed by pack_meta_free().  pack_meta_text() renders it as
+ * function.ini; freed by image_free_meta().  pack_meta_text() renders it as
  * JSON, the caller's.
  */
 int pack_meta_fill(struct image *meta, const struct pack *p);
 char *pack_meta_text(const struct image *meta);
-void pack_meta_free(struct image *meta);
 
 /*
  * pack_write.c: the image of a tree.  Fills meta's size, digest, offsets and

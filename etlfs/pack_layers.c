@@ -161,6 +161,32 @@ static int add_requirements(struct pack *p)
 	return rc ? rc : tree_add_folder(p->t, &f, p->err);
 }
 
+/*
+ * An absolute path of include that nothing has packed so far, e.g.
+ * /usr/share/zoneinfo: it comes along as it is.
+ */
+static int add_included(struct pack *p, const char *path)
+{
+	struct tree_folder f = {
+		.host = path, .guest = path, .layer = ETLFS_LAYER_PACKAGES,
+	};
+	struct stat st;
+	int64_t rc;
+
+	if (*path != '/' || strpbrk(path, "*?[") ||
+	    tree_find(p->t, path, 1) >= 0)
+		return 0;
+	if (!strncmp(path, PACK_APP "/", strlen(PACK_APP) + 1))
+		return 0;
+	if (stat(path, &st))
+		return err_set(p->err, -errno, "include: cannot pack '%s': "
+			       "%s", path, strerror(errno));
+	if (S_ISDIR(st.st_mode))
+		return tree_add_folder(p->t, &f, p->err);
+	rc = tree_add_host(p->t, path, ETLFS_LAYER_PACKAGES, p->err);
+	return rc < 0 ? rc : 0;
+}
+
 int pack_packages(struct pack *p)
 {
 	const struct manifest *m = p->o->manifest;
@@ -178,6 +204,8 @@ int pack_packages(struct pack *p)
 		rc = err_set(p->err, -ENOMEM, "out of memory");
 	if (!rc && m->installed.n)
 		rc = add_installed(p);
+	for (size_t i = 0; !rc && i < m->include.n; i++)
+		rc = add_included(p, m->include.v[i]);
 	if (!rc)
 		rc = elfdeps_add(p->elf, from, ETLFS_LAYER_PACKAGES, p->err);
 	if (!rc)

@@ -205,21 +205,3 @@ char *pack_meta_text(const struct image *meta)
 	json_decref(o);
 	return text;
 }
-
-static void free_list(char **v)
-{
-	for (size_t i = 0; v && v[i]; i++)
-		free(v[i]);
-	free(v);
-}
-
-void pack_meta_free(struct image *meta)
-{
-	free(meta->name);
-	free(meta->handler);
-	free(meta->interpreter);
-	free(meta->python);
-	free_list(meta->argv);
-	free_list(meta->env);
-	free_list(meta->egress);
-}

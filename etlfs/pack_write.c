@@ -15,7 +15,6 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,15 +22,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "etlfs/image_impl.h"
 #include "etlfs/pack.h"
 
-#define PAGE		4096u
+#define PAGE		IMAGE_PAGE
 #define COPY		(256 << 10)
 #define FILE_MAX	(1ull << 33)	/* an ustar header holds no more */
-
-static const char *const layer_name[ETLFS_LAYERS] = {
-	"runtime", "packages", "function"
-};
 
 struct writer {
 	struct tree *t;
@@ -269,7 +265,7 @@ static int put_layer(struct writer *w, uint16_t layer)
 	uint64_t end;
 	int rc;
 
-	l->name = layer_name[layer];
+	l->name = image_layer_name[layer];
 	l->off = position(w->out);
 	l->files = 0;
 	rc = put_nodes(w, 0, layer);
@@ -292,7 +288,7 @@ static int reserve_manifest(struct writer *w)
 	for (int i = 0; i < ETLFS_LAYERS; i++) {
 		struct image_layer *l = &longest.layer[i];
 
-		l->name = layer_name[i];
+		l->name = image_layer_name[i];
 		memset(l->digest, 'f', 64);
 		l->digest[64] = 0;
 		l->off = l->len = INT64_MAX;
@@ -328,12 +324,6 @@ static int put_all(struct writer *w)
 	return rc;
 }
 
-static void hex(const uint8_t *md, char *out)
-{
-	for (int i = 0; i < 32; i++)
-		sprintf(out + 2 * i, "%02x", md[i]);
-}
-
 static int put_at(struct writer *w, const void *data, size_t len,
 		  uint64_t off)
 {
@@ -345,15 +335,12 @@ static int put_at(struct writer *w, const void *data, size_t len,
 		       "image: %s", n < 0 ? strerror(errno) : "short write");
 }
 
-static int sha256(struct writer *w, const uint8_t *data, size_t len,
+static int digest(struct writer *w, const uint8_t *data, size_t len,
 		  char *out)
 {
-	uint8_t md[32];
+	int rc = image_sha256(data, len, out);
 
-	if (EVP_Digest(data, len, md, NULL, EVP_sha256(), NULL) != 1)
-		return err_set(w->err, -EIO, "libcrypto cannot SHA-256");
-	hex(md, out);
-	return 0;
+	return rc ? err_set(w->err, rc, "libcrypto cannot SHA-256") : 0;
 }
 
 /* what was left open: index, layer digests, manifest, digest */
@@ -370,7 +357,7 @@ static int finish(struct writer *w, const uint8_t *map)
 	for (int i = 0; !rc && i < ETLFS_LAYERS; i++) {
 		struct image_layer *l = &w->meta->layer[i];
 
-		rc = sha256(w, map + l->off, l->len, l->digest);
+		rc = digest(w, map + l->off, l->len, l->digest);
 	}
 	if (!rc) {
 		text = pack_meta_text(w->meta);
@@ -384,7 +371,7 @@ static int finish(struct writer *w, const uint8_t *map)
 		rc = put_at(w, padded, w->manifest_len, w->manifest_off);
 	}
 	if (!rc)
-		rc = sha256(w, map, w->digest_off - 512, w->meta->digest);
+		rc = digest(w, map, w->digest_off - 512, w->meta->digest);
 	if (!rc) {
 		char line[66];
 

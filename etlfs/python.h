@@ -16,7 +16,7 @@
 #include "etlfs/tree.h"
 
 struct python {
-	char *command;			/* what runs on the host, e.g. a venv's */
+	char *command;			/* runs on the host, may be a venv's */
 	char *program;			/* real path: what runs in the guest */
 	char *version;			/* "3.11.2" */
 	char *cache_tag;		/* "cpython-311" */

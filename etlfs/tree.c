@@ -13,13 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int tree_name_cmp(const char *a, size_t a_len, const char *b, size_t b_len)
-{
-	size_t len = a_len < b_len ? a_len : b_len;
-	int d = memcmp(a, b, len);
-
-	return d ? d : (a_len > b_len) - (a_len < b_len);
-}
+#include "etlfs/image_impl.h"
 
 void tree_warn(struct tree *t, const char *fmt, ...)
 {
@@ -118,7 +112,7 @@ static uint32_t search(const struct tree *t, uint32_t dir, const char *name,
 	while (lo < hi) {
 		uint32_t mid = lo + (hi - lo) / 2;
 		const char *other = t->node[d->child[mid]].name;
-		int c = tree_name_cmp(name, len, other, strlen(other));
+		int c = etlfs_name_cmp(name, len, other, strlen(other));
 
 		if (!c) {
 			*found = 1;

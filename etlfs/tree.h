@@ -96,12 +96,6 @@ void tree_warn(struct tree *t, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /*
- * Name order in images: as memcmp sorts, the shorter first where one is a
- * prefix of the other.
- */
-int tree_name_cmp(const char *a, size_t a_len, const char *b, size_t b_len);
-
-/*
  * tree_host.c: taking files over from the host.
  *
  * tree_add_host: path as it is there, to the same place: every symlink on

@@ -41,12 +41,13 @@ pass() {
 	echo "ok $tests - $1"
 }
 
-# fail NAME [FILE]: the file's first lines say what was seen
+# fail NAME [FILE]: the file's first lines, printable, say what was seen
 fail() {
 	tests=$((tests + 1))
 	failed=$((failed + 1))
 	echo "not ok $tests - $1"
-	test -z "${2:-}" || head -n 40 "$2" | cut -c 1-400 | sed 's/^/# /'
+	test -z "${2:-}" || head -n 40 "$2" | cut -c 1-400 |
+		tr -cd '\11\12\40-\176' | sed 's/^/# /'
 }
 
 skip() {

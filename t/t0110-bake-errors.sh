@@ -57,12 +57,13 @@ trial() {
 	fails "$1" 1 "$usetl" bake -o "$tmp/x.usetl" "$tmp/src/$1"
 	like "$1: what is said" "$tmp/err" "$2"
 	unlike "$1: no frames of the runtime" "$tmp/err" '/usetl/boot\.py'
+	test "$1" != importerror ||
+		like "$1: where" "$tmp/err" '"/app/app\.py", line 3'
 	ok "$1: no image is left" test ! -e "$tmp/x.usetl"
 }
 trial nohandler "app\.py' has no attribute 'handler'"
 trial badmodule "no module named 'nosuch'"
 trial importerror "No module named 'a_module_that_is_nowhere'"
-like "importerror: where" "$tmp/err" '"/app/app\.py", line 3'
 
 copy_function importerror
 ok "--no-check packs it all the same" "$usetl" bake --no-check \

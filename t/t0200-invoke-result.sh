@@ -21,7 +21,8 @@ is "an event from standard input" "$(cat "$tmp/out")" '{"from": "a file"}'
 
 "$python" -c 'print("\"" + "x" * 1000000 + "\"")' >"$tmp/event"
 invoke echo "@$tmp/event"
-ok "a megabyte there and back" cmp "$tmp/out" "$tmp/event"
+mv "$tmp/out" "$tmp/back"
+ok "a megabyte there and back" cmp "$tmp/back" "$tmp/event"
 
 invoke json "@$t/functions/json/event.json"
 is "the JSON transform" "$(json d)" '{"h": 471952060, "id": 7, "note":'\

@@ -125,7 +125,7 @@ for number in 0 1 6 7 9 4096; do
 		'200|500|502|504' '.'
 done
 try "a result from nowhere" '{"do": "call", "address": 1880096768,
-	"arguments": [0, 18446744073709547520, 8192, 1]}' '500|502|504' '.'
+	"arguments": [0, 18446744073709547520, 8192, 1]}' '200|500|502|504' '.'
 
 stop_serve
 is "after all that, SIGTERM ends serve with 0" "$serve_status" 0

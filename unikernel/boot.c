@@ -11,6 +11,7 @@
 #include "unikernel/syscall.h"
 #include "unikernel/thread.h"
 #include "unikernel/vfs.h"
+#include "unikernel/xstate.h"
 
 #define EXIT_CANNOT_RUN	127
 #define HWCAP2_FSGSBASE	2
@@ -107,7 +108,7 @@ static void push_auxv(struct stack *s, const struct elf_image *img,
 	aux(s, AT_HWCAP2, HWCAP2_FSGSBASE);
 	aux(s, AT_EXECFN, execfn);
 	aux(s, AT_PLATFORM, platform);
-	aux(s, AT_MINSIGSTKSZ, ROUND_UP(SIGFRAME_FIXED + uk_ctl->xsave_size,
+	aux(s, AT_MINSIGSTKSZ, ROUND_UP(SIGFRAME_FIXED + xstate_size(),
 					16));
 	aux(s, AT_NULL, 0);
 }

@@ -76,11 +76,20 @@ static u32 cpuid_reg(const struct cpuid *c, int reg)
 	}
 }
 
-/* what needs vector state the guest was not given is not there for it */
-static int usable(const struct feature *f)
+/* what the processor lets a program use, which it asks the same way */
+static u64 vector_state(void)
 {
-	u64 xcr0 = uk_ctl->xcr0;
+	u32 lo, hi;
 
+	if (!(cpuid(1).ecx >> 27 & 1))
+		return 0;
+	asm volatile("xgetbv" : "=a" (lo), "=d" (hi) : "c" (0));
+	return (u64)hi << 32 | lo;
+}
+
+/* what needs vector state that is off is not there */
+static int usable(const struct feature *f, u64 xcr0)
+{
 	if (strncmp(f->name, "avx512", 6) == 0)
 		return (xcr0 & 0xe6) == 0xe6;
 	if (strncmp(f->name, "amx", 3) == 0)
@@ -93,6 +102,7 @@ static int usable(const struct feature *f)
 static void flags_text(struct text *t, u32 leaves, u32 extended)
 {
 	struct cpuid c = { 0, 0, 0, 0 };
+	u64 xcr0 = vector_state();
 	u32 leaf = 0;
 	size_t i;
 
@@ -104,7 +114,7 @@ static void flags_text(struct text *t, u32 leaves, u32 extended)
 			continue;
 		if (f->leaf != leaf)
 			c = cpuid(leaf = f->leaf);
-		if ((cpuid_reg(&c, f->reg) >> f->bit & 1) && usable(f))
+		if ((cpuid_reg(&c, f->reg) >> f->bit & 1) && usable(f, xcr0))
 			text_printf(t, " %s", f->name);
 	}
 	text_printf(t, "\n");

@@ -52,7 +52,15 @@ static void environ_text(struct text *t)
 
 static const char *comm(void)
 {
-	return current->name[0] ? current->name : "main";
+	static char name[sizeof(current->name)];
+	const char *base = strrchr(boot_program(), '/');
+
+	if (current->name[0])
+		return current->name;
+	/* as exec names a thread: the program's file, cut off */
+	k_snprintf(name, sizeof(name), "%s", base ? base + 1 :
+		   boot_program());
+	return name;
 }
 
 static void comm_text(struct text *t)

@@ -162,11 +162,11 @@ static void context_load(struct regs *r, const struct k_sigcontext *c)
 /* vector state to the program's stack, described as Linux does */
 static void fpstate_save(u8 *fp)
 {
-	u32 size = uk_ctl->xsave_size, magic2 = FP_XSTATE_MAGIC2;
+	u32 size = xstate_size(), magic2 = FP_XSTATE_MAGIC2;
 	struct fpx_sw sw = {
 		.magic1 = FP_XSTATE_MAGIC1,
 		.extended_size = size + sizeof(magic2),
-		.xfeatures = uk_ctl->xcr0,
+		.xfeatures = xstate_mask(),
 		.xstate_size = size,
 	};
 	u64 *header = (u64 *)(fp + XSAVE_LEGACY);
@@ -182,7 +182,7 @@ static void fpstate_save(u8 *fp)
 /* does the frame carry more than the legacy area? */
 static int fpstate_extended(const u8 *fp)
 {
-	u32 size = uk_ctl->xsave_size, magic2;
+	u32 size = xstate_size(), magic2;
 	struct fpx_sw sw;
 
 	if (!user_ok(fp, size + sizeof(magic2), 0))
@@ -203,9 +203,9 @@ static int fpstate_load(const u8 *fp)
 	}
 	if (!user_ok(fp, XSAVE_LEGACY, 0))
 		return -EFAULT;
-	memset(area, 0, uk_ctl->xsave_size);
+	memset(area, 0, xstate_size());
 	if (fpstate_extended(fp)) {
-		memcpy(area, fp, uk_ctl->xsave_size);
+		memcpy(area, fp, xstate_size());
 	} else {
 		memcpy(area, fp, XSAVE_LEGACY);
 		*(u64 *)(area + XSAVE_LEGACY) = XSTATE_FPSSE;
@@ -277,7 +277,7 @@ static void handler_enter(struct regs *r, struct rt_frame *f, int signo,
 int sigframe_push(struct regs *r, int signo, const struct k_sigaction *act,
 		  const struct k_siginfo *info)
 {
-	u64 image = uk_ctl->xsave_size + sizeof(u32);
+	u64 image = xstate_size() + sizeof(u32);
 	/* with what the two alignments may eat */
 	u64 need = image + 64 + sizeof(struct rt_frame) + 32;
 	u64 sp = stack_choose(r, act, &current->sig, need);

@@ -101,7 +101,7 @@ static void waitq_remove(struct thread *t)
 /* pages of a libOS stack and the vector area above it */
 static u64 kstack_pages(void)
 {
-	return (KSTACK_SIZE + ROUND_UP(uk_ctl->xsave_size, UK_PAGE)) / UK_PAGE;
+	return (KSTACK_SIZE + ROUND_UP(xstate_size(), UK_PAGE)) / UK_PAGE;
 }
 
 /* state of thread t, which runs, into t: it will not run for a while */
@@ -329,7 +329,7 @@ struct thread *thread_create(void)
 	*(u64 *)t->kstack = STACK_CANARY;
 	t->xsave = t->kstack + KSTACK_SIZE;
 	/* a recycled page: XSAVE wants the header zero */
-	memset(t->xsave, 0, uk_ctl->xsave_size);
+	memset(t->xsave, 0, xstate_size());
 	t->regs = (struct regs *)(t->kstack + KSTACK_SIZE) - 1;
 	f = (struct kframe *)t->regs - 1;
 	memset(f, 0, sizeof(*f));

@@ -40,9 +40,49 @@ static void store32(void *p, u32 v)
 	memcpy(p, &v, sizeof(v));
 }
 
+/* AVX and AVX-512 state and PKRU; AMX's 8 KB tiles are left out */
+#define COMPONENTS	0x2e7ull
+
+static void cpuid(u32 leaf, u32 sub, u32 *a, u32 *b)
+{
+	u32 c = sub, d;
+
+	__asm__ volatile("cpuid" : "=a"(*a), "=b"(*b), "+c"(c), "=d"(d)
+			 : "0"(leaf));
+}
+
+u64 xstate_mask(void)
+{
+	static u64 mask;
+	u32 a, d;
+
+	if (!mask) {
+		__asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+		mask = ((u64)d << 32 | a) & COMPONENTS;
+	}
+	return mask;
+}
+
+u32 xstate_size(void)
+{
+	static u32 size;
+	u32 len, off;
+
+	if (size)
+		return size;
+	size = XSAVE_LEGACY + XSAVE_HEADER;
+	for (u32 i = 2; i < 63; i++) {
+		if (!(xstate_mask() >> i & 1))
+			continue;
+		cpuid(0xd, i, &len, &off);
+		size = MAX(size, off + len);
+	}
+	return size;
+}
+
 void xstate_save(void *area)
 {
-	u64 mask = uk_ctl->xcr0;
+	u64 mask = xstate_mask();
 
 	__asm__ volatile("xsave64 (%0)" :
 			 : "r"(area), "a"((u32)mask), "d"((u32)(mask >> 32))
@@ -51,7 +91,7 @@ void xstate_save(void *area)
 
 void xstate_load(const void *area)
 {
-	u64 mask = uk_ctl->xcr0;
+	u64 mask = xstate_mask();
 
 	__asm__ volatile("xrstor64 (%0)" :
 			 : "r"(area), "a"((u32)mask), "d"((u32)(mask >> 32))
@@ -83,7 +123,7 @@ int xstate_valid(const void *area)
 	const u8 *legacy = area;
 	const struct xstate_header *h = (void *)(legacy + XSAVE_LEGACY);
 
-	return !(h->xstate_bv & ~uk_ctl->xcr0) && !h->xcomp_bv &&
+	return !(h->xstate_bv & ~xstate_mask()) && !h->xcomp_bv &&
 	       !h->reserved[0] &&
 	       !(load32(legacy + OFF_MXCSR) & ~mxcsr_mask());
 }

@@ -1,8 +1,10 @@
 /*
  * xstate.h - the program's vector registers
  *
- * An area is uk_ctl->xsave_size bytes in XSAVE's standard format, 64-byte
- * aligned.  The components are those of uk_ctl->xcr0.
+ * An area is xstate_size() bytes in XSAVE's standard format, 64-byte aligned.
+ * The components, xstate_mask(), are what XGETBV says in here: a hypervisor
+ * in which CPL 3 runs natively may leave more enabled than its tender asked
+ * for (uk_ctl->xcr0), and what is enabled must be saved.
  */
 #ifndef UNIKERNEL_XSTATE_H
 #define UNIKERNEL_XSTATE_H
@@ -13,6 +15,9 @@
 #define XSAVE_HEADER	64		/* after it */
 #define XSAVE_SW	464		/* bytes left to software */
 #define XSTATE_FPSSE	3ull
+
+u64 xstate_mask(void);
+u32 xstate_size(void);
 
 /* registers to area, whose header must be zero or a former image's */
 void xstate_save(void *area);

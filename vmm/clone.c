@@ -79,7 +79,8 @@ static void send_result(struct clone *c)
 static int same_vectors(const uint8_t *a, const uint8_t *b)
 {
 	return !memcmp(a, b, 464) &&
-	       !memcmp(a + 576, b + 576, tender_xsave_size() - 576);
+	       !memcmp(a + 576, b + 576, sizeof(((struct cpu_state *)0)->xsave)
+		       - 576);
 }
 
 /* everything that a guest could change must be as it was at READY */
@@ -184,7 +185,7 @@ static void begin(struct clone *c, const struct msg *m)
 	g->st.pages_private = c->private;
 	g->deadline = guest_now() + m->a[1];
 	guest_refresh(g);
-	guest_set_event(g, ETLFS_EVENT_OFF, m->a[0]);
+	guest_set_event(g, ETLFS_EVENT_OFF, m->a[0], m->a[1]);
 	g->t->regs->rax = m->a[0];
 	g->t->regs_dirty = 1;
 }

@@ -126,46 +126,57 @@ static enum guest_end db_fetch(struct guest *g, struct ring *r)
 	return r->ret == -ECONNRESET ? GUEST_ORPHAN : GUEST_GOES_ON;
 }
 
+/* every message that has come, so that a ticket is never seen before the
+   window that holds its body */
+static int messages_take(struct guest *g)
+{
+	struct pollfd p = { .fd = g->sock, .events = POLLIN };
+	int fds[CHAN_FDS], rc;
+	struct timespec now = { 0 };
+	struct msg m;
+
+	do {
+		rc = chan_recv(g->sock, &m, fds);
+		if (rc == 0)
+			rc = guest_message(g, &m, fds);
+		if (rc == -ECONNRESET || rc == -EPROTO)
+			return rc;
+	} while (ppoll(&p, 1, &now, NULL) > 0);
+	return 0;
+}
+
 /* sleeps until a KICK or ATTACH came, or the guest's or our deadline */
 static enum guest_end db_wait(struct guest *g, struct ring *r)
 {
 	struct pollfd p = { .fd = g->sock, .events = POLLIN };
-	int fds[CHAN_FDS];
-	struct msg m;
+	uint64_t until = r->a < g->deadline ? r->a : g->deadline;
+	enum guest_end end = GUEST_GOES_ON;
 
 	r->ret = 0;
 	for (;;) {
 		uint64_t now = guest_now();
-		uint64_t until = r->a < g->deadline ? r->a : g->deadline;
 		struct timespec ts = { 0 };
-		int rc;
 
 		if (until > now) {
 			ts.tv_sec = (time_t)((until - now) / 1000000000u);
 			ts.tv_nsec = (long)((until - now) % 1000000000u);
 		}
-		rc = ppoll(&p, 1, &ts, NULL);
-		if (rc > 0) {
-			rc = chan_recv(g->sock, &m, fds);
-			if (rc == 0)
-				rc = guest_message(g, &m, fds);
-			if (rc == -EINTR)
-				continue;
-			guest_clock(g);
-			return rc == -ECONNRESET || rc == -EPROTO ?
-			       GUEST_ORPHAN : GUEST_GOES_ON;
+		if (ppoll(&p, 1, &ts, NULL) > 0) {
+			if (messages_take(g) < 0)
+				end = GUEST_ORPHAN;
+			break;
 		}
 		now = guest_now();
 		if (now >= g->deadline) {
 			g->died = DIED_TIMEOUT;
-			g->report[0] = '\0';
-			return GUEST_DIED;
+			strcpy(g->report, "waiting");
+			end = GUEST_DIED;
 		}
-		if (now >= r->a)
+		if (now >= until)
 			break;
 	}
 	guest_clock(g);
-	return GUEST_GOES_ON;
+	return end;
 }
 
 static enum guest_end db_log(struct guest *g, struct ring *r)

@@ -145,6 +145,7 @@ int guest_ctl_init(struct guest *g, struct err *err)
 	c->xcr0 = tender_xcr0();
 	c->xsave_size = tender_xsave_size();
 	c->cpus = 1;
+	c->timeout_ms = (uint32_t)(g->img->timeout_ns / 1000000);
 	rc = strings_add(c, g->img->argv, &c->argc);
 	if (rc == 0)
 		rc = strings_add(c, g->img->env, &c->envc);
@@ -193,10 +194,14 @@ void guest_refresh(struct guest *g)
 	c->ticks = g->ticks;
 }
 
-void guest_set_event(struct guest *g, uint64_t off, uint64_t len)
+void guest_set_event(struct guest *g, uint64_t off, uint64_t len,
+		     uint64_t timeout_ns)
 {
+	uint64_t ms = timeout_ns / 1000000;
+
 	ctl(g)->event_off = off;
 	ctl(g)->event_len = len;
+	ctl(g)->timeout_ms = ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }
 
 uint32_t guest_log(struct guest *g, const char **log)

@@ -58,7 +58,8 @@ int guest_ctl_init(struct guest *g, struct err *err);
 /* fresh clock and entropy, before the next instruction */
 void guest_refresh(struct guest *g);
 void guest_clock(struct guest *g);
-void guest_set_event(struct guest *g, uint64_t off, uint64_t len);
+void guest_set_event(struct guest *g, uint64_t off, uint64_t len,
+		     uint64_t timeout_ns);
 
 enum guest_end guest_run(struct guest *g);
 

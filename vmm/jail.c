@@ -31,6 +31,7 @@ static const int allowed[] = {
 	SCMP_SYS(mremap),		/* allocator: the page list grows */
 	SCMP_SYS(brk),			/* allocator */
 	SCMP_SYS(fstat),		/* size of a host window */
+	SCMP_SYS(newfstatat),		/* the same, as glibc 2.33 asks */
 	SCMP_SYS(close),		/* a host window's descriptor */
 	SCMP_SYS(setitimer),		/* the tick */
 	SCMP_SYS(clock_gettime),	/* where the vDSO cannot */

@@ -282,8 +282,10 @@ static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
 
 static void on_closed(void *arg, int error)
 {
-	lost(arg, DIED_HOST, error == 0 ? "its process ended without a word" :
-	     error == -EPROTO ? "it broke the protocol" : strerror(-error));
+	/* a reset: it ended with something of ours unread */
+	lost(arg, DIED_HOST, error == 0 || error == -ECONNRESET ?
+	     "its process ended without a word" : error == -EPROTO ?
+	     "it broke the protocol" : strerror(-error));
 }
 
 static const struct peer_ops clone_ops = { on_message, on_closed };

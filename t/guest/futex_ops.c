@@ -158,7 +158,7 @@ static void test_wake_op(void)
 	ok(n == 2 && woken == 3, "wake by the match (%ld, %d)", n, woken);
 	b = 0;
 	futex(&a, FUTEX_WAKE_OP, 1, (void *)1, &b,
-	      FUTEX_OP(FUTEX_OP_SET | 8, 4, FUTEX_OP_CMP_NE, 0));
+	      FUTEX_OP((FUTEX_OP_SET | 8), 4, FUTEX_OP_CMP_NE, 0));
 	ok(b == 16, "the operand as a shift (%u)", b);
 	fails(futex(&a, FUTEX_WAKE_OP, 1, (void *)1, &b, 7u << 28), ENOSYS,
 	      "no such operator");

@@ -41,8 +41,6 @@ static void handle(int sig, void (*fn)(int, siginfo_t *, void *), int flags)
 
 static void test_exceptions(void)
 {
-	volatile int zero = 0;
-
 	handle(SIGSEGV, on_fault, 0);
 	handle(SIGFPE, on_fault, 0);
 	handle(SIGILL, on_fault, 0);
@@ -52,7 +50,8 @@ static void test_exceptions(void)
 	   "a write near NULL: signal %d, code %d, address %p", seen, code,
 	   address);
 	if (!sigsetjmp(back, 1))
-		zero = 1 / zero;
+		__asm__ volatile("xor %%ecx, %%ecx; idiv %%ecx"
+				 ::: "rax", "rcx", "rdx");
 	ok(seen == SIGFPE && code == FPE_INTDIV, "a division by zero");
 	if (!sigsetjmp(back, 1))
 		__asm__ volatile("ud2");

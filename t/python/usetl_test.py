@@ -366,6 +366,8 @@ class Case(unittest.TestCase):
         self.assertEqual(len(self.dev.requests), 3)
         got = usetl.gather(*urls, return_exceptions=True)
         self.assertIsInstance(got[1], usetl.Error)
+        self.assertIsInstance(usetl.gather(
+            "ftp://h/", return_exceptions=True)[0], usetl.Error)
         self.assertEqual(got[2].json(), {"a": 1})
         del got
 

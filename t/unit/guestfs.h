@@ -7,6 +7,7 @@
  * malloc for kmalloc, a C function behind UK_STUB that notes DB_CANCEL, and
  * "any address above page 0" for user_ok().
  */
+#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,11 +36,36 @@ static long stub(long a, long b, long c, long nr)
 	return 0;
 }
 
+/* every allocation is in a list, so that a test can count and drop them */
+struct block {
+	struct block *next, *prev;
+	u64 pad[2];
+};
+
+static struct block blocks = { &blocks, &blocks, { 0, 0 } };
+
+static void *block_add(struct block *b)
+{
+	b->next = blocks.next;
+	b->prev = &blocks;
+	b->next->prev = b->prev->next = b;
+	return b + 1;
+}
+
+static struct block *block_take(void *p)
+{
+	struct block *b = (struct block *)p - 1;
+
+	b->next->prev = b->prev;
+	b->prev->next = b->next;
+	return b;
+}
+
 void *kmalloc(size_t len)
 {
 	if (kmalloc_fails && --kmalloc_fails == 0)
 		return NULL;
-	return malloc(len);
+	return block_add(malloc(sizeof(struct block) + len));
 }
 
 void *kzalloc(size_t len)
@@ -51,14 +77,17 @@ void *kzalloc(size_t len)
 
 void *krealloc(void *p, size_t len)
 {
+	if (!p)
+		return kmalloc(len);
 	if (kmalloc_fails && --kmalloc_fails == 0)
 		return NULL;
-	return realloc(p, len);
+	return block_add(realloc(block_take(p), sizeof(struct block) + len));
 }
 
 void kfree(void *p)
 {
-	free(p);
+	if (p)
+		free(block_take(p));
 }
 
 u64 arena_span(int arena)
@@ -108,10 +137,15 @@ int k_snprintf(char *buf, size_t len, const char *fmt, ...)
 	return n;
 }
 
+/* where a boot that fails goes on, when a test says so */
+static jmp_buf *boot_failed;
+
 void panic(const char *fmt, ...)
 {
 	va_list ap;
 
+	if (boot_failed && !strstr(fmt, "assertion"))
+		longjmp(*boot_failed, 1);
 	va_start(ap, fmt);
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
@@ -197,6 +231,37 @@ static void windows_map(void)
 	ctl_set(image_size, IMAGE_SIZE);
 	ctl_set(index_off, INDEX_OFF);
 	ctl_set(host_size, ETLFS_WINDOW0);
+}
+
+/* all that the vfs has built goes; the windows stay */
+__attribute__((unused))
+static void world_drop(void)
+{
+	int fd;
+
+	for (fd = fd_next(0); fd >= 0; fd = fd_next(fd + 1)) {
+		used[fd / 64] &= ~(1ull << (fd % 64));
+		table[fd] = NULL;
+	}
+	while (blocks.next != &blocks)
+		kfree(blocks.next + 1);
+	memset(cache, 0, sizeof(cache));
+	memset(slots, 0, sizeof(slots));
+	pins = NULL;
+	root_inode = vfs_cwd_inode = NULL;
+	usf_span = 0;
+	madvise((void *)UK_USF_BASE, FILES_LIMIT, MADV_DONTNEED);
+}
+
+__attribute__((unused))
+static long blocks_count(void)
+{
+	struct block *b;
+	long n = 0;
+
+	for (b = blocks.next; b != &blocks; b = b->next)
+		n++;
+	return n;
 }
 
 /* one entry of a small image: parents first */

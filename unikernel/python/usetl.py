@@ -647,33 +647,33 @@ def gather(*requests: str | Request,
     Raises the first request's Error once all have ended; with
     return_exceptions, an Error stands in the list in its response's place.
     """
-    todo = [r if isinstance(r, Request) else Request("GET", r)
-            for r in requests]
-    results: list[Any] = [None] * len(todo)
-    tickets: list[Any] = []
+    results: list[Any] = [None] * len(requests)
+    begun: list[Any] = []       # (Request, _Ticket), Error, or None: ended
 
     def start() -> None:
-        i = len(tickets)
-        if i < len(todo):
+        i = len(begun)
+        if i < len(requests):
+            r = requests[i]
             try:
-                tickets.append(todo[i]._submit())
+                req = r if isinstance(r, Request) else Request("GET", r)
+                begun.append((req, req._submit()))
             except Error as e:
-                tickets.append(e)
+                begun.append(e)
 
     for _ in range(_IN_FLIGHT):
         start()
-    for i, req in enumerate(todo):
-        ticket, tickets[i] = tickets[i], None
-        if isinstance(ticket, Error):
-            results[i] = ticket
+    for i in range(len(requests)):
+        one, begun[i] = begun[i], None
+        if isinstance(one, Error):
+            results[i] = one
         else:
             try:
-                results[i] = _receive(req, ticket)
-                if len(todo) > _IN_FLIGHT:
+                results[i] = _receive(*one)
+                if len(requests) > _IN_FLIGHT:
                     results[i]._detach()
             except Error as e:
                 results[i] = e
-        del ticket
+        del one
         start()
     if not return_exceptions:
         for r in results:

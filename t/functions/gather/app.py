@@ -8,8 +8,10 @@ import usetl
 
 
 def handler(event, context):
-    requests = [usetl.Request("GET", url, timeout=event.get("timeout"))
-                for url in event["urls"]]
+    timeout, requests = event.get("timeout"), event["urls"]
+    if timeout:
+        requests = [usetl.Request("GET", url, timeout=timeout)
+                    for url in requests]
     results = []
     for r in usetl.gather(*requests, return_exceptions=True):
         if isinstance(r, usetl.Error):

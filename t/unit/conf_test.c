@@ -1,0 +1,220 @@
+/*
+ * conf_test.c - usetl.conf: values, defaults, and errors with their line
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "conf/conf.h"
+#include "conf/value.h"
+#include "t/unit/server.h"
+
+static int parse(const char *text, struct conf **c, struct err *err)
+{
+	*c = NULL;
+	err->msg[0] = '\0';
+	return conf_parse(c, "/etc/usetl.conf", text, strlen(text), err);
+}
+
+static void test_values(void)
+{
+	static const struct { const char *s; int r; uint64_t v; } sizes[] = {
+		{ "0", 0, 0 }, { "1", 0, 1 }, { "512K", 0, 524288 },
+		{ "6m", 0, 6 << 20 }, { "2G", 0, 2ull << 30 },
+		{ "1T", 0, 1ull << 40 }, { "", -EINVAL, 0 },
+		{ "-1", -EINVAL, 0 }, { "6 M", -EINVAL, 0 },
+		{ "6MB", -EINVAL, 0 }, { "0x10", -EINVAL, 0 },
+		{ "99999999999999999999", -ERANGE, 0 },
+		{ "18446744073709551615T", -ERANGE, 0 },
+	}, times[] = {
+		{ "0", 0, 0 }, { "10", 0, 10000000000ull },
+		{ "10s", 0, 10000000000ull }, { "500ms", 0, 500000000 },
+		{ "7us", 0, 7000 }, { "2m", 0, 120000000000ull },
+		{ "1h", 0, 3600000000000ull }, { "1d", -EINVAL, 0 },
+		{ "s", -EINVAL, 0 }, { "18446744073709551615", -ERANGE, 0 },
+	};
+	uint64_t v;
+	int r;
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		r = value_size(sizes[i].s, &v);
+		ok(r == sizes[i].r && (r < 0 || v == sizes[i].v),
+		   "size '%s'", sizes[i].s);
+	}
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		r = value_time(times[i].s, &v);
+		ok(r == times[i].r && (r < 0 || v == times[i].v),
+		   "time '%s'", times[i].s);
+	}
+	ok(value_count("12", &v) == 0 && v == 12, "a count");
+	ok(value_count("12x", &v) == -EINVAL, "not a count");
+	ok(value_name_ok("total-1.x_Y") && !value_name_ok("") &&
+	   !value_name_ok("-a") && !value_name_ok("a/b") &&
+	   !value_name_ok("a b"), "names");
+}
+
+static void test_defaults(void)
+{
+	struct err err;
+	struct conf *c;
+	int r = parse("# nothing\n\n; at all\n", &c, &err);
+
+	ok(r == 0, "an empty file");
+	ok(!strcmp(c->listen, "127.0.0.1:8080"), "listens on loopback");
+	ok(c->drain_ns == 30000000000ull && c->queue == 1024 && c->min == 1 &&
+	   c->max >= 4 && c->idle_ns == 60000000000ull, "defaults");
+	ok(!c->user && !c->log && !c->functions, "nothing else");
+	conf_destroy(c);
+}
+
+static void test_whole(void)
+{
+	static const char text[] =
+		"[serve]\nlisten = [::1]:0\ndrain = 5s\nlog = log/f.log\n"
+		"[limits]\nrequest.max = 1M ; inline\nqueue = 7\n"
+		"[pool]\nmin = 0\nmax = 3\nidle = 500ms\n"
+		"[fetch]\nwindows = 1\nwarm = 2M\ntimeout = 1m\n"
+		"[function total]\nimage = total.usetl\npool.max = 9\n"
+		"recycle = fork\n"
+		"[ function  other ]\n"
+		"[function third]\nimage: /x/t.usetl\nrecycle = keep\n"
+		"pool.min = 2\ntimeout = 2s\nmemory = 64M\n";
+	static const char *const cut = "[ function  other ]\n";
+	char good[sizeof(text)];
+	struct err err;
+	struct conf *c;
+	size_t at = strstr(text, cut) - text;
+	int r;
+
+	memcpy(good, text, at);
+	strcpy(good + at, text + at + strlen(cut));
+	r = parse(good, &c, &err);
+	ok(r == 0, "a whole file%s%s", r ? ": " : "", err.msg);
+	ok(!strcmp(c->listen, "[::1]:0") && c->drain_ns == 5000000000ull &&
+	   c->request_max == 1 << 20 && c->queue == 7 && c->min == 0 &&
+	   c->max == 3 && c->idle_ns == 500000000 && c->windows == 1 &&
+	   c->warm == 2 << 20 && c->fetch_timeout_ns == 60000000000ull,
+	   "its values");
+	ok(!strcmp(c->log, "/etc/log/f.log"), "a path is the file's");
+	ok(c->functions == 2, "two functions");
+	ok(!strcmp(c->function[0].name, "total") &&
+	   !strcmp(c->function[0].image, "/etc/total.usetl") &&
+	   c->function[0].max == 9 && !c->function[0].has_min &&
+	   c->function[0].recycle == CONF_FORK, "the first");
+	ok(!strcmp(c->function[1].image, "/x/t.usetl") &&
+	   c->function[1].has_min && c->function[1].min == 2 &&
+	   c->function[1].recycle == CONF_KEEP &&
+	   c->function[1].timeout_ns == 2000000000 &&
+	   c->function[1].memory == 64 << 20, "the second");
+	conf_destroy(c);
+}
+
+static void test_errors(void)
+{
+	static const struct { const char *text; unsigned line; } bad[] = {
+		{ "[pool]\ncolour = red\n", 2 },
+		{ "x = 1\n", 1 },
+		{ "[cloud]\nx = 1\n", 1 },
+		{ "[cloud]\n", 1 },
+		{ "[function]\n", 1 },
+		{ "\n[function a]\n", 2 },
+		{ "[function a]\n[pool]\n", 1 },
+		{ "[function a/b]\nimage = x\n", 1 },
+		{ "[function a]\nimage = x\n[function a]\nimage = y\n", 3 },
+		{ "[function a]\nimage = x\nimage = y\n", 3 },
+		{ "[function a]\nimage =\n", 2 },
+		{ "[pool]\nmin = 1\n[pool]\n", 3 },
+		{ "[pool]\nmin = 1\nmin = 2\n", 3 },
+		{ "[pool]\nmin = 1\n  2\n", 3 },
+		{ "[pool]\nmin = -1\n", 2 },
+		{ "[pool]\nmin = 5000\n", 2 },
+		{ "[pool]\nmax = 0\n", 2 },
+		{ "[limits]\nrequest.max = 64M\n", 2 },
+		{ "[limits]\nrequest.max = lots\n", 2 },
+		{ "[serve]\ndrain = 3 days\n", 2 },
+		{ "[serve]\nlisten =\n", 2 },
+		{ "[function a]\nimage = x\nrecycle = burn\n", 3 },
+		{ "[function a]\nimage = x\nmemory = 1K\n", 3 },
+		{ "[pool]\nnonsense\n", 2 },
+		{ "[pool\nmin = 1\n", 1 },
+		{ "[pool]\nmin = 3\nmax = 2\n", 0 },
+		{ "[function a]\nimage = x\npool.min = 3\npool.max = 2\n", 1 },
+	};
+	char where[64];
+	struct err err;
+	struct conf *c;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		int r = parse(bad[i].text, &c, &err);
+
+		snprintf(where, sizeof(where), "/etc/usetl.conf:%u: ",
+			 bad[i].line);
+		ok(r < 0 && !c && (!bad[i].line ||
+				   !strncmp(err.msg, where, strlen(where))),
+		   "error %zu: %s", i, r < 0 ? err.msg : "none");
+		if (r == 0)
+			conf_destroy(c);
+	}
+}
+
+static void test_long(void)
+{
+	char text[1024];
+	struct err err;
+	struct conf *c;
+
+	memset(text, 'a', sizeof(text));
+	memcpy(text, "[serve]\nlog = ", 14);
+	text[sizeof(text) - 1] = '\0';
+	ok(parse(text, &c, &err) < 0 && strstr(err.msg, ":2: line longer"),
+	   "a long line is not cut short: %s", err.msg);
+	ok(conf_parse(&c, "x", "[serve]\nlog = a\0b\n", 18, &err) < 0 &&
+	   !strncmp(err.msg, "x:2: ", 5), "a NUL: %s", err.msg);
+	ok(conf_load(&c, "/nonexistent/usetl.conf", &err) == -ENOENT &&
+	   strstr(err.msg, "/nonexistent/usetl.conf"), "no file: %s", err.msg);
+}
+
+/* the example has every key, commented at its default */
+static void test_example(void)
+{
+	char line[512], text[16384] = "";
+	struct conf *c, *d;
+	struct err err;
+	FILE *f;
+
+	ok(conf_load(&c, "conf/usetl.conf", &err) == 0, "the example");
+	conf_destroy(c);
+	f = fopen("conf/usetl.conf", "r");
+	while (f && fgets(line, sizeof(line), f)) {
+		/* "#key = value" is a default, "# text" a comment */
+		char *p = line[0] == '#' && line[1] != ' ' ? line + 1 : line;
+
+		strncat(text, p, sizeof(text) - strlen(text) - 1);
+	}
+	if (f)
+		fclose(f);
+	ok(parse(text, &c, &err) == 0, "with its defaults turned on: %s",
+	   err.msg);
+	conf_create(&d);
+	ok(c && c->drain_ns == d->drain_ns && !strcmp(c->listen, d->listen) &&
+	   c->request_max == d->request_max &&
+	   c->response_max == d->response_max && c->log_max == d->log_max &&
+	   c->queue == d->queue && c->wait_ns == d->wait_ns &&
+	   c->min == d->min && c->idle_ns == d->idle_ns &&
+	   c->windows == d->windows && c->warm == d->warm &&
+	   c->fetch_timeout_ns == d->fetch_timeout_ns &&
+	   c->fetch_max == d->fetch_max, "they are the defaults");
+	ok(c && c->functions == 1, "and one function");
+	conf_destroy(c);
+	conf_destroy(d);
+}
+
+int main(void)
+{
+	test_values();
+	test_defaults();
+	test_whole();
+	test_errors();
+	test_long();
+	test_example();
+	return plan();
+}
