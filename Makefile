@@ -106,7 +106,7 @@ $(O)/libusetl.a: $(LIB_OBJ)
 $(O)/t/unit/%_test: t/unit/%_test.c $(O)/libusetl.a
 	$(call say,TEST,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(HOST_CFLAGS) $(CFLAGS) -MMD -MP -o $@ $(filter %.c %.o,$^) \
+	$(Q)$(CC) $(HOST_CFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(filter %.o,$^) \
 	  $(O)/libusetl.a $(LIBS)
 
 # a guest of a hundred instructions, in the libOS's place
@@ -119,6 +119,12 @@ $(O)/t/unit/tiny_blob.o: t/unit/tiny_guest.S t/unit/tiny_guest.ld unikernel/abi.
 	  $(O)/t/unit/tiny_guest.o
 	$(Q)cd $(O)/t/unit && $(LD) -r -b binary -z noexecstack \
 	  -o tiny_blob.o tiny.elf
+
+# the libOS's scheduler and signals, run natively: its own objects
+THREAD_TEST = thread switch clone futex robust signal sigframe sigrestart \
+	  sigcall timer xstate
+$(O)/t/unit/thread_test: private CFLAGS += -no-pie -fno-pie
+$(O)/t/unit/thread_test: $(THREAD_TEST:%=$(O)/unikernel/%.o)
 
 deps:
 	$(Q)sh t/deps.sh
@@ -142,8 +148,11 @@ check-cli: all
 lint:
 	$(Q)mandoc -Tlint -Wwarning man/*.[0-9]
 
-bench: all
-	$(Q)python3 t/bench/bench.py --usetl $(O)/usetl --json $(O)/bench.json
+bench:
+	$(Q)sh t/deps.sh bench
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)/usr/bin/python3 -B t/bench/bench.py --usetl $(O)/usetl \
+	  --json $(O)/bench.json $(BENCH)
 
 # --- installation
 

@@ -50,18 +50,6 @@ static void line(enum verdict v, const char *what, const char *fmt, ...)
 
 /* /dev/kvm */
 
-static void check_tender(void)
-{
-	struct err err = { "" };
-	int r = tender_check(TENDER_AUTO, &err);
-
-	if (r < 0)
-		line(FAIL, "tender", "%s", err.msg[0] ? err.msg :
-		     strerror(-r));
-	else
-		line(OK, "tender", "kvm");
-}
-
 static void check_capabilities(int kvm)
 {
 	static const struct {
@@ -89,6 +77,18 @@ static void check_capabilities(int kvm)
 	line(OK, "kvm", "%s", have);
 }
 
+static void check_tender(void)
+{
+	struct err err = { "" };
+	int r = tender_check(TENDER_AUTO, &err);
+
+	if (r < 0)
+		line(FAIL, "tender", "%s", err.msg[0] ? err.msg :
+		     strerror(-r));
+	else
+		line(OK, "tender", "kvm");
+}
+
 static void check_kvm(void)
 {
 	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC), vm;
@@ -112,6 +112,7 @@ static void check_kvm(void)
 	} else {
 		line(OK, "/dev/kvm", "usable");
 		check_capabilities(fd);
+		check_tender();
 		close(vm);
 	}
 	close(fd);
@@ -323,7 +324,6 @@ int cmd_check(int argc, char **argv)
 	/* a child of check_readv() must not print it again */
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	check_kvm();
-	check_tender();
 	check_kernel();
 	check_cpu();
 	check_rollback();

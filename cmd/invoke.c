@@ -35,13 +35,20 @@ struct options {
 	const char *data;
 	char *event;			/* malloc'ed */
 	size_t event_len;
-	int stats, trace;
+	int stats, json, trace;
+	enum recycle recycle;
 	unsigned repeat;
 	uint64_t timeout_ns;
 };
 
-/* what --stats shows the median of */
-enum { RUN, GUEST, ROLLBACK, TOUCHED, WRITTEN, COPIED, EXITS, FETCHES, ROWS };
+/* what --stats shows the median of; times in microseconds */
+enum {
+	RUN, GUEST, ROLLBACK, TOUCHED, WRITTEN, COPIED, EXITS, FETCHES,
+	SETUP,				/* of the clone: fork to first entry */
+	CLONE,				/* the same: asked for to up */
+	FIRST,				/* fork to the first result */
+	ROWS
+};
 
 struct run {
 	const struct options *o;
@@ -124,8 +131,14 @@ static void fail(const struct job_result *res)
 
 static void note_run(struct run *r, const struct run_stats *st)
 {
+	struct function_info i;
+
 	if (!r->o->stats)
 		return;
+	function_info(r->f, &i);
+	r->stat[SETUP][r->done] = st->setup_ns / 1e3;
+	r->stat[CLONE][r->done] = i.clone_ns / 1e3;
+	r->stat[FIRST][r->done] = (st->setup_ns + st->run_ns) / 1e3;
 	r->stat[RUN][r->done] = st->run_ns / 1e3;
 	r->stat[GUEST][r->done] = st->guest_ns / 1e3;
 	r->stat[EXITS][r->done] = st->exits;
@@ -155,7 +168,8 @@ static void on_done(struct job *j, const struct job_result *res)
 	}
 	memcpy(r->result, res->text, res->len);
 	r->result_len = res->len;
-	if (!r->o->stats) {
+	/* only what goes on with another request rolls back */
+	if (!r->o->stats || r->o->recycle != RECYCLE_ROLLBACK) {
 		finish(r, 0);
 		return;
 	}
@@ -210,6 +224,39 @@ static void print_stats(struct run *r)
 		row(r, FETCHES, n), n > 1 ? " per run" : "");
 }
 
+/* the same for programs, on one line; first_us is of each clone's first run */
+static void print_json(struct run *r, double first_us)
+{
+	struct function_info i;
+	unsigned n = r->done, m = r->idle;
+
+	function_info(r->f, &i);
+	fprintf(stderr, "{\"boot_us\": %.1f, \"boot_exits\": %llu, "
+		"\"resident\": %llu, \"clone_us\": %.1f, \"setup_us\": %.1f, "
+		"\"populated\": %llu, \"first_us\": %.1f, \"run_us\": %.1f, "
+		"\"guest_us\": %.1f, \"rollback_us\": %.1f, \"touched\": %.0f, "
+		"\"written\": %.0f, \"copied\": %.0f, \"exits\": %.0f, "
+		"\"fetches\": %.0f, \"fetched\": %llu, \"runs\": %u}\n",
+		i.boot.boot_ns / 1e3, (unsigned long long)i.boot.exits,
+		(unsigned long long)i.boot.ram_bytes, row(r, CLONE, n),
+		row(r, SETUP, n), (unsigned long long)i.clone_pages, first_us,
+		row(r, RUN, n), row(r, GUEST, n), row(r, ROLLBACK, m),
+		row(r, TOUCHED, m), row(r, WRITTEN, m), row(r, COPIED, m),
+		row(r, EXITS, n), row(r, FETCHES, n),
+		(unsigned long long)(n ? i.fetched / n : 0), n);
+}
+
+static void show_stats(struct run *r)
+{
+	/* one clone's later runs are not first; each of fork's is */
+	unsigned firsts = r->o->recycle == RECYCLE_FORK ? r->done : 1;
+
+	if (r->o->json)
+		print_json(r, row(r, FIRST, firsts));
+	else
+		print_stats(r);
+}
+
 /* wiring */
 
 static int start(struct run *r, const char *path, struct err *err)
@@ -218,6 +265,7 @@ static int start(struct run *r, const char *path, struct err *err)
 	struct function_opts fo = {
 		.min = 1, .max = 1, .once = 1, .trace = r->o->trace,
 		.say_idle = r->o->stats, .timeout_ns = r->o->timeout_ns,
+		.recycle = r->o->recycle,
 	};
 	struct image *img;
 	struct conf *conf;
@@ -265,7 +313,7 @@ static int run_image(const char *path, const struct options *o)
 		fwrite(r.result, 1, r.result_len, stdout);
 		putchar('\n');
 		if (o->stats)
-			print_stats(&r);
+			show_stats(&r);
 	}
 	pool_destroy(r.pool);
 	if (r.loop)
@@ -345,13 +393,32 @@ static int check_event(struct options *o)
 static void usage(FILE *to)
 {
 	fprintf(to, "usage: usetl invoke [-d JSON|@FILE|-] [-t TIMEOUT] "
-		"[--stats] [--trace]\n"
-		"                    [--repeat N] IMAGE|URL\n"
+		"[--stats[=json]] [--trace]\n"
+		"                    [--repeat N] [--recycle HOW] IMAGE|URL\n"
 		"  -d, --data    the event: JSON, a file's, or stdin's ({})\n"
 		"  -t, --timeout instead of the image's, as in 500ms or 10s\n"
-		"      --stats   times, pages and exits to stderr\n"
+		"      --stats   times, pages and exits to stderr, or as JSON\n"
 		"      --trace   the guest's system calls to stderr (IMAGE)\n"
-		"      --repeat  run N times, show the last result\n");
+		"      --repeat  run N times, show the last result\n"
+		"      --recycle rollback, fork or keep, between them (IMAGE)\n");
+}
+
+static int parse_recycle(const char *text, enum recycle *out)
+{
+	static const char *const name[] = {
+		[RECYCLE_ROLLBACK] = "rollback",
+		[RECYCLE_FORK] = "fork",
+		[RECYCLE_KEEP] = "keep",
+	};
+
+	for (unsigned i = 0; i < sizeof(name) / sizeof(name[0]); i++)
+		if (!strcmp(text, name[i])) {
+			*out = i;
+			return 0;
+		}
+	fprintf(stderr, "%s: --recycle '%s' is not rollback, fork or keep\n",
+		who, text);
+	return 2;
 }
 
 static int parse(int argc, char **argv, struct options *o)
@@ -359,9 +426,10 @@ static int parse(int argc, char **argv, struct options *o)
 	static const struct option longs[] = {
 		{ "data", required_argument, NULL, 'd' },
 		{ "timeout", required_argument, NULL, 't' },
-		{ "stats", no_argument, NULL, 'S' },
+		{ "stats", optional_argument, NULL, 'S' },
 		{ "trace", no_argument, NULL, 'T' },
 		{ "repeat", required_argument, NULL, 'R' },
+		{ "recycle", required_argument, NULL, 'C' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -383,7 +451,12 @@ static int parse(int argc, char **argv, struct options *o)
 			return 2;
 		case 'S':
 			o->stats = 1;
-			break;
+			o->json = optarg && !strcmp(optarg, "json");
+			if (!optarg || o->json)
+				break;
+			fprintf(stderr, "%s: --stats '%s' is not json\n", who,
+				optarg);
+			return 2;
 		case 'T':
 			o->trace = 1;
 			break;
@@ -395,6 +468,10 @@ static int parse(int argc, char **argv, struct options *o)
 			}
 			fprintf(stderr, "%s: --repeat '%s' is not a number "
 				"from 1 to %u\n", who, optarg, REPEAT_MAX);
+			return 2;
+		case 'C':
+			if (parse_recycle(optarg, &o->recycle) == 0)
+				break;
 			return 2;
 		case 'h':
 			usage(stdout);

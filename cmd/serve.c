@@ -21,7 +21,7 @@
 struct server {
 	struct ev_loop *loop;
 	struct pool *pool;
-	struct gateway *gateway;	/* NULL until all references are ready */
+	struct gateway *gateway;	/* NULL until all are ready */
 	struct conf *conf;
 	const char *conf_path, *listen;
 	char **images;

@@ -30,7 +30,7 @@ struct conf_function {
 struct conf {
 	/* [serve] */
 	char *listen;			/* ADDR:PORT */
-	char *user;			/* NULL: clones run as the gateway does */
+	char *user;			/* NULL: clones run as we do */
 	char *log;			/* NULL: standard error */
 	uint64_t drain_ns;
 	/* [limits] */

@@ -24,7 +24,7 @@ struct fetch {
 	struct fetch_request req;	/* url and headers are our copies */
 	struct fetch_result result;
 	char *url, *headers;
-	char *first;			/* the URL asked for, without password */
+	char *first;			/* the URL asked for, no password */
 	uint64_t deadline_ns;		/* 0: none */
 	unsigned hops;
 	uint64_t sent_len;		/* by the hops before */

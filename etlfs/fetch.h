@@ -69,7 +69,7 @@ struct fetch_result {
 	const char *reason;		/* one line: method, URL, what failed */
 	unsigned status;
 	const char *url;		/* final one */
-	const char *headers;		/* "Name: value\n" lines of the last hop */
+	const char *headers;		/* "Name: value\n" lines, last hop */
 	size_t headers_len;
 	uint64_t body_len;		/* bytes given to the sink */
 	uint64_t sent_len;

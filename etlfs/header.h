@@ -14,7 +14,7 @@ struct curl_slist;
 
 /* what header_list() leaves out beside the hop-by-hop ones */
 #define HEADER_NO_ORIGIN	1	/* Authorization, Cookie, Host */
-#define HEADER_NO_CONTENT	2	/* Content-*: there is no body any more */
+#define HEADER_NO_CONTENT	2	/* Content-*: there is no body now */
 
 /* the lines of a request: 0, or -EINVAL with *why (static text) */
 int header_check(const char *text, size_t len, const char **why);

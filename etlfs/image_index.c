@@ -2,12 +2,14 @@
  * image_index.c - every invariant of an image's index (etlfs/format.h)
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "etlfs/image_impl.h"
 
 #define TARGET_MAX	4096		/* of a symlink, as PATH_MAX */
+#define DEPTH_MAX	2048
 
 static int in_range(uint64_t off, uint64_t len, uint64_t size)
 {
@@ -111,6 +113,22 @@ static int check_node(const struct image *img, uint32_t i, uint64_t *next)
 	}
 }
 
+/* whoever walks the tree may recurse: no deeper than a path can be */
+static int check_depth(const struct image *img)
+{
+	const struct etlfs_node *all = image_nodes(img);
+	uint16_t *depth = calloc(img->index->nodes, sizeof(*depth));
+	int rc = depth ? 0 : -ENOMEM;
+
+	for (uint32_t i = 1; !rc && i < img->index->nodes; i++) {
+		depth[i] = depth[all[i].parent] + 1;
+		if (depth[i] > DEPTH_MAX)
+			rc = -EBADMSG;
+	}
+	free(depth);
+	return rc;
+}
+
 int image_check_index(struct image *img, struct err *err)
 {
 	uint64_t next = 1;
@@ -127,5 +145,7 @@ int image_check_index(struct image *img, struct err *err)
 				       "%u of its index", img->path, i);
 	if (next != img->index->nodes)
 		return image_bad(img, "its index has stray nodes", err);
+	if (check_depth(img))
+		return image_bad(img, "its tree is too deep", err);
 	return 0;
 }

@@ -105,7 +105,7 @@ static int reap(pid_t pid, struct tree *t, int *status)
 			return -errno;
 		if (!stop && t && t->tick && t->tick(t->arg)) {
 			stop = 1;
-			kill(pid, SIGTERM);
+			kill(-pid, SIGTERM);
 		}
 	}
 	return stop ? -EINTR : 0;
@@ -114,6 +114,7 @@ static int reap(pid_t pid, struct tree *t, int *status)
 static int spawn(char *const argv[], const int fd[3], int spool, pid_t *pid)
 {
 	posix_spawn_file_actions_t fa;
+	posix_spawnattr_t at;
 	char **env = child_environment();
 	int rc;
 
@@ -125,7 +126,12 @@ static int spawn(char *const argv[], const int fd[3], int spool, pid_t *pid)
 	/* onto itself: glibc then clears close-on-exec */
 	if (spool >= 0)
 		posix_spawn_file_actions_adddup2(&fa, spool, spool);
-	rc = -posix_spawn(pid, argv[0], &fa, NULL, argv, env);
+	/* a group of its own, so that what it forks can be ended with it */
+	posix_spawnattr_init(&at);
+	posix_spawnattr_setflags(&at, POSIX_SPAWN_SETPGROUP);
+	posix_spawnattr_setpgroup(&at, 0);
+	rc = -posix_spawn(pid, argv[0], &fa, &at, argv, env);
+	posix_spawnattr_destroy(&at);
 	posix_spawn_file_actions_destroy(&fa);
 	free(env);
 	return rc;

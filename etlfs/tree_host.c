@@ -196,13 +196,22 @@ static int add_outside(struct tree *t, struct visit *v, const char *host)
 		return 0;
 	if (!realpath(host, real))
 		return fail(v->err, -errno, host);
-	/* a folder that holds the one at hand would never end */
-	if (!strncmp(v->root, real, strlen(real))) {
-		tree_warn(t, "'%s' leads to a folder around it: left out",
-			  host);
-		return 0;
-	}
 	return tree_add_folder(t, &sub, v->err);
+}
+
+/* does a link lead to a folder that it lies in itself? */
+static int leads_around(const char *host)
+{
+	char real[PATH_MAX], dir[PATH_MAX], real_dir[PATH_MAX];
+	size_t len;
+
+	snprintf(dir, sizeof(dir), "%s", host);
+	parent(dir);
+	if (!realpath(host, real) || !realpath(dir, real_dir))
+		return 0;
+	len = strlen(real);
+	return !strncmp(real_dir, real, len) &&
+		(real_dir[len] == '/' || !real_dir[len] || len == 1);
 }
 
 static int add_symlink(struct tree *t, struct visit *v, const char *host,
@@ -222,6 +231,11 @@ static int add_symlink(struct tree *t, struct visit *v, const char *host,
 	if (inside(v, host) && (v->same || *target != '/')) {
 		n = tree_add_link(t, guest, target, v->f->layer, v->err);
 		return n < 0 ? n : 0;
+	}
+	if (S_ISDIR(st.st_mode) && leads_around(host)) {
+		tree_warn(t, "'%s' leads to a folder around it: left out",
+			  host);
+		return 0;
 	}
 	if (v->same)
 		return add_outside(t, v, host);

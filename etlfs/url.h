@@ -10,7 +10,7 @@
 
 struct url {
 	char *text;			/* normalised, as it is fetched */
-	char *shown;			/* without user and password: messages */
+	char *shown;			/* for messages: no password */
 	char *scheme;			/* "http" or "https" */
 	char *host;			/* IPv6 addresses in brackets */
 	char *path;			/* without the query, begins with '/' */

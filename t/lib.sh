@@ -217,7 +217,8 @@ wait_for() {
 # the test's HTTP server (t/httpd.py); its port in $port, its URL in $http
 start_httpd() {
 	test -r "$t/httpd.py" || skip_all "no t/httpd.py"
-	"$python" "$t/httpd.py" >"$tmp/httpd.out" 2>"$tmp/httpd.err" &
+	: >"$tmp/httpd.out"
+	"$python" "$t/httpd.py" >>"$tmp/httpd.out" 2>"$tmp/httpd.err" &
 	httpd_pid=$!
 	if ! wait_for "$tmp/httpd.out" '[0-9]' "$httpd_pid"; then
 		fail "the test's HTTP server starts" "$tmp/httpd.err"
@@ -236,10 +237,12 @@ stop_httpd() {
 
 # start_serve [OPTION...] IMAGE...: on a free port; $url; 1 when it ends
 start_serve() {
+	# emptied first: what an earlier one said is not this one's
+	: >"$tmp/serve.out"
+	: >"$tmp/serve.err"
 	"$usetl" serve -l 127.0.0.1:0 "$@" \
-		>"$tmp/serve.out" 2>"$tmp/serve.err" &
+		>>"$tmp/serve.out" 2>>"$tmp/serve.err" &
 	serve_pid=$!
-	cat /dev/null >>"$tmp/serve.err"
 	i=0
 	url=
 	while test -z "$url"; do

@@ -54,7 +54,13 @@ print(json.dumps([sys.argv[1] + "/big?size=%d" % (i * 1000)
 ok "fifty at once" invoke gather "{\"urls\": $urls}"
 is "each is whole" "$(json 'sum(r[1] for r in d)')" 1275000
 
-for how in read file memory text; do
+"$python" -c 'print("line of text\n" * 200000)' >"$tmp/body"
+curl -sS -o /dev/null -T "$tmp/body" -H 'Content-Type: text/plain' \
+	"$http/text"
+ok "3 MB, by text" invoke big "{\"url\": \"$http/text\", \"how\": \"text\"}"
+is "all of it" "$(json 'd["bytes"]')" "$(wc -c <"$tmp/body" | tr -d ' ')"
+
+for how in read file memory; do
 	ok "16 MB, by $how" invoke big \
 		"{\"url\": \"$http/big?size=16777216\", \"how\": \"$how\"}"
 	cp "$tmp/out" "$tmp/big.$how"

@@ -40,6 +40,13 @@ is "a handler that raises" "$status $(json 'd["errorType"]')" \
 	'500 "ValueError"'
 is "its stack has lines" "$(json 'len(d["stackTrace"]) >= 2')" true
 
+ok "invoke with a URL" "$usetl" invoke -d '{"by": "url"}' \
+	"$url/function/echo"
+is "answers alike" "$(cat "$tmp/out")" '{"by": "url"}'
+fails "and fails alike" 1 "$usetl" invoke -d '{"do": "raise"}' \
+	"$url/function/hostile"
+like "with the error" "$tmp/err" 'ValueError: as asked'
+
 # keep-alive: one connection, many requests
 curl -sS -v -m 60 -d '{"n": 1}' "$url/function/echo" --next -sS -m 60 \
 	-d '{"n": 2}' "$url/function/echo" >"$tmp/out" 2>"$tmp/err"

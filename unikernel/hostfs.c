@@ -17,7 +17,7 @@
 struct slot {
 	struct inode *ip;		/* counted, or NULL */
 	u32 ticket;			/* of ip */
-	u32 released;			/* the ticket that waits for DB_CANCEL */
+	u32 released;			/* ticket that waits for DB_CANCEL */
 };
 
 static struct slot slots[ETLFS_TICKETS];

@@ -194,7 +194,7 @@ struct inode *inode_parent(struct inode *ip)
 
 long inode_path(struct inode *ip, char *buf, size_t len)
 {
-	size_t at = len, n;
+	size_t at = len, n = 0;
 	const char *name;
 
 	if (ip == root_inode && len) {

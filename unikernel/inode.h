@@ -35,10 +35,10 @@
 #define DEV_IN		KDEV(0, 24)	/* /usetl/in */
 
 /* inode.flags */
-#define I_UNCOUNTED	1		/* image directory: nlink not known yet */
-#define I_FIXED		2		/* directory: the program makes nothing here */
-#define I_MOUNT		4		/* not to be removed or renamed: EBUSY */
-#define I_LINKABLE	8		/* O_TMPFILE: linkat may give it a name */
+#define I_UNCOUNTED	1		/* image directory: nlink not known */
+#define I_FIXED		2		/* directory: nothing is made here */
+#define I_MOUNT		4		/* not removed, not renamed: EBUSY */
+#define I_LINKABLE	8		/* O_TMPFILE: linkat may name it */
 #define I_MEMFD		16		/* seals are possible */
 
 /*

@@ -104,6 +104,40 @@ static int only_slashes(const char *p, const char *end)
 	return p == end;
 }
 
+/*
+ * next is a link to follow.  1: the path is another one now, from *cur on;
+ * 0: next is what the link stands for, or lk->file is.
+ */
+static int follow_link(struct lookup *lk, struct inode **next, int last,
+		       struct inode **cur, const char **p, const char **end)
+{
+	int err;
+
+	if ((*next)->ops && (*next)->ops->follow)
+		return MIN(follow_file(lk, next, last), 0);
+	err = splice(lk, *next, p, end);
+	if (err < 0)
+		return err;
+	inode_put(*next);
+	if (**p == '/') {
+		inode_put(*cur);
+		*cur = inode_get(root_inode);
+	}
+	return 1;
+}
+
+/* the last name: next is what it means, or NULL */
+static int arrive(struct lookup *lk, struct inode *cur, struct inode *next,
+		  int flags)
+{
+	lk->dir = inode_get(cur);
+	lk->ip = next;
+	if (lk->slash && next && !S_ISDIR(next->mode) &&
+	    !(flags & LOOKUP_PARENT))
+		return -ENOTDIR;
+	return 0;
+}
+
 static int walk(struct lookup *lk, struct inode **cur, const char *p,
 		const char *end, int flags)
 {
@@ -127,37 +161,19 @@ static int walk(struct lookup *lk, struct inode **cur, const char *p,
 		    S_ISDIR((*cur)->mode))
 			return -EISDIR;
 		err = step(lk, *cur, name, p - name, &next);
-		if (err == -ENOENT && last && !lk->dots && (flags & LOOKUP_NEW))
-			err = 1;
-		if (err == 0 && follows(next, last, lk->slash, flags)) {
-			if (++links > LINKS_MAX) {
-				err = -ELOOP;
-			} else if (next->ops && next->ops->follow) {
-				err = follow_file(lk, &next, last);
-			} else {
-				err = splice(lk, next, &p, &end);
-				inode_put(next);
-				if (err < 0)
-					return err;
-				if (*p == '/') {
-					inode_put(*cur);
-					*cur = inode_get(root_inode);
-				}
-				continue;
-			}
-		}
+		if (err == -ENOENT && last && !lk->dots && flags & LOOKUP_NEW)
+			return arrive(lk, *cur, NULL, flags);
+		if (err == 0 && follows(next, last, lk->slash, flags))
+			err = ++links > LINKS_MAX ? -ELOOP :
+				follow_link(lk, &next, last, cur, &p, &end);
+		if (err == 1)
+			continue;
 		if (err < 0 || lk->file) {
 			inode_put(next);
-			return MIN(err, 0);
+			return err;
 		}
-		if (last) {
-			lk->dir = inode_get(*cur);
-			lk->ip = next;
-			if (lk->slash && next && !S_ISDIR(next->mode) &&
-			    !(flags & LOOKUP_PARENT))
-				return -ENOTDIR;
-			return 0;
-		}
+		if (last)
+			return arrive(lk, *cur, next, flags);
 		inode_put(*cur);
 		*cur = next;
 	}

@@ -12,6 +12,7 @@
  *
  * On the way back it is hostile: copied once, and the copy is checked.
  */
+#include "unikernel/kabi.h"
 #include "unikernel/signal.h"
 #include "unikernel/thread.h"
 #include "unikernel/xstate.h"

@@ -10,6 +10,7 @@
  * Stopping is not possible (nobody could continue us): the stop signals do
  * nothing by default.
  */
+#include "unikernel/kabi.h"
 #include "unikernel/mem.h"
 #include "unikernel/signal.h"
 #include "unikernel/thread.h"

@@ -10,7 +10,6 @@
 #ifndef UNIKERNEL_SIGNAL_H
 #define UNIKERNEL_SIGNAL_H
 
-#include "unikernel/kabi.h"
 #include "unikernel/lib.h"
 
 #define NSIG		65

@@ -6,6 +6,7 @@
  * Those not listed answer EINTR whatever SA_RESTART says: sleeps, poll,
  * epoll_wait, sigtimedwait.
  */
+#include "unikernel/kabi.h"
 #include "unikernel/signal.h"
 #include "unikernel/thread.h"
 

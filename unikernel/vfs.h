@@ -34,7 +34,7 @@ struct uk_extent;
 
 struct file_ops {
 	const char *name;
-	/* at f->pos is the caller's business: pos is given and advanced there */
+	/* the caller gives pos, and advances it afterwards */
 	long (*read)(struct file *f, void *buf, size_t len, u64 pos);
 	long (*write)(struct file *f, const void *buf, size_t len, u64 pos);
 	/* poll bits that hold now; NULL: always in and out */
@@ -51,7 +51,7 @@ struct file {
 	u64 pos;
 	int flags;			/* O_* */
 	int refs;
-	int mode;			/* S_IFMT for fstat when inode is NULL */
+	int mode;			/* of fstat when inode is NULL */
 	int watched;			/* epoll.c: in some epoll set */
 };
 
@@ -89,7 +89,7 @@ int fd_close(int fd);				/* 0 or -EBADF */
 int fd_next(int fd);			/* lowest open one >= fd, or -1 */
 int fd_cloexec(int fd);			/* 1, 0 or -EBADF */
 int fd_set_cloexec(int fd, int on);
-int fd_replace(struct file *f, int fd, int cloexec);	/* dup2; takes the ref */
+int fd_replace(struct file *f, int fd, int cloexec);	/* takes the ref */
 /* called as the last reference to a watched file goes (epoll.c sets it) */
 extern void (*file_unwatch)(struct file *f);
 

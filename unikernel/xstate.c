@@ -12,6 +12,7 @@
 #define MXCSR_MASK_DEFAULT	0xffbfu	/* when the field is 0: SDM 11.6.6 */
 #define OFF_MXCSR		24
 #define OFF_MXCSR_MASK		28
+#define XSTATE_MAX		4096	/* PKRU, the last one, ends at 2696 */
 
 struct xstate_header {
 	u64 xstate_bv, xcomp_bv, reserved[6];
@@ -20,12 +21,10 @@ _Static_assert(sizeof(struct xstate_header) == XSAVE_HEADER, "XSAVE header");
 
 /*
  * Components whose bit in xstate_bv is clear get their initial values, but
- * MXCSR is always loaded from memory.
+ * MXCSR is always loaded from memory.  XRSTOR may touch the whole area, also
+ * where it takes nothing from it.
  */
-static struct {
-	u8 legacy[XSAVE_LEGACY];
-	struct xstate_header header;
-} __attribute__((aligned(64))) initial;
+static u8 initial[XSTATE_MAX] __attribute__((aligned(64)));
 
 static u32 load32(const void *p)
 {
@@ -77,6 +76,7 @@ u32 xstate_size(void)
 		cpuid(0xd, i, &len, &off);
 		size = MAX(size, off + len);
 	}
+	assert(size <= XSTATE_MAX);
 	return size;
 }
 
@@ -100,8 +100,8 @@ void xstate_load(const void *area)
 
 void xstate_reset(void)
 {
-	store32(initial.legacy + OFF_MXCSR, MXCSR_DEFAULT);
-	xstate_load(&initial);
+	store32(initial + OFF_MXCSR, MXCSR_DEFAULT);
+	xstate_load(initial);
 }
 
 static u32 mxcsr_mask(void)

@@ -133,8 +133,11 @@ static void settle(struct function *f)
 		clone_stop(c);
 	while ((c = TAILQ_FIRST(&f->clones[CLONE_COMING])))
 		clone_stop(c);
+	/* the reference last: it is what reaps the clones */
+	if (f->n[CLONE_DYING] || f->verifying)
+		return;
 	ref_kill(f);
-	if (f->ref.state == REF_DOWN && !f->n[CLONE_DYING] && !f->verifying)
+	if (f->ref.state == REF_DOWN)
 		function_free(f);
 }
 
@@ -350,17 +353,11 @@ int pool_create(struct pool **out, struct ev_loop *loop,
 	return 0;
 }
 
-/* without the loop: kill, wait, free */
+/* without the loop: kill, wait, free; the reference reaps the clones */
 static void function_end(struct function *f)
 {
 	struct clone *c;
 
-	ref_kill(f);
-	if (f->ref.state == REF_DYING) {
-		waitpid(f->ref.proc.pid, NULL, 0);
-		proc_close(&f->ref.proc);
-		f->ref.state = REF_DOWN;
-	}
 	for (int s = 0; s <= CLONE_DYING; s++)
 		while ((c = TAILQ_FIRST(&f->clones[s]))) {
 			struct pollfd p = { c->proc.pidfd, POLLIN, 0 };
@@ -371,6 +368,12 @@ static void function_end(struct function *f)
 			}
 			clone_free(c);
 		}
+	ref_kill(f);
+	if (f->ref.state == REF_DYING) {
+		waitpid(f->ref.proc.pid, NULL, 0);
+		proc_close(&f->ref.proc);
+		f->ref.state = REF_DOWN;
+	}
 	function_free(f);
 }
 

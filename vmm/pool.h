@@ -30,7 +30,7 @@ struct function;
 
 enum outcome {
 	JOB_OK,				/* text: JSON, the result */
-	JOB_ERROR,			/* text: JSON, what the handler raised */
+	JOB_ERROR,			/* text: JSON, what was raised */
 	JOB_DIED,			/* died, status; text: report */
 	JOB_TIMEOUT,			/* text: report, may be empty */
 	JOB_TOO_LARGE,			/* text: one line */

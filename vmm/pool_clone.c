@@ -21,7 +21,7 @@
 
 #define RETRY_S		0.1		/* after a failed clone, doubled each */
 #define RETRY_MAX_S	10.0
-#define GIVE_UP		3		/* failures before requests are refused */
+#define GIVE_UP		3		/* failures until requests get 503 */
 
 static void enter(struct clone *c, enum clone_state s)
 {
@@ -327,11 +327,33 @@ void clone_cloned(struct function *f, const struct msg *m)
 		maybe_usable(c);
 }
 
+/* the reference is to fork one, with a socket to us and a window 0 */
+static int ask(struct clone *c)
+{
+	struct function *f = c->proc.f;
+	struct msg m = { .type = MSG_CLONE };
+	int sv[2], fds[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
+		return -errno;
+	r = proc_connect(&c->proc, sv[0], &clone_ops);
+	if (r == 0) {
+		fds[0] = sv[1];
+		fds[1] = host_window0(c->proc.host)->fd;
+		r = peer_send(f->ref.proc.peer, &m, NULL, fds, 2);
+	}
+	close(sv[1]);
+	if (r == 0) {
+		c->asked = 1;
+		TAILQ_INSERT_TAIL(&f->asked, c, ask);
+	}
+	return r;
+}
+
 int clone_start(struct function *f)
 {
 	struct clone *c = calloc(1, sizeof(*c));
-	struct msg m = { .type = MSG_CLONE };
-	int sv[2] = { -1, -1 }, fds[2], r;
+	int r;
 
 	if (!c)
 		return -ENOMEM;
@@ -346,29 +368,13 @@ int clone_start(struct function *f)
 	c->proc.deadline = c->since + CLONE_S;
 	TAILQ_INSERT_TAIL(&f->clones[CLONE_COMING], c, link);
 	f->n[CLONE_COMING]++;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0) {
-		r = -errno;
-		goto out;
-	}
-	r = proc_connect(&c->proc, sv[0], &clone_ops);
-	if (r < 0)
-		goto out;
-	fds[0] = sv[1];
-	fds[1] = host_window0(c->proc.host)->fd;
-	r = peer_send(f->ref.proc.peer, &m, NULL, fds, 2);
-	if (r < 0)
-		goto out;
-	c->asked = 1;
-	TAILQ_INSERT_TAIL(&f->asked, c, ask);
-	pool_wake(f->pool);
-out:
-	if (sv[1] >= 0)
-		close(sv[1]);
+	r = ask(c);
 	if (r < 0) {
 		/* too little of something here; ask again in a while */
 		f->clone_retry_at = pool_now(f) + RETRY_S;
 		clone_free(c);
 	}
+	pool_wake(f->pool);
 	return r;
 }
 

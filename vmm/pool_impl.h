@@ -24,9 +24,9 @@
 #include "vmm/pool.h"
 
 #define RUN_SAMPLES	64		/* run times kept for the median */
-#define BOOT_S		60.0		/* a reference has to be ready by then */
+#define BOOT_S		60.0		/* a reference is ready by then */
 #define CLONE_S		10.0		/* and a clone up */
-#define GRACE_S		1.0		/* over what the clone itself enforces */
+#define GRACE_S		1.0		/* over what a clone enforces */
 
 /* one process under the pool */
 struct proc {
@@ -70,7 +70,7 @@ struct ref {
 	double retry_at;		/* of DOWN */
 	double ready_at;
 	unsigned failures;		/* in a row */
-	int failed;			/* the last boot; requests are refused */
+	int failed;			/* the last boot; requests refused */
 	struct boot_stats stats;
 };
 

@@ -7,9 +7,7 @@
  * program may do.  Whatever the index says, there is an answer: no access
  * outside the image, no endless walk, no failed assertion.
  *
- * With -fsanitize=fuzzer it is libFuzzer's.  Alone (-DFUZZ_MAIN) it runs the
- * files it is given, or else RUNS mutations of the good index from a fixed
- * seed, and says so in TAP.
+ * The seed is the good index.
  */
 #include "t/unit/guestfs.h"
 
@@ -135,67 +133,18 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t len)
 }
 
 #ifdef FUZZ_MAIN
-#define RUNS	3000
-
-static void run_file(const char *path)
-{
-	static u8 data[INPUT_MAX];
-	FILE *f = fopen(path, "rb");
-	size_t n;
-
-	if (!f) {
-		perror(path);
-		exit(1);
-	}
-	n = fread(data, 1, sizeof(data), f);
-	fclose(f);
-	LLVMFuzzerTestOneInput(data, n);
-}
-
-static u64 seed = 1;
-
-static u32 rnd(u32 n)
-{
-	seed = seed * 6364136223846793005ull + 1442695040888963407ull;
-	return (u32)(seed >> 33) % n;
-}
-
-/* a few fields of the good index with other values, often near the edges */
-static void run_mutation(void)
-{
-	static const u64 values[] = { 0, 1, 2, 3, 9, 10, 11, 255, 256, 4096,
-		0x4000, 0x8000, 0xa000, 0xffff, 0x10000, 0xfffff, 0x100000,
-		0x7fffffff, 0x80000000, 0xffffffff, ~0ull >> 1, ~0ull };
-	struct etlfs_head *h = (void *)(UK_IMAGE_BASE + INDEX_OFF);
-	static u8 data[INPUT_MAX];
-	u32 n = 1 + rnd(4), size, at, k;
-	u64 v;
-
-	size = (u32)h->total_len;
-	memcpy(data, h, size);
-	while (n--) {
-		v = values[rnd(ARRAY_LEN(values))];
-		k = 1u << rnd(4);
-		at = rnd(size - 8) & ~(k - 1);
-		memcpy(data + at, &v, k);
-	}
-	LLVMFuzzerTestOneInput(data, size);
-}
+#include "t/fuzz/alone.h"
 
 int main(int argc, char **argv)
 {
-	int i;
+	static u8 good[INPUT_MAX];
+	struct alone_seed seed = { good, 0 };
+	const struct etlfs_head *h = (void *)(UK_IMAGE_BASE + INDEX_OFF);
 
-	for (i = 1; i < argc; i++)
-		run_file(argv[i]);
-	if (argc > 1)
-		return 0;
-	for (i = 0; i < RUNS; i++) {
-		/* mutations start from the good one, which this lays out */
-		LLVMFuzzerTestOneInput(NULL, 0);
-		run_mutation();
-	}
-	printf("ok 1 - %d damaged indexes, each with an answer\n1..1\n", RUNS);
-	return 0;
+	/* the good index, which an empty input leaves as it is */
+	LLVMFuzzerTestOneInput(NULL, 0);
+	seed.len = h->total_len;
+	memcpy(good, h, seed.len);
+	return alone_main(argc, argv, &seed, 1, 3000, "damaged indexes");
 }
 #endif

@@ -93,7 +93,7 @@ static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
 	case MSG_CLONED:
 		break;
 	default:
-		abort();		/* the peer let a foreign type through */
+		abort();		/* a foreign type came through */
 	}
 }
 
@@ -159,3 +159,55 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	host_destroy(t.host);
 	return 0;
 }
+
+#ifdef FUZZ_MAIN
+#include "t/fuzz/alone.h"
+
+static uint8_t *put(uint8_t *p, struct msg m, const void *payload, size_t len)
+{
+	m.len = len;
+	memcpy(p, &m, sizeof(m));
+	memcpy(p + sizeof(m), payload, len);
+	return p + sizeof(m) + len;
+}
+
+/* a clone's whole life: two requests, fetches in both, then a death */
+static size_t life(uint8_t *out)
+{
+	struct proto_iov iov = { 4096, 5 };
+	uint8_t report[sizeof(struct run_stats) + 8] = { 0 };
+	uint8_t get[8 + 5 + sizeof(iov)] = "http://xA: b\n";
+	uint8_t *p = out;
+
+	memcpy(get + 13, &iov, sizeof(iov));
+	*p++ = 128;
+	p = put(p, (struct msg){ .type = MSG_READY }, report,
+		sizeof(struct boot_stats) + 4);
+	p = put(p, (struct msg){ .type = MSG_UP, .a = { 1, 2 } }, "", 0);
+	for (int i = 1; i < 3; i++) {
+		p = put(p, (struct msg){ .type = MSG_FETCH, .a = { i * 64, 2,
+			8, 5, 5, 0 } }, get, sizeof(get));
+		p = put(p, (struct msg){ .type = MSG_FETCH, .a = { i * 64 + 1,
+			0, 8, 5, 0, 9 } }, get, 13);
+		p = put(p, (struct msg){ .type = MSG_LOG }, "log\n", 4);
+		p = put(p, (struct msg){ .type = MSG_CANCEL, .a = { i * 64 } },
+			"", 0);
+		p = put(p, (struct msg){ .type = MSG_RESULT, .a = { 0, 5, 3 }
+			}, report, sizeof(report));
+		p = put(p, (struct msg){ .type = MSG_IDLE }, report,
+			sizeof(struct run_stats));
+	}
+	p = put(p, (struct msg){ .type = MSG_CLONED, .a = { 77 } }, "", 0);
+	p = put(p, (struct msg){ .type = MSG_DIED, .a = { 2, 8, 0, 11 } },
+		report, sizeof(report));
+	return p - out;
+}
+
+int main(int argc, char **argv)
+{
+	static uint8_t buf[16384];
+	struct alone_seed seed = { buf, life(buf) };
+
+	return alone_main(argc, argv, &seed, 1, 5000, "hostile clones");
+}
+#endif

@@ -171,9 +171,8 @@ static void test_overrun(void)
 	timer_settime(t, 0, &v, NULL);
 	wait_ms(60);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-	ok(fired[SIGUSR1] >= 1 && fired[SIGUSR1] <= 2 &&
-	   last.si_overrun + timer_getoverrun(t) >= 0,
-	   "one signal for many expiries");
+	ok(fired[SIGUSR1] >= 1 && fired[SIGUSR1] <= 2,
+	   "one signal for many expiries (%d)", fired[SIGUSR1]);
 	timer_settime(t, 0, &off, NULL);
 	timer_delete(t);
 

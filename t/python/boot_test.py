@@ -42,11 +42,10 @@ class Guest:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
         env = {
             "USETL_HANDLER": handler, "USETL_NAME": "test",
-            "USETL_TIMEOUT": "7.5",
             "USETL_PATH": self.dir + path.replace("@", self.dir),
             "LC_ALL": "C.UTF-8", "BOOTENV_LIB": RUNTIME,
             "BOOTENV_FDS": ",".join(map(str, fds)),
-            "BOOTENV_INFO": json.dumps({"name": "test",
+            "BOOTENV_INFO": json.dumps({"name": "test", "timeout": 7.5,
                                         "memory": 128 << 20}),
         }
         self.log = tempfile.TemporaryFile()

@@ -269,7 +269,7 @@ struct entry {
 	const char *path;		/* no '/' in front; "" the root */
 	u32 mode;
 	const char *data;		/* file: bytes; link: target */
-	u64 size;			/* file: when data is NULL, this many 'I' */
+	u64 size;			/* of a file of 'I' without data */
 };
 
 static int depth(const char *path)
@@ -301,6 +301,35 @@ static int build_order(const void *a, const void *b)
 	return strcmp(x->path, y->path);
 }
 
+/* entry i's parent: of those before it, the one whose path leads to it */
+static void image_child(struct etlfs_node *node, const int *order, u32 i)
+{
+	const char *path = build_list[order[i]].path, *up;
+	u32 k;
+
+	for (k = 0; k < i; k++) {
+		up = build_list[order[k]].path;
+		if (strlen(up) == parent_len(path) &&
+		    !memcmp(up, path, parent_len(path)))
+			break;
+	}
+	if (k == i)
+		return;
+	node[i].parent = k;
+	if (node[k].size++ == 0)
+		node[k].off = i;
+}
+
+/* text goes behind the names that are there; its offset */
+static u64 image_text(char *names, u64 *used, const char *text)
+{
+	u64 at = *used;
+
+	memcpy(names + at, text, strlen(text));
+	*used += strlen(text);
+	return at;
+}
+
 /*
  * Writes the index and the bytes into the image window.  strcmp on whole
  * paths orders siblings by name, and directories of one depth alike, as long
@@ -309,11 +338,12 @@ static int build_order(const void *a, const void *b)
 static void image_build(const struct entry *list, u32 n)
 {
 	struct etlfs_head *h = (void *)(UK_IMAGE_BASE + INDEX_OFF);
-	struct etlfs_node *node = (void *)(h + 1);
+	struct etlfs_node *node = (void *)(h + 1), *nd;
 	char *names = (char *)(node + n);
-	u64 data = UK_PAGE * 64, used = 0;
+	u64 data = UK_PAGE * 64, end = 0;
+	const struct entry *e;
 	int order[64];
-	u32 i, k;
+	u32 i;
 
 	build_list = list;
 	for (i = 0; i < n; i++)
@@ -321,29 +351,21 @@ static void image_build(const struct entry *list, u32 n)
 	qsort(order, n, sizeof(order[0]), build_order);
 	memset((void *)UK_IMAGE_BASE, 0, IMAGE_SIZE);
 	for (i = 0; i < n; i++) {
-		const struct entry *e = &list[order[i]];
-		const char *name = strrchr(e->path, '/');
-		struct etlfs_node *nd = &node[i];
+		const char *name;
 
+		e = &list[order[i]];
+		nd = &node[i];
+		name = strrchr(e->path, '/');
 		name = name ? name + 1 : e->path;
 		nd->mode = e->mode;
 		nd->mtime = 1000000000;
-		nd->name_off = used;
 		nd->name_len = strlen(name);
-		memcpy(names + used, name, nd->name_len);
-		used += nd->name_len;
-		for (k = 0; k < i; k++) {
-			const char *up = list[order[k]].path;
-
-			if (i == 0 || strlen(up) != parent_len(e->path) ||
-			    memcmp(up, e->path, parent_len(e->path)))
-				continue;
-			nd->parent = k;
-			if (node[k].size++ == 0)
-				node[k].off = i;
-			break;
-		}
-		if (S_ISREG(e->mode)) {
+		nd->name_off = image_text(names, &end, name);
+		image_child(node, order, i);
+		if (S_ISLNK(e->mode)) {
+			nd->size = strlen(e->data);
+			nd->off = image_text(names, &end, e->data);
+		} else if (S_ISREG(e->mode)) {
 			nd->off = data;
 			nd->size = e->data ? strlen(e->data) : e->size;
 			memset((u8 *)UK_IMAGE_BASE + data, 'I', nd->size);
@@ -351,17 +373,12 @@ static void image_build(const struct entry *list, u32 n)
 				memcpy((u8 *)UK_IMAGE_BASE + data, e->data,
 				       nd->size);
 			data += ROUND_UP(nd->size, UK_PAGE);
-		} else if (S_ISLNK(e->mode)) {
-			nd->off = used;
-			nd->size = strlen(e->data);
-			memcpy(names + used, e->data, nd->size);
-			used += nd->size;
 		}
 	}
-	h->magic = ETLFS_INDEX_MAGIC;
-	h->version = ETLFS_VERSION;
-	h->nodes = n;
-	h->names_off = sizeof(*h) + n * sizeof(*node);
-	h->names_len = used;
-	h->total_len = h->names_off + used;
+	*h = (struct etlfs_head){
+		.magic = ETLFS_INDEX_MAGIC, .version = ETLFS_VERSION,
+		.nodes = n, .names_off = sizeof(*h) + n * sizeof(*node),
+		.names_len = end,
+	};
+	h->total_len = h->names_off + end;
 }

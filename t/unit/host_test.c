@@ -244,8 +244,9 @@ static void test_small(void)
 	ok(state(0) == ETLFS_FREE, "cancelling it frees it");
 	ok(get(T(8, 0), "/big?size=3") == ETLFS_DONE && body_is(T(8, 0), 3) &&
 	   k->body_off == first, "and its room, which is used again");
-	ok(get(T(1, 1), "/redirect") == ETLFS_DONE && ticket(1)->status == 200 &&
-	   text_has(ticket(1)->url_off, ticket(1)->url_len, "/in.csv"),
+	ok(get(T(1, 1), "/redirect") == ETLFS_DONE &&
+	   ticket(1)->status == 200 && text_has(ticket(1)->url_off,
+					     ticket(1)->url_len, "/in.csv"),
 	   "after a redirect the URL is the final one");
 	ok(get(T(1, 2), "/status/404") == ETLFS_DONE &&
 	   ticket(2)->status == 404, "404 is an answer");

@@ -114,7 +114,7 @@ static int test_compares(void)
 
 static void same(const char *fmt, ...)
 {
-	char a[256], b[256], what[400];
+	char a[256], b[256], what[1100];
 	va_list ap;
 	int x, y;
 

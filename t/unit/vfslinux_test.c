@@ -326,6 +326,48 @@ static void op_list(void)
 		sys_close(h);
 }
 
+/* everything below the directory goes; how many names did not */
+static int remove_all(const char *dir)
+{
+	static char list[64][270];
+	int fd = (int)sys_open(dir, O_RDONLY | O_DIRECTORY, 0), left = 0;
+	char (*mine)[270], path[1200];
+	long n, i;
+
+	n = names_of(fd, 1, list);
+	sys_close(fd);
+	mine = malloc(sizeof(list));
+	memcpy(mine, list, sizeof(list));
+	for (i = 0; i < n; i++) {
+		*strrchr(mine[i], ' ') = 0;
+		if (!strcmp(mine[i], ".") || !strcmp(mine[i], ".."))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", dir, mine[i]);
+		if (sys_unlink(path) == 0)
+			continue;
+		left += remove_all(path);
+		left += sys_rmdir(path) < 0;
+	}
+	free(mine);
+	return left;
+}
+
+/* what a run leaves when its files are closed and removed: nothing */
+static int nothing_left(void)
+{
+	long i, left;
+
+	for (i = 0; i < FDS; i++)
+		if (fds[i].here >= 0)
+			sys_close(fds[i].here);
+	/* a link to "../b" led out of the working directory */
+	left = remove_all("/x");
+	if (left || usf_used() || blocks_count() > 100)
+		printf("# %ld names, %u extents, %ld objects\n", left,
+		       usf_used(), blocks_count());
+	return !left && !usf_used() && blocks_count() <= 100;
+}
+
 /* the image's files, for Linux */
 static void populate(void)
 {
@@ -378,6 +420,7 @@ int main(void)
 		op_name, op_name, op_look, op_look, op_list,
 	};
 	char *env = getenv("SEED"), *count = getenv("STEPS");
+	int good;
 	long i, steps = count ? atol(count) : 60000;
 
 	seed = env ? strtoul(env, NULL, 0) : 1;
@@ -408,6 +451,8 @@ int main(void)
 	if (i < steps)
 		printf("# step %ld: %s: libOS %ld, Linux %ld\n", i, call,
 		       here, there);
-	printf("1..1\n");
-	return i < steps;
+	good = nothing_left();
+	printf("%sok 2 - nothing is left when all is removed\n1..2\n",
+	       good ? "" : "not ");
+	return i < steps || !good;
 }

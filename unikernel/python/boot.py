@@ -1,9 +1,8 @@
 """boot.py - what the guest's interpreter runs: load the function, serve it.
 
 Started as ``PYTHON -I -S -B /usetl/boot.py`` with USETL_HANDLER
-(module.function), USETL_PATH (folders, colon-separated), USETL_NAME and
-USETL_TIMEOUT (seconds) in the environment; unikernel/dev.h says what the
-files under /dev/usetl are.
+(module.function), USETL_PATH (folders, colon-separated) and USETL_NAME in
+the environment; unikernel/dev.h says what the files under /dev/usetl are.
 
 Invariants:
   - The reference is frozen inside the first read of /dev/usetl/event; every
@@ -55,15 +54,23 @@ class Context:
         request_id, aws_request_id: a UUID (version 4) of this invocation.
     """
 
-    __slots__ = ("deadline", "_id")
+    __slots__ = ("_start", "_deadline", "_id")
 
     function_name = ""
     memory_limit_in_mb = 0
-    timeout = float("inf")  # seconds
 
     def __init__(self, start: float) -> None:
-        self.deadline = start + self.timeout
+        self._start = start
+        self._deadline = 0.0
         self._id = ""
+
+    @property
+    def deadline(self) -> float:
+        # The time limit is the request's, so it is read when asked for.
+        if not self._deadline:
+            limit = read_info()["timeout"] or float("inf")
+            self._deadline = self._start + limit
+        return self._deadline
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until the request is ended, 0 when it is overdue,
@@ -406,7 +413,6 @@ def main() -> NoReturn:
         what = "the runtime"
         Context.function_name = os.environ.get("USETL_NAME", "")
         Context.memory_limit_in_mb = read_info()["memory"] >> 20
-        Context.timeout = float(os.environ.get("USETL_TIMEOUT", "inf"))
         Server(handler, spec).serve()
     except BaseException as e:
         fail(what, e)

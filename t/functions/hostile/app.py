@@ -227,7 +227,7 @@ def do_spinning_threads(event):
         while True:
             pass
 
-    for _ in range(4):
+    for _ in range(event.get("threads", 2)):
         threading.Thread(target=spin, daemon=True).start()
     return {"fine": True}
 

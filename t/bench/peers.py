@@ -1,0 +1,102 @@
+"""peers.py - what usetl is compared with, started from this folder"""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+
+from measure import Failed, Missing
+from process import TIMEOUT, Process
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PYTHON = ["/usr/bin/python3", "-S", "-E", "-B"]
+
+
+def script(name):
+    return os.path.join(HERE, name)
+
+
+def zygote(how, folder, event_path, log):
+    return Process(PYTHON + [script("zygote.py"), how, folder, event_path],
+                   log)
+
+
+def host(folder, log):
+    return Process(PYTHON + [script("host.py"), folder], log)
+
+
+def feed(megabytes, log):
+    """(process, port) of the server of large bodies."""
+    p = Process(PYTHON + [script("feed.py"), str(megabytes)], log)
+    return p, int(p.line())
+
+
+def fresh(folder, event):
+    """(seconds, output) of a new interpreter's run."""
+    start = time.perf_counter()
+    p = subprocess.run(PYTHON + [script("fresh.py"), folder], input=event,
+                       capture_output=True, text=True, timeout=TIMEOUT)
+    seconds = time.perf_counter() - start
+    if p.returncode:
+        raise Failed(f"fresh.py: {p.stderr.strip()}")
+    return seconds, p.stdout
+
+
+def fork_server(folder, log):
+    """(process, URL) of the server that forks for each request."""
+    p = Process(PYTHON + [script("forksrv.py"), folder], log)
+    return p, f"http://127.0.0.1:{p.line()}/"
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        return s.getsockname()[1]
+
+
+def gunicorn(folder, log):
+    """(process, URL) of gunicorn with two sync workers."""
+    if not shutil.which("/usr/bin/gunicorn"):
+        raise Missing("gunicorn is not installed; t/deps.sh bench")
+    url = f"http://127.0.0.1:{free_port()}/"
+    p = Process(["/usr/bin/gunicorn", "-w", "2", "-k", "sync", "-b",
+                 url[7:-1], "--log-level", "warning", "--pythonpath",
+                 f"{HERE},{folder}", "wsgi:application"], log,
+                env=dict(os.environ, PYTHONDONTWRITEBYTECODE="1"))
+    return p, url
+
+
+def post(url, event):
+    """The answer, once there is a server."""
+    end = time.monotonic() + 20
+    request = urllib.request.Request(url, event.encode(), {
+        "Content-Type": "application/json"})
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=10) as r:
+                return r.read()
+        except OSError as e:
+            if time.monotonic() > end:
+                raise Failed(f"{url}: {e}") from None
+            time.sleep(0.1)
+
+
+def wrk(url, event_path, connections, seconds):
+    """Requests per second; any error fails it."""
+    if not shutil.which("wrk"):
+        raise Missing("wrk is not installed; t/deps.sh bench")
+    p = subprocess.run(
+        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s",
+         script("post.lua"), url], capture_output=True, text=True,
+        timeout=seconds + TIMEOUT, env=dict(os.environ,
+                                            BENCH_EVENT=event_path))
+    m = re.search(r"^bench (\d+) (\d+) (\d+) (\d+)$", p.stdout, re.M)
+    if p.returncode or not m:
+        raise Failed(f"wrk: {p.stderr.strip() or p.stdout.strip()}")
+    requests, us, errors, bad = map(int, m.groups())
+    if bad or not requests:
+        raise Failed(f"wrk: {url}: {requests} requests, {bad} of them "
+                     f"answered with an error")
+    return (requests - bad) / us * 1e6, errors

@@ -1,0 +1,109 @@
+"""tool.py - usetl itself: bake, invoke, serve"""
+
+import http.client
+import json
+import os
+import shutil
+import subprocess
+import time
+
+from measure import Failed
+from process import TIMEOUT, Process, children
+
+
+class Tool:
+    """The usetl under test and the functions that it runs, in a folder of
+    the bench's own."""
+
+    def __init__(self, path, tmp):
+        self.path = os.path.abspath(path)
+        self.tmp = tmp
+
+    def run(self, *args, **how):
+        p = subprocess.run([self.path, *args], capture_output=True, text=True,
+                           timeout=TIMEOUT, **how)
+        if p.returncode:
+            raise Failed(f"usetl {' '.join(args)}: exit status "
+                         f"{p.returncode}\n{p.stderr.strip()}")
+        return p
+
+    def copy(self, source, port=9000):
+        """A copy of a function's folder, compiled, for peers and for bake."""
+        to = os.path.join(self.tmp, os.path.basename(source))
+        shutil.copytree(source, to)
+        ini = os.path.join(to, "function.ini")
+        with open(ini, encoding="utf-8") as f:
+            text = f.read().replace(":9000/", f":{port}/")
+        with open(ini, "w", encoding="utf-8") as f:
+            f.write(text)
+        subprocess.run(["/usr/bin/python3", "-m", "compileall", "-q", to],
+                       check=True, timeout=TIMEOUT)
+        return to
+
+    def bake(self, folder):
+        image = folder + ".usetl"
+        self.run("bake", "-o", image, folder)
+        return image
+
+    def invoke(self, image, event, repeat=1, recycle="rollback"):
+        """(last result, the --stats)."""
+        p = self.run("invoke", "--stats=json", "--repeat", str(repeat),
+                     "--recycle", recycle, "-d", event, image)
+        return json.loads(p.stdout), json.loads(p.stderr.splitlines()[-1])
+
+    def command(self, image, event):
+        """Seconds of one whole `usetl invoke`, and its result."""
+        start = time.perf_counter()
+        p = self.run("invoke", "-d", event, image)
+        return time.perf_counter() - start, json.loads(p.stdout)
+
+
+class Server:
+    """usetl serve of one image, on a port of its own."""
+
+    def __init__(self, tool, image, name):
+        self.name = name
+        self.log = os.path.join(tool.tmp, f"serve-{name}.log")
+        self.process = Process([tool.path, "serve", "-l", "127.0.0.1:0",
+                                image], self.log)
+        self.port = self.wait_port()
+        self.connection = None
+
+    def wait_port(self):
+        end = time.monotonic() + TIMEOUT
+        while time.monotonic() < end and self.process.p.poll() is None:
+            with open(self.log, encoding="utf-8") as f:
+                _, found, port = f.read().rpartition(
+                    "listening on http://127.0.0.1:")
+            if found and port.endswith("\n"):
+                return int(port.split()[0])
+            time.sleep(0.02)
+        raise self.process.failed("it does not listen")
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}/function/{self.name}"
+
+    def call(self, event):
+        """(result, the tender's microseconds) of one request."""
+        if self.connection is None:
+            self.connection = http.client.HTTPConnection(
+                "127.0.0.1", self.port, timeout=TIMEOUT)
+        self.connection.request("POST", f"/function/{self.name}", event, {
+            "Content-Type": "application/json"})
+        answer = self.connection.getresponse()
+        text = answer.read().decode()
+        if answer.status != 200:
+            raise Failed(f"{self.url}: HTTP status {answer.status}: {text}")
+        return json.loads(text), float(answer.headers["X-Usetl-Run-Us"])
+
+    def clones(self):
+        """Process ids of its function's clones."""
+        return [pid for ref, name in children(self.process.pid)
+                if name == "usetl-ref"
+                for pid, name in children(ref) if name == "usetl-clone"]
+
+    def stop(self):
+        if self.connection:
+            self.connection.close()
+        self.process.stop()
