@@ -71,6 +71,7 @@ $(O)/unikernel/vdso.so: unikernel/vdso.c unikernel/vdso.ld unikernel/abi.h
 	  -Wl,-soname,linux-vdso.so.1 -Wl,--hash-style=both \
 	  -Wl,--build-id=none -Wl,-T,unikernel/vdso.ld -o $@ unikernel/vdso.c
 
+$(O)/etlfs/python_run.o: etlfs/bake.py
 $(O)/vmm/blob_data.o: $(O)/unikernel/libos.elf $(O)/unikernel/vdso.so $(PYTHON_SRC)
 
 $(O)/unikernel/%.o: unikernel/%.c
@@ -145,6 +146,17 @@ check-unit: all $(UNIT)
 check-cli: all
 	$(Q)USETL=$(abspath $(O))/usetl prove $(sort $(wildcard t/t[0-9]*.sh))
 
+# on Debian's kvm_amd, in QEMU's emulated AMD-V: some minutes
+check-svm: all $(O)/t/unit/tender_test $(O)/t/guest/mkimage
+	$(Q)prove t/svm/check-svm.sh :: $(abspath $(O)/usetl \
+	  $(O)/t/unit/tender_test $(O)/t/guest/mkimage)
+
+$(O)/t/guest/mkimage: t/guest/mkimage.c $(O)/libusetl.a
+	$(call say,TEST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_CFLAGS) $(CFLAGS) -MMD -MP -o $@ $< \
+	  $(O)/libusetl.a $(LIBS)
+
 lint:
 	$(Q)mandoc -Tlint -Wwarning man/*.[0-9]
 
@@ -175,6 +187,6 @@ dist:
 clean:
 	rm -rf $(O)
 
-.PHONY: all deps demo check check-unit check-cli check-fuzz fuzz lint bench \
+.PHONY: all deps demo check check-unit check-cli check-fuzz check-svm fuzz lint bench \
 	install uninstall dist clean
 -include $(HOST_OBJ:.o=.d) $(GUEST_OBJ:.o=.d) $(UNIT:=.d)

@@ -34,6 +34,13 @@ int deploy_uid(const char *user, uid_t *out, struct err *err)
 	return 0;
 }
 
+int deploy_verify(void)
+{
+	const char *s = getenv("USETL_VERIFY");
+
+	return s && !strcmp(s, "1");
+}
+
 void deploy_pool_opts(const struct conf *c, struct pool_opts *o)
 {
 	o->response_max = c->response_max;
@@ -68,6 +75,7 @@ static void fill_opts(const struct conf *c, const struct want *w,
 		.idle_ns = c->idle_ns,
 		.timeout_ns = f ? f->timeout_ns : 0,
 		.recycle = recycle[f ? f->recycle : CONF_ROLLBACK],
+		.verify = deploy_verify(),
 	};
 	if (f && f->memory)
 		w->img->memory = f->memory;

@@ -15,6 +15,9 @@
  * root, else 0 (no change).
  */
 int deploy_uid(const char *user, uid_t *out, struct err *err);
+/* USETL_VERIFY=1 in the environment: compare everything after each rollback,
+   for the tests */
+int deploy_verify(void);
 /* o->ops, ->arg and ->uid are left alone */
 void deploy_pool_opts(const struct conf *c, struct pool_opts *o);
 /*

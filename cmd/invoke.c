@@ -265,7 +265,7 @@ static int start(struct run *r, const char *path, struct err *err)
 	struct function_opts fo = {
 		.min = 1, .max = 1, .once = 1, .trace = r->o->trace,
 		.say_idle = r->o->stats, .timeout_ns = r->o->timeout_ns,
-		.recycle = r->o->recycle,
+		.recycle = r->o->recycle, .verify = deploy_verify(),
 	};
 	struct image *img;
 	struct conf *conf;

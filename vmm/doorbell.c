@@ -205,6 +205,8 @@ static enum guest_end db_grow(struct guest *g, struct ring *r)
 	if (rc == 1) {
 		uint64_t addr = w->base + from;
 
+		if (r->a != UK_ARENA_USF)
+			ram_warm(g->ram, addr, w->top - from);
 		rc = g->t->ops->map(g->t, g->slots++, addr, w->top - from,
 				    g->ram->base + addr, 0);
 		if (rc < 0) {

@@ -285,6 +285,7 @@ static void kvm_destroy(struct tender *t)
 	free(k);
 }
 
+/* only once memory is mapped: changing slots under a vCPU is slower */
 static int vcpu_create(struct kvm *k)
 {
 	struct kvm_xcrs xcrs = { .nr_xcrs = 1 };
@@ -300,6 +301,8 @@ static int vcpu_create(struct kvm *k)
 		k->run = NULL;
 		return -errno;
 	}
+	k->t.regs = (struct cpu_regs *)&k->run->s.regs.regs;
+	k->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
 	rc = xioctl(k->vcpu, KVM_SET_CPUID2, &host.cpuid);
 	if (rc == 0)
 		rc = xioctl(k->vcpu, KVM_GET_SREGS, &k->sregs);
@@ -325,18 +328,13 @@ static int kvm_create(struct tender **out, struct err *err)
 		return -ENOMEM;
 	k->vm = k->vcpu = -1;
 	rc = k->vm = xioctl(host.fd, KVM_CREATE_VM, NULL);
-	if (rc >= 0) {
-		fcntl(k->vm, F_SETFD, FD_CLOEXEC);
-		rc = vcpu_create(k);
-	}
 	if (rc < 0) {
 		kvm_destroy(&k->t);
 		return err_set(err, rc, "cannot make a virtual machine: %s",
 			       strerror(-rc));
 	}
+	fcntl(k->vm, F_SETFD, FD_CLOEXEC);
 	k->t.ops = &tender_kvm;
-	k->t.regs = (struct cpu_regs *)&k->run->s.regs.regs;
-	k->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
 	*out = &k->t;
 	return 0;
 }
@@ -365,7 +363,10 @@ static int kvm_unmap(struct tender *t, unsigned slot)
 static int kvm_load(struct tender *t, const struct cpu_state *s)
 {
 	struct kvm *k = (struct kvm *)t;
+	int rc = k->vcpu < 0 ? vcpu_create(k) : 0;
 
+	if (rc < 0)
+		return rc;
 	/* general and special registers go in with the next run */
 	memcpy(&k->run->s.regs.regs, &s->regs, sizeof(s->regs));
 	k->run->s.regs.sregs = k->sregs;

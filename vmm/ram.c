@@ -21,11 +21,15 @@
 #define F_SEAL_SEAL	0x0001
 #endif
 
-/* what every guest has before it asks for more, in bytes */
-#define SPAN_EXEC	(32u << 20)
-#define SPAN_HEAP	(4u << 20)
-#define SPAN_DATA	(16u << 20)
-#define SPAN_USF	(4u << 20)
+/* what every guest has before it asks for more, in bytes: about what a
+   CPython with a small function needs, since all but USF is made huge */
+#define SPAN_EXEC	(16u << 20)
+#define SPAN_HEAP	(2u << 20)
+#define SPAN_DATA	(8u << 20)
+#define SPAN_USF	(2u << 20)
+/* of SYS and STACK, what a boot touches: tables and libOS; the stack's top */
+#define WARM_SYS	(2 * UK_BIG)
+#define WARM_STACK	UK_BIG
 
 static uint64_t big_up(uint64_t n)
 {
@@ -77,6 +81,27 @@ static int windows_map(struct ram *ram, int prot, int flags)
 	return 0;
 }
 
+void ram_warm(struct ram *ram, uint64_t addr, uint64_t len)
+{
+	if (ram->snap)
+		return;
+	for (; len >= UK_BIG; addr += UK_BIG, len -= UK_BIG) {
+		volatile uint8_t *p = ram->base + addr;
+
+		/* a range with nothing in it yet is not collapsed */
+		*p = *p;
+		madvise((void *)p, UK_BIG, MADV_COLLAPSE);
+	}
+}
+
+static void windows_warm(struct ram *ram)
+{
+	for (int i = UK_ARENA_EXEC; i <= UK_ARENA_DATA; i++)
+		ram_warm(ram, ram->win[i].base, ram->win[i].span);
+	ram_warm(ram, UK_SYS_BASE, WARM_SYS);
+	ram_warm(ram, UK_STACK_END - WARM_STACK, WARM_STACK);
+}
+
 int ram_create(struct ram *ram, uint64_t mem_limit, uint64_t files_limit,
 	       struct err *err)
 {
@@ -101,8 +126,10 @@ int ram_create(struct ram *ram, uint64_t mem_limit, uint64_t files_limit,
 	if (ram->memfd < 0 || ftruncate(ram->memfd, UK_RAM_END) < 0)
 		goto fail;
 	rc = windows_map(ram, PROT_READ | PROT_WRITE, MAP_SHARED);
-	if (rc == 0)
+	if (rc == 0) {
+		windows_warm(ram);
 		return 0;
+	}
 	errno = -rc;
 fail:
 	rc = -errno;

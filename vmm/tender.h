@@ -51,6 +51,7 @@ struct tender_ops {
 	int (*map)(struct tender *t, unsigned slot, uint64_t addr,
 		   uint64_t len, void *p, int readonly);
 	int (*unmap)(struct tender *t, unsigned slot);
+	/* the first one, after all map calls of a new guest, makes the vCPU */
 	int (*load)(struct tender *t, const struct cpu_state *s);
 	int (*save)(struct tender *t, struct cpu_state *s);
 	enum tender_exit (*run)(struct tender *t);

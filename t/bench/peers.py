@@ -68,8 +68,8 @@ def gunicorn(folder, log):
     return p, url
 
 
-def post(url, event):
-    """The answer, once there is a server."""
+def post(process, url, event):
+    """The answer, once the process serves."""
     end = time.monotonic() + 20
     request = urllib.request.Request(url, event.encode(), {
         "Content-Type": "application/json"})
@@ -78,8 +78,8 @@ def post(url, event):
             with urllib.request.urlopen(request, timeout=10) as r:
                 return r.read()
         except OSError as e:
-            if time.monotonic() > end:
-                raise Failed(f"{url}: {e}") from None
+            if time.monotonic() > end or process.p.poll() is not None:
+                raise process.failed(f"{url}: {e}") from None
             time.sleep(0.1)
 
 

@@ -261,19 +261,19 @@ def http(bench):
     with contextlib.ExitStack() as stack:
         server = Server(bench.tool, bench.image, "json")
         stack.callback(server.stop)
-        forks, forks_url = peers.fork_server(bench.folder,
-                                             bench.log("forksrv"))
-        stack.callback(forks.stop)
-        urls = {"usetl": server.url, "ForkingMixIn": forks_url}
-        try:
-            p, urls["gunicorn"] = peers.gunicorn(bench.folder,
-                                                 bench.log("gunicorn"))
-            stack.callback(p.stop)
-        except Missing as e:
-            urls["gunicorn"] = e
-        for name, url in urls.items():
-            if not isinstance(url, Missing):
-                bench.check(name, json.loads(peers.post(url, bench.event)))
+        started = {"usetl": (server.process, server.url)}
+        for name, start in (("ForkingMixIn", peers.fork_server),
+                            ("gunicorn", peers.gunicorn)):
+            try:
+                started[name] = start(bench.folder, bench.log(name))
+                stack.callback(started[name][0].stop)
+            except Missing as e:
+                started[name] = None, e
+        for name, (process, url) in started.items():
+            if process:
+                bench.check(name, json.loads(peers.post(process, url,
+                                                        bench.event)))
+        urls = {name: url for name, (_, url) in started.items()}
         return [row for n in CONNECTIONS
                 for row in http_connections(bench, urls, n)]
 

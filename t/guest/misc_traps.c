@@ -18,6 +18,9 @@ static void handler(int sig, siginfo_t *si, void *context)
 {
 	const ucontext_t *uc = context;
 
+	/* a jump out of here keeps the flags: no alignment checks after it */
+	__asm__ volatile("pushfq; andl $~0x40000, (%%rsp); popfq"
+			 ::: "cc", "memory");
 	got = *si;
 	got_rip = uc->uc_mcontext.gregs[REG_RIP];
 	got_trapno = uc->uc_mcontext.gregs[REG_TRAPNO];
