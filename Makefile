@@ -127,6 +127,13 @@ THREAD_TEST = thread switch clone futex robust signal sigframe sigrestart \
 $(O)/t/unit/thread_test: private CFLAGS += -no-pie -fno-pie
 $(O)/t/unit/thread_test: $(THREAD_TEST:%=$(O)/unikernel/%.o)
 
+# and its memory
+MEM_TEST = mem kmalloc mmap inplace remap protect elf user
+# at an address between the windows of a guest
+$(O)/t/unit/mem_test: private CFLAGS += -no-pie -fno-pie \
+	  -Wl,-Ttext-segment=0x78000000
+$(O)/t/unit/mem_test: $(O)/t/unit/mem_guest.o $(MEM_TEST:%=$(O)/unikernel/%.o)
+
 deps:
 	$(Q)sh t/deps.sh
 

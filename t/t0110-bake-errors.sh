@@ -16,7 +16,8 @@ manifest() {
 	done >"$tmp/m/function.ini"
 	fails "$name" 1 "$usetl" bake --no-check -o "$tmp/m.usetl" "$tmp/m"
 	like "$name: what is said" "$tmp/err" "$pattern"
-	is "$name: no image is left" "$(ls "$tmp" | grep -c '\.usetl')" 0
+	is "$name: no image is left" \
+		"$(find "$tmp" -name '*.usetl*' | wc -l | tr -d ' ')" 0
 }
 f='[function]'
 h='handler = app.handler'

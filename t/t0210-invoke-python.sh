@@ -24,7 +24,7 @@ done
 
 ok "threads" invoke threads '{}'
 is "the interpreter's lock changes hands" "$(json d)" \
-	'{"left": 1, "lock_timed_out": true, "second": true,'\
+	'{"all_spun": true, "left": 1, "lock_timed_out": true,'\
 ' "spun_between": true, "woke": 5}'
 
 ok "files" invoke files '{}'

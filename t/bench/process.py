@@ -17,7 +17,7 @@ class Process:
         """log: a path for its standard error."""
         self.argv = argv
         self.log = log
-        with open(log, "ab") as err:
+        with open(log, "wb") as err:
             self.p = subprocess.Popen(
                 argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 stderr=err, text=True, bufsize=1, **how)

@@ -63,7 +63,7 @@ class Case(unittest.TestCase):
     def test_threads(self) -> None:
         with guest("threads") as g:
             self.assertEqual(g.call({}), {
-                "woke": 5, "spun_between": True, "second": True,
+                "woke": 5, "spun_between": True, "all_spun": True,
                 "lock_timed_out": True, "left": 1})
 
     def test_files(self) -> None:
