@@ -108,6 +108,7 @@ static int power_on(struct ref *r)
 	uint16_t fcw = 0x37f;
 	uint32_t mxcsr = 0x1f80;
 	uint64_t xstate = 3;
+	int rc;
 
 	memset(s, 0, sizeof(*s));
 	s->regs.rip = board_header()->boot;
@@ -116,8 +117,10 @@ static int power_on(struct ref *r)
 	memcpy(s->xsave, &fcw, 2);
 	memcpy(s->xsave + 24, &mxcsr, 4);
 	memcpy(s->xsave + 512, &xstate, 8);
+	rc = r->g.t->ops->load(r->g.t, s);
+	/* the vCPU is there now, so the rate of its clock is known */
 	guest_refresh(&r->g);
-	return r->g.t->ops->load(r->g.t, s);
+	return rc;
 }
 
 /* saves the vCPU as it will be when READY returns in a clone */

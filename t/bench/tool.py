@@ -1,5 +1,7 @@
 """tool.py - usetl itself: bake, invoke, serve"""
 
+import concurrent.futures
+import contextlib
 import http.client
 import json
 import os
@@ -61,11 +63,17 @@ class Tool:
 class Server:
     """usetl serve of one image, on a port of its own."""
 
-    def __init__(self, tool, image, name):
+    def __init__(self, tool, image, name, clones=None):
+        """clones: exactly so many, if not as configured by default"""
         self.name = name
         self.log = os.path.join(tool.tmp, f"serve-{name}.log")
-        self.process = Process([tool.path, "serve", "-l", "127.0.0.1:0",
-                                image], self.log)
+        argv = [tool.path, "serve", "-l", "127.0.0.1:0"]
+        if clones:
+            conf = os.path.join(tool.tmp, f"serve-{name}.conf")
+            with open(conf, "w", encoding="utf-8") as f:
+                f.write(f"[pool]\nmin = {clones}\nmax = {clones}\n")
+            argv += ["-c", conf]
+        self.process = Process(argv + [image], self.log)
         self.port = self.wait_port()
         self.connection = None
 
@@ -84,14 +92,29 @@ class Server:
     def url(self):
         return f"http://127.0.0.1:{self.port}/function/{self.name}"
 
-    def call(self, event):
+    def connect(self):
+        return http.client.HTTPConnection("127.0.0.1", self.port,
+                                          timeout=TIMEOUT)
+
+    def hammer(self, event, connections, each):
+        """The last result of each of so many concurrent connections."""
+        def many():
+            with contextlib.closing(self.connect()) as c:
+                for _ in range(each):
+                    result, _ = self.call(event, c)
+            return result
+
+        with concurrent.futures.ThreadPoolExecutor(connections) as pool:
+            jobs = [pool.submit(many) for _ in range(connections)]
+            return [job.result() for job in jobs]
+
+    def call(self, event, connection=None):
         """(result, the tender's microseconds) of one request."""
-        if self.connection is None:
-            self.connection = http.client.HTTPConnection(
-                "127.0.0.1", self.port, timeout=TIMEOUT)
-        self.connection.request("POST", f"/function/{self.name}", event, {
+        if connection is None:
+            self.connection = connection = self.connection or self.connect()
+        connection.request("POST", f"/function/{self.name}", event, {
             "Content-Type": "application/json"})
-        answer = self.connection.getresponse()
+        answer = connection.getresponse()
         text = answer.read().decode()
         if answer.status != 200:
             raise Failed(f"{self.url}: HTTP status {answer.status}: {text}")
