@@ -55,8 +55,9 @@ static int fill_env(struct strings *env, const struct image *meta,
 	rc = rc ? rc : add_default(env, "PATH=", "/usr/bin:/bin");
 	rc = rc ? rc : add_default(env, "HOME=", "/tmp");
 	rc = rc ? rc : add_default(env, "LC_ALL=", "C.UTF-8");
-	/* one vCPU: threads of a BLAS only cost memory there */
+	/* one vCPU: threads of a BLAS and heaps of threads only cost memory */
 	rc = rc ? rc : add_default(env, "OPENBLAS_NUM_THREADS=", "1");
+	rc = rc ? rc : add_default(env, "MALLOC_ARENA_MAX=", "1");
 	rc = rc ? rc : add(env, "USETL_NAME=", meta->name);
 	rc = rc ? rc : add(env, "USETL_HANDLER=", meta->handler);
 	return rc ? rc : add(env, "USETL_PATH=", path);

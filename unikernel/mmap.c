@@ -24,6 +24,9 @@ struct request {
 	struct file *file;		/* NULL: anonymous */
 	u64 off;
 };
+/* below what malloc wants to reserve for each thread's own arena */
+#define RESERVE_MAX	(32ul << 20)
+
 
 static int wanted_arena(const struct request *q)
 {
@@ -130,7 +133,8 @@ static int hint_usable(const struct request *q)
  */
 static int reservation_refused(const struct request *q)
 {
-	return q->prot == PROT_NONE && q->len > uk_ctl->mem_limit / 4;
+	return q->prot == PROT_NONE &&
+	       q->len > MIN(uk_ctl->mem_limit / 4, RESERVE_MAX);
 }
 
 static long map_anonymous(const struct request *q)
