@@ -70,7 +70,7 @@
 
 /* calls fn(regs), then leaves; regs is at rsp, which fn's call must align */
 .macro handle fn
-	pushq	$0x2			/* DF, AC, NT and TF are the program's */
+	pushq	$0x2			/* DF, AC, NT, TF are the program's */
 	popfq
 	movq	%rsp, %rdi
 	movq	%rsp, %rbx

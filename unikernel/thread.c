@@ -150,15 +150,28 @@ void thread_landed(void)
 /* fetches, timers and deadlines that are due make threads runnable */
 static void expire(void)
 {
-	struct thread *t;
+	struct thread *t, *first = NULL;
 	u64 now;
 
 	usetldev_poll();
 	now = now_mono();
 	signal_timer_run(now);
-	for (t = thread_list; t; t = t->next)
-		if (t->state == THREAD_WAIT && t->deadline <= now)
+	/*
+	 * Of those that wait for a futex, only the one that is due first.
+	 * Were all woken, each would wait again in the order in which it was
+	 * woken, and a lock that is handed to the first in line (Python's)
+	 * would go back and forth between two threads while others starve.
+	 */
+	for (t = thread_list; t; t = t->next) {
+		if (t->state != THREAD_WAIT || t->deadline > now)
+			continue;
+		if (!t->futex_addr)
 			thread_wake_one(t, -ETIMEDOUT);
+		else if (!first || t->deadline < first->deadline)
+			first = t;
+	}
+	if (first)
+		thread_wake_one(first, -ETIMEDOUT);
 }
 
 /* nobody can run: sleep in the tender until something is due */

@@ -16,8 +16,11 @@
 #include "tap.h"
 
 #define ROUNDS	60000
+#define ROOM	65536
 
-static char scratch[65536] __attribute__((aligned(4096)));
+/* a call may write past what it was given: nothing of ours is near */
+static char arena[3 * ROOM] __attribute__((aligned(4096)));
+static char *const scratch = arena + ROOM;
 static uint64_t state = 88172645463325252ull;
 
 static uint64_t next(void)
@@ -37,6 +40,8 @@ static const int left_out[] = {
 	SYS_readv, SYS_write, SYS_writev, SYS_recvfrom, SYS_recvmsg,
 	SYS_recvmmsg, SYS_accept, SYS_accept4, SYS_preadv2, SYS_pwritev2,
 	SYS_sendfile, SYS_splice, SYS_sendto, SYS_sendmsg, SYS_sendmmsg,
+	/* would fill all memory from a large file, if told to */
+	SYS_pread64, SYS_preadv,
 	/* take memory or the thread's own state away */
 	SYS_mmap, SYS_munmap, SYS_mremap, SYS_brk, SYS_madvise,
 	SYS_arch_prctl, SYS_set_tid_address, SYS_set_robust_list,
@@ -59,6 +64,19 @@ static int is_left_out(int nr)
 	return 0;
 }
 
+/*
+ * Not in the arenas that hold the program's and the libOS's own data: a
+ * program that has those written over ends as it would by a wild store.
+ */
+static uint64_t outside(uint64_t addr)
+{
+	int mine = (addr >= 0x200000 && addr < 0x70000000) ||
+		   (addr >= 0x90000000 && addr < 0x90800000) ||
+		   (addr >= 0x100000000 && addr < 0x800000000);
+
+	return mine ? addr % 0x200000 : addr;
+}
+
 static uint64_t argument(void)
 {
 	static const uint64_t odd[] = {
@@ -69,7 +87,7 @@ static uint64_t argument(void)
 		0x1fffff, 0x70000000, 0x70050000, 0x70100000, 0x70104000,
 		0x70105000, 0x70108000, 0x7010c000, 0x70200000, 0x70800000,
 		0x8fffffff, 0x907ffff8, 0x90800000, 0xffffffffull,
-		0x1fffffff8, 0x4fffffff8, 0x500000000, 0x7fffffff8,
+		0x1fffffff8, 0x4fffffff8, 0x7fffffff8,
 		0x800000000, 0xbffffffff, 0xc00000000, 0xc40000000,
 		0xfffffffff, 0x1000000000,
 	};
@@ -78,11 +96,11 @@ static uint64_t argument(void)
 	case 0:
 		return next() % 8;
 	case 1:
-		return (uint64_t)scratch + next() % sizeof(scratch);
+		return (uint64_t)scratch + next() % ROOM;
 	case 2:
-		return next() & (1ull << next() % 64);
+		return outside(1ull << next() % 64);
 	case 3:
-		return next() % 3 ? odd[next() % (sizeof(odd) / 8)] : next();
+		return outside(next() >> next() % 64);
 	default:
 		return odd[next() % (sizeof(odd) / 8)];
 	}
@@ -92,7 +110,7 @@ static void refill(void)
 {
 	size_t i;
 
-	for (i = 0; i < sizeof(scratch); i += 8)
+	for (i = 0; i < ROOM; i += 8)
 		*(uint64_t *)(scratch + i) = argument();
 	memcpy(scratch, "/tmp/hostile", 13);
 }

@@ -143,7 +143,8 @@ def ready_hooks() -> None:
 
 def trim(tb: TracebackType | None) -> TracebackType | None:
     """The traceback from the first frame that is not ours."""
-    while tb is not None and tb.tb_frame.f_code.co_filename == __file__:
+    own = trim.__code__.co_filename     # not __file__: may be byte code
+    while tb is not None and tb.tb_frame.f_code.co_filename == own:
         tb = tb.tb_next
     return tb
 
