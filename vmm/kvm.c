@@ -35,6 +35,8 @@
 #define CR4	0x50620ull	/* OSXSAVE FSGSBASE OSXMMEXCPT OSFXSR PAE */
 #define EFER	0xd01ull	/* NXE LMA LME SCE */
 #define STAR	((0x23ull << 48) | (0x10ull << 32))
+/* cleared on a system call: NT, which iretq refuses, TF, AC, DF */
+#define SFMASK	((1u << 14) | (1u << 8) | (1u << 18) | (1u << 10))
 #define MSR_STAR	0xc0000081u
 #define MSR_LSTAR	0xc0000082u
 #define MSR_SFMASK	0xc0000084u
@@ -209,7 +211,7 @@ static int msrs_set(struct kvm *k)
 		.e = {
 			{ .index = MSR_STAR, .data = STAR },
 			{ .index = MSR_LSTAR, .data = UK_BOUNCE },
-			{ .index = MSR_SFMASK, .data = 0 },
+			{ .index = MSR_SFMASK, .data = SFMASK },
 		},
 	};
 	int rc = xioctl(k->vcpu, KVM_SET_MSRS, &m);
