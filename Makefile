@@ -30,6 +30,8 @@ endif
 
 HOST_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DUSETL_VERSION='"$(VERSION)"' \
 	  -I. -I$(O) $(WARN) $(SAN) $(PKG_CFLAGS)
+# bound at start: a clone has only the C library (vmm/slim.h)
+HOST_LDFLAGS = -Wl,-z,relro,-z,now
 LIBS	= $(PKG_LIBS) -lev -lpthread
 
 # The guest: freestanding, no vector registers, at fixed addresses below 2 GB
@@ -55,7 +57,7 @@ all: $(O)/usetl
 
 $(O)/usetl: $(HOST_OBJ)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $(HOST_OBJ) $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(SAN) $(HOST_LDFLAGS) $(LDFLAGS) -o $@ $(HOST_OBJ) $(LIBS)
 
 $(O)/unikernel/libos.elf: $(GUEST_OBJ) unikernel/libos.ld
 	$(call say,LINK,$@)
@@ -107,7 +109,8 @@ $(O)/libusetl.a: $(LIB_OBJ)
 $(O)/t/unit/%_test: t/unit/%_test.c $(O)/libusetl.a
 	$(call say,TEST,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(HOST_CFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(filter %.o,$^) \
+	$(Q)$(CC) $(HOST_CFLAGS) $(CFLAGS) $(HOST_LDFLAGS) -MMD -MP -o $@ $< \
+	  $(filter %.o,$^) \
 	  $(O)/libusetl.a $(LIBS)
 
 # a guest of a hundred instructions, in the libOS's place
@@ -120,6 +123,11 @@ $(O)/t/unit/tiny_blob.o: t/unit/tiny_guest.S t/unit/tiny_guest.ld unikernel/abi.
 	  $(O)/t/unit/tiny_guest.o
 	$(Q)cd $(O)/t/unit && $(LD) -r -b binary -z noexecstack \
 	  -o tiny_blob.o tiny.elf
+
+# over references that are no virtual machines, on a clock of their own
+$(O)/t/unit/pool_test $(O)/t/unit/callers_test: private CFLAGS += \
+	  -Wl,--wrap=ref_start,--wrap=ev_now \
+	  -Wl,--wrap=image_verify,--wrap=image_close
 
 # the libOS's scheduler and signals, run natively: its own objects
 THREAD_TEST = thread switch clone futex robust signal sigframe sigrestart \
@@ -150,8 +158,10 @@ check: deps
 check-unit: all $(UNIT)
 	$(Q)prove $(UNIT)
 
+# TENDER=kvm or process: by that one; root's /dev/kvm is hidden for process
 check-cli: all
-	$(Q)USETL=$(abspath $(O))/usetl prove $(sort $(wildcard t/t[0-9]*.sh))
+	$(Q)USETL=$(abspath $(O))/usetl USETL_TENDER=$(TENDER) \
+	  sh t/tender.sh prove $(sort $(wildcard t/t[0-9]*.sh))
 
 # on Debian's kvm_amd, in QEMU's emulated AMD-V: some minutes
 check-svm: all $(O)/t/unit/tender_test $(O)/t/guest/mkimage
@@ -163,6 +173,40 @@ $(O)/t/guest/mkimage: t/guest/mkimage.c $(O)/libusetl.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HOST_CFLAGS) $(CFLAGS) -MMD -MP -o $@ $< \
 	  $(O)/libusetl.a $(LIBS)
+
+# Fuzzers.  check-fuzz: each alone, from its seeds, a bounded number of
+# mutations, with sanitizers; fuzz: by libFuzzer, FUZZ_SECONDS each.
+FUZZ_SRC = $(wildcard t/fuzz/fuzz_*.c)
+FUZZ     = $(FUZZ_SRC:t/fuzz/%.c=%)
+FUZZ_SECONDS = 60
+# guest memory is where AddressSanitizer has its shadow
+FUZZ_NO_ASAN = fuzz_index
+
+check-fuzz:
+	$(Q)$(MAKE) --no-print-directory O=$(O)/fuzz \
+	  SANITIZE=address,undefined run-fuzz
+
+run-fuzz: $(FUZZ:%=$(O)/%)
+	$(Q)prove $(FUZZ:%=$(O)/%)
+
+$(O)/fuzz_%: t/fuzz/fuzz_%.c $(O)/libusetl.a
+	$(call say,FUZZ,$<)
+	$(Q)$(CC) $(HOST_CFLAGS) $(CFLAGS) -DFUZZ_MAIN \
+	  $(if $(filter fuzz_$*,$(FUZZ_NO_ASAN)),-fno-sanitize=address) \
+	  -MMD -MP -o $@ $< \
+	  $(if $(filter fuzz_$*,$(FUZZ_NO_ASAN)),,$(O)/libusetl.a $(LIBS))
+
+fuzz:
+	$(Q)$(MAKE) --no-print-directory O=$(O)/libfuzzer CC=clang \
+	  SANITIZE=fuzzer-no-link,address,undefined run-libfuzzer
+
+run-libfuzzer: $(O)/libusetl.a
+	$(Q)for f in $(filter-out $(FUZZ_NO_ASAN),$(FUZZ)); do \
+	  mkdir -p $(O)/corpus/$$f && \
+	  clang $(HOST_CFLAGS) $(CFLAGS) -fsanitize=fuzzer,address,undefined \
+	    -o $(O)/$$f t/fuzz/$$f.c $(O)/libusetl.a $(LIBS) && \
+	  $(O)/$$f -max_total_time=$(FUZZ_SECONDS) $(O)/corpus/$$f \
+	    $$(ls -d t/fuzz/corpus/$${f#fuzz_} 2>/dev/null) || exit 1; done
 
 lint:
 	$(Q)mandoc -Tlint -Wwarning man/*.[0-9]
@@ -194,6 +238,7 @@ dist:
 clean:
 	rm -rf $(O)
 
-.PHONY: all deps demo check check-unit check-cli check-fuzz check-svm fuzz lint bench \
+.PHONY: all deps demo check check-unit check-cli check-fuzz run-fuzz check-svm fuzz run-libfuzzer \
+	lint bench \
 	install uninstall dist clean
 -include $(HOST_OBJ:.o=.d) $(GUEST_OBJ:.o=.d) $(UNIT:=.d)

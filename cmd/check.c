@@ -26,6 +26,8 @@
 #include <unistd.h>
 
 #include "cmd/cmd.h"
+#include "cmd/tender.h"
+#include "conf/conf.h"
 #include "vmm/ref.h"
 
 enum verdict { OK, WARN, FAIL };
@@ -48,7 +50,9 @@ static void line(enum verdict v, const char *what, const char *fmt, ...)
 	failures += v == FAIL;
 }
 
-/* /dev/kvm */
+/* /dev/kvm; without it functions may still run as processes */
+
+static enum verdict no_kvm = FAIL;
 
 static void check_capabilities(int kvm)
 {
@@ -67,7 +71,7 @@ static void check_capabilities(int kvm)
 
 	for (size_t i = 0; i < sizeof(caps) / sizeof(caps[0]); i++) {
 		if (ioctl(kvm, KVM_CHECK_EXTENSION, caps[i].cap) <= 0) {
-			line(FAIL, "kvm", "no %s; a newer kernel has it",
+			line(no_kvm, "kvm", "no %s; a newer kernel has it",
 			     caps[i].name);
 			return;
 		}
@@ -77,16 +81,35 @@ static void check_capabilities(int kvm)
 	line(OK, "kvm", "%s", have);
 }
 
+/* what serve and invoke would take without being told */
 static void check_tender(void)
 {
-	struct err err = { "" };
-	int r = tender_check(TENDER_AUTO, &err);
+	struct err err = { "" }, note = { "" };
+	enum tender_kind kind;
+	struct conf *conf;
+	int r = conf_create(&conf);
 
+	if (r == 0) {
+		r = tender_wanted(NULL, conf, &kind, &note, &err);
+		conf_destroy(conf);
+	}
 	if (r < 0)
 		line(FAIL, "tender", "%s", err.msg[0] ? err.msg :
 		     strerror(-r));
 	else
-		line(OK, "tender", "kvm");
+		line(note.msg[0] ? WARN : OK, "tender", "%s%s%s",
+		     kind == TENDER_KVM ? "kvm" : "process",
+		     note.msg[0] ? "; " : "", note.msg);
+}
+
+static void check_process(void)
+{
+	struct err err = { "" };
+
+	if (tender_check(TENDER_PROCESS, &err) < 0)
+		line(WARN, "process", "%s", err.msg);
+	else
+		line(OK, "process", "locked processes can run functions");
 }
 
 static void check_kvm(void)
@@ -94,25 +117,24 @@ static void check_kvm(void)
 	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC), vm;
 
 	if (fd < 0 && errno == EACCES)
-		line(FAIL, "/dev/kvm", "permission denied; add yourself to "
+		line(no_kvm, "/dev/kvm", "permission denied; add yourself to "
 		     "group kvm: sudo usermod -aG kvm $USER, then log in "
 		     "again");
 	else if (fd < 0 && errno == ENOENT)
-		line(FAIL, "/dev/kvm", "there is none; turn on virtualisation "
+		line(no_kvm, "/dev/kvm", "there is none; turn on virtualisation "
 		     "in the firmware and load kvm_intel or kvm_amd (in a VM: "
 		     "nested virtualisation)");
 	else if (fd < 0)
-		line(FAIL, "/dev/kvm", "%s", strerror(errno));
+		line(no_kvm, "/dev/kvm", "%s", strerror(errno));
 	if (fd < 0)
 		return;
 	vm = ioctl(fd, KVM_CREATE_VM, 0);
 	if (vm < 0) {
-		line(FAIL, "/dev/kvm", "cannot create a VM: %s",
+		line(no_kvm, "/dev/kvm", "cannot create a VM: %s",
 		     strerror(errno));
 	} else {
 		line(OK, "/dev/kvm", "usable");
 		check_capabilities(fd);
-		check_tender();
 		close(vm);
 	}
 	close(fd);
@@ -315,6 +337,8 @@ static void check_limits(void)
 
 int cmd_check(int argc, char **argv)
 {
+	struct err err;
+
 	if (argc > 1) {
 		int help = !strcmp(argv[1], "-h");
 
@@ -323,7 +347,11 @@ int cmd_check(int argc, char **argv)
 	}
 	/* a child of check_readv() must not print it again */
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (tender_check(TENDER_PROCESS, &err) == 0)
+		no_kvm = WARN;
+	check_tender();
 	check_kvm();
+	check_process();
 	check_kernel();
 	check_cpu();
 	check_rollback();

@@ -49,6 +49,7 @@ void deploy_pool_opts(const struct conf *c, struct pool_opts *o)
 	o->wait_ns = c->wait_ns;
 	o->fetch_timeout_ns = c->fetch_timeout_ns;
 	o->fetch_max = c->fetch_max;
+	o->fetch_total = c->fetch_total;
 	o->windows = c->windows;
 	o->warm = c->warm;
 }
@@ -74,6 +75,8 @@ static void fill_opts(const struct conf *c, const struct want *w,
 		.max = f && f->max ? f->max : c->max,
 		.idle_ns = c->idle_ns,
 		.timeout_ns = f ? f->timeout_ns : 0,
+		.refresh_ns = f && f->has_refresh ? f->refresh_ns :
+			      c->refresh_ns,
 		.recycle = recycle[f ? f->recycle : CONF_ROLLBACK],
 		.verify = deploy_verify(),
 	};

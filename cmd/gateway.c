@@ -7,7 +7,8 @@
  * suspended until the pool answers.
  *
  * Invariants: a struct request is in g->requests from the first callback to
- * the completed one; it is suspended exactly while it is RUNNING.
+ * the completed one; it is suspended exactly while it is RUNNING.  g->held is
+ * the sum of its requests' `held`: what is gathered, and what is being sent.
  */
 #include "cmd/gateway.h"
 
@@ -20,8 +21,11 @@
 
 #include "cmd/answer.h"
 #include "cmd/http.h"
+#include "cmd/patience.h"
 
 #define DISCARD_MAX	(8u << 20)	/* read and dropped before a 413 */
+#define HELD_MAX	((size_t)512 << 20)	/* bodies of all callers */
+#define TAKE_RATE	(64u << 10)	/* bytes/s that a caller must take */
 #define RETRY_AFTER	"1"		/* seconds */
 
 static const char stopping[] = "the server is stopping";
@@ -35,7 +39,7 @@ struct request {
 	enum phase phase;
 	char *name;			/* of the function */
 	char *body;
-	size_t len, size, dropped;
+	size_t len, size, dropped, held;
 	struct job job;
 	struct MHD_Response *answer;	/* of ANSWERED */
 	unsigned status;
@@ -45,6 +49,7 @@ struct gateway {
 	struct http *http;
 	struct pool *pool;
 	uint64_t request_max;
+	size_t held;			/* bytes */
 	LIST_HEAD(, request) requests;
 	int draining;
 	struct ev_loop *loop;
@@ -115,12 +120,13 @@ static json_t *describe(struct function *f)
 
 	function_info(f, &i);
 	return json_pack("{s:s, s:s, s:b, s:{s:i, s:i, s:i}, s:i, s:I, s:I, "
-			 "s:I}", "name", i.name, "handler", i.handler,
+			 "s:I, s:I}", "name", i.name, "handler", i.handler,
 			 "ready", i.ready,
 			 "clones", "idle", (int)i.idle, "busy", (int)i.busy,
 			 "coming", (int)i.coming, "queued", (int)i.queued,
 			 "requests", (json_int_t)i.requests,
 			 "errors", (json_int_t)i.errors,
+			 "refreshes", (json_int_t)i.refreshes,
 			 "run_us_p50", (json_int_t)i.run_us);
 }
 
@@ -147,6 +153,13 @@ static enum MHD_Result send_health(struct MHD_Connection *c)
 
 /* invocations */
 
+/* what callers send and take slowly is memory: here is how much */
+static void hold(struct request *r, size_t bytes)
+{
+	r->g->held += bytes - r->held;
+	r->held = bytes;
+}
+
 static void on_done(struct job *j, const struct job_result *res)
 {
 	struct request *r = (struct request *)((char *)j -
@@ -166,6 +179,8 @@ static void on_done(struct job *j, const struct job_result *res)
 					RETRY_AFTER);
 	free(r->body);
 	r->body = NULL;
+	hold(r, len);
+	patience_set(r->conn, PATIENCE_S + len / TAKE_RATE);
 	r->phase = ANSWERED;
 	http_resume(r->g->http, r->conn);
 }
@@ -226,6 +241,7 @@ static enum MHD_Result submit(struct request *r)
 				   "too many requests are waiting" :
 				   "the function cannot boot");
 	r->phase = RUNNING;
+	patience_set(r->conn, 0);
 	MHD_suspend_connection(r->conn);
 	return MHD_YES;
 }
@@ -242,11 +258,14 @@ static enum MHD_Result gather(struct request *r, const char *data, size_t *n)
 	}
 	if (r->len + len > r->size) {
 		size = 2 * (r->len + len);
+		if (r->g->held > HELD_MAX || size > HELD_MAX - r->g->held)
+			return MHD_NO;
 		body = realloc(r->body, size);
 		if (!body)
 			return MHD_NO;
 		r->body = body;
 		r->size = size;
+		hold(r, size);
 	}
 	memcpy(r->body + r->len, data, len);
 	r->len += len;
@@ -283,11 +302,15 @@ static enum MHD_Result begin(struct request *r, const char *url,
 		return wrong_method(c, "POST");
 	if (g->draining)
 		return refuse(c, 503, "Usetl.Unavailable", stopping);
+	if (g->held > HELD_MAX / 2)
+		return refuse(c, 503, "Usetl.Unavailable",
+			      "too much is being sent and received");
 	if (length > 0 && (uint64_t)length > g->request_max)
 		return too_large(g, c);
 	r->name = strdup(url);
 	r->size = length > 0 ? length : 0;
 	r->body = r->size ? malloc(r->size) : NULL;
+	hold(r, r->size);
 	return r->name && (r->body || !r->size) ? MHD_YES : MHD_NO;
 }
 
@@ -307,6 +330,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c,
 		r->conn = c;
 		LIST_INSERT_HEAD(&r->g->requests, r, link);
 		*slot = r;
+		patience_set(c, PATIENCE_S);
 		return begin(r, url, method, version);
 	}
 	switch (r->phase) {
@@ -332,6 +356,9 @@ static void on_completed(void *arg, struct MHD_Connection *c, void **slot,
 	if (!r)
 		return;
 	LIST_REMOVE(r, link);
+	hold(r, 0);
+	/* for the next head */
+	patience_set(c, PATIENCE_S);
 	if (r->answer)
 		MHD_destroy_response(r->answer);
 	free(r->name);

@@ -10,12 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cmd/patience.h"
+
 #define BACKLOG		1024
 #define KEEP_ALIVE_S	60u
-#define CONNECTIONS	4096u
+#define CONNECTIONS	4096u		/* or half the descriptors, if fewer */
 #define CONNECTION_MEM	((size_t)32 << 10)
 
 struct http {
@@ -24,7 +27,7 @@ struct http {
 	struct ev_io ready;
 	struct ev_timer timeout;
 	struct ev_prepare prepare;
-	int listen_fd;
+	struct patience *patience;
 	int woken;			/* something was resumed in this turn */
 	char url[300];
 };
@@ -165,7 +168,7 @@ void http_quiesce(struct http *h)
 {
 	int fd = MHD_quiesce_daemon(h->daemon);
 
-	/* the listening socket is ours again, and was h->listen_fd */
+	/* the listening socket is ours again */
 	if (fd >= 0)
 		close(fd);
 }
@@ -182,6 +185,16 @@ unsigned http_connections(struct http *h)
 /* a client that goes away or talks nonsense is no news */
 static void no_log(void *arg, const char *fmt, va_list ap)
 {
+}
+
+/* callers leave descriptors for clones and fetches */
+static unsigned connection_limit(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur / 2 > CONNECTIONS)
+		return CONNECTIONS;
+	return r.rlim_cur / 2;
 }
 
 int http_create(struct http **out, struct ev_loop *loop, const char *listen,
@@ -201,20 +214,29 @@ int http_create(struct http **out, struct ev_loop *loop, const char *listen,
 		free(h);
 		return fd;
 	}
+	if (patience_create(&h->patience, loop) < 0) {
+		close(fd);
+		free(h);
+		return err_set(err, -ENOMEM, "out of memory");
+	}
 	h->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
 		0, NULL, NULL, handler, arg,
 		MHD_OPTION_EXTERNAL_LOGGER, no_log, NULL,
 		MHD_OPTION_LISTEN_SOCKET, fd,
-		MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS,
+		MHD_OPTION_CONNECTION_LIMIT, connection_limit(),
 		MHD_OPTION_CONNECTION_TIMEOUT, KEEP_ALIVE_S,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEM,
 		MHD_OPTION_NOTIFY_COMPLETED, completed, arg,
+		MHD_OPTION_NOTIFY_CONNECTION, patience_notify, h->patience,
 		MHD_OPTION_END);
 	info = h->daemon ? MHD_get_daemon_info(h->daemon,
 					       MHD_DAEMON_INFO_EPOLL_FD) :
 	       NULL;
 	if (!info) {
+		if (h->daemon)
+			MHD_stop_daemon(h->daemon);
+		patience_destroy(h->patience);
 		close(fd);
 		free(h);
 		return err_set(err, -EIO, "cannot start the HTTP server");
@@ -237,6 +259,7 @@ void http_destroy(struct http *h)
 	ev_timer_stop(h->loop, &h->timeout);
 	ev_prepare_stop(h->loop, &h->prepare);
 	MHD_stop_daemon(h->daemon);
+	patience_destroy(h->patience);
 	free(h);
 }
 

@@ -20,6 +20,7 @@
 #include "cmd/log.h"
 #include "cmd/median.h"
 #include "cmd/remote.h"
+#include "cmd/tender.h"
 #include "conf/conf.h"
 #include "conf/value.h"
 #include "vmm/pool.h"
@@ -32,7 +33,7 @@
 static const char who[] = "usetl invoke";
 
 struct options {
-	const char *data;
+	const char *data, *tender;
 	char *event;			/* malloc'ed */
 	size_t event_len;
 	int stats, json, trace;
@@ -267,17 +268,21 @@ static int start(struct run *r, const char *path, struct err *err)
 		.say_idle = r->o->stats, .timeout_ns = r->o->timeout_ns,
 		.recycle = r->o->recycle, .verify = deploy_verify(),
 	};
+	struct err note;
 	struct image *img;
 	struct conf *conf;
-	int rc = tender_check(TENDER_AUTO, err);
+	int rc = conf_create(&conf);
 
-	if (rc == 0)
-		rc = conf_create(&conf);
 	if (rc < 0)
 		return rc;
 	fo.idle_ns = conf->idle_ns;
 	deploy_pool_opts(conf, &po);
+	rc = tender_wanted(r->o->tender, conf, &po.tender, &note, err);
 	conf_destroy(conf);
+	if (rc < 0)
+		return rc;
+	if (note.msg[0])
+		fprintf(stderr, "%s: %s\n", who, note.msg);
 	/* a reference may take its time to boot; what it prints is shown */
 	po.wait_ns = 600000000000ull;
 	po.log_max = LOG_MAX;
@@ -394,13 +399,16 @@ static void usage(FILE *to)
 {
 	fprintf(to, "usage: usetl invoke [-d JSON|@FILE|-] [-t TIMEOUT] "
 		"[--stats[=json]] [--trace]\n"
-		"                    [--repeat N] [--recycle HOW] IMAGE|URL\n"
+		"                    [--repeat N] [--recycle HOW] "
+		"[--tender HOW]\n"
+		"                    IMAGE|URL\n"
 		"  -d, --data    the event: JSON, a file's, or stdin's ({})\n"
 		"  -t, --timeout instead of the image's, as in 500ms or 10s\n"
 		"      --stats   times, pages and exits to stderr, or as JSON\n"
 		"      --trace   the guest's system calls to stderr (IMAGE)\n"
 		"      --repeat  run N times, show the last result\n"
-		"      --recycle rollback, fork or keep, between them (IMAGE)\n");
+		"      --recycle rollback, fork or keep, between them (IMAGE)\n"
+		"      --tender  auto, kvm or process (IMAGE; auto)\n");
 }
 
 static int parse_recycle(const char *text, enum recycle *out)
@@ -430,6 +438,7 @@ static int parse(int argc, char **argv, struct options *o)
 		{ "trace", no_argument, NULL, 'T' },
 		{ "repeat", required_argument, NULL, 'R' },
 		{ "recycle", required_argument, NULL, 'C' },
+		{ "tender", required_argument, NULL, 'X' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -473,6 +482,9 @@ static int parse(int argc, char **argv, struct options *o)
 			if (parse_recycle(optarg, &o->recycle) == 0)
 				break;
 			return 2;
+		case 'X':
+			o->tender = optarg;
+			break;
 		case 'h':
 			usage(stdout);
 			return -1;

@@ -10,12 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "cmd/cmd.h"
 #include "cmd/deploy.h"
 #include "cmd/gateway.h"
 #include "cmd/log.h"
+#include "cmd/tender.h"
 #include "conf/conf.h"
 
 struct server {
@@ -23,7 +25,7 @@ struct server {
 	struct pool *pool;
 	struct gateway *gateway;	/* NULL until all are ready */
 	struct conf *conf;
-	const char *conf_path, *listen;
+	const char *conf_path, *listen, *tender;
 	char **images;
 	size_t n_images;
 	int log_fd;
@@ -232,9 +234,25 @@ static void unwatch(struct server *s)
 
 /* wiring */
 
+/*
+ * A clone takes three descriptors, a caller and a connection of a fetch one
+ * each: more than the usual soft limit, which is there for select().
+ */
+static void raise_files(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
+		return;
+	r.rlim_cur = r.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &r);
+}
+
 static int start(struct server *s, struct err *err)
 {
 	struct pool_opts o;
+	enum tender_kind tender = TENDER_AUTO;
+	struct err note;
 	int r = load(s, &s->conf, err);
 
 	if (r == 0)
@@ -243,10 +261,13 @@ static int start(struct server *s, struct err *err)
 		r = err_set(err, -EINVAL, "nothing to serve: give an IMAGE, or "
 			    "a [function NAME] in the configuration");
 	if (r == 0)
-		r = tender_check(TENDER_AUTO, err);
+		r = tender_wanted(s->tender, s->conf, &tender, &note, err);
 	if (r < 0)
 		return r;
+	if (note.msg[0])
+		say(note.msg);
 	fill_pool_opts(s, &o);
+	o.tender = tender;
 	r = deploy_uid(s->conf->user, &o.uid, err);
 	if (r == 0)
 		r = pool_create(&s->pool, s->loop, &o);
@@ -269,6 +290,7 @@ static int serve(struct server *s)
 {
 	struct err err = { "" };
 
+	raise_files();
 	s->loop = ev_loop_new(EVFLAG_AUTO);
 	if (!s->loop) {
 		say("no event loop");
@@ -294,24 +316,34 @@ static int serve(struct server *s)
 
 static void usage(FILE *to)
 {
-	fprintf(to, "usage: usetl serve [-c CONF] [-l ADDR:PORT] [IMAGE]...\n"
+	fprintf(to, "usage: usetl serve [-c CONF] [-l ADDR:PORT] [--tender HOW] "
+		"[IMAGE]...\n"
 		"  -c CONF       read usetl.conf(5); again at SIGHUP\n"
 		"  -l ADDR:PORT  listen there (127.0.0.1:8080; port 0: any)\n"
+		"  --tender HOW  auto, kvm or process (auto)\n"
 		"POST /function/NAME runs a function; see usetl-serve(8)\n");
 }
 
 int cmd_serve(int argc, char **argv)
 {
+	static const struct option longs[] = {
+		{ "tender", required_argument, NULL, 'T' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
 	struct server s = { .log_fd = STDERR_FILENO };
 	int c;
 
-	while ((c = getopt(argc, argv, "c:l:h")) != -1) {
+	while ((c = getopt_long(argc, argv, "c:l:h", longs, NULL)) != -1) {
 		switch (c) {
 		case 'c':
 			s.conf_path = optarg;
 			break;
 		case 'l':
 			s.listen = optarg;
+			break;
+		case 'T':
+			s.tender = optarg;
 			break;
 		case 'h':
 			usage(stdout);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cmd/deploy.h"
+#include "cmd/tender.h"
 #include "conf/conf.h"
 #include "vmm/pool.h"
 
@@ -14,6 +15,7 @@
 struct trial {
 	struct ev_loop *loop;
 	struct err *err;
+	enum tender_kind tender;
 	int result;
 	char log[LOG_KEPT + 1];		/* the last bytes */
 	size_t len;
@@ -79,6 +81,7 @@ static int run(struct trial *t, struct image *img, struct err *err)
 		conf_destroy(conf);
 		r = deploy_uid(NULL, &po.uid, err);
 	}
+	po.tender = t->tender;
 	if (r == 0)
 		r = pool_create(&pool, t->loop, &po);
 	if (r < 0) {
@@ -97,9 +100,15 @@ static int run(struct trial *t, struct image *img, struct err *err)
 int trial_boot(const char *image, struct err *err)
 {
 	struct trial t = { .err = err };
+	struct err note;
 	struct image *img;
-	int r = tender_check(TENDER_AUTO, err);
+	struct conf *conf;
+	int r = conf_create(&conf);
 
+	if (r == 0) {
+		r = tender_wanted(NULL, conf, &t.tender, &note, err);
+		conf_destroy(conf);
+	}
 	if (r == 0)
 		r = image_open(&img, image, err);
 	if (r < 0)

@@ -27,7 +27,7 @@
 #define SEC		1000000000ull
 #define FILE_MAX	(1u << 20)	/* bytes of a configuration file */
 
-enum kind { STRING, SIZE, TIME, COUNT, RECYCLE };
+enum kind { STRING, SIZE, TIME, COUNT, RECYCLE, TENDER };
 
 struct key {
 	const char *section, *name;
@@ -42,6 +42,7 @@ struct key {
 static const struct key keys[] = {
 	{ "serve", "listen", STRING, C(listen), 1, 255 },
 	{ "serve", "user", STRING, C(user), 1, 64 },
+	{ "serve", "tender", TENDER, C(tender), 0, 0 },
 	{ "serve", "log", STRING, C(log), 1, 4095 },
 	{ "serve", "drain", TIME, C(drain_ns), 0, 3600 * SEC },
 	{ "limits", "request.max", SIZE, C(request_max), 2,
@@ -54,13 +55,17 @@ static const struct key keys[] = {
 	{ "pool", "min", COUNT, C(min), 0, 1024 },
 	{ "pool", "max", COUNT, C(max), 1, 1024 },
 	{ "pool", "idle", TIME, C(idle_ns), 0, 86400 * SEC },
+	{ "pool", "refresh", TIME, C(refresh_ns), 0, 30 * 86400 * SEC },
 	{ "fetch", "windows", COUNT, C(windows), 0, 256 },
 	{ "fetch", "warm", SIZE, C(warm), 0, 1ull << 30 },
 	{ "fetch", "timeout", TIME, C(fetch_timeout_ns), 1, 86400 * SEC },
 	{ "fetch", "max", SIZE, C(fetch_max), 0, 15ull << 30 },
+	{ "fetch", "total", SIZE, C(fetch_total), 1 << 20, 1ull << 50 },
 	{ "function", "image", STRING, F(image), 1, 4095 },
 	{ "function", "pool.min", COUNT, F(min), 0, 1024 },
 	{ "function", "pool.max", COUNT, F(max), 1, 1024 },
+	{ "function", "pool.refresh", TIME, F(refresh_ns), 0,
+	  30 * 86400 * SEC },
 	{ "function", "recycle", RECYCLE, F(recycle), 0, 0 },
 	{ "function", "timeout", TIME, F(timeout_ns), 1, 86400 * SEC },
 	{ "function", "memory", SIZE, F(memory), 32u << 20, 8ull << 30 },
@@ -124,21 +129,29 @@ static int set_string(struct parser *p, const struct key *k, const char *value,
 	return 0;
 }
 
-static int set_recycle(struct parser *p, const char *value, unsigned *to)
+static int set_word(struct parser *p, const struct key *k, const char *value,
+		    unsigned *to)
 {
-	static const char *const words[] = {
-		[CONF_ROLLBACK] = "rollback",
-		[CONF_FORK] = "fork",
-		[CONF_KEEP] = "keep",
+	static const char *const words[][3] = {
+		{
+			[CONF_ROLLBACK] = "rollback",
+			[CONF_FORK] = "fork",
+			[CONF_KEEP] = "keep",
+		}, {
+			[CONF_AUTO] = "auto",
+			[CONF_KVM] = "kvm",
+			[CONF_PROCESS] = "process",
+		},
 	};
+	const char *const *w = words[k->kind == TENDER];
 
-	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (!strcmp(value, words[i])) {
+	for (unsigned i = 0; i < 3; i++)
+		if (!strcmp(value, w[i])) {
 			*to = i;
 			return 0;
 		}
-	return fail(p, -EINVAL, "recycle '%s' is none of rollback, fork, keep",
-		    value);
+	return fail(p, -EINVAL, "%s '%s' is none of %s, %s, %s", k->name,
+		    value, w[0], w[1], w[2]);
 }
 
 static int set_number(struct parser *p, const struct key *k, const char *value,
@@ -194,11 +207,14 @@ static int set(struct parser *p, const struct key *k, const char *value)
 	p->seen |= 1ull << (k - keys);
 	if (p->function && !strcmp(k->name, "pool.min"))
 		p->function->has_min = 1;
+	if (p->function && !strcmp(k->name, "pool.refresh"))
+		p->function->has_refresh = 1;
 	switch (k->kind) {
 	case STRING:
 		return set_string(p, k, value, (char **)(base + k->off));
 	case RECYCLE:
-		return set_recycle(p, value, (unsigned *)(base + k->off));
+	case TENDER:
+		return set_word(p, k, value, (unsigned *)(base + k->off));
 	default:
 		return set_number(p, k, value, base + k->off);
 	}
@@ -453,10 +469,13 @@ int conf_create(struct conf **out)
 	if (c->max < 4)
 		c->max = 4;
 	c->idle_ns = 60 * SEC;
+	c->refresh_ns = 3600 * SEC;
 	c->windows = 2;
 	c->warm = 64u << 20;
 	c->fetch_timeout_ns = 60 * SEC;
 	c->fetch_max = 1ull << 30;
+	c->fetch_total = (uint64_t)sysconf(_SC_PHYS_PAGES) *
+			 sysconf(_SC_PAGESIZE) / 2;
 	*out = c;
 	return 0;
 }

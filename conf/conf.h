@@ -15,13 +15,15 @@
 #include "conf/err.h"
 
 enum conf_recycle { CONF_ROLLBACK, CONF_FORK, CONF_KEEP };
+enum conf_tender { CONF_AUTO, CONF_KVM, CONF_PROCESS };
 
 struct conf_function {
 	char *name;
 	char *image;			/* path, made absolute to the file */
 	unsigned line;			/* of its section */
 	unsigned min, max;		/* 0 max: [pool] decides */
-	int has_min;
+	int has_min, has_refresh;
+	uint64_t refresh_ns;
 	unsigned recycle;		/* enum conf_recycle */
 	uint64_t timeout_ns;		/* 0: the image's */
 	uint64_t memory;		/* 0: the image's */
@@ -32,6 +34,7 @@ struct conf {
 	char *listen;			/* ADDR:PORT */
 	char *user;			/* NULL: clones run as we do */
 	char *log;			/* NULL: standard error */
+	unsigned tender;		/* enum conf_tender */
 	uint64_t drain_ns;
 	/* [limits] */
 	uint64_t request_max, response_max, log_max;
@@ -40,11 +43,12 @@ struct conf {
 	/* [pool] */
 	unsigned min, max;
 	uint64_t idle_ns;
+	uint64_t refresh_ns;		/* 0: never */
 	/* [fetch] */
 	unsigned windows;
 	uint64_t warm;
 	uint64_t fetch_timeout_ns;
-	uint64_t fetch_max;
+	uint64_t fetch_max, fetch_total;
 
 	struct conf_function *function;
 	size_t functions;

@@ -4,6 +4,12 @@
  * curl says which sockets it waits for and when it wants to be called; one
  * ev_io per socket and one ev_timer do that.  Easy handles are used again,
  * since each has buffers of its own.
+ *
+ * libcurl looks each name up in a thread of its own, and by default waits
+ * for that thread when a transfer ends before it, for as long as a name
+ * server likes, with all the gateway.  CURLOPT_QUICK_EXIT lets go of it
+ * instead; what was let go is remembered here for as long as a resolver may
+ * take, and counts with those that run, so that there is an end to threads.
  */
 #include "etlfs/engine.h"
 
@@ -14,6 +20,9 @@
 #define IDLE_HANDLES	16
 #define IDLE_CONNECTIONS 64L
 #define MAX_CONNECTIONS	1024L
+#define LOOKUPS_EACH	64u		/* one function's names in question */
+#define LOOKUPS		256u		/* all functions' */
+#define LOOKUP_S	60.0		/* one that was let go has ended then */
 
 struct fetch_engine {
 	struct ev_loop *loop;
@@ -23,12 +32,59 @@ struct fetch_engine {
 	struct transfer all;		/* head of the ring of attached ones */
 	CURL *idle[IDLE_HANDLES];
 	unsigned n_idle;
+	struct {			/* lookups that were let go */
+		const void *who;
+		double until;
+	} let_go[LOOKUPS];
 };
 
 struct sock {
 	ev_io io;
 	struct fetch_engine *e;
 };
+
+/* names */
+
+int engine_look_up(struct fetch_engine *e, struct transfer *t, const void *who)
+{
+	unsigned all = 0, his = 0;
+	struct transfer *o;
+
+	for (o = e->all.next; o != &e->all; o = o->next) {
+		all += o != t && o->looks_up;
+		his += o != t && o->looks_up == who;
+	}
+	for (unsigned i = 0; i < LOOKUPS; i++) {
+		if (e->let_go[i].until <= ev_now(e->loop))
+			continue;
+		all++;
+		his += e->let_go[i].who == who;
+	}
+	if (all >= LOOKUPS || his >= LOOKUPS_EACH)
+		return -EAGAIN;
+	t->looks_up = who;
+	return 0;
+}
+
+void engine_found(struct transfer *t)
+{
+	t->looks_up = NULL;
+}
+
+/* the transfer ends before its lookup; there is room by engine_look_up() */
+static void lookup_let_go(struct fetch_engine *e, struct transfer *t)
+{
+	double now = ev_now(e->loop);
+	unsigned i = 0;
+
+	if (!t->looks_up)
+		return;
+	while (i < LOOKUPS - 1 && e->let_go[i].until > now)
+		i++;
+	e->let_go[i].who = t->looks_up;
+	e->let_go[i].until = now + LOOKUP_S;
+	t->looks_up = NULL;
+}
 
 /*
  * finished() may release any transfer, so nothing is kept across a call; a
@@ -51,6 +107,9 @@ static void engine_reap(struct fetch_engine *e)
 			continue;
 		curl_multi_remove_handle(e->multi, easy);
 		t->running = 0;
+		if (code == CURLE_OPERATION_TIMEDOUT)
+			lookup_let_go(e, t);
+		engine_found(t);
 		t->finished(t, code);
 	}
 }
@@ -224,6 +283,7 @@ int engine_attach(struct fetch_engine *e, struct transfer *t)
 	if (!t->easy)
 		return -ENOMEM;
 	t->running = t->posted = 0;
+	t->looks_up = NULL;
 	t->next = &e->all;
 	t->prev = e->all.prev;
 	t->prev->next = t;
@@ -235,8 +295,10 @@ void engine_release(struct fetch_engine *e, struct transfer *t)
 {
 	if (!t->easy)
 		return;
-	if (t->running)
+	if (t->running) {
+		lookup_let_go(e, t);
 		curl_multi_remove_handle(e->multi, t->easy);
+	}
 	if (e->n_idle < IDLE_HANDLES) {
 		curl_easy_reset(t->easy);
 		e->idle[e->n_idle++] = t->easy;
@@ -250,7 +312,8 @@ void engine_release(struct fetch_engine *e, struct transfer *t)
 
 int engine_start(struct fetch_engine *e, struct transfer *t)
 {
-	if (curl_easy_setopt(t->easy, CURLOPT_PRIVATE, t))
+	if (curl_easy_setopt(t->easy, CURLOPT_PRIVATE, t) ||
+	    curl_easy_setopt(t->easy, CURLOPT_QUICK_EXIT, 1L))
 		return -ENOMEM;
 	if (curl_multi_add_handle(e->multi, t->easy))
 		return -ENOMEM;

@@ -26,11 +26,19 @@ struct transfer {
 	/* the engine's own */
 	struct transfer *next, *prev;
 	int running, posted;
+	const void *looks_up;		/* for whom; NULL: no name is */
 };
 
 int engine_attach(struct fetch_engine *e, struct transfer *t);
 void engine_release(struct fetch_engine *e, struct transfer *t);
 int engine_start(struct fetch_engine *e, struct transfer *t);
+/*
+ * A name is about to be looked up for `who`; -EAGAIN: too many are already.
+ * engine_found() says that it is over, if it did not end the transfer.
+ */
+int engine_look_up(struct fetch_engine *e, struct transfer *t,
+		   const void *who);
+void engine_found(struct transfer *t);
 /* calls finished(t, CURLE_OK) from the loop without any transfer */
 void engine_post(struct fetch_engine *e, struct transfer *t);
 

@@ -43,6 +43,16 @@ uint64_t hop_clock(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
+static int on_look_up(void *resolver, void *reserved, void *arg)
+{
+	struct hop *h = arg;
+	int err = engine_look_up(h->engine, &h->transfer, h->req->egress);
+
+	if (err)
+		hop_fail(h, err, "too many names are being looked up");
+	return err;
+}
+
 /* every address that is connected to passes here, before the connect */
 static curl_socket_t on_open(void *arg, curlsocktype purpose,
 			     struct curl_sockaddr *a)
@@ -50,6 +60,7 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose,
 	struct hop *h = arg;
 	char text[INET6_ADDRSTRLEN] = "its address";
 
+	engine_found(&h->transfer);
 	if (!h->named && !egress_public(&a->addr)) {
 		if (a->family == AF_INET)
 			inet_ntop(AF_INET, &((struct sockaddr_in *)
@@ -264,6 +275,8 @@ static int set_policy(struct hop *h)
 #endif
 	if (ca && *ca)
 		SET(c, CURLOPT_CAINFO, ca);
+	SET(c, CURLOPT_RESOLVER_START_FUNCTION, on_look_up);
+	SET(c, CURLOPT_RESOLVER_START_DATA, h);
 	SET(c, CURLOPT_OPENSOCKETFUNCTION, on_open);
 	SET(c, CURLOPT_OPENSOCKETDATA, h);
 	SET(c, CURLOPT_PREREQFUNCTION, on_request);

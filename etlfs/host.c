@@ -69,7 +69,7 @@ static void table_init(struct host *h)
 }
 
 int host_create(struct host **out, struct fetch_engine *engine,
-		struct window_pool *pool, uint64_t body_limit,
+		struct window_pool *pool, uint64_t body_limit, uint64_t owner,
 		const struct host_ops *ops, void *arg)
 {
 	struct host *h = calloc(1, sizeof(*h));
@@ -78,7 +78,8 @@ int host_create(struct host **out, struct fetch_engine *engine,
 
 	if (!h)
 		return -ENOMEM;
-	err = space_create(&h->space, pool, body_limit, ops->attach, arg);
+	err = space_create(&h->space, pool, body_limit, owner, ops->attach,
+			   arg);
 	if (err) {
 		free(h);
 		return err;
@@ -267,6 +268,12 @@ static void on_done(void *arg, struct fetch *f)
 	slot_done(s, r);
 }
 
+/* of one clone's limit, or of what all clones may hold */
+static int is_full(int err)
+{
+	return err == -ENOSPC || err == -ENOMEM;
+}
+
 /* more than is needed at once, as long as there is so much */
 static int body_grow(struct slot *s, uint64_t need, uint64_t keep)
 {
@@ -279,9 +286,9 @@ static int body_grow(struct slot *s, uint64_t need, uint64_t keep)
 	if (len > ETLFS_WINDOW_STRIDE)
 		len = ETLFS_WINDOW_STRIDE;
 	err = space_resize(space, &s->body, len, keep);
-	if (err == -ENOSPC)
+	if (is_full(err))
 		err = space_resize(space, &s->body, need + UNKNOWN_LEAST, keep);
-	if (err == -ENOSPC)
+	if (is_full(err))
 		err = space_resize(space, &s->body, need, keep);
 	return err;
 }
@@ -302,7 +309,7 @@ static void *on_sink(void *arg, uint64_t off, size_t need, uint64_t total,
 			err = space_alloc(space, &s->body, need > UNKNOWN_FIRST
 					  ? need : UNKNOWN_FIRST, 0);
 		/* a limit below the first guess */
-		if (err == -ENOSPC && !total)
+		if (is_full(err) && !total)
 			err = space_alloc(space, &s->body, need, 0);
 	}
 	if (!err && off + need > s->body.len)

@@ -52,10 +52,11 @@ struct host_counters {
 
 /*
  * body_limit: bytes of all bodies that the clone holds at a time; larger
- * ones fail with ENOSPC.  engine, pool and ops outlive the host.
+ * ones fail with ENOSPC.  owner: a number of the function's own, not 0; see
+ * window_get().  engine, pool and ops outlive the host.
  */
 int host_create(struct host **out, struct fetch_engine *engine,
-		struct window_pool *pool, uint64_t body_limit,
+		struct window_pool *pool, uint64_t body_limit, uint64_t owner,
 		const struct host_ops *ops, void *arg);
 /* only when the clone's process is gone: others get its windows */
 void host_destroy(struct host *h);
@@ -92,8 +93,8 @@ void host_cancel(struct host *h, uint32_t ticket);
 /*
  * The invocation ended: cancels all, zeroes window 0.  Answers how many
  * windows the clone still has attached, counting those of earlier resets;
- * they are given to others after host_released(), which says that the clone
- * has detached them (MSG_IDLE).
+ * they are given to others of the same owner after host_released(), which
+ * says that the clone has detached them (MSG_IDLE).
  */
 unsigned host_reset(struct host *h);
 void host_released(struct host *h);

@@ -31,6 +31,7 @@ struct place {
 struct space {
 	struct window_pool *pool;
 	uint64_t limit, held;
+	uint64_t owner;
 	space_attach_fn *attach;
 	void *arg;
 	struct place place[ETLFS_WINDOWS];
@@ -46,7 +47,7 @@ static void place_init(struct place *p, enum state state, struct window *w)
 }
 
 int space_create(struct space **out, struct window_pool *pool, uint64_t limit,
-		 space_attach_fn *attach, void *arg)
+		 uint64_t owner, space_attach_fn *attach, void *arg)
 {
 	struct space *s = calloc(1, sizeof(*s));
 	struct window *w;
@@ -63,6 +64,7 @@ int space_create(struct space **out, struct window_pool *pool, uint64_t limit,
 	w->resident = RESIDENT0;
 	s->pool = pool;
 	s->limit = limit;
+	s->owner = owner;
 	s->attach = attach;
 	s->arg = arg;
 	place_init(&s->place[0], ATTACHED, w);
@@ -82,6 +84,7 @@ void space_destroy(struct space *s)
 	for (i = 1; i < ETLFS_WINDOWS; i++)
 		window_put(s->pool, s->place[i].w);
 	window_destroy(s->place[0].w);
+	window_pool_uncharge(s->pool, s->held);
 	free(s);
 }
 
@@ -172,7 +175,7 @@ static int take_large(struct space *s, struct area *a, uint64_t len)
 		;
 	if (i == ETLFS_WINDOWS || len > ETLFS_WINDOW_STRIDE)
 		return -ENOSPC;
-	err = window_get(s->pool, len, &w);
+	err = window_get(s->pool, len, s->owner, &w);
 	if (err)
 		return err;
 	place_init(&s->place[i], OPEN, w);
@@ -188,23 +191,40 @@ static int area_take(struct space *s, struct area *a, uint64_t len)
 	return take_large(s, a, len);
 }
 
-static int within_limit(const struct space *s, uint64_t more)
+static int charge(struct space *s, uint64_t more)
 {
-	return more <= s->limit && s->held <= s->limit - more;
+	int err;
+
+	if (more > s->limit || s->held > s->limit - more)
+		return -ENOSPC;
+	err = window_pool_charge(s->pool, more);
+	if (!err)
+		s->held += more;
+	return err;
+}
+
+static void uncharge(struct space *s, uint64_t less)
+{
+	s->held -= less;
+	window_pool_uncharge(s->pool, less);
 }
 
 int space_alloc(struct space *s, struct area *a, uint64_t len, unsigned flags)
 {
-	uint64_t charge = flags & SPACE_UNCHARGED ? 0 : len;
+	uint64_t charged = flags & SPACE_UNCHARGED ? 0 : len;
 	int err;
 
-	if (!within_limit(s, charge) || len > ETLFS_WINDOW_STRIDE)
+	if (len > ETLFS_WINDOW_STRIDE)
 		return -ENOSPC;
-	err = area_take(s, a, ROUND(len ? len : 1, PAGE));
+	err = charge(s, charged);
 	if (err)
 		return err;
-	a->charged = charge;
-	s->held += charge;
+	err = area_take(s, a, ROUND(len ? len : 1, PAGE));
+	if (err) {
+		uncharge(s, charged);
+		return err;
+	}
+	a->charged = charged;
 	err = flags & SPACE_FIXED ? space_attach(s, a) : 0;
 	if (err)
 		space_free(s, a);
@@ -248,20 +268,25 @@ int space_resize(struct space *s, struct area *a, uint64_t len, uint64_t keep)
 {
 	struct place *p = &s->place[a->window];
 	uint64_t end, pages = ROUND(len ? len : 1, PAGE);
-	int err = 0;
+	uint64_t more = len > a->charged ? len - a->charged : 0;
+	int err;
 
-	if (len > ETLFS_WINDOW_STRIDE ||
-	    (len > a->charged && !within_limit(s, len - a->charged)))
+	if (len > ETLFS_WINDOW_STRIDE)
 		return -ENOSPC;
+	err = charge(s, more);
+	if (err)
+		return err;
 	end = a->next == &p->areas ? p->end : a->next->off;
 	if (pages <= a->len ||
 	    (end - a->off >= pages && (a->window || pages <= SMALL)))
 		a->len = pages;
 	else
 		err = area_move(s, a, pages, keep);
-	if (err)
+	if (err) {
+		uncharge(s, more);
 		return err;
-	s->held = s->held - a->charged + len;
+	}
+	uncharge(s, a->charged + more - len);
 	a->charged = len;
 	return 0;
 }
@@ -276,7 +301,7 @@ void space_free(struct space *s, struct area *a)
 	if (!a->next)
 		return;
 	area_unlink(a);
-	s->held -= a->charged;
+	uncharge(s, a->charged);
 	memset(a, 0, sizeof(*a));
 }
 
@@ -325,6 +350,7 @@ void space_released(struct space *s)
 	for (i = 1; i < ETLFS_WINDOWS; i++) {
 		if (s->place[i].state != LEAVING)
 			continue;
+		s->place[i].w->owner = s->owner;
 		window_put(s->pool, s->place[i].w);
 		place_init(&s->place[i], NONE, NULL);
 	}

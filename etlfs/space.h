@@ -9,7 +9,8 @@
  * A window other than 0 is open (its size not yet fixed, the clone does not
  * have it), then attached, then, after space_reset(), leaving: the clone may
  * still have it mapped, so it goes back to the pool only when
- * space_released() says that it has not.
+ * space_released() says that it has not.  That is the clone's word, so the
+ * window stays its owner's.
  */
 #ifndef ETLFS_SPACE_H
 #define ETLFS_SPACE_H
@@ -33,9 +34,12 @@ struct area {
 
 typedef int space_attach_fn(void *arg, unsigned window, int fd, uint64_t size);
 
-/* limit: bytes of all charged areas.  Makes window 0, which reads as zeros */
+/*
+ * limit: bytes of all charged areas; owner: see window_get().  Makes window
+ * 0, which reads as zeros.
+ */
 int space_create(struct space **out, struct window_pool *pool, uint64_t limit,
-		 space_attach_fn *attach, void *arg);
+		 uint64_t owner, space_attach_fn *attach, void *arg);
 /* every area is gone, and so is the clone */
 void space_destroy(struct space *s);
 
@@ -44,8 +48,8 @@ struct window *space_window0(struct space *s);
 void space_begin(struct space *s, uint64_t off);
 
 /*
- * a is all zero.  0, -ENOSPC (limit, or no window left), -ENOMEM, or what
- * attach said.
+ * a is all zero.  0, -ENOSPC (limit, or no window left), -ENOMEM (memory, or
+ * the pool's limit), or what attach said.
  */
 int space_alloc(struct space *s, struct area *a, uint64_t len, unsigned flags);
 /* longer or shorter; moves a charged area, and keep bytes, when it must */

@@ -33,6 +33,7 @@
 struct window_pool {
 	unsigned keep, kept;		/* kept: in clean and dirty */
 	size_t warm;
+	uint64_t held, limit;		/* bytes of bodies; limit 0: none */
 	struct window *clean;		/* read as zeros, prepared ones first */
 	struct window *dirty;
 };
@@ -199,6 +200,13 @@ static struct window *list_pop(struct window **list)
 	return w;
 }
 
+static struct window *list_take(struct window **list, uint64_t owner)
+{
+	while (*list && (*list)->owner != owner)
+		list = &(*list)->next;
+	return list_pop(list);
+}
+
 static void list_push(struct window **list, struct window *w)
 {
 	w->next = *list;
@@ -242,22 +250,60 @@ int window_pool_prepare(struct window_pool *pool)
 	return 0;
 }
 
-int window_get(struct window_pool *pool, size_t size, struct window **out)
+/* one that this owner may have, which reads as zeros; NULL: there is none */
+static struct window *pool_take(struct window_pool *pool, uint64_t owner)
+{
+	struct window *w = list_take(&pool->clean, owner);
+
+	if (!w && (w = list_take(&pool->dirty, owner)))
+		window_recycle(w);
+	if (w)
+		pool->kept--;
+	return w;
+}
+
+int window_get(struct window_pool *pool, size_t size, uint64_t owner,
+	       struct window **out)
 {
 	struct window *w;
 
 	if (size > ETLFS_WINDOW_STRIDE)
 		return -EFBIG;
-	w = list_pop(&pool->clean);
-	if (!w) {
-		w = list_pop(&pool->dirty);
-		if (!w)
-			return window_create(ETLFS_WINDOW_STRIDE, out);
-		window_recycle(w);
+	w = pool_take(pool, owner);
+	if (!w && owner)
+		w = pool_take(pool, 0);
+	if (w) {
+		*out = w;
+		return 0;
 	}
-	pool->kept--;
-	*out = w;
+	/* what others have had makes room for what this one will put */
+	w = list_pop(&pool->dirty);
+	if (!w)
+		w = list_pop(&pool->clean);
+	if (w) {
+		pool->kept--;
+		window_destroy(w);
+	}
+	return window_create(ETLFS_WINDOW_STRIDE, out);
+}
+
+void window_pool_limit(struct window_pool *pool, uint64_t limit)
+{
+	pool->limit = limit;
+}
+
+int window_pool_charge(struct window_pool *pool, uint64_t bytes)
+{
+	if (pool->limit && (bytes > pool->limit ||
+			    pool->held > pool->limit - bytes))
+		return -ENOMEM;
+	pool->held += bytes;
 	return 0;
+}
+
+void window_pool_uncharge(struct window_pool *pool, uint64_t bytes)
+{
+	pool->held -= bytes;
 }
 
 void window_put(struct window_pool *pool, struct window *w)

@@ -24,6 +24,7 @@ struct window {
 	size_t used;			/* bytes from 0 that may be non-zero */
 	size_t resident;		/* bytes from 0 that stay allocated */
 	size_t huge;			/* bytes from 0 made by window_warm() */
+	uint64_t owner;			/* whose tenders may still read it */
 	struct window *next;		/* in the pool's free list */
 };
 
@@ -42,11 +43,23 @@ int window_pool_prepare(struct window_pool *pool);
 
 /*
  * A window of at least size bytes; the caller's until window_put().  -EFBIG
- * past ETLFS_WINDOW_STRIDE.  It must not be put while a clone that could
- * still read it is alive and has it mapped.
+ * past ETLFS_WINDOW_STRIDE.  A caller that puts one which a process may yet
+ * have mapped, with only that process's word that it has not, sets w->owner
+ * to what it gives here (not 0): such a window goes to that owner alone, for
+ * ever; others get new memory instead.
  */
-int window_get(struct window_pool *pool, size_t size, struct window **out);
+int window_get(struct window_pool *pool, size_t size, uint64_t owner,
+	       struct window **out);
 void window_put(struct window_pool *pool, struct window *w);
+
+/*
+ * Bytes of bodies that all users of the pool hold, of at most limit (0: no
+ * limit).  window_pool_charge() answers 0 or -ENOMEM; uncharge is the same
+ * number, later.
+ */
+void window_pool_limit(struct window_pool *pool, uint64_t limit);
+int window_pool_charge(struct window_pool *pool, uint64_t bytes);
+void window_pool_uncharge(struct window_pool *pool, uint64_t bytes);
 
 /* one outside any pool, e.g. a clone's window 0 */
 int window_create(size_t size, struct window **out);

@@ -137,12 +137,16 @@ need_usetl() {
 	test -x "$usetl" || skip_all "no usetl at $usetl; run make"
 }
 
-# a host that can run functions at all, by KVM or by the process tender
+# a host that can run functions at all, by KVM or by the process tender;
+# USETL_TENDER=kvm or process in the environment asks for that one.  Its name
+# in $tender, and in the TAP
 need_tender() {
 	need_usetl
 	"$usetl" check >"$tmp/check" 2>&1 ||
 		skip_all "this host cannot run functions: $(
 			grep '^FAIL' "$tmp/check" | head -n 1)"
+	tender=$(sed -n 's/^[okwarn]* *tender: \([a-z]*\).*/\1/p' "$tmp/check")
+	diag "tender: $tender"
 }
 
 need_python() {

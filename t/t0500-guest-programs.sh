@@ -27,7 +27,10 @@ if test ! -x "$tmp/mkimage"; then
 	plan
 fi
 vm=
-"$usetl" check >/dev/null 2>&1 && vm=yes
+if "$usetl" check >"$tmp/check" 2>&1; then
+	vm=yes
+	need_tender
+fi
 
 # whole NAME FILE STATUS: TAP that is complete, without a failure, and an
 # exit status of 0

@@ -43,6 +43,22 @@ static int event_where(const u8 **event)
 	return 0;
 }
 
+/*
+ * A program can load selectors, and not every hypervisor's way to restore
+ * registers covers them; loading one changes its base.
+ */
+static void selectors_reset(void)
+{
+	u64 fs, gs;
+
+	__asm__ volatile("rdfsbase %0" : "=r"(fs));
+	__asm__ volatile("rdgsbase %0" : "=r"(gs));
+	__asm__ volatile("mov %0, %%ds; mov %0, %%es; mov %0, %%fs; "
+			 "mov %0, %%gs" : : "r"(0));
+	__asm__ volatile("wrfsbase %0" : : "r"(fs));
+	__asm__ volatile("wrgsbase %0" : : "r"(gs));
+}
+
 static long event_read(struct file *f, void *buf, size_t len, u64 pos)
 {
 	const u8 *event;
@@ -52,6 +68,7 @@ static long event_read(struct file *f, void *buf, size_t len, u64 pos)
 		r = doorbell(0, 0, 0, DB_READY);
 		if (r < 0)
 			return r;
+		selectors_reset();
 		event_begin((u64)r);
 	}
 	/* one event is one read: the next comes with the next invocation */

@@ -7,9 +7,11 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "vmm/blob.h"
+#include "vmm/tender.h"
 
 #define PTE_P	0x001ull
 #define PTE_W	0x002ull
@@ -141,7 +143,7 @@ static void descriptors_setup(struct ram *ram)
 	tss[0x68 + UK_PORT_DB / 8] &= (uint8_t)~(1u << UK_PORT_DB % 8);
 }
 
-static void stubs_setup(struct ram *ram)
+void board_stubs(struct ram *ram)
 {
 	uint64_t entry = board_header()->syscall;
 
@@ -154,6 +156,43 @@ static void stubs_setup(struct ram *ram)
 	       (size_t)(stub_gates_end - stub_gates));
 	memcpy(ram_sys(ram, UK_STUB), stub_user,
 	       (size_t)(stub_user_end - stub_user));
+}
+
+static int has_error_code(unsigned v)
+{
+	return v == 8 || (v >= 10 && v <= 14) || v == 17 || v == 21 ||
+	       v == 29 || v == 30;
+}
+
+int board_trap(struct ram *ram, struct cpu_regs *r, unsigned v,
+	       struct uk_trap *facts, uint64_t entry, char *why, size_t len)
+{
+	uint64_t frame[6] = { 0 }, at = r->rsp;
+	int skip = has_error_code(v);
+
+	if (at != BOARD_RSP0 - 40 - (skip ? 8u : 0u)) {
+		snprintf(why, len, "exception frame out of place");
+		return -EFAULT;
+	}
+	memcpy(frame, ram_sys(ram, at), sizeof(frame) - (skip ? 0 : 8));
+	at += skip ? 8 : 0;
+	if (frame[skip + 1] != 0x33) {
+		snprintf(why, len, "exception %u inside the stubs at rip "
+			 "0x%llx", v, (unsigned long long)frame[skip]);
+		return -EFAULT;
+	}
+	*facts = (struct uk_trap){
+		.vector = v, .error = skip ? frame[0] : 0,
+		.at = { frame[skip], frame[skip + 3], frame[skip + 2] },
+	};
+	frame[0] = entry;
+	frame[1] = 0x33;
+	frame[2] = 0x202;
+	frame[3] = 0;
+	frame[4] = 0x2b;
+	memcpy(ram_sys(ram, at), frame, 40);
+	r->rsp = at;
+	return 0;
 }
 
 static int libos_load(struct ram *ram, struct err *err)
@@ -193,7 +232,6 @@ int board_setup(struct ram *ram, uint64_t image_size, struct err *err)
 		return err_set(err, -ENOEXEC, "the vDSO is too large");
 	tables_setup(ram, image_size);
 	descriptors_setup(ram);
-	stubs_setup(ram);
 	memcpy(ram_sys(ram, UK_VDSO), blob_vdso.data, vdso);
 	return libos_load(ram, err);
 }

@@ -19,8 +19,21 @@
 /* the entries of the embedded libOS image */
 const struct uk_header *board_header(void);
 
+/* KVM's, supervisor's and program's, over SYS */
+void board_stubs(struct ram *ram);
+
 /*
- * Fills the SYS window.  Page tables cover the arenas up to their caps, and
+ * An exception gate rang: its frame lies on the supervisor stack, where regs
+ * points and which the guest cannot write.  Tells what happened (but for cr2)
+ * and sends the gate's iretq to entry.  -EFAULT: it was not the program, why
+ * says who.
+ */
+struct cpu_regs;
+int board_trap(struct ram *ram, struct cpu_regs *regs, unsigned vector,
+	       struct uk_trap *facts, uint64_t entry, char *why, size_t len);
+
+/*
+ * Fills the SYS window, but for the stubs.  Page tables cover the arenas up to their caps, and
  * [UK_IMAGE_BASE, + image_size), and the whole host region.
  */
 int board_setup(struct ram *ram, uint64_t image_size, struct err *err);

@@ -44,13 +44,18 @@ static void send_died(struct clone *c)
 	chan_send(g->sock, &m, iov, 3);
 }
 
-static void fail(struct clone *c, const char *what, int rc)
+static void fail_as(struct clone *c, enum died died, const char *what, int rc)
 {
-	c->g.died = DIED_HOST;
+	c->g.died = died;
 	snprintf(c->g.report, sizeof(c->g.report), "%s: %s", what,
 		 strerror(-rc));
 	send_died(c);
 	_exit(1);
+}
+
+static void fail(struct clone *c, const char *what, int rc)
+{
+	fail_as(c, DIED_HOST, what, rc);
 }
 
 static void send_result(struct clone *c)
@@ -115,17 +120,21 @@ static void rollback(struct clone *c)
 	struct guest *g = &c->g;
 	uint64_t t0 = guest_now();
 	struct ram_stats st;
-	int rc = ram_rollback(g->ram, &st);
+	int rc = 0;
 
+	if (g->t->ops->settle)
+		rc = g->t->ops->settle(g->t);
+	if (rc == 0)
+		rc = ram_rollback(g->ram, &st);
 	if (rc < 0)
-		fail(c, "rollback", rc);
+		fail_as(c, DIED_ROLLBACK, "rollback", rc);
 	if (c->first) {
 		ram_learn(g->ram);
 		c->first = 0;
 	}
 	rc = g->t->ops->load(g->t, c->o->ready);
 	if (rc < 0)
-		fail(c, "rollback of registers", rc);
+		fail_as(c, DIED_ROLLBACK, "rollback of registers", rc);
 	guest_detach(g);
 	c->rollback_ns = guest_now() - t0;
 	c->copied = st.pages_copied;
@@ -207,6 +216,9 @@ static void serve(struct clone *c)
 			g->st.pages_touched = ram_touched(g->ram);
 		switch (end) {
 		case GUEST_RESULT:
+			/* before the answer: it is killed after it */
+			if (c->o->ref->recycle == RECYCLE_FORK)
+				ram_learn(g->ram);
 			send_result(c);
 			break;
 		case GUEST_ORPHAN:
@@ -233,13 +245,13 @@ static int setup(struct clone *c)
 	struct err err;
 	int rc;
 
-	rc = ram_clone_init(o->ram, o->proc);
+	rc = ram_map_host(o->ram, 0, o->window0, ETLFS_WINDOW0);
 	if (rc == 0)
-		rc = ram_map_host(o->ram, 0, o->window0, ETLFS_WINDOW0);
-	if (rc == 0)
-		rc = guest_create(g, o->ops, &err);
+		rc = guest_create(g, o->ops, o->ref->uid, &err);
 	if (rc == 0)
 		rc = g->t->ops->load(g->t, o->ready);
+	if (rc == 0)
+		rc = ram_clone_init(o->ram, o->proc);
 	return rc;
 }
 
@@ -248,7 +260,7 @@ void clone_main(const struct clone_opts *o)
 	static struct clone c;
 	struct guest *g = &c.g;
 	struct msg up = { .type = MSG_UP };
-	int keep[] = { o->sock, o->ram->pagemap, -1, -1 }, rc;
+	int keep[3 + TENDER_FDS] = { o->sock, -1, -1 }, rc;
 
 	prctl(PR_SET_NAME, "usetl-clone");
 	signal(SIGCHLD, SIG_DFL);
@@ -262,12 +274,13 @@ void clone_main(const struct clone_opts *o)
 	rc = setup(&c);
 	if (rc < 0)
 		fail(&c, "clone", rc);
-	up.a[1] = ram_populate(o->ram);
+	up.a[1] = ram_populate(o->ram, o->ram->base);
 	keep[1] = o->ram->pagemap;
-	g->t->ops->descriptors(g->t, keep + 2);
-	jail_close_others(keep, 4);
+	keep[2] = o->ram->stat;
+	g->t->ops->descriptors(g->t, keep + 3);
+	jail_close_others(keep, 3 + TENDER_FDS);
 	o->ram->memfd = -1;
-	rc = jail_lock(o->jail, o->ref->uid);
+	rc = jail_lock(o->jail, o->ref->uid, o->ram->remote);
 	if (rc < 0)
 		fail(&c, "jail", rc);
 	up.a[0] = g->st.setup_ns = guest_now() - o->forked;

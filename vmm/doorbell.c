@@ -27,7 +27,7 @@ static enum guest_end db_ready(struct guest *g, struct ring *r)
 
 static enum guest_end db_next(struct guest *g, struct ring *r)
 {
-	const void *p = ram_ptr(g->ram, r->b, r->c, 0);
+	const void *p = ram_pull(g->ram, r->b, r->c);
 
 	if (r->a > UK_RESULT_ERROR || !p || r->c > MSG_PAYLOAD_MAX / 2) {
 		r->ret = r->a > UK_RESULT_ERROR ? -EINVAL : !p ? -EFAULT :
@@ -63,7 +63,7 @@ static int body_iov(struct guest *g, const struct uk_fetch *f,
 
 	if (f->n_ext > UK_EXTENTS)
 		return -E2BIG;
-	ext = ram_ptr(g->ram, f->ext, f->n_ext * sizeof(*ext), 0);
+	ext = ram_pull(g->ram, f->ext, f->n_ext * sizeof(*ext));
 	if (f->n_ext && !ext)
 		return -EFAULT;
 	for (uint32_t i = 0; i < f->n_ext; i++) {
@@ -71,7 +71,7 @@ static int body_iov(struct guest *g, const struct uk_fetch *f,
 		const void *p;
 
 		memcpy(&e, &ext[i], sizeof(e));
-		p = ram_ptr(g->ram, e.addr, e.len, 0);
+		p = ram_pull(g->ram, e.addr, e.len);
 		if (!p)
 			return -EFAULT;
 		iov[i].addr = (uintptr_t)p;
@@ -97,8 +97,8 @@ static long fetch(struct guest *g)
 		return -EINVAL;
 	if (f.url_len > UK_URL_MAX || f.headers_len > UK_HEADERS_MAX)
 		return -E2BIG;
-	url = ram_ptr(g->ram, f.url, f.url_len, 0);
-	headers = ram_ptr(g->ram, f.headers, f.headers_len, 0);
+	url = ram_pull(g->ram, f.url, f.url_len);
+	headers = ram_pull(g->ram, f.headers, f.headers_len);
 	if (!url || (f.headers_len && !headers))
 		return -EFAULT;
 	rc = body_iov(g, &f, body);

@@ -19,6 +19,7 @@
 
 #define SLOT_IMAGE	RAM_WINDOWS
 #define SLOT_HOST	(RAM_WINDOWS + 1)
+_Static_assert(SLOT_HOST == TENDER_SLOT_HOST, "tender.h");
 #define SLOT_GROW	(SLOT_HOST + ETLFS_WINDOWS)
 
 #define TICK_US		10000
@@ -81,11 +82,11 @@ static int windows_map(struct guest *g)
 	return rc;
 }
 
-int guest_create(struct guest *g, const struct tender_ops *ops,
+int guest_create(struct guest *g, const struct tender_ops *ops, uid_t uid,
 		 struct err *err)
 {
 	struct sigaction sa = { .sa_handler = on_tick };
-	int rc = ops->create(&g->t, err);
+	int rc = ops->create(&g->t, g->ram, uid, err);
 
 	if (rc < 0)
 		return rc;
@@ -142,8 +143,8 @@ int guest_ctl_init(struct guest *g, struct err *err)
 	c->index_off = g->img->index_off;
 	c->host_size = g->ram->host_size[0];
 	c->event_off = ETLFS_EVENT_OFF;
-	c->xcr0 = tender_xcr0();
-	c->xsave_size = tender_xsave_size();
+	c->xcr0 = tender_cpu.xcr0;
+	c->xsave_size = tender_cpu.xsave_size;
 	c->cpus = 1;
 	c->timeout_ms = (uint32_t)(g->img->timeout_ns / 1000000);
 	rc = strings_add(c, g->img->argv, &c->argc);
@@ -159,7 +160,7 @@ int guest_ctl_init(struct guest *g, struct err *err)
 void guest_clock(struct guest *g)
 {
 	struct uk_clock *k = ram_sys(g->ram, UK_CLOCK);
-	uint64_t khz = tender_tsc_khz(), mult;
+	uint64_t khz = tender_cpu.tsc_khz, mult;
 	uint32_t shift = 32;
 	struct timespec m, r;
 
@@ -257,47 +258,14 @@ static enum guest_end tick(struct guest *g)
 	return GUEST_GOES_ON;
 }
 
-static int has_error_code(unsigned v)
-{
-	return v == 8 || (v >= 10 && v <= 14) || v == 17 || v == 21 ||
-	       v == 29 || v == 30;
-}
-
-/*
- * An exception gate rang.  Its frame lies on the supervisor stack, which the
- * guest cannot write; the gate's iretq is sent to the libOS instead.
- */
+/* the libOS learns of an exception as of a call */
 static enum guest_end trap(struct guest *g)
 {
-	struct cpu_regs *r = g->t->regs;
-	unsigned v = g->t->vector;
-	uint64_t frame[6] = { 0 }, at = r->rsp;
-	int skip = has_error_code(v);
-	char text[128];
+	struct uk_trap facts;
 
-	if (at != BOARD_RSP0 - 40 - (skip ? 8u : 0u))
-		return died(g, DIED_FAULT, "exception frame out of place");
-	memcpy(frame, ram_sys(g->ram, at), sizeof(frame) - (skip ? 0 : 8));
-	at += skip ? 8 : 0;
-	if (frame[skip + 1] != 0x33) {
-		snprintf(text, sizeof(text), "exception %u inside the stubs "
-			 "at rip 0x%llx", v,
-			 (unsigned long long)frame[skip]);
-		return died(g, DIED_FAULT, text);
-	}
-	ctl(g)->trap = (struct uk_trap){
-		.vector = v, .error = skip ? frame[0] : 0,
-		.cr2 = v == 14 ? g->t->ops->fault_address(g->t) : 0,
-		.at = { frame[skip], frame[skip + 3], frame[skip + 2] },
-	};
-	frame[0] = board_header()->trap;
-	frame[1] = 0x33;
-	frame[2] = 0x202;
-	frame[3] = 0;
-	frame[4] = 0x2b;
-	memcpy(ram_sys(g->ram, at), frame, 40);
-	r->rsp = at;
-	g->t->regs_dirty = 1;
+	if (g->t->ops->trap(g->t, &facts, board_header()->trap) < 0)
+		return died(g, DIED_FAULT, g->t->broken);
+	ctl(g)->trap = facts;
 	return GUEST_GOES_ON;
 }
 

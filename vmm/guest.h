@@ -49,7 +49,7 @@ struct guest {
 };
 
 /* makes the tender over the guest's memory and maps all windows */
-int guest_create(struct guest *g, const struct tender_ops *ops,
+int guest_create(struct guest *g, const struct tender_ops *ops, uid_t uid,
 		 struct err *err);
 void guest_destroy(struct guest *g);
 

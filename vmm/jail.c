@@ -41,6 +41,21 @@ static const int allowed[] = {
 	SCMP_SYS(exit_group),		/* the end */
 };
 
+/* of a process tender only */
+static const int allowed_process[] = {
+	SCMP_SYS(futex),		/* wake the child, wait for it */
+	SCMP_SYS(wait4),		/* has it died? */
+	SCMP_SYS(pidfd_send_signal),	/* a tick; the one pidfd is its own */
+	SCMP_SYS(sched_yield),		/* until it sleeps */
+};
+
+/* and these of the one process, whose number is filled in at the lock */
+static const int allowed_remote[] = {
+	SCMP_SYS(process_vm_readv),	/* results, requests */
+	SCMP_SYS(process_vm_writev),	/* rollback */
+};
+#define REMOTE_PID	0x7e5d1a11u
+
 static const unsigned long ioctls[] = {
 	KVM_RUN,			/* run the guest */
 	KVM_SET_USER_MEMORY_REGION,	/* DB_GROW, host windows */
@@ -49,6 +64,20 @@ static const unsigned long ioctls[] = {
 	KVM_GET_XSAVE,			/* verify */
 	_IOC(_IOC_READ | _IOC_WRITE, 'f', 16, 96), /* PAGEMAP_SCAN */
 };
+
+static int rules_process(scmp_filter_ctx f)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < sizeof(allowed_process) / sizeof(int);
+	     i++)
+		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, allowed_process[i], 0);
+	for (size_t i = 0; rc == 0 && i < sizeof(allowed_remote) / sizeof(int);
+	     i++)
+		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, allowed_remote[i], 1,
+				      SCMP_A0(SCMP_CMP_EQ, REMOTE_PID));
+	return rc;
+}
 
 static int rules_add(scmp_filter_ctx f)
 {
@@ -100,7 +129,7 @@ out:
 	return rc;
 }
 
-int jail_prepare(struct jail *j, struct err *err)
+int jail_prepare(struct jail *j, const struct tender_ops *ops, struct err *err)
 {
 	scmp_filter_ctx f = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int rc = f ? 0 : -ENOMEM;
@@ -108,6 +137,8 @@ int jail_prepare(struct jail *j, struct err *err)
 	memset(j, 0, sizeof(*j));
 	if (rc == 0)
 		rc = rules_add(f);
+	if (rc == 0 && ops == &tender_process)
+		rc = rules_process(f);
 	if (rc == 0)
 		rc = program_take(j, f);
 	if (f)
@@ -116,8 +147,19 @@ int jail_prepare(struct jail *j, struct err *err)
 				     "filter: %s", strerror(-rc));
 }
 
-int jail_lock(const struct jail *j, uid_t uid)
+/* in this process's own copy; a number that is none's where there is none */
+static void remote_set(const struct jail *j, pid_t remote)
 {
+	for (unsigned i = 0; i < j->prog.len; i++)
+		if (BPF_CLASS(j->prog.filter[i].code) == BPF_JMP &&
+		    j->prog.filter[i].k == REMOTE_PID)
+			j->prog.filter[i].k = remote > 0 ? (uint32_t)remote :
+					      UINT32_MAX;
+}
+
+int jail_lock(const struct jail *j, uid_t uid, pid_t remote)
+{
+	remote_set(j, remote);
 	if (uid && (setresgid(uid, uid, uid) < 0 ||
 		    setresuid(uid, uid, uid) < 0))
 		return -errno;

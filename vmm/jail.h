@@ -12,14 +12,18 @@
 #include <sys/types.h>
 
 #include "conf/err.h"
+#include "vmm/tender.h"
 
 struct jail {
 	struct sock_fprog prog;
 };
 
-int jail_prepare(struct jail *j, struct err *err);
-/* no new privileges, user uid (0: unchanged), then the filter; 0 or -errno */
-int jail_lock(const struct jail *j, uid_t uid);
+int jail_prepare(struct jail *j, const struct tender_ops *ops, struct err *err);
+/*
+ * No new privileges, user uid (0: unchanged), then the filter; 0 or -errno.
+ * remote: the process whose memory it may reach, and no other's (0: none's).
+ */
+int jail_lock(const struct jail *j, uid_t uid, pid_t remote);
 /* closes every descriptor from 3 but those listed (n <= 8) */
 void jail_close_others(const int *keep, int n);
 

@@ -49,14 +49,13 @@ struct kvm {
 	int vm, vcpu;
 	struct kvm_run *run;
 	struct kvm_sregs sregs;		/* all that load sets but fs, gs */
+	struct ram *ram;
 };
 
 /* host-wide, set by init, inherited by every fork */
 static struct {
 	int fd;
 	int run_size;
-	uint64_t xcr0;
-	uint64_t tsc_khz;
 	struct {
 		struct kvm_cpuid2 head;
 		struct kvm_cpuid_entry2 entry[CPUIDS];
@@ -70,22 +69,6 @@ static int xioctl(int fd, unsigned long req, void *arg)
 	return rc < 0 ? -errno : rc;
 }
 
-uint64_t tender_xcr0(void)
-{
-	return host.xcr0;
-}
-
-unsigned tender_xsave_size(void)
-{
-	/* legacy area and header, then the upper halves of the ymm registers */
-	return host.xcr0 & 4 ? 576 + 256 : 576;
-}
-
-uint64_t tender_tsc_khz(void)
-{
-	return host.tsc_khz;
-}
-
 /* the guest's processor: the host's without what XCR0 or CR4 leave out */
 static void cpuid_filter(void)
 {
@@ -97,7 +80,9 @@ static void cpuid_filter(void)
 		if (e->function == 1 && (e->ecx & bit_AVX))
 			xcr0 |= 4;
 	}
-	host.xcr0 = xcr0;
+	tender_cpu.xcr0 = xcr0;
+	/* legacy area and header, then the upper halves of the ymm registers */
+	tender_cpu.xsave_size = xcr0 & 4 ? 576 + 256 : 576;
 	for (unsigned i = 0; i < host.cpuid.head.nent; i++) {
 		struct kvm_cpuid_entry2 *e = &host.cpuid.entry[i];
 
@@ -232,8 +217,9 @@ static void tsc_set(struct kvm *k)
 		struct kvm_msr_entry e[1];
 	} m = { .head.nmsrs = 1, .e = { { .index = MSR_TSC } } };
 
-	if (!host.tsc_khz)
-		host.tsc_khz = (uint64_t)ioctl(k->vcpu, KVM_GET_TSC_KHZ, 0);
+	if (!tender_cpu.tsc_khz)
+		tender_cpu.tsc_khz = (uint64_t)ioctl(k->vcpu, KVM_GET_TSC_KHZ,
+						     0);
 	if (ioctl(k->vcpu, KVM_SET_DEVICE_ATTR, &attr) == 0)
 		return;
 	/* kernels before 5.16: good to some microseconds */
@@ -312,7 +298,7 @@ static int vcpu_create(struct kvm *k)
 		return rc;
 	sregs_init(k);
 	rc = xioctl(k->vcpu, KVM_SET_SREGS, &k->sregs);
-	xcrs.xcrs[0].value = host.xcr0;
+	xcrs.xcrs[0].value = tender_cpu.xcr0;
 	if (rc == 0)
 		rc = xioctl(k->vcpu, KVM_SET_XCRS, &xcrs);
 	if (rc == 0)
@@ -321,7 +307,8 @@ static int vcpu_create(struct kvm *k)
 	return rc;
 }
 
-static int kvm_create(struct tender **out, struct err *err)
+static int kvm_create(struct tender **out, struct ram *ram, uid_t uid,
+		      struct err *err)
 {
 	struct kvm *k = calloc(1, sizeof(*k));
 	int rc;
@@ -337,6 +324,7 @@ static int kvm_create(struct tender **out, struct err *err)
 	}
 	fcntl(k->vm, F_SETFD, FD_CLOEXEC);
 	k->t.ops = &tender_kvm;
+	k->ram = ram;
 	*out = &k->t;
 	return 0;
 }
@@ -390,7 +378,7 @@ static int kvm_save(struct tender *t, struct cpu_state *s)
 	memcpy(&s->regs, &k->run->s.regs.regs, sizeof(s->regs));
 	s->fs_base = sregs.fs.base;
 	s->gs_base = sregs.gs.base;
-	s->xcr0 = host.xcr0;
+	s->xcr0 = tender_cpu.xcr0;
 	return xioctl(k->vcpu, KVM_GET_XSAVE, s->xsave);
 }
 
@@ -430,6 +418,34 @@ static enum tender_exit broken(struct kvm *k)
 	return TENDER_BROKEN;
 }
 
+/*
+ * A processor that does not honour the I/O bitmap (QEMU's emulated AMD-V
+ * wants another type of TSS) answers the stub's `out` with #GP.  That is the
+ * doorbell all the same: make the vCPU look as if it had rung.
+ */
+static int refused_doorbell(struct kvm *k)
+{
+	struct cpu_regs *r = k->t.regs;
+	struct kvm_sregs *s = &k->run->s.regs.sregs;
+	uint64_t frame[6];
+
+	if (k->t.vector != 13 || r->rsp != BOARD_RSP0 - 48)
+		return 0;
+	/* error code, rip, cs, rflags, rsp, ss */
+	memcpy(frame, ram_sys(k->ram, r->rsp), sizeof(frame));
+	if (frame[0] != 0 || frame[1] != UK_STUB || frame[2] != 0x33 ||
+	    xioctl(k->vcpu, KVM_GET_SREGS, s) < 0)
+		return 0;
+	s->cs = k->sregs.cs;
+	s->ss = k->sregs.ss;
+	k->run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
+	r->rip = BOARD_DB_RET;
+	r->rflags = frame[3] & ~(uint64_t)(1u << 16);	/* RF, set by faults */
+	r->rsp = frame[4];
+	k->t.regs_dirty = 1;
+	return 1;
+}
+
 static enum tender_exit io_exit(struct kvm *k)
 {
 	unsigned port = k->run->io.port;
@@ -440,7 +456,7 @@ static enum tender_exit io_exit(struct kvm *k)
 		return TENDER_DOORBELL;
 	if (port >= UK_PORT_TRAP && port < UK_PORT_TRAP + 32) {
 		k->t.vector = port - UK_PORT_TRAP;
-		return TENDER_TRAP;
+		return refused_doorbell(k) ? TENDER_DOORBELL : TENDER_TRAP;
 	}
 	return broken(k);
 }
@@ -492,10 +508,23 @@ static uint64_t kvm_fault_address(struct tender *t)
 	return xioctl(k->vcpu, KVM_GET_SREGS, &sregs) < 0 ? 0 : sregs.cr2;
 }
 
-static void kvm_descriptors(struct tender *t, int fd[2])
+static int kvm_trap(struct tender *t, struct uk_trap *facts, uint64_t entry)
+{
+	struct kvm *k = (struct kvm *)t;
+	int rc = board_trap(k->ram, t->regs, t->vector, facts, entry,
+			    t->broken, sizeof(t->broken));
+
+	if (rc == 0 && t->vector == 14)
+		facts->cr2 = kvm_fault_address(t);
+	t->regs_dirty = 1;
+	return rc;
+}
+
+static void kvm_descriptors(struct tender *t, int fd[TENDER_FDS])
 {
 	fd[0] = ((struct kvm *)t)->vm;
 	fd[1] = ((struct kvm *)t)->vcpu;
+	fd[2] = -1;
 }
 
 const struct tender_ops tender_kvm = {
@@ -503,13 +532,14 @@ const struct tender_ops tender_kvm = {
 	.check = kvm_check,
 	.init = kvm_init,
 	.create = kvm_create,
+	.stubs = board_stubs,
 	.map = kvm_map,
 	.unmap = kvm_unmap,
 	.load = kvm_load,
 	.save = kvm_save,
 	.run = kvm_run,
 	.kick = kvm_kick,
-	.fault_address = kvm_fault_address,
+	.trap = kvm_trap,
 	.descriptors = kvm_descriptors,
 	.destroy = kvm_destroy,
 };

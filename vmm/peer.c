@@ -56,8 +56,11 @@ static uint32_t payload_max(uint32_t type, int *known)
 	case MSG_LOG:
 		return PEER_LOG_MAX;
 	case MSG_RESULT:
+		return sizeof(struct run_stats) + PEER_RESULT_MAX +
+		       PEER_LOG_MAX;
 	case MSG_DIED:
-		return MSG_PAYLOAD_MAX;
+		return sizeof(struct run_stats) + PEER_REPORT_MAX +
+		       PEER_LOG_MAX;
 	case MSG_IDLE:
 		return sizeof(struct run_stats);
 	case MSG_UP:

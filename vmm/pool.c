@@ -115,6 +115,7 @@ static void function_free(struct function *f)
 	struct pool *pool = f->pool;
 
 	TAILQ_REMOVE(f->current ? &pool->current : &pool->others, f, link);
+	ev_timer_stop(pool->loop, &f->refresh);
 	ref_verify_join(f);
 	egress_destroy(f->egress);
 	image_close(f->img);
@@ -136,21 +137,23 @@ static void settle(struct function *f)
 	/* the reference last: it is what reaps the clones */
 	if (f->n[CLONE_DYING] || f->verifying)
 		return;
-	ref_kill(f);
-	if (f->ref.state == REF_DOWN)
+	ref_kill(&f->refs[0]);
+	ref_kill(&f->refs[1]);
+	if (f->refs[0].state == REF_DOWN && f->refs[1].state == REF_DOWN)
 		function_free(f);
 }
 
 /* time */
 
-static int needs_tick(const struct function *f)
+static int needs_tick(struct function *f)
 {
 	unsigned live = f->n[CLONE_COMING] + f->n[CLONE_IDLE] +
 			f->n[CLONE_BUSY];
 
 	return f->retired || f->queued || f->n[CLONE_COMING] ||
 	       f->n[CLONE_BUSY] || live != f->o.min ||
-	       f->ref.state != REF_READY;
+	       f->ref->state != REF_READY ||
+	       ref_other(f)->state != REF_DOWN;
 }
 
 static unsigned tick_list(struct function_list *list, double now)
@@ -239,8 +242,9 @@ void function_info(struct function *f, struct function_info *out)
 		.queued = f->queued,
 		.requests = f->requests,
 		.errors = f->errors,
+		.refreshes = f->refreshes,
 		.run_us = median_run(f),
-		.boot = f->ref.stats,
+		.boot = f->ref->stats,
 		.clone_ns = f->clone_ns,
 		.clone_pages = f->clone_pages,
 		.fetched = f->fetched,
@@ -260,6 +264,7 @@ void function_set(struct function *f, const struct function_opts *o)
 {
 	f->o = *o;
 	f->o.name = NULL;
+	ref_refresh_arm(f);
 	supersede(f->pool, f->name);
 }
 
@@ -277,12 +282,12 @@ static struct function *function_new(struct pool *pool, struct image *img,
 		return NULL;
 	}
 	f->pool = pool;
+	f->id = ++pool->functions;
 	f->img = img;
 	f->o = *o;
 	f->o.name = NULL;
-	f->ref.proc.pidfd = -1;
+	ref_init(f);
 	f->tail = &f->head;
-	TAILQ_INIT(&f->asked);
 	for (int s = 0; s <= CLONE_DYING; s++)
 		TAILQ_INIT(&f->clones[s]);
 	return f;
@@ -303,7 +308,7 @@ int pool_add(struct pool *pool, struct image *img,
 	f->current = !pool_find(pool, f->name);
 	TAILQ_INSERT_TAIL(f->current ? &pool->current : &pool->others, f,
 			  link);
-	r = ref_boot(f, err);
+	r = ref_boot(f->ref, err);
 	if (r < 0) {
 		function_free(f);
 		return r;
@@ -320,6 +325,7 @@ int pool_add(struct pool *pool, struct image *img,
 void pool_set(struct pool *pool, const struct pool_opts *o)
 {
 	pool->o = *o;
+	window_pool_limit(pool->windows, o->fetch_total);
 }
 
 int pool_prepare(struct pool *pool)
@@ -349,6 +355,7 @@ int pool_create(struct pool **out, struct ev_loop *loop,
 		free(pool);
 		return r;
 	}
+	window_pool_limit(pool->windows, o->fetch_total);
 	*out = pool;
 	return 0;
 }
@@ -368,11 +375,13 @@ static void function_end(struct function *f)
 			}
 			clone_free(c);
 		}
-	ref_kill(f);
-	if (f->ref.state == REF_DYING) {
-		waitpid(f->ref.proc.pid, NULL, 0);
-		proc_close(&f->ref.proc);
-		f->ref.state = REF_DOWN;
+	for (struct ref *r = f->refs; r < f->refs + 2; r++) {
+		ref_kill(r);
+		if (r->state != REF_DYING)
+			continue;
+		waitpid(r->proc.pid, NULL, 0);
+		proc_close(&r->proc);
+		r->state = REF_DOWN;
 	}
 	function_free(f);
 }

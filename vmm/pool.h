@@ -5,7 +5,8 @@
  * alone runs beside it).  A function is booted once; a request goes to the
  * most recently used idle clone, or waits while one is made.  Clones that
  * die, hang or break the protocol are killed and replaced; a reference that
- * dies is booted again with back-off.
+ * dies is booted again with back-off.  Now and then another reference boots
+ * beside the one there is and takes its place; no request waits for that.
  *
  * A request given to pool_submit() is always answered exactly once, from the
  * loop, unless the pool is destroyed first.
@@ -81,9 +82,11 @@ struct pool_opts {
 	uint64_t wait_ns;		/* longest that one waits */
 	uint64_t fetch_timeout_ns;
 	uint64_t fetch_max;		/* bytes of bodies that a clone holds */
+	uint64_t fetch_total;		/* that all of them do; 0: no limit */
 	unsigned windows;		/* see etlfs/window.h */
 	uint64_t warm;
 	uid_t uid;			/* see ref_opts */
+	enum tender_kind tender;
 	const struct pool_ops *ops;
 	void *arg;
 };
@@ -93,6 +96,8 @@ struct function_opts {
 	unsigned min, max;		/* clones; max >= 1 */
 	uint64_t idle_ns;		/* after which one over min is reaped */
 	uint64_t timeout_ns;		/* 0: the image's */
+	uint64_t refresh_ns;		/* age of a reference, about, when
+					   another replaces it; 0: never */
 	enum recycle recycle;
 	int trace, verify;		/* see ref_opts */
 	int say_idle;			/* ask for a report of each rollback */
@@ -104,6 +109,7 @@ struct function_info {
 	int ready;
 	unsigned idle, busy, coming, queued;
 	uint64_t requests, errors;
+	uint64_t refreshes;		/* references that were replaced */
 	uint64_t run_us;		/* median of the last ones */
 	struct boot_stats boot;
 	uint64_t clone_ns;		/* gateway: asked for to up, last one */

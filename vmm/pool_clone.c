@@ -6,8 +6,9 @@
  * ended, because until then it may still read its host windows; only then do
  * they go back to the pool.
  *
- * Invariants: f->n[s] is the length of f->clones[s]; a clone in f->asked is
- * freed by CLONED or by the reference's end, no sooner.
+ * Invariants: f->n[s] is the length of f->clones[s]; a clone in its
+ * reference's `asked` is freed by CLONED or by the reference's end, no sooner.
+ * One that is not f->ref's has `last` set.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +23,8 @@
 #define RETRY_S		0.1		/* after a failed clone, doubled each */
 #define RETRY_MAX_S	10.0
 #define GIVE_UP		3		/* failures until requests get 503 */
+
+static const char ended[] = "its process ended without a word";
 
 static void enter(struct clone *c, enum clone_state s)
 {
@@ -46,7 +49,8 @@ void clone_free(struct clone *c)
 	TAILQ_REMOVE(&f->clones[c->state], c, link);
 	f->n[c->state]--;
 	if (c->asked)
-		TAILQ_REMOVE(&f->asked, c, ask);
+		TAILQ_REMOVE(&c->ref->asked, c, ask);
+	c->ref->clones--;
 	proc_close(&c->proc);
 	free(c);
 }
@@ -139,6 +143,28 @@ static void lost(struct clone *c, enum died died, const char *why)
 
 /* messages */
 
+/* the least recently used of those that should get no more requests */
+static struct clone *last_idle(struct function *f)
+{
+	struct clone *c;
+
+	TAILQ_FOREACH_REVERSE(c, &f->clones[CLONE_IDLE], clone_list, link)
+		if (c->last)
+			return c;
+	return NULL;
+}
+
+/* where something newer is idle, requests need these no more */
+static void stop_last(struct function *f)
+{
+	struct clone *c = TAILQ_FIRST(&f->clones[CLONE_IDLE]);
+
+	while (c && c->last)
+		c = TAILQ_NEXT(c, link);
+	while (c && (c = last_idle(f)))
+		clone_stop(c);
+}
+
 static void maybe_usable(struct clone *c)
 {
 	struct function *f = c->proc.f;
@@ -148,6 +174,7 @@ static void maybe_usable(struct clone *c)
 	f->clone_ns = (ev_time() - c->asked_at) * 1e9;
 	f->clone_failures = 0;
 	enter(c, CLONE_IDLE);
+	stop_last(f);
 	queue_dispatch(f);
 }
 
@@ -225,6 +252,16 @@ static void on_died(struct clone *c, const struct msg *m,
 		lost(c, DIED_HOST, why);
 		return;
 	}
+	if (rep.code == DIED_ROLLBACK && c->job) {
+		/* sent too early, and seen by nobody: another clone's */
+		pool_note(c->proc.f, "a clone was lost: %.*s",
+			  (int)(rep.text_len < 500 ? rep.text_len : 500),
+			  rep.text);
+		queue_push_back(c->proc.f, c->job);
+		c->job = NULL;
+		replace(c);
+		return;
+	}
 	r.died = rep.code;
 	r.status = rep.status;
 	r.text = rep.text;
@@ -282,30 +319,34 @@ static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
 
 static void on_closed(void *arg, int error)
 {
-	/* a reset: it ended with something of ours unread */
-	lost(arg, DIED_HOST, error == 0 || error == -ECONNRESET ?
-	     "its process ended without a word" : error == -EPROTO ?
-	     "it broke the protocol" : strerror(-error));
+	struct clone *c = arg;
+
+	if (error == -EPROTO)
+		lost(c, DIED_HOST, "it broke the protocol");
+	else if (c->asked && c->state == CLONE_COMING)
+		c->ended = 1;		/* CLONED is to say why */
+	else				/* reset: something was not read */
+		lost(c, DIED_HOST, error == 0 || error == -ECONNRESET ?
+		     ended : strerror(-error));
 }
 
 static const struct peer_ops clone_ops = { on_message, on_closed };
 
 /* asking for one */
 
-void clone_cloned(struct function *f, const struct msg *m)
+void clone_cloned(struct ref *ref, const struct msg *m)
 {
-	struct clone *c = TAILQ_FIRST(&f->asked);
+	struct clone *c = TAILQ_FIRST(&ref->asked);
 	int64_t pid = (int64_t)m->a[0];
 	int r;
 
 	if (!c) {
-		ref_kill(f);
+		ref_kill(ref);
 		return;
 	}
-	TAILQ_REMOVE(&f->asked, c, ask);
+	TAILQ_REMOVE(&ref->asked, c, ask);
 	c->asked = 0;
-	r = pid <= 0 ? -EAGAIN :
-	    proc_identify(&c->proc, pid, f->ref.proc.pid);
+	r = pid <= 0 ? -EAGAIN : proc_identify(&c->proc, pid, ref->proc.pid);
 	if (c->state == CLONE_DYING) {
 		/* stopped before it had a name */
 		if (r < 0) {
@@ -316,10 +357,10 @@ void clone_cloned(struct function *f, const struct msg *m)
 		}
 		return;
 	}
-	if (r == -ESRCH)
-		failed_to_come(c, "it ended at once");
+	if (r == -ESRCH || (r == 0 && c->ended))
+		failed_to_come(c, ended);
 	else if (r == -EPERM)
-		ref_kill(f);		/* it named what is not its child */
+		ref_kill(ref);		/* it named what is not its child */
 	else if (r < 0)
 		failed_to_come(c, pid <= 0 && pid > -4096 ?
 			       strerror((int)-pid) : strerror(-r));
@@ -330,7 +371,6 @@ void clone_cloned(struct function *f, const struct msg *m)
 /* the reference is to fork one, with a socket to us and a window 0 */
 static int ask(struct clone *c)
 {
-	struct function *f = c->proc.f;
 	struct msg m = { .type = MSG_CLONE };
 	int sv[2], fds[2], r;
 
@@ -340,12 +380,12 @@ static int ask(struct clone *c)
 	if (r == 0) {
 		fds[0] = sv[1];
 		fds[1] = host_window0(c->proc.host)->fd;
-		r = peer_send(f->ref.proc.peer, &m, NULL, fds, 2);
+		r = peer_send(c->ref->proc.peer, &m, NULL, fds, 2);
 	}
 	close(sv[1]);
 	if (r == 0) {
 		c->asked = 1;
-		TAILQ_INSERT_TAIL(&f->asked, c, ask);
+		TAILQ_INSERT_TAIL(&c->ref->asked, c, ask);
 	}
 	return r;
 }
@@ -362,6 +402,8 @@ int clone_start(struct function *f)
 		free(c);
 		return r;
 	}
+	c->ref = f->ref;
+	c->ref->clones++;
 	c->state = CLONE_COMING;
 	c->since = pool_now(f);
 	c->asked_at = ev_time();
@@ -378,19 +420,55 @@ int clone_start(struct function *f)
 	return r;
 }
 
+/* those that can take requests still to come */
+static unsigned lasting(const struct function *f)
+{
+	/* with fork a busy clone is as good as gone: one is made ahead */
+	int end = f->o.recycle == RECYCLE_FORK ? CLONE_BUSY : CLONE_DYING;
+	const struct clone *c;
+	unsigned n = 0;
+
+	for (int s = 0; s < end; s++)
+		TAILQ_FOREACH(c, &f->clones[s], link)
+			n += !c->last;
+	return n;
+}
+
 void clone_top_up(struct function *f)
 {
-	unsigned ready = f->n[CLONE_COMING] + f->n[CLONE_IDLE];
-	unsigned live = ready + f->n[CLONE_BUSY];
+	unsigned live = f->n[CLONE_COMING] + f->n[CLONE_IDLE] +
+			f->n[CLONE_BUSY];
+	unsigned want = lasting(f);
 
 	if (!ref_usable(f) || f->retired || pool_now(f) < f->clone_retry_at)
 		return;
-	/* with fork a busy clone is as good as gone: one is made ahead */
-	if (f->o.recycle != RECYCLE_FORK)
-		ready = live;
-	for (; ready < f->o.min && live < f->o.max; ready++, live++)
+	want = f->o.min > want ? f->o.min - want : 0;
+	for (; want && live < f->o.max; want--, live++)
 		if (clone_start(f) < 0)
 			return;
+}
+
+/*
+ * What there is goes on until something newer can take its place.  Where
+ * there is no room for both, or nobody waits for anything, it ends first.
+ */
+void clone_renew(struct function *f)
+{
+	struct clone *c;
+
+	for (int s = 0; s < CLONE_DYING; s++)
+		TAILQ_FOREACH(c, &f->clones[s], link)
+			c->last = c->ref != f->ref;
+	f->clone_failures = 0;
+	f->clone_retry_at = 0;
+	clone_top_up(f);
+	if (!lasting(f) && (c = last_idle(f))) {
+		clone_stop(c);
+		clone_top_up(f);
+	}
+	if (!f->o.min)
+		while ((c = last_idle(f)))
+			clone_stop(c);
 }
 
 /* running */
@@ -424,23 +502,33 @@ void clone_run(struct clone *c, struct job *j)
 	clone_top_up(f);
 }
 
-void clone_orphans(struct function *f)
+static void stop_all(struct clone_list *list, const struct ref *r)
 {
+	struct clone *c, *after;
+
+	for (c = TAILQ_FIRST(list); c; c = after) {
+		after = TAILQ_NEXT(c, link);
+		if (c->ref == r)
+			clone_stop(c);
+	}
+}
+
+void clone_orphans(struct ref *r)
+{
+	struct function *f = r->proc.f;
 	struct clone *c;
 
 	TAILQ_FOREACH(c, &f->clones[CLONE_BUSY], link)
-		c->last = 1;
-	while ((c = TAILQ_FIRST(&f->clones[CLONE_IDLE])))
-		clone_stop(c);
+		c->last |= c->ref == r;
+	stop_all(&f->clones[CLONE_IDLE], r);
 	/* what has no name by now never gets one */
-	while ((c = TAILQ_FIRST(&f->asked))) {
-		TAILQ_REMOVE(&f->asked, c, ask);
+	while ((c = TAILQ_FIRST(&r->asked))) {
+		TAILQ_REMOVE(&r->asked, c, ask);
 		c->asked = 0;
 		if (c->state == CLONE_DYING)
 			clone_free(c);
 	}
-	while ((c = TAILQ_FIRST(&f->clones[CLONE_COMING])))
-		clone_stop(c);
+	stop_all(&f->clones[CLONE_COMING], r);
 }
 
 static void reap_idle(struct function *f, double now)

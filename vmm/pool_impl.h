@@ -3,7 +3,7 @@
  *
  *   pool.c        the table of functions, the tick
  *   pool_queue.c  requests: waiting, dispatched, answered
- *   pool_ref.c    a function's reference: boot, verify, back-off
+ *   pool_ref.c    a function's references: boot, verify, back-off, refresh
  *   pool_clone.c  its clones: asked for, running, stopped
  *   pool_proc.c   what both are: a process, its socket, its host region
  *
@@ -44,12 +44,14 @@ enum clone_state { CLONE_COMING, CLONE_IDLE, CLONE_BUSY, CLONE_DYING };
 
 struct clone {
 	struct proc proc;		/* first: proc.c hands it back */
+	struct ref *ref;		/* whose child it is, or will be */
 	TAILQ_ENTRY(clone) link;	/* in f->clones[state] */
-	TAILQ_ENTRY(clone) ask;		/* in f->asked, while `asked` */
+	TAILQ_ENTRY(clone) ask;		/* in ref->asked, while `asked` */
 	enum clone_state state;
 	int asked;			/* its CLONED has not come */
 	int up;
-	int last;			/* stop it after this request */
+	int ended;			/* so its socket said, while asked */
+	int last;			/* no request after this one */
 	double since;			/* in this state */
 	double asked_at;
 	struct job *job;		/* of BUSY */
@@ -65,8 +67,10 @@ enum ref_state {
 };
 
 struct ref {
-	struct proc proc;
+	struct proc proc;		/* first, as in a clone */
 	enum ref_state state;
+	struct clone_list asked;	/* in the order of MSG_CLONE */
+	unsigned clones;		/* that are not freed yet */
 	double retry_at;		/* of DOWN */
 	double ready_at;
 	unsigned failures;		/* in a row */
@@ -78,6 +82,7 @@ struct function {
 	struct pool *pool;
 	TAILQ_ENTRY(function) link;	/* in pool->current or ->others */
 	char *name;
+	uint64_t id;			/* never 0, never used again */
 	struct image *img;
 	struct egress *egress;
 	struct function_opts o;
@@ -85,7 +90,13 @@ struct function {
 	int retired;
 	int was_ready;			/* once */
 
-	struct ref ref;
+	/*
+	 * One is f->ref, which clones come from.  The other is DOWN but
+	 * during a refresh: first it boots, then it becomes f->ref and the
+	 * one that was lives on, unused, until its last clone has ended.
+	 */
+	struct ref refs[2], *ref;
+	struct ev_timer refresh;	/* runs while f->ref is READY */
 	struct ev_async verified;
 	pthread_t verifier;
 	int verifying;			/* the thread is not joined */
@@ -94,7 +105,6 @@ struct function {
 	struct err verify_err;
 
 	struct clone_list clones[CLONE_DYING + 1];
-	struct clone_list asked;	/* in the order of MSG_CLONE */
 	unsigned n[CLONE_DYING + 1];
 	unsigned clone_failures;	/* in a row */
 	double clone_retry_at;
@@ -102,7 +112,7 @@ struct function {
 	struct job *head, **tail;	/* waiting */
 	unsigned queued;
 
-	uint64_t requests, errors, fetched;
+	uint64_t requests, errors, refreshes, fetched;
 	uint32_t run_us[RUN_SAMPLES];
 	unsigned runs;
 	uint64_t clone_ns, clone_pages;
@@ -118,6 +128,7 @@ struct pool {
 	struct ev_timer tick;
 	struct function_list current, others;	/* others: coming, retired */
 	unsigned pending;
+	uint64_t functions;		/* ever made */
 };
 
 /* pool.c */
@@ -140,9 +151,12 @@ void job_finish(struct function *f, struct job *j,
 		const struct job_result *r);
 
 /* pool_ref.c */
-int ref_boot(struct function *f, struct err *err);
-void ref_kill(struct function *f);
+void ref_init(struct function *f);
+int ref_boot(struct ref *r, struct err *err);
+void ref_kill(struct ref *r);
+struct ref *ref_other(struct function *f);	/* the one not f->ref */
 int ref_usable(const struct function *f);	/* ready and verified */
+void ref_refresh_arm(struct function *f);	/* as f->o says */
 void ref_tick(struct function *f, double now);
 void ref_verify_start(struct function *f);
 void ref_verify_join(struct function *f);
@@ -151,8 +165,9 @@ void ref_verify_join(struct function *f);
 int clone_start(struct function *f);
 void clone_run(struct clone *c, struct job *j);
 void clone_stop(struct clone *c);
-void clone_cloned(struct function *f, const struct msg *m);
-void clone_orphans(struct function *f);	/* the reference is gone */
+void clone_cloned(struct ref *r, const struct msg *m);
+void clone_orphans(struct ref *r);	/* the reference is gone */
+void clone_renew(struct function *f);	/* f->ref is another one now */
 void clone_top_up(struct function *f);
 void clone_tick(struct function *f, double now);
 void clone_free(struct clone *c);
@@ -160,7 +175,8 @@ void clone_free(struct clone *c);
 /* pool_proc.c */
 int proc_open(struct proc *p, struct function *f);	/* its host region */
 int proc_connect(struct proc *p, int sock, const struct peer_ops *ops);
-/* the pid is the other side's word: checked to be parent's child */
+/* the pid is the other side's word: checked to be parent's child; parent 0:
+   it is our own, not reaped, and counts also when it has ended */
 int proc_identify(struct proc *p, pid_t pid, pid_t parent);
 void proc_watch(struct proc *p, void (*cb)(struct ev_loop *, struct ev_io *,
 					   int));

@@ -53,6 +53,8 @@ int proc_identify(struct proc *p, pid_t pid, pid_t parent)
 	if (p->pidfd < 0)
 		return -errno;
 	p->pid = pid;
+	if (!parent)
+		return 0;
 	r = parent_of(pid) == parent ? 0 : -EPERM;
 	if (!alive(p))
 		r = -ESRCH;
@@ -68,7 +70,7 @@ void proc_watch(struct proc *p,
 		void (*cb)(struct ev_loop *, struct ev_io *, int))
 {
 	ev_io_init(&p->exited, cb, p->pidfd, EV_READ);
-	p->exited.data = p == &p->f->ref.proc ? (void *)p->f : (void *)p;
+	p->exited.data = p;
 	ev_io_start(p->f->pool->loop, &p->exited);
 }
 
@@ -154,15 +156,12 @@ int proc_open(struct proc *p, struct function *f)
 	p->pid = 0;
 	p->pidfd = -1;
 	return host_create(&p->host, pool->engine, pool->windows,
-			   pool->o.fetch_max, &host_ops, p);
+			   pool->o.fetch_max, f->id, &host_ops, p);
 }
 
 int proc_connect(struct proc *p, int sock, const struct peer_ops *ops)
 {
-	struct function *f = p->f;
-	void *arg = p == &f->ref.proc ? (void *)f : (void *)p;
-
-	return peer_create(&p->peer, f->pool->loop, sock, ops, arg);
+	return peer_create(&p->peer, p->f->pool->loop, sock, ops, p);
 }
 
 /* what a fetch may take: its own limit, and no more than the request has */

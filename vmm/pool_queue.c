@@ -92,7 +92,7 @@ void queue_tick(struct function *f, double now)
 
 int pool_submit(struct function *f, struct job *j)
 {
-	if (f->ref.failed || f->retired)
+	if (f->ref->failed || f->retired)
 		return -EHOSTDOWN;
 	if (j->event_len > POOL_EVENT_MAX)
 		return -E2BIG;

@@ -1,15 +1,20 @@
 /*
- * pool_ref.c - a function's reference: boot, verify, back-off
+ * pool_ref.c - a function's references: boot, verify, back-off, refresh
  *
  * The image is verified in a thread of its own while the reference boots;
  * the function is usable when both have ended well, so nothing that an
  * altered image computed is ever shown.  A reference that is to end is
  * killed and stays DYING until it was reaped; what follows (another boot,
  * or none) is decided there and nowhere else.
+ *
+ * A refresh boots the other of the two beside f->ref, so that clones do not
+ * share one address-space layout for ever.  One that fails costs a line for
+ * the operator and nothing else: what there is goes on.
  */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,10 +24,16 @@
 #define RETRY_S		0.5		/* after a failed boot, doubled each */
 #define RETRY_MAX_S	60.0
 #define STEADY_S	60.0		/* up for so long: failures forgotten */
+#define SPREAD		0.2		/* of refresh: not all at one time */
+
+struct ref *ref_other(struct function *f)
+{
+	return f->ref == f->refs ? f->refs + 1 : f->refs;
+}
 
 int ref_usable(const struct function *f)
 {
-	return f->ref.state == REF_READY && f->verify_result == 0;
+	return f->ref->state == REF_READY && f->verify_result == 0;
 }
 
 static void usable(struct function *f)
@@ -40,12 +51,19 @@ static void usable(struct function *f)
 	queue_dispatch(f);
 }
 
-static void boot_failed(struct function *f, const char *why)
+static void boot_failed(struct ref *r, const char *why)
 {
-	int again = f->ref.failed;
+	struct function *f = r->proc.f;
+	int again = r->failed;
 
-	f->ref.failed = 1;
-	ref_kill(f);
+	ref_kill(r);
+	if (r != f->ref) {
+		pool_note(f, "a new reference cannot boot, the old one goes "
+			  "on: %s", why);
+		ref_refresh_arm(f);
+		return;
+	}
+	r->failed = 1;
 	/* said once; the attempts after it are made in silence */
 	if (!again)
 		function_failed(f, why);
@@ -79,7 +97,7 @@ static void on_verified(struct ev_loop *loop, struct ev_async *w, int revents)
 	ref_verify_join(f);
 	f->verify_result = f->verify_answer;
 	if (f->verify_result < 0)
-		boot_failed(f, f->verify_err.msg);
+		boot_failed(f->ref, f->verify_err.msg);
 	else
 		usable(f);
 }
@@ -104,16 +122,32 @@ void ref_verify_start(struct function *f)
 
 /* messages */
 
-static void on_ready(struct function *f, const struct msg *m,
+/* r has booted beside another, and takes its place */
+static void take_over(struct ref *r)
+{
+	struct function *f = r->proc.f;
+
+	f->ref = r;
+	r->failures = 0;
+	f->refreshes++;
+	pool_note(f, "a new reference took over");
+	clone_renew(f);
+	queue_dispatch(f);
+}
+
+static void on_ready(struct ref *r, const struct msg *m,
 		     const uint8_t *payload)
 {
-	struct ref *r = &f->ref;
+	struct function *f = r->proc.f;
 	const char *log;
 	size_t len;
 
-	if (r->state != REF_BOOTING ||
-	    peer_ready(m, payload, &r->stats, &log, &len) < 0) {
-		ref_kill(f);
+	if (r->state != REF_BOOTING) {
+		ref_kill(r);
+		return;
+	}
+	if (peer_ready(m, payload, &r->stats, &log, &len) < 0) {
+		boot_failed(r, "it broke the protocol");
 		return;
 	}
 	proc_log(&r->proc, log, len);
@@ -121,20 +155,23 @@ static void on_ready(struct function *f, const struct msg *m,
 	r->ready_at = pool_now(f);
 	r->failed = 0;
 	proc_reset(&r->proc);
-	usable(f);
+	if (r == f->ref)
+		usable(f);
+	else
+		take_over(r);
+	ref_refresh_arm(f);
 }
 
-static void on_died(struct function *f, const struct msg *m,
-		    const uint8_t *payload)
+static void on_died(struct ref *r, const struct msg *m, const uint8_t *payload)
 {
 	struct peer_report rep;
 	char head[128], why[1024];
 
 	if (peer_report(m, payload, &rep) < 0) {
-		ref_kill(f);
+		boot_failed(r, "it broke the protocol");
 		return;
 	}
-	proc_log(&f->ref.proc, rep.log, rep.log_len);
+	proc_log(&r->proc, rep.log, rep.log_len);
 	switch (rep.code) {
 	case DIED_EXIT:
 		snprintf(head, sizeof(head), "it exited with status %d before "
@@ -158,26 +195,25 @@ static void on_died(struct function *f, const struct msg *m,
 	snprintf(why, sizeof(why), "%s%s%.*s", head,
 		 head[0] && rep.text_len ? "\n" : "",
 		 (int)(rep.text_len < 800 ? rep.text_len : 800), rep.text);
-	boot_failed(f, why);
+	boot_failed(r, why);
 }
 
 static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
 {
-	struct function *f = arg;
-	struct ref *r = &f->ref;
+	struct ref *r = arg;
 
 	switch (m->type) {
 	case MSG_READY:
-		on_ready(f, m, payload);
+		on_ready(r, m, payload);
 		return;
 	case MSG_CLONED:
-		clone_cloned(f, m);
+		clone_cloned(r, m);
 		return;
 	case MSG_DIED:
 		if (r->state == REF_BOOTING)
-			on_died(f, m, payload);
+			on_died(r, m, payload);
 		else
-			ref_kill(f);
+			ref_kill(r);
 		return;
 	}
 	/* once frozen it fetches nothing more */
@@ -185,19 +221,20 @@ static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
 	    proc_message(&r->proc, m, payload) > 0)
 		return;
 	if (r->state == REF_BOOTING)
-		boot_failed(f, "it broke the protocol");
+		boot_failed(r, "it broke the protocol");
 	else
-		ref_kill(f);
+		ref_kill(r);
 }
 
 static void on_closed(void *arg, int error)
 {
-	struct function *f = arg;
+	struct ref *r = arg;
 
-	if (f->ref.state == REF_BOOTING)
-		boot_failed(f, "its process ended without a word");
+	if (r->state == REF_BOOTING)
+		boot_failed(r, error == -EPROTO ? "it broke the protocol" :
+			    "its process ended without a word");
 	else
-		ref_kill(f);
+		ref_kill(r);
 }
 
 static const struct peer_ops ref_ops = { on_message, on_closed };
@@ -206,13 +243,18 @@ static const struct peer_ops ref_ops = { on_message, on_closed };
 
 static void on_exit_of(struct ev_loop *loop, struct ev_io *w, int revents)
 {
-	struct function *f = w->data;
-	struct ref *r = &f->ref;
+	struct ref *r = w->data;
+	struct function *f = r->proc.f;
 	double delay, now = pool_now(f);
 
 	waitpid(r->proc.pid, NULL, WNOHANG);
 	proc_close(&r->proc);
-	clone_orphans(f);
+	clone_orphans(r);
+	if (r != f->ref) {
+		r->state = REF_DOWN;
+		pool_wake(f->pool);
+		return;
+	}
 	if (now - r->ready_at > STEADY_S)
 		r->failures = 0;
 	delay = RETRY_S * (1 << (r->failures < 7 ? r->failures : 7));
@@ -225,10 +267,8 @@ static void on_exit_of(struct ev_loop *loop, struct ev_io *w, int revents)
 	pool_wake(f->pool);
 }
 
-void ref_kill(struct function *f)
+void ref_kill(struct ref *r)
 {
-	struct ref *r = &f->ref;
-
 	if (r->state != REF_BOOTING && r->state != REF_READY)
 		return;
 	r->state = REF_DYING;
@@ -239,14 +279,14 @@ void ref_kill(struct function *f)
 	proc_watch(&r->proc, on_exit_of);
 }
 
-int ref_boot(struct function *f, struct err *err)
+int ref_boot(struct ref *r, struct err *err)
 {
+	struct function *f = r->proc.f;
 	struct pool *pool = f->pool;
-	struct ref *r = &f->ref;
 	struct ref_opts o = {
 		.img = f->img, .recycle = f->o.recycle, .trace = f->o.trace,
 		.verify = f->o.verify, .boot_timeout_ns = BOOT_S * 1e9,
-		.uid = pool->o.uid,
+		.uid = pool->o.uid, .tender = pool->o.tender,
 	};
 	pid_t pid;
 	int rc, sock;
@@ -261,7 +301,7 @@ int ref_boot(struct function *f, struct err *err)
 		proc_close(&r->proc);
 		return rc;
 	}
-	rc = proc_identify(&r->proc, pid, getpid());
+	rc = proc_identify(&r->proc, pid, 0);
 	if (rc == 0)
 		rc = proc_connect(&r->proc, sock, &ref_ops);
 	else
@@ -281,19 +321,67 @@ int ref_boot(struct function *f, struct err *err)
 	return 0;
 }
 
+static void on_refresh(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	struct function *f = w->data;
+	struct ref *next = ref_other(f);
+	struct err err = { "" };
+
+	if (f->retired || f->ref->state != REF_READY)
+		return;
+	/* clones of the one before are still at work: later, then */
+	if (next->state == REF_DOWN && ref_boot(next, &err) < 0)
+		pool_note(f, "no new reference: %s", err.msg);
+	if (next->state != REF_BOOTING)
+		ref_refresh_arm(f);
+}
+
+void ref_refresh_arm(struct function *f)
+{
+	double every = f->o.refresh_ns / 1e9, after;
+
+	ev_timer_stop(f->pool->loop, &f->refresh);
+	if (!f->o.refresh_ns || f->ref->state != REF_READY)
+		return;
+	after = every * (1 - SPREAD / 2 + SPREAD * drand48()) -
+		(pool_now(f) - f->ref->ready_at);
+	/* not at once when it is overdue: one may just have failed */
+	if (after < every * SPREAD / 2)
+		after = every * SPREAD / 2;
+	ev_timer_set(&f->refresh, after, 0.0);
+	ev_timer_start(f->pool->loop, &f->refresh);
+}
+
+void ref_init(struct function *f)
+{
+	for (struct ref *r = f->refs; r < f->refs + 2; r++) {
+		r->proc.f = f;
+		r->proc.pidfd = -1;
+		TAILQ_INIT(&r->asked);
+	}
+	f->ref = f->refs;
+	ev_timer_init(&f->refresh, on_refresh, 0.0, 0.0);
+	f->refresh.data = f;
+}
+
 void ref_tick(struct function *f, double now)
 {
-	struct ref *r = &f->ref;
+	struct ref *r = f->ref, *other = ref_other(f);
 	struct err err;
 
+	if (other->state == REF_BOOTING && now >= other->proc.deadline)
+		boot_failed(other, "it hung while it booted");
+	else if (other->state == REF_READY && !other->clones)
+		ref_kill(other);
 	if (r->state == REF_BOOTING && now >= r->proc.deadline) {
-		boot_failed(f, "it hung while it booted");
+		boot_failed(r, "it hung while it booted");
 		return;
 	}
 	if (r->state != REF_DOWN || f->retired || f->o.once ||
-	    now < r->retry_at || f->verify_result < 0)
+	    now < r->retry_at || f->verify_result < 0 ||
+	    other->state == REF_BOOTING)
 		return;
-	if (ref_boot(f, &err) < 0) {
+	if (ref_boot(r, &err) < 0) {
 		r->failures++;
 		r->retry_at = now + RETRY_MAX_S;
 		pool_note(f, "%s", err.msg);

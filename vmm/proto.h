@@ -61,6 +61,8 @@ enum died {
 	DIED_MEMORY,		/* past the limit, and the guest gave up */
 	DIED_FAULT,		/* libOS fault, unknown exit, broken ABI */
 	DIED_HOST,		/* the tender's own failure */
+	DIED_ROLLBACK,		/* the same, in a rollback: of a request sent
+				   meanwhile nothing was read */
 };
 
 /* body of a FETCH, in the sender's address space: process_vm_readv */

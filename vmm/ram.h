@@ -17,6 +17,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "conf/err.h"
 #include "unikernel/abi.h"
@@ -42,11 +43,19 @@ struct ram {
 	uint8_t *base;			/* UK_END bytes reserved */
 	const uint8_t *snap;		/* the snapshot; NULL before ram_seal */
 	int memfd;
-	int pagemap;			/* of this process, -1 until opened */
+	int pagemap;			/* of the guest's process, -1 until opened */
+	int stat;			/* a remote's /proc/PID/stat, likewise */
 	struct ram_window win[RAM_WINDOWS];
 	uint64_t mem_limit;		/* EXEC + HEAP + DATA */
 	uint64_t image_size;		/* mapped at UK_IMAGE_BASE */
 	uint64_t host_size[16];		/* host windows mapped, by number */
+	/*
+	 * Not 0: the guest's RAM is that process's, at the guest's addresses.
+	 * Here are then its snapshot, what both map (process.h), and copies
+	 * that ram_pull() made.
+	 */
+	pid_t remote;
+	uint64_t pulled[RAM_WINDOWS][2];	/* [from, to) of such copies */
 
 	/* rollback, in a clone */
 	uint32_t *pages;		/* private pages, as addr / UK_PAGE */
@@ -62,6 +71,8 @@ void ram_destroy(struct ram *ram);
 /* host address of guest [addr, addr + len), or NULL when not all of it is
    the guest's to read (write: to write) */
 void *ram_ptr(const struct ram *ram, uint64_t addr, uint64_t len, int write);
+/* ram_ptr to read, and what lies there is the guest's, now; until it runs */
+const void *ram_pull(struct ram *ram, uint64_t addr, uint64_t len);
 /* the same for the tender's own use: SYS too */
 static inline void *ram_sys(const struct ram *ram, uint64_t addr)
 {
@@ -95,7 +106,8 @@ uint64_t ram_resident(const struct ram *ram);
 int ram_workset_init(struct ram *ram);
 /* in a new clone: open pagemap (proc: an open /proc), populate the set */
 int ram_clone_init(struct ram *ram, int proc);
-uint64_t ram_populate(struct ram *ram);
+/* RAM being mapped at base: ram->base, or NULL in a remote's process */
+uint64_t ram_populate(struct ram *ram, uint8_t *base);
 
 struct ram_stats {
 	uint64_t pages_private, pages_copied, pages_dropped;

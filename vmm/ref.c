@@ -18,6 +18,7 @@
 #include "vmm/board.h"
 #include "vmm/chan.h"
 #include "vmm/clone.h"
+#include "vmm/slim.h"
 
 /* how long a reference waits with nothing to do before it tidies up, ms */
 #define IDLE_MS	100
@@ -34,23 +35,6 @@ struct ref {
 	uint64_t started;
 	int collapsed;
 };
-
-static const struct tender_ops *tender_choose(enum tender_kind t, struct err *err)
-{
-	if (t == TENDER_PROCESS) {
-		err_set(err, -ENOTSUP, "the process tender is not built yet; "
-			"use --tender=kvm");
-		return NULL;
-	}
-	return &tender_kvm;
-}
-
-int tender_check(enum tender_kind t, struct err *err)
-{
-	const struct tender_ops *ops = tender_choose(t, err);
-
-	return ops ? ops->check(err) : -ENOTSUP;
-}
 
 static void say_died(struct ref *r, enum died why, const char *report)
 {
@@ -95,9 +79,11 @@ static int build(struct ref *r, struct err *err)
 	if (rc == 0)
 		rc = r->ops->init(err);
 	if (rc == 0)
+		r->ops->stubs(&r->ram);
+	if (rc == 0)
 		rc = guest_ctl_init(g, err);
 	if (rc == 0)
-		rc = guest_create(g, r->ops, err);
+		rc = guest_create(g, r->ops, r->o->uid, err);
 	return rc;
 }
 
@@ -200,17 +186,20 @@ static int do_clone(struct ref *r, int fds[CHAN_FDS])
 	};
 	struct msg m = { .type = MSG_CLONED };
 	pid_t pid = -1;
+	int rc;
 
 	if (fds[0] < 0 || fds[1] < 0) {
 		errno = EBADF;
 	} else {
-		pid = fork();
+		pid = _Fork();
 		if (pid == 0)
 			clone_main(&o);
 	}
 	m.a[0] = pid < 0 ? (uint64_t)-errno : (uint64_t)pid;
+	/* the word first: the end of the clone's socket says less */
+	rc = chan_send(r->sock, &m, NULL, 0);
 	chan_close_fds(fds);
-	return chan_send(r->sock, &m, NULL, 0);
+	return rc;
 }
 
 static void serve(struct ref *r)
@@ -219,6 +208,7 @@ static void serve(struct ref *r)
 	int fds[CHAN_FDS], rc;
 	struct msg m;
 
+	slim_forks(r->proc);
 	for (;;) {
 		rc = poll(&p, 1, r->collapsed ? -1 : IDLE_MS);
 		if (rc == 0) {
@@ -273,7 +263,7 @@ static void ref_main(const struct ref_opts *o, int sock, uint64_t started)
 	inherit_little(&r);
 	r.ops = tender_choose(o->tender, &err);
 	r.proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (!r.ops || r.proc < 0 || jail_prepare(&r.jail, &err) < 0) {
+	if (!r.ops || r.proc < 0 || jail_prepare(&r.jail, r.ops, &err) < 0) {
 		say_died(&r, DIED_HOST, err.msg[0] ? err.msg :
 			 "cannot open /proc");
 		_exit(1);

@@ -14,8 +14,8 @@
 
 #include "conf/err.h"
 #include "etlfs/image.h"
+#include "vmm/tender.h"
 
-enum tender_kind { TENDER_AUTO, TENDER_KVM, TENDER_PROCESS };
 enum recycle { RECYCLE_ROLLBACK, RECYCLE_FORK, RECYCLE_KEEP };
 
 struct ref_opts {
@@ -32,8 +32,5 @@ struct ref_opts {
 
 int ref_start(const struct ref_opts *o, int *sock, pid_t *pid,
 	      struct err *err);
-
-/* can this host run the tender?  0, or -errno and a line that says the fix */
-int tender_check(enum tender_kind t, struct err *err);
 
 #endif

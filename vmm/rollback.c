@@ -5,22 +5,27 @@
  * the pages to restore are those of this process that are no longer the
  * file's: present or swapped out, and not file pages.  A page once private
  * stays so until it is dropped, so the list only grows, and is read anew
- * only after a minor fault of this single-threaded process.
+ * only after a minor fault of the guest's process, which has one thread.
  *
  * Pages are copied back, not dropped: a copy costs a tenth of the fault that
  * dropping would cost the next request (DESIGN 4).  Beyond BUDGET pages the
  * excess is dropped, to give memory back.
+ *
+ * A remote guest's pages are found in its pagemap and written from outside;
+ * none are dropped, no system call drops another process's.
  */
 #include "vmm/ram.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define BUDGET		8192u		/* private pages kept: 32 MB */
@@ -81,12 +86,23 @@ static int list_add(struct ram *ram, uint64_t from, uint64_t to)
 	return 0;
 }
 
+/* where RAM is mapped in the guest's process, and how much of a window */
+static uint64_t mapped_at(const struct ram *ram)
+{
+	return ram->remote ? 0 : (uint64_t)(uintptr_t)ram->base;
+}
+
+static uint64_t extent(const struct ram *ram, const struct ram_window *w)
+{
+	return ram->remote ? w->cap : w->top;
+}
+
 /* private pages of one window, by PAGEMAP_SCAN; -ENOTTY where it is not */
 static int scan_ioctl(struct ram *ram, const struct ram_window *w)
 {
 	static struct scan_region vec[1024];
-	uint64_t base = (uint64_t)(uintptr_t)ram->base;
-	uint64_t at = base + w->base, end = at + w->top;
+	uint64_t base = mapped_at(ram);
+	uint64_t at = base + w->base, end = at + extent(ram, w);
 
 	while (at < end) {
 		struct scan_arg arg = {
@@ -120,10 +136,10 @@ static int pagemap_walk(const struct ram *ram, const struct ram_window *w,
 			void *arg)
 {
 	static uint64_t entry[4096];
-	uint64_t base = (uint64_t)(uintptr_t)ram->base;
+	uint64_t base = mapped_at(ram), len = extent(ram, w);
 
-	for (uint64_t off = 0; off < w->top;) {
-		uint64_t n = (w->top - off) / UK_PAGE;
+	for (uint64_t off = 0; off < len;) {
+		uint64_t n = (len - off) / UK_PAGE;
 		ssize_t got;
 		int rc;
 
@@ -167,6 +183,23 @@ static int scan(struct ram *ram)
 	return rc;
 }
 
+/* fields 10 and 12 of /proc/PID/stat; -1 when they cannot be read */
+static long faults_remote(const struct ram *ram)
+{
+	char text[512], *end;
+	long minor, major;
+	ssize_t n = pread(ram->stat, text, sizeof(text) - 1, 0);
+
+	if (n <= 0)
+		return -1;
+	text[n] = '\0';
+	end = strrchr(text, ')');
+	if (!end || sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %*u %ld %*u %ld",
+			   &minor, &major) != 2)
+		return -1;
+	return minor + major;
+}
+
 static long minor_faults(void)
 {
 	struct rusage ru;
@@ -195,10 +228,77 @@ static uint64_t drop_excess(struct ram *ram)
 	return n - BUDGET;
 }
 
+/* i-th page and those that follow it without a gap, as bytes at base */
+static struct iovec run_of(const struct ram *ram, size_t i, const void *base)
+{
+	size_t j = i + 1;
+
+	while (j < ram->n_pages && ram->pages[j] == ram->pages[j - 1] + 1)
+		j++;
+	return (struct iovec){
+		(uint8_t *)base + (uint64_t)ram->pages[i] * UK_PAGE,
+		(j - i) * UK_PAGE,
+	};
+}
+
+static int copy_remote(const struct ram *ram)
+{
+	static struct iovec from[512], to[512];
+	size_t i = 0;
+
+	while (i < ram->n_pages) {
+		size_t n = 0, sum = 0;
+
+		for (; n < 512 && i < ram->n_pages; n++) {
+			from[n] = run_of(ram, i, ram->snap);
+			to[n] = run_of(ram, i, NULL);
+			sum += to[n].iov_len;
+			i += to[n].iov_len / UK_PAGE;
+		}
+		if (process_vm_writev(ram->remote, from, n, to, n, 0) !=
+		    (ssize_t)sum)
+			return -EIO;
+	}
+	return 0;
+}
+
+/* what ram_pull() brought here; the snapshot shows through again */
+static void forget_pulled(struct ram *ram)
+{
+	for (int i = 0; i < RAM_WINDOWS; i++) {
+		uint64_t *p = ram->pulled[i], a = p[0] & ~(UK_PAGE - 1ull);
+
+		if (p[0] != p[1])
+			madvise(ram->base + a, p[1] - a, MADV_DONTNEED);
+		p[0] = p[1] = 0;
+	}
+}
+
+static int rollback_remote(struct ram *ram, struct ram_stats *st)
+{
+	long faults = faults_remote(ram);
+	int rc = 0;
+
+	if (faults < 0 || faults != ram->minflt)
+		rc = scan(ram);
+	ram->minflt = faults;
+	if (rc == 0)
+		rc = copy_remote(ram);
+	forget_pulled(ram);
+	st->pages_private = st->pages_copied = ram->n_pages;
+	st->pages_dropped = 0;
+	for (int i = 0; i < RAM_WINDOWS; i++)
+		ram->win[i].span = ram->win[i].sealed;
+	return rc;
+}
+
 int ram_rollback(struct ram *ram, struct ram_stats *st)
 {
 	long faults = minor_faults();
 	int rc;
+
+	if (ram->remote)
+		return rollback_remote(ram, st);
 
 	if (faults != ram->minflt) {
 		rc = scan(ram);
@@ -222,12 +322,20 @@ int ram_rollback(struct ram *ram, struct ram_stats *st)
 
 int ram_clone_init(struct ram *ram, int proc)
 {
-	ram->pagemap = openat(proc, "self/pagemap", O_RDONLY | O_CLOEXEC);
+	char path[32] = "self/pagemap";
+
+	if (ram->remote)
+		snprintf(path, sizeof(path), "%d/pagemap", (int)ram->remote);
+	ram->pagemap = openat(proc, path, O_RDONLY | O_CLOEXEC);
 	ram->minflt = -1;
-	return ram->pagemap < 0 ? -errno : 0;
+	if (ram->pagemap < 0 || !ram->remote)
+		return ram->pagemap < 0 ? -errno : 0;
+	snprintf(path, sizeof(path), "%d/stat", (int)ram->remote);
+	ram->stat = openat(proc, path, O_RDONLY | O_CLOEXEC);
+	return ram->stat < 0 ? -errno : 0;
 }
 
-uint64_t ram_populate(struct ram *ram)
+uint64_t ram_populate(struct ram *ram, uint8_t *base)
 {
 	struct ram_workset *ws = ram->ws;
 	uint32_t n, i = 0;
@@ -236,14 +344,14 @@ uint64_t ram_populate(struct ram *ram)
 		return 0;
 	/* other clones could write here: a bad list costs time, no more */
 	n = ws->n < WORKSET_MAX ? ws->n : WORKSET_MAX;
-	while (i < n) {
+	while (i < n && !(ram->remote && base)) {
 		uint64_t a = (uint64_t)ws->page[i] * UK_PAGE;
 		uint32_t j = i + 1;
 
 		while (j < n && ws->page[j] == ws->page[j - 1] + 1)
 			j++;
 		if (a + (uint64_t)(j - i) * UK_PAGE <= UK_RAM_END)
-			madvise(ram->base + a, (size_t)(j - i) * UK_PAGE,
+			madvise(base + a, (size_t)(j - i) * UK_PAGE,
 				MADV_POPULATE_WRITE);
 		i = j;
 	}
@@ -257,6 +365,9 @@ void ram_learn(struct ram *ram)
 	if (!ram->ws || !atomic_compare_exchange_strong(&ram->ws->state,
 							 &empty, 1))
 		return;
+	/* a clone for one request never rolls back, so it has not looked */
+	if (!ram->n_pages && scan(ram) < 0)
+		ram->n_pages = 0;
 	ram->ws->n = ram->n_pages < WORKSET_MAX ? (uint32_t)ram->n_pages :
 		     WORKSET_MAX;
 	memcpy(ram->ws->page, ram->pages, ram->ws->n * sizeof(uint32_t));
@@ -269,8 +380,52 @@ int ram_workset_init(struct ram *ram)
 	return ram->ws ? 0 : -ENOMEM;
 }
 
+struct difference {
+	const struct ram *ram;
+	uint64_t addr;
+};
+
+static int differ_remote(void *arg, uint64_t addr, uint64_t entry)
+{
+	static uint8_t page[UK_PAGE];
+	struct difference *d = arg;
+	struct iovec mine = { page, UK_PAGE };
+	struct iovec theirs = { (void *)addr, UK_PAGE };
+
+	if (!(entry & (PM_PRESENT | PM_SWAPPED)) || entry & PM_FILE)
+		return 0;
+	d->addr = addr;
+	if (process_vm_readv(d->ram->remote, &mine, 1, &theirs, 1, 0) !=
+	    UK_PAGE)
+		return -EIO;
+	return memcmp(page, d->ram->snap + addr, UK_PAGE) ? -EUCLEAN : 0;
+}
+
+/* a page that is not private is the snapshot's: the kernel says which are */
+static int verify_remote(const struct ram *ram, uint64_t *addr)
+{
+	static const uint64_t shared[][2] = {
+		{ UK_CLOCK, UK_PAGE }, { UK_CTL, UK_CTL_PAGES * UK_PAGE },
+		{ UK_OUT, UK_PAGE }, { UK_LOG, UK_LOG_SIZE },
+	};
+	struct difference d = { ram, 0 };
+	int rc = 0;
+
+	for (int i = 0; i < RAM_WINDOWS && rc == 0; i++)
+		rc = pagemap_walk(ram, &ram->win[i], differ_remote, &d);
+	*addr = d.addr;
+	for (int i = 0; i < 4 && rc == 0; i++) {
+		*addr = shared[i][0];
+		if (memcmp(ram->base + *addr, ram->snap + *addr, shared[i][1]))
+			rc = -EUCLEAN;
+	}
+	return rc;
+}
+
 int ram_verify(const struct ram *ram, uint64_t *addr)
 {
+	if (ram->remote)
+		return verify_remote(ram, addr);
 	for (int i = 0; i < RAM_WINDOWS; i++) {
 		const struct ram_window *w = &ram->win[i];
 

@@ -4,17 +4,23 @@
  * Above it nothing knows which tender runs: memory (ram.h), doorbells
  * (doorbell.h), clones (clone.h) and rollback are shared.  A tender runs one
  * vCPU in the calling thread.  All calls answer 0 or -errno.
+ *
+ * kvm	    (kvm.c) a virtual machine over this process's own memory
+ * process  (process.c) a locked child; its memory is reached from outside,
+ *	    which ram.h hides behind ram->remote
  */
 #ifndef VMM_TENDER_H
 #define VMM_TENDER_H
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "conf/err.h"
 
 struct tender;
 struct ram;
+struct uk_trap;
 
 /* general registers; the order is struct kvm_regs's */
 struct cpu_regs {
@@ -36,31 +42,46 @@ struct cpu_state {
 
 enum tender_exit {
 	TENDER_DOORBELL,		/* nr in regs.rcx, answer to regs.rax */
-	TENDER_TRAP,			/* vector, cr2 valid; see tender_trap() */
+	TENDER_TRAP,			/* an exception: ask trap() */
 	TENDER_INTR,			/* a signal, or tender_kick() */
 	TENDER_BROKEN,			/* anything else: the guest is finished */
 };
+
+#define TENDER_FDS	3
+#define TENDER_SLOT_HOST 7	/* slot of host window 0; see guest.c */
 
 struct tender_ops {
 	const char *name;
 	int (*check)(struct err *err);
 	/* host-wide things, once, before any create; inherited by fork */
 	int (*init)(struct err *err);
-	int (*create)(struct tender **out, struct err *err);
+	int (*create)(struct tender **out, struct ram *ram, uid_t uid,
+		      struct err *err);
+	/* what this tender's stub page holds, before the first create */
+	void (*stubs)(struct ram *ram);
 	/* guest [addr, addr + len) is host memory at p */
 	int (*map)(struct tender *t, unsigned slot, uint64_t addr,
 		   uint64_t len, void *p, int readonly);
 	int (*unmap)(struct tender *t, unsigned slot);
 	/* the first one, after all map calls of a new guest, makes the vCPU */
 	int (*load)(struct tender *t, const struct cpu_state *s);
+	/*
+	 * Before a rollback touches memory: the guest is where no code of its
+	 * own can run until the next load.  NULL: it always is, between runs.
+	 */
+	int (*settle)(struct tender *t);
 	int (*save)(struct tender *t, struct cpu_state *s);
 	enum tender_exit (*run)(struct tender *t);
 	/* async-signal-safe: the current or next run answers TENDER_INTR */
 	void (*kick)(struct tender *t);
-	/* the faulting address of the last TENDER_TRAP */
-	uint64_t (*fault_address)(struct tender *t);
+	/*
+	 * The last TENDER_TRAP: what happened; the next run enters the libOS
+	 * at entry.  -EFAULT, and broken says why, when no program's
+	 * instruction did it.
+	 */
+	int (*trap)(struct tender *t, struct uk_trap *facts, uint64_t entry);
 	/* its open descriptors (-1: none), to be kept when others close */
-	void (*descriptors)(struct tender *t, int fd[2]);
+	void (*descriptors)(struct tender *t, int fd[TENDER_FDS]);
 	void (*destroy)(struct tender *t);
 };
 
@@ -74,11 +95,26 @@ struct tender {
 	char broken[256];		/* TENDER_BROKEN: one line that says why */
 };
 
-extern const struct tender_ops tender_kvm;
+extern const struct tender_ops tender_kvm, tender_process;
 
-/* xcr0 and xsave size that guests get here; valid after init */
-uint64_t tender_xcr0(void);
-unsigned tender_xsave_size(void);
-uint64_t tender_tsc_khz(void);
+enum tender_kind { TENDER_AUTO, TENDER_KVM, TENDER_PROCESS };
+
+/*
+ * The operations of a kind.  AUTO is KVM where that works, else process;
+ * NULL and an error where none does.
+ */
+const struct tender_ops *tender_choose(enum tender_kind t, struct err *err);
+/* can this host run the tender?  0, or -errno and a line that says the fix */
+int tender_check(enum tender_kind t, struct err *err);
+/* 0, or -EINVAL: auto, kvm, process */
+int tender_parse(const char *text, enum tender_kind *out);
+
+/* the processor that guests get here; set by init and create */
+struct tender_cpu {
+	uint64_t xcr0;
+	unsigned xsave_size;		/* of the standard format */
+	uint64_t tsc_khz;
+};
+extern struct tender_cpu tender_cpu;
 
 #endif

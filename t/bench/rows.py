@@ -294,6 +294,10 @@ def http(bench):
                 for row in http_connections(bench, urls, n)]
 
 
+def present(figure):
+    return None if isinstance(figure, Missing) else figure
+
+
 def http_connections(bench, urls, n):
     seconds = 1 if bench.quick else 3
     errors = dict.fromkeys(urls, 0)
@@ -315,11 +319,12 @@ def http_connections(bench, urls, n):
             ("ForkingMixIn", "ForkingMixIn, fork per request", ">= 8x"),
             ("gunicorn", "gunicorn, two sync workers, no isolation",
              ">= 0.5x")):
-        missing = isinstance(m[name], Missing)
+        missing = [str(f) for f in (m["usetl"], m[name])
+                   if isinstance(f, Missing)]
         rows.append(Row(
-            f"requests/s, {n} connection{'s' if n > 1 else ''}", m["usetl"],
-            "/s", None if missing else m[name], str(m[name]) if missing
-            else peer, goal if n == 8 else "",
+            f"requests/s, {n} connection{'s' if n > 1 else ''}",
+            present(m["usetl"]), "/s", present(m[name]),
+            missing[0] if missing else peer, goal if n == 8 else "",
             f"connections that failed: usetl {errors['usetl']}, {name} "
             f"{errors[name]}" if errors["usetl"] or errors[name] else ""))
     return rows

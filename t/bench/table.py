@@ -77,8 +77,9 @@ def show(rows, machine, stream):
     for name, note in notes:
         print(f"{name}: {note}", file=stream)
     goals = [r.met for r in rows if r.goal]
-    print(f"\n{goals.count(True)} of {len(goals)} goals reached",
-          file=stream)
+    lost = goals.count(None)
+    print(f"\n{goals.count(True)} of {len(goals)} goals reached" +
+          (f", {lost} not measured" if lost else ""), file=stream)
 
 
 def save(rows, machine, path):

@@ -57,7 +57,7 @@ static void setup(void)
 	if (!loop || fetch_engine_create(&engine, loop) ||
 	    window_pool_create(&windows, 0, 0) ||
 	    egress_create(&nothing, none) || egress_create(&listed, list) ||
-	    host_create(&host, engine, windows, 1 << 20, &ops, NULL))
+	    host_create(&host, engine, windows, 1 << 20, 1, &ops, NULL))
 		exit(1);
 }
 

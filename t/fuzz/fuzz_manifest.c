@@ -58,3 +58,26 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	manifest_destroy(m);
 	return 0;
 }
+
+#ifdef FUZZ_MAIN
+#include "t/fuzz/alone.h"
+
+int main(int argc, char **argv)
+{
+	static const char whole[] =
+		"# all of it\n[function]\nname = total\n"
+		"handler = app.handler\nruntime = python3\nmemory = 128M\n"
+		"timeout = 10s\nfiles = 64M\ninclude = *.so data/*\n"
+		"exclude = *.tmp\n[packages]\npath = lib a.whl b.tar.gz\n"
+		"installed = numpy six\nrequirements = r.txt\n"
+		"[environment]\nA = b ; c\nX_1 = \n[egress]\n"
+		"allow = http://127.0.0.1:9000/\nallow = *\n";
+	static const char two[] =
+		"[function]\nhandler: a.b\n[egress]\nallow = none\n  more\n";
+	static const struct alone_seed seeds[] = {
+		{ whole, sizeof(whole) - 1 }, { two, sizeof(two) - 1 },
+	};
+
+	return alone_main(argc, argv, seeds, 2, 20000, "damaged manifests");
+}
+#endif

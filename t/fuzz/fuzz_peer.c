@@ -140,7 +140,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	cut = data[0] * (size - 1) / 255;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0 ||
-	    host_create(&t.host, engine, windows, 1 << 20, &host_ops, &t) < 0 ||
+	    host_create(&t.host, engine, windows, 1 << 20, 1, &host_ops, &t) < 0 ||
 	    peer_create(&t.peer, loop, sv[0], &ops, &t) < 0)
 		abort();
 	if (write(sv[1], data + 1, cut) != (ssize_t)cut)

@@ -2,22 +2,27 @@
 # what check-svm.sh runs in its machine: busybox's shell, no compiler, no
 # Python but in the images
 #
-# /t has lib.sh; /guest images of t/guest's programs; /image those of
+# /t has lib.sh; /guest t/guest's programs and images of them; /image those of
 # functions, with the event and the result that Linux gave beside them.
 . /t/lib.sh
 usetl=/bin/usetl
 
-# whole NAME FILE STATUS: TAP that is complete, without a failure, and an
-# exit status of 0
+# whole NAME FILE STATUS [NATIVE]: TAP that is complete, without a failure but
+# those that the program natively has here, and an exit status of 0 or 1
 whole() {
 	planned=$(sed -n 's/^1\.\.\([0-9]*\).*/\1/p' "$2")
-	n=$(grep -c '^ok' "$2")
-	if test "$planned" = "$n" && test "$n" -gt 0 && test "$3" = 0 &&
-	    ! grep -q '^not ok' "$2"; then
-		pass "$1: $n tests"
+	n=$(grep -cE '^(not )?ok' "$2")
+	bad=$(sed -n 's/^not ok \([0-9]*\) .*/\1/p' "$2")
+	good=1
+	for i in $bad; do
+		grep -q "^not ok $i " "${4:-/dev/null}" || good=0
+	done
+	if test "$planned" = "$n" && test "$n" -gt 0 && test $good = 1 &&
+	    test "$3" = $((${#bad} != 0)); then
+		pass "$1: $n tests${bad:+, natively not: $(echo $bad)}"
 	else
 		{
-			echo "exit status $3, $n of ${planned:-?} passed"
+			echo "exit status $3, $n of ${planned:-?} ran"
 			grep '^not ok' "$2"
 			grep -vE '^(ok|not ok)' "$2" | tail -n 20
 		} >"$tmp/why"
@@ -37,13 +42,18 @@ like "the kernel has no PAGEMAP_SCAN" "$tmp/check" 'written pages: /proc'
 timeout 60 /bin/tender_test >"$tmp/log" 2>&1
 whole "tender_test" "$tmp/log" $?
 
-# the libOS: each C program before and after a snapshot
-for image in /guest/*.usetl; do
-	name=$(basename "$image" .usetl)
-	timeout 60 "$usetl" invoke "$image" >"$tmp/log" 2>&1
-	status=$(sed -n 's/.*exited with status \([0-9]*\).*/\1/p' \
-		"$tmp/log" | tail -n 1)
-	whole "$name" "$tmp/log" "$status"
+# the libOS: each C program before and after a snapshot.  What QEMU's
+# processor lacks (SSE exceptions, alignment checks) natively fails too
+for program in /guest/*.native; do
+	name=$(basename "$program" .native)
+	(cd "$tmp" && timeout 60 "$program") >"$tmp/native" 2>&1
+	for image in "$name" "$name-clone"; do
+		timeout 60 "$usetl" invoke "/guest/$image.usetl" \
+			>"$tmp/log" 2>&1
+		status=$(sed -n 's/.*exited with status \([0-9]*\).*/\1/p' \
+			"$tmp/log" | tail -n 1)
+		whole "$image" "$tmp/log" "$status" "$tmp/native"
+	done
 done
 
 # Python, every page and register compared after each rollback
@@ -56,21 +66,25 @@ for image in /image/*.usetl; do
 	is "$name: as on Linux" "$(cat "$tmp/out")" \
 		"$(cat "/image/$name.result")"
 done
-for name in echo json stdlib; do
+for f in echo json stdlib; do
 	n=50
-	test $name != stdlib || n=3
-	ok "$name $n times" timeout 200 "$usetl" invoke --stats --repeat $n \
-		-d "@/image/$name.event" "/image/$name.usetl"
-	is "$name: the last as the first" "$(cat "$tmp/out")" \
-		"$(cat "/image/$name.result")"
-	like "$name: rolled back" "$tmp/err" '^rollback .* [1-9][0-9]* pages'
+	test $f != stdlib || n=3
+	ok "$f $n times" timeout 200 "$usetl" invoke --stats --repeat $n \
+		-d "@/image/$f.event" "/image/$f.usetl"
+	is "$f: the last as the first" "$(cat "$tmp/out")" \
+		"$(cat "/image/$f.result")"
+	like "$f: rolled back" "$tmp/err" '^rollback .* [1-9][0-9]* pages'
 done
 ok "a new clone for each" timeout 100 "$usetl" invoke --recycle fork \
 	--repeat 5 -d "@/image/json.event" /image/json.usetl
 chmod 666 /dev/kvm
-ok "not as root" timeout 100 setuidgid nobody "$usetl" invoke --repeat 5 \
-	-d "@/image/json.event" /image/json.usetl
-is "as on Linux" "$(cat "$tmp/out")" "$(cat /image/json.result)"
+if command -v setuidgid >/dev/null; then
+	ok "not as root" timeout 100 setuidgid nobody "$usetl" invoke \
+		--repeat 5 -d "@/image/json.event" /image/json.usetl
+	is "as on Linux" "$(cat "$tmp/out")" "$(cat /image/json.result)"
+else
+	skip "not as root" "this busybox has no setuidgid"
+fi
 unset USETL_VERIFY
 
 # served; fetches come in and go out by host windows

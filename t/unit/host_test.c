@@ -491,7 +491,7 @@ int main(void)
 	    fetch_engine_create(&engine, loop) ||
 	    window_pool_create(&pool, 2, 8 * MB) ||
 	    window_pool_prepare(pool) ||
-	    host_create(&host, engine, pool, LIMIT, &ops, &clone))
+	    host_create(&host, engine, pool, LIMIT, 1, &ops, &clone))
 		return 1;
 	clone.view[0] = mmap(NULL, ETLFS_WINDOW0, PROT_READ, MAP_SHARED,
 			     host_window0(host)->fd, 0);

@@ -135,23 +135,27 @@ static void check_answers(int clone)
 	       ((struct run_stats *)payload)->run_ns / 1000);
 }
 
-int main(void)
+static void run(enum tender_kind kind)
 {
 	char path[] = "/tmp/tender_test.XXXXXX", *argv[] = { "/x", NULL };
 	struct image img = { .path = path, .memory = 64u << 20,
 			     .files = 16u << 20, .argv = argv, .size = 4096 };
-	struct ref_opts o = { .img = &img, .tender = TENDER_KVM, .verify = 1,
+	struct ref_opts o = { .img = &img, .tender = kind, .verify = 1,
 			      .boot_timeout_ns = 2000000000u };
 	struct err err;
 	struct msg m;
 	int sock, clone, clone2;
+	const char *name = kind == TENDER_KVM ? "kvm" : "process";
 	uint8_t *win;
 	pid_t pid;
 
-	if (tender_check(TENDER_KVM, &err) < 0) {
-		printf("1..0 # SKIP %s\n", err.msg);
-		return 0;
+	if (tender_check(kind, &err) < 0) {
+		tests++;
+		printf("ok %d - the %s tender # SKIP %s\n", tests, name,
+		       err.msg);
+		return;
 	}
+	printf("# the %s tender\n", name);
 	img.fd = mkstemp(path);
 	unlink(path);
 	ftruncate(img.fd, 4096);
@@ -165,7 +169,7 @@ int main(void)
 	if (m.type != MSG_READY) {
 		printf("# %u %llu %.*s\n", m.type, (unsigned long long)m.a[0],
 		       (int)m.a[1], payload + sizeof(struct run_stats));
-		return 1;
+		return;
 	}
 	clone = clone_one(sock, o.window0);
 	ok(clone >= 0, "it is cloned");
@@ -191,6 +195,12 @@ int main(void)
 	check_answers(clone);
 	close(sock);
 	ok(waitpid(pid, NULL, 0) == pid, "the reference ends with its socket");
+}
+
+int main(void)
+{
+	run(TENDER_KVM);
+	run(TENDER_PROCESS);
 	printf("1..%d\n", tests);
 	return failed != 0;
 }

@@ -89,8 +89,8 @@ static void test_pool(void)
 
 	ok(!window_pool_create(&pool, 2, 4 * MB), "a pool that keeps two");
 	ok(!window_pool_prepare(pool), "prepared");
-	ok(!window_get(pool, 64 * MB, &a) && !window_get(pool, 1, &b) &&
-	   !window_get(pool, ETLFS_WINDOW_STRIDE, &c),
+	ok(!window_get(pool, 64 * MB, 0, &a) && !window_get(pool, 1, 0, &b) &&
+	   !window_get(pool, ETLFS_WINDOW_STRIDE, 0, &c),
 	   "hands out three, the third a new one");
 	ok(a->resident == 4 * MB && allocated(a) == 4 * MB &&
 	   b->resident == 4 * MB && !allocated(c),
@@ -103,7 +103,7 @@ static void test_pool(void)
 	window_put(pool, a);
 	window_put(pool, c);
 	window_put(pool, b);
-	ok(!window_get(pool, 1, &b) && !window_get(pool, 1, &a),
+	ok(!window_get(pool, 1, 0, &b) && !window_get(pool, 1, 0, &a),
 	   "two of them come back");
 	ok(a == first || b == first, "used ones, not new ones");
 	ok(allocated(first) == 4 * MB, "the warm part stays, the rest not");
@@ -112,11 +112,11 @@ static void test_pool(void)
 	scribble(a, 0, 5 * MB);
 	window_put(pool, a);
 	window_put(pool, b);
-	ok(!window_pool_prepare(pool) && !window_get(pool, 1, &a) &&
-	   !window_get(pool, 1, &b) && allocated(a) == 4 * MB &&
+	ok(!window_pool_prepare(pool) && !window_get(pool, 1, 0, &a) &&
+	   !window_get(pool, 1, 0, &b) && allocated(a) == 4 * MB &&
 	   allocated(b) == 4 * MB && all_zero(a->map, 8 * MB) &&
 	   all_zero(b->map, 8 * MB), "prepare zeroes them and warms them");
-	ok(window_get(pool, ETLFS_WINDOW_STRIDE + 1, &c) == -EFBIG,
+	ok(window_get(pool, ETLFS_WINDOW_STRIDE + 1, 0, &c) == -EFBIG,
 	   "more than a window can be: EFBIG");
 	window_put(pool, a);
 	window_put(pool, b);
@@ -125,10 +125,42 @@ static void test_pool(void)
 	window_pool_destroy(NULL);
 }
 
+/* what a process of one owner may still read is not another's */
+static void test_owner(void)
+{
+	struct window_pool *pool;
+	struct window *a, *b, *first;
+	struct stat sa, sb;
+
+	ok(!window_pool_create(&pool, 1, 0) && !window_get(pool, 1, 7, &a),
+	   "an owner gets a window");
+	first = a;
+	scribble(a, 0, MB);
+	a->owner = 7;
+	window_put(pool, a);
+	ok(!window_get(pool, 1, 7, &a) && a == first && all_zero(a->map, MB),
+	   "and the same again, zeroed");
+	fstat(a->fd, &sa);
+	window_put(pool, a);
+	ok(!window_get(pool, 1, 8, &b) && !fstat(b->fd, &sb) &&
+	   sb.st_ino != sa.st_ino && !b->owner, "another gets other memory");
+	window_put(pool, b);
+	ok(!window_get(pool, 1, 7, &a) && !fstat(a->fd, &sa) &&
+	   sb.st_ino == sa.st_ino, "what nobody kept is anybody's");
+	window_put(pool, a);
+	window_pool_limit(pool, MB);
+	ok(!window_pool_charge(pool, MB) &&
+	   window_pool_charge(pool, 1) == -ENOMEM, "bytes up to a limit");
+	window_pool_uncharge(pool, MB);
+	ok(!window_pool_charge(pool, 1), "which come back");
+	window_pool_destroy(pool);
+}
+
 int main(void)
 {
 	test_one();
 	test_warm();
 	test_pool();
+	test_owner();
 	return plan();
 }

@@ -1,0 +1,19 @@
+/*
+ * cmd/tender.h - which tender serve, invoke and bake's trial take
+ */
+#ifndef CMD_TENDER_H
+#define CMD_TENDER_H
+
+#include "conf/conf.h"
+#include "conf/err.h"
+#include "vmm/tender.h"
+
+/*
+ * The tender: option (NULL: none), else the configuration's, else that of
+ * USETL_TENDER in the environment; auto is resolved.  note, "" at first, is
+ * one line to show when isolation is weaker than it could be.
+ */
+int tender_wanted(const char *option, const struct conf *c,
+		  enum tender_kind *out, struct err *note, struct err *err);
+
+#endif

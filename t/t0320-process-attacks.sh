@@ -1,0 +1,121 @@
+#!/bin/sh
+# machine code against the stubs: each attack ends or is answered, and the
+# next request is right; and what is in a guest's process, seen from outside
+. "$(dirname "$0")/lib.sh"
+need_tender
+need_python
+cc=${CC:-cc}
+command -v "$cc" >/dev/null || skip_all "no C compiler"
+command -v curl >/dev/null || skip_all "no curl"
+
+copy_function machine
+if ! "$cc" -O1 -w -fno-stack-protector -fcf-protection=none -shared -fPIC \
+		-I"$top" -o "$tmp/src/machine/attack.so" \
+		"$tmp/src/machine/attack.c" 2>"$tmp/err" ||
+    ! "$usetl" bake -o "$tmp/machine.usetl" "$tmp/src/machine" \
+		>"$tmp/bake.out" 2>"$tmp/err"; then
+	fail "bake machine" "$tmp/err"
+	plan
+fi
+pass "bake machine"
+USETL_VERIFY=1
+export USETL_VERIFY
+serve_or_end "$tmp/machine.usetl"
+
+call machine '{"do": "state"}'
+is "a first request" "$status" 200
+first=$(cat "$tmp/out")
+diag "$first"
+
+# attack NAME AT STATUS...: one of these, then twice the state of the first
+attack() {
+	what="$1 $2"
+	call machine "{\"do\": \"$1\", \"at\": $2}"
+	got=$status
+	answer=$(head -c 200 "$tmp/out")
+	shift 2
+	case " $* " in
+	*" $got "*) pass "$what: $got" ;;
+	*) fail "$what: $got, not $*" "$tmp/out" ;;
+	esac
+	for i in first second; do
+		call machine '{"do": "state"}'
+		is "$what: the $i after it" "$status $(cat "$tmp/out")" \
+			"200 $first"
+	done
+}
+
+rung='{"rung": true}'
+attack flags 262144 200			# AC
+is "it rang by itself" "$answer" "$rung"
+attack flags 2097152 200		# ID
+attack flags 1024 200 502		# DF, which C code may stumble over
+attack flags 16384 200 502		# NT
+attack selectors 0 200
+is "it rang by itself" "$answer" "$rung"
+attack int80 0 200
+# a hypervisor may have its own idea of which fault
+case $answer in
+'{"answer": 11}') pass "int 0x80 is a fault" ;;
+'{"answer": 4}') pass "int 0x80 is a fault" ;;
+*) fail "int 0x80 is a fault: $answer" ;;
+esac
+attack x32 0 200
+is "x32 calls are unknown" "$answer" '{"answer": 0}'
+attack overwrite 0 200
+is "what the tender writes gives way to nobody" "$answer" '{"answer": 0}'
+attack compat 0 200 502 504
+attack stack 8 200 502 504
+attack touch 0 502
+if test "$tender" = process; then
+	for what in trace altstack run_on; do
+		attack $what 0 200
+		is "it rang by itself" "$answer" "$rung"
+	done
+	attack forge 0 200 502 504
+	# each instruction boundary of the stub and what lies between: a sample
+	for at in 0 1 2 3 5 11 20 64 131 150 160 170 177 180 185 190 195 200 \
+		215 230 250 262 300 333 400 450 500 555 600 650 700 800; do
+		attack jump $at 200 502 504
+	done
+fi
+
+call machine '{"do": "state"}'
+is "after all of it" "$status $(cat "$tmp/out")" "200 $first"
+
+# from outside
+if test "$tender" = process; then
+	seen=
+	for p in /proc/[0-9]*; do
+		read -r name <"$p/comm" || continue
+		test "$name" = usetl-guest || continue
+		# a descendant of this script's server
+		up=${p#/proc/}
+		while test "$up" -gt 1 && test "$up" != "$serve_pid"; do
+			up=$(sed -n 's/^PPid:[^0-9]*//p' "/proc/$up/status")
+			test -n "$up" || up=0
+		done
+		test "$up" = "$serve_pid" || continue
+		seen=$p
+	done 2>/dev/null
+	if test -z "$seen" || test ! -r "$seen/maps"; then
+		skip "a guest's process" "none could be looked at"
+	else
+		cat "$seen/maps" >"$tmp/maps"
+		cp "$seen/status" "$tmp/status"
+		# addresses of 9 digits or fewer lie below UK_END
+		unlike "it has nothing of the host's program" "$tmp/maps" \
+			'^[0-9a-f]{10,15}-'
+		like "its libOS is there" "$tmp/maps" '^70200000-.* r-xp '
+		unlike "nothing but the program's arena is rwx" "$tmp/maps" \
+			'^(7|9|[1-9a-f][0-9a-f]{8}).* rwx'
+		is "it has no descriptors" "$(ls "$seen/fd" | wc -l)" 0
+		like "it is filtered" "$tmp/status" '^Seccomp:.*2'
+		like "it gains no privileges" "$tmp/status" '^NoNewPrivs:.*1'
+		like "it blocks no signals" "$tmp/status" '^SigBlk:.*0{16}$'
+	fi
+fi
+test -z "${KEEP:-}" || cp "$tmp/serve.err" "$KEEP"
+stop_serve
+is "the server ends well" "$serve_status" 0
+plan

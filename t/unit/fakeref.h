@@ -1,0 +1,276 @@
+/*
+ * fakeref.h - a reference and clones that are no virtual machines
+ *
+ * Linked with --wrap=ref_start, so that a pool forks these.  They speak
+ * proto.h as the real ones do, and go wrong in every way that `fake`, which
+ * they share with the test, or the event of a request tells them to.  With
+ * them come images that are no files, and a clock that can be put forward.
+ */
+#ifndef T_UNIT_FAKEREF_H
+#define T_UNIT_FAKEREF_H
+
+#include <errno.h>
+#include <ev.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "etlfs/format.h"
+#include "etlfs/image.h"
+#include "unikernel/abi.h"
+#include "vmm/chan.h"
+#include "vmm/jail.h"
+#include "vmm/ref.h"
+
+#define FAKE_BIG	(7u << 20)	/* bytes of the result of "big" */
+
+enum fake_boot {
+	BOOT_WELL, BOOT_DIES, BOOT_VANISHES, BOOT_HANGS, BOOT_BABBLES,
+};
+
+enum fake_clone {
+	CLONE_WELL, CLONE_FAILS, CLONE_ENDS, CLONE_NO_UP, CLONE_UP_TWICE,
+	CLONE_BABBLES, CLONE_WRONG_PID, CLONE_TWO_WORDS,
+};
+
+struct fake {
+	volatile int boot, clone;	/* how they do */
+	volatile int held;		/* "hold" requests wait while it is 1 */
+	volatile int altered;		/* image_verify() finds that */
+	volatile unsigned boots;	/* references so far */
+	volatile pid_t ref;		/* the last one */
+};
+
+static struct fake *fake;
+
+static void fake_init(void)
+{
+	fake = mmap(NULL, sizeof(*fake), PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (fake == MAP_FAILED)
+		exit(1);
+}
+
+static void say(int sock, const struct msg *like, const void *head,
+		size_t head_len, const char *text, size_t len)
+{
+	struct iovec iov[2] = { { (void *)head, head_len },
+				{ (void *)text, len } };
+	struct msg m = *like;
+
+	if (chan_send(sock, &m, iov, 2) < 0)
+		_exit(0);
+}
+
+/* RESULT, DIED: code, text, and what it exited with */
+static void report(int sock, uint32_t type, uint64_t code, const char *text,
+		   size_t len, uint64_t status)
+{
+	struct run_stats st = { .run_ns = 1000 };
+	struct msg m = { .type = type, .a = { code, len, 0, status } };
+
+	say(sock, &m, &st, sizeof(st), text, len);
+}
+
+static void babble(int sock)
+{
+	static const char noise[4096] = { 'x' };
+
+	if (send(sock, noise, sizeof(noise), MSG_NOSIGNAL) < 0)
+		_exit(0);
+	for (;;)
+		pause();
+}
+
+static int is(const char *event, const char *word)
+{
+	return strstr(event, word) != NULL;
+}
+
+static void fake_request(int sock, const char *event, unsigned served)
+{
+	static char big[FAKE_BIG];
+	struct msg m = { .type = MSG_LOG };
+	char text[128];
+
+	if (is(event, "crash")) {
+		report(sock, MSG_DIED, DIED_SIGNAL, "at rip 0", 8, SIGSEGV);
+		_exit(0);
+	}
+	if (is(event, "vanish"))
+		_exit(0);
+	if (is(event, "garbage"))
+		babble(sock);
+	while (is(event, "hang"))
+		pause();
+	while (is(event, "hold") && fake->held)
+		usleep(2000);
+	if (is(event, "fetch")) {
+		m = (struct msg){ .type = MSG_FETCH, .a = { 1, 99, 9, 0 } };
+		say(sock, &m, "http://x/", 9, "", 0);
+	}
+	if (is(event, "log"))
+		for (int i = 0; i < 64; i++)
+			say(sock, &m, big, 65536, "", 0);
+	if (is(event, "big")) {
+		memset(big, '1', sizeof(big));
+		report(sock, MSG_RESULT, UK_RESULT_OK, big, sizeof(big), 0);
+		return;
+	}
+	snprintf(text, sizeof(text), "%d %u %u", (int)getpid(), fake->boots,
+		 served);
+	report(sock, MSG_RESULT, is(event, "raise") ? UK_RESULT_ERROR :
+	       UK_RESULT_OK, text, strlen(text), 0);
+	if (is(event, "twice"))
+		report(sock, MSG_RESULT, UK_RESULT_OK, "2", 1, 0);
+}
+
+static void fake_clone(int sock, int window)
+{
+	struct msg up = { .type = MSG_UP, .a = { 1000, 5 } }, m;
+	struct run_stats st = { .rollback_ns = 1000 };
+	const char *w = mmap(NULL, ETLFS_WINDOW0, PROT_READ, MAP_SHARED,
+			     window, 0);
+	unsigned served = 0;
+	char event[64];
+	int fds[CHAN_FDS];
+
+	prctl(PR_SET_PDEATHSIG, 0);
+	if (w == MAP_FAILED || fake->clone == CLONE_ENDS)
+		_exit(1);
+	if (fake->clone == CLONE_BABBLES)
+		babble(sock);
+	while (fake->clone == CLONE_NO_UP)
+		pause();
+	say(sock, &up, "", 0, "", 0);
+	if (fake->clone == CLONE_UP_TWICE)
+		say(sock, &up, "", 0, "", 0);
+	while (chan_recv(sock, &m, fds) == 0) {
+		chan_close_fds(fds);
+		if (m.type != MSG_INVOKE)
+			continue;
+		snprintf(event, sizeof(event), "%.*s", (int)m.a[0],
+			 w + ETLFS_EVENT_OFF);
+		fake_request(sock, event, ++served);
+		if (m.a[2] & INVOKE_IDLE) {
+			m = (struct msg){ .type = MSG_IDLE };
+			say(sock, &m, &st, sizeof(st), "", 0);
+		}
+	}
+	_exit(0);
+}
+
+static void fake_fork(int sock, int fds[CHAN_FDS])
+{
+	struct msg m = { .type = MSG_CLONED, .a = { (uint64_t)-EAGAIN } };
+
+	if (fake->clone != CLONE_FAILS) {
+		m.a[0] = fork();
+		if (!m.a[0]) {
+			close(sock);
+			fake_clone(fds[0], fds[1]);
+		}
+	}
+	if (fake->clone == CLONE_WRONG_PID)
+		m.a[0] = 1;
+	say(sock, &m, "", 0, "", 0);
+	if (fake->clone == CLONE_TWO_WORDS)
+		say(sock, &m, "", 0, "", 0);
+	chan_close_fds(fds);
+}
+
+static void fake_main(int sock, int window)
+{
+	struct boot_stats st = { .boot_ns = 1000 };
+	struct msg m = { .type = MSG_READY };
+	int keep[] = { sock, window }, fds[CHAN_FDS];
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGCHLD, SIG_IGN);
+	signal(SIGALRM, SIG_DFL);
+	jail_close_others(keep, 2);
+	switch (fake->boot) {
+	case BOOT_WELL:
+		break;
+	case BOOT_DIES:
+		report(sock, MSG_DIED, DIED_EXIT, "ImportError", 11, 3);
+		_exit(1);
+	case BOOT_VANISHES:
+		_exit(1);
+	case BOOT_BABBLES:
+		babble(sock);
+		/* fall through */
+	case BOOT_HANGS:
+		for (;;)
+			pause();
+	}
+	say(sock, &m, &st, sizeof(st), "warm\n", 5);
+	while (chan_recv(sock, &m, fds) == 0)
+		fake_fork(sock, fds);
+	_exit(0);
+}
+
+int __wrap_ref_start(const struct ref_opts *o, int *sock, pid_t *pid,
+		     struct err *err);
+
+int __wrap_ref_start(const struct ref_opts *o, int *sock, pid_t *pid,
+		     struct err *err)
+{
+	int sv[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
+		exit(1);
+	fake->boots++;
+	*pid = fork();
+	if (!*pid)
+		fake_main(sv[1], o->window0);
+	fake->ref = *pid;
+	close(sv[1]);
+	*sock = sv[0];
+	return *pid < 0 ? -EAGAIN : 0;
+}
+
+/* seconds that the loop's clock is ahead */
+static double shift;
+
+ev_tstamp __real_ev_now(struct ev_loop *l);
+ev_tstamp __wrap_ev_now(struct ev_loop *l);
+int __wrap_image_verify(const struct image *img, struct err *err);
+void __wrap_image_close(struct image *img);
+
+ev_tstamp __wrap_ev_now(struct ev_loop *l)
+{
+	return __real_ev_now(l) + shift;
+}
+
+int __wrap_image_verify(const struct image *img, struct err *err)
+{
+	return fake->altered ? err_set(err, -EBADMSG, "altered") : 0;
+}
+
+void __wrap_image_close(struct image *img)
+{
+	free(img);
+}
+
+static struct image *image(const char *digest)
+{
+	struct image *img = calloc(1, sizeof(*img));
+
+	if (!img)
+		exit(1);
+	img->fd = -1;
+	img->name = "f";
+	img->handler = "app.handler";
+	img->timeout_ns = 5000000000;
+	strcpy(img->digest, digest);
+	return img;
+}
+
+#endif

@@ -1,0 +1,604 @@
+/*
+ * pool_test.c - references, clones and the queue, with everything that dies
+ *
+ * The processes are fakeref.h's.  The pool's clock is the loop's and a shift
+ * that the tests add to, so that nothing waits for a time-out; what is waited
+ * for has a generous end.  This process adopts orphans, and at the end there
+ * must be none.
+ */
+#include <errno.h>
+#include <ev.h>
+#include <time.h>
+#include <sys/wait.h>
+
+#include "t/unit/fakeref.h"
+#include "t/unit/tap.h"
+#include "vmm/pool.h"
+
+#define WAIT_S	20.0
+#define MS	1000000ull
+
+struct call {
+	struct job job;
+	unsigned done;
+	enum outcome outcome;
+	enum died died;
+	int pid;
+	unsigned boot, served;		/* of what answered */
+	char text[128];
+	struct function *again;		/* asked once more, `left` times */
+	unsigned left, failed;
+};
+
+static struct ev_loop *loop;
+static struct pool *pool;
+static struct pool_opts opts;
+static unsigned ready, failed, idles;
+static size_t logged;
+static char notes[65536];
+
+static void on_log(void *arg, struct function *f, const char *text, size_t len)
+{
+	logged += len;
+}
+
+static void on_event(void *arg, struct function *f, enum pool_event what,
+		     const char *text)
+{
+	size_t len = strlen(notes);
+
+	ready += what == POOL_READY;
+	failed += what == POOL_FAILED;
+	snprintf(notes + len, sizeof(notes) - len, "%s\n", text);
+}
+
+static void on_idle(void *arg, struct function *f, const struct run_stats *st)
+{
+	idles++;
+}
+
+static const struct pool_ops ops = { on_log, on_event, on_idle };
+
+/* --- the loop */
+
+static void on_beat(struct ev_loop *l, struct ev_timer *w, int revents)
+{
+}
+
+static double now_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+#define UNTIL(cond) do {						\
+	for (double end_ = now_s() + WAIT_S; !(cond) && now_s() < end_;)\
+		ev_run(loop, EVRUN_ONCE);				\
+} while (0)
+
+static void later(double s)
+{
+	double end = now_s() + s;
+
+	UNTIL(now_s() >= end);
+}
+
+static void on_done(struct job *j, const struct job_result *r)
+{
+	struct call *c = (struct call *)j;
+
+	c->done++;
+	c->outcome = r->outcome;
+	c->died = r->died;
+	c->failed += r->outcome != JOB_OK;
+	snprintf(c->text, sizeof(c->text), "%.*s", (int)(r->len < 100 ? r->len
+		 : 100), r->text);
+	sscanf(c->text, "%d %u %u", &c->pid, &c->boot, &c->served);
+	if (c->left) {
+		c->left--;
+		if (pool_submit(c->again, j) < 0)
+			c->failed++;
+	}
+}
+
+static int submit(struct function *f, struct call *c, const char *event)
+{
+	memset(c, 0, sizeof(*c));
+	c->job.event = event;
+	c->job.event_len = strlen(event);
+	c->job.done = on_done;
+	return pool_submit(f, &c->job);
+}
+
+static enum outcome ask(struct function *f, struct call *c, const char *event)
+{
+	if (submit(f, c, event) < 0)
+		return JOB_UNAVAILABLE;
+	UNTIL(c->done);
+	return c->done == 1 ? c->outcome : JOB_UNAVAILABLE;
+}
+
+static struct function_info info(struct function *f)
+{
+	struct function_info i;
+
+	function_info(f, &i);
+	return i;
+}
+
+static const struct function_opts plain = {
+	.name = "f", .min = 1, .max = 2, .idle_ns = 60000 * MS,
+	.timeout_ns = 100 * MS,
+};
+
+static struct function *add(const struct function_opts *o, const char *digest)
+{
+	struct function *f = NULL;
+	struct err err = { "" };
+
+	if (pool_add(pool, image(digest), o, &f, &err) < 0) {
+		printf("Bail out! %s\n", err.msg);
+		exit(1);
+	}
+	return f;
+}
+
+/* a pool with one function that is ready, or has failed */
+static struct function *begin(const struct function_opts *o)
+{
+	struct function *f;
+
+	ready = failed = idles = 0;
+	logged = 0;
+	notes[0] = '\0';
+	opts = (struct pool_opts){
+		.response_max = 1000, .log_max = 100000, .queue = 2,
+		.wait_ns = 30000 * MS, .fetch_timeout_ns = 1000 * MS,
+		.fetch_max = 1 << 20, .ops = &ops,
+	};
+	if (pool_create(&pool, loop, &opts) < 0)
+		exit(1);
+	f = add(o, "d1");
+	UNTIL(ready || failed);
+	return f;
+}
+
+static void end(void)
+{
+	pool_destroy(pool);
+	fake->boot = BOOT_WELL;
+	fake->clone = CLONE_WELL;
+	fake->held = fake->altered = 0;
+}
+
+static int no_children(void)
+{
+	double until = now_s() + WAIT_S;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, NULL, WNOHANG)) >= 0 && now_s() < until)
+		usleep(pid ? 0 : 1000);
+	return pid < 0 && errno == ECHILD;
+}
+
+/* --- tests */
+
+static void test_serve(void)
+{
+	struct function *f = begin(&plain);
+	struct call a, b;
+
+	ok(ready == 1 && info(f).ready && pool_find(pool, "f") == f,
+	   "a function becomes ready");
+	ok(logged == 5, "what it said while it booted is in the log");
+	UNTIL(info(f).idle == 1);
+	ok(info(f).idle == 1, "min clones are made ahead");
+	ok(ask(f, &a, "1") == JOB_OK && ask(f, &b, "2") == JOB_OK,
+	   "requests are answered");
+	ok(a.pid == b.pid && b.served == 2, "by one clone, rolled back");
+	ok(ask(f, &a, "raise") == JOB_ERROR, "what is raised is an error");
+	ok(ask(f, &a, "big") == JOB_TOO_LARGE && strstr(a.text,
+	   "response.max 1000"), "a result past response.max");
+	logged = 0;
+	ok(ask(f, &a, "log") == JOB_OK && logged > 100000 && logged < 101000,
+	   "a log past log.max is cut");
+	ok(submit(f, &a, "") == 0, "an empty event");
+	a.job.event_len = POOL_EVENT_MAX + 1;
+	ok(pool_submit(f, &a.job) == -E2BIG, "an event that is too large");
+	UNTIL(a.done);
+	ok(info(f).requests == 6 && info(f).errors == 2 &&
+	   !pool_pending(pool), "all are counted");
+	end();
+}
+
+static void test_queue(void)
+{
+	struct function_opts o = plain;
+	struct call c[4];
+	struct function *f;
+
+	o.max = 1;
+	o.timeout_ns = 60000 * MS;
+	f = begin(&o);
+	UNTIL(info(f).idle == 1);
+	fake->held = 1;
+	ok(!submit(f, &c[0], "hold") && !submit(f, &c[1], "1") &&
+	   !submit(f, &c[2], "2") && info(f).busy == 1 && info(f).queued == 2,
+	   "requests wait for the only clone");
+	ok(submit(f, &c[3], "3") == -EAGAIN, "as many as the queue takes");
+	fake->held = 0;
+	UNTIL(c[2].done);
+	ok(c[0].served == 1 && c[1].served == 2 && c[2].served == 3,
+	   "and are answered in order");
+	fake->held = 1;
+	if (submit(f, &c[0], "hold") < 0 || submit(f, &c[1], "1") < 0)
+		exit(1);
+	shift += 31;
+	UNTIL(c[1].done);
+	ok(c[1].outcome == JOB_UNAVAILABLE && !c[0].done,
+	   "not longer than `wait`");
+	fake->held = 0;
+	UNTIL(c[0].done);
+	ok(c[0].outcome == JOB_OK, "the one that ran is answered");
+	end();
+}
+
+static void test_clone_ends(void)
+{
+	static const struct {
+		const char *event;
+		enum outcome outcome;
+		enum died died;
+	} ways[] = {
+		{ "crash", JOB_DIED, DIED_SIGNAL },
+		{ "vanish", JOB_DIED, DIED_HOST },
+		{ "garbage", JOB_DIED, DIED_HOST },
+		{ "fetch", JOB_DIED, DIED_HOST },
+		{ "hang", JOB_TIMEOUT, DIED_TIMEOUT },
+	};
+	struct function *f = begin(&plain);
+	struct call a, b;
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		if (ask(f, &a, "1") != JOB_OK || submit(f, &b, ways[i].event))
+			exit(1);
+		shift += ways[i].outcome == JOB_TIMEOUT ? 1.2 : 0;
+		UNTIL(b.done);
+		ok(b.outcome == ways[i].outcome && b.died == ways[i].died,
+		   "%s: the request ends so", ways[i].event);
+		ok(ask(f, &b, "1") == JOB_OK && b.pid != a.pid &&
+		   b.served == 1, "%s: the next is another's", ways[i].event);
+	}
+	ok(ask(f, &a, "twice") == JOB_OK, "two results: the first counts");
+	UNTIL(strstr(notes, "an idle clone was lost: it broke the protocol"));
+	ok(ask(f, &b, "1") == JOB_OK && b.pid != a.pid, "and that clone ends");
+	ok(fake->boots && info(f).ready, "none of it hurt the reference");
+	end();
+}
+
+static void test_clone_fails(void)
+{
+	static const struct {
+		enum fake_clone how;
+		double wait;
+		const char *note;
+	} ways[] = {
+		{ CLONE_FAILS, 0, "cannot clone: Resource temporarily" },
+		{ CLONE_ENDS, 0, "cannot clone: its process ended" },
+		{ CLONE_BABBLES, 0, "cannot clone: it broke the protocol" },
+		{ CLONE_NO_UP, 10.1, "it did not come up in time" },
+		{ CLONE_WRONG_PID, 0, "its reference ended" },
+		{ CLONE_TWO_WORDS, 0, "its reference ended" },
+	};
+	struct function_opts o = plain;
+	struct function *f;
+	struct call a;
+
+	o.min = 0;
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		f = begin(&o);
+		fake->clone = ways[i].how;
+		if (submit(f, &a, "1") < 0)
+			exit(1);
+		UNTIL(info(f).coming || a.done);
+		later(ways[i].wait ? 0.05 : 0);
+		shift += ways[i].wait;
+		UNTIL(strstr(notes, ways[i].note));
+		ok(strstr(notes, ways[i].note) != NULL,
+		   "clone fault %zu is noticed", i);
+		fake->clone = CLONE_WELL;
+		shift += 15;
+		UNTIL(a.done);
+		ok(a.outcome == JOB_OK, "clone fault %zu: the request that "
+		   "waited is answered", i);
+		end();
+	}
+	fake->clone = CLONE_UP_TWICE;
+	begin(&plain);
+	UNTIL(strstr(notes, "it came up twice"));
+	ok(strstr(notes, "it came up twice") != NULL, "nor may it come up "
+	   "twice");
+	end();
+	f = begin(&o);
+	fake->clone = CLONE_ENDS;
+	if (submit(f, &a, "1") < 0)
+		exit(1);
+	for (int i = 0; i < 100 && !a.done; i++) {
+		later(0.01);
+		shift += 0.2;
+	}
+	ok(a.done && a.outcome == JOB_UNAVAILABLE &&
+	   !strcmp(a.text, "no clone can be made"),
+	   "after some of them nobody waits any longer");
+	end();
+}
+
+static void test_reference_ends(void)
+{
+	struct function_opts o = plain;
+	struct function *f;
+	struct call a, b;
+	pid_t was;
+
+	o.timeout_ns = 60000 * MS;
+	f = begin(&o);
+	was = fake->ref;
+	fake->held = 1;
+	if (submit(f, &a, "hold") < 0)
+		exit(1);
+	UNTIL(info(f).busy == 1);
+	kill(was, SIGKILL);
+	UNTIL(!info(f).ready);
+	shift += 1;
+	UNTIL(info(f).ready && fake->ref != was);
+	ok(info(f).ready, "a reference that was killed boots again");
+	ok(!a.done, "a request that runs goes on");
+	ok(ask(f, &b, "1") == JOB_OK && b.pid != a.pid, "others do too");
+	fake->held = 0;
+	UNTIL(a.done);
+	ok(a.outcome == JOB_OK, "and is answered");
+	ok(ask(f, &b, "1") == JOB_OK && b.pid != a.pid,
+	   "its clone gets no more of them");
+	kill(fake->ref, SIGKILL);
+	UNTIL(!info(f).ready);
+	ok(submit(f, &a, "1") == 0 && !a.done, "meanwhile requests wait");
+	shift += 2;
+	UNTIL(a.done);
+	ok(a.outcome == JOB_OK, "until it is there");
+	end();
+}
+
+static void test_boot_fails(void)
+{
+	static const struct {
+		enum fake_boot how;
+		int altered;
+		const char *why;
+	} ways[] = {
+		{ BOOT_DIES, 0, "it exited with status 3" },
+		{ BOOT_VANISHES, 0, "ended without a word" },
+		{ BOOT_BABBLES, 0, "broke the protocol" },
+		{ BOOT_HANGS, 0, "hung while it booted" },
+		{ BOOT_WELL, 1, "altered" },
+	};
+	struct function *f;
+	struct call a;
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		fake->boot = ways[i].how;
+		fake->altered = ways[i].altered;
+		shift = ways[i].how == BOOT_HANGS ? -100 : 0;
+		if (ways[i].how == BOOT_HANGS) {
+			/* begin() waits for the failure: time flies */
+			struct function_opts o = plain;
+
+			opts.ops = &ops;
+			ready = failed = 0;
+			notes[0] = '\0';
+			if (pool_create(&pool, loop, &opts) < 0)
+				exit(1);
+			f = add(&o, "d1");
+			later(0.05);
+			shift += 62;
+			UNTIL(failed);
+		} else {
+			f = begin(&plain);
+		}
+		ok(failed == 1 && !ready && strstr(notes, ways[i].why),
+		   "boot fault %zu: failed, and why", i);
+		ok(submit(f, &a, "1") == -EHOSTDOWN,
+		   "boot fault %zu: requests are refused", i);
+		fake->boot = BOOT_WELL;
+		if (!ways[i].altered) {
+			later(0.05);
+			shift += 61;
+			UNTIL(ready);
+			ok(ready && ask(f, &a, "1") == JOB_OK,
+			   "boot fault %zu: a later boot mends it", i);
+		}
+		end();
+	}
+}
+
+static void test_recycle(void)
+{
+	struct function_opts o = plain;
+	struct function *f;
+	struct call a, b;
+
+	o.recycle = RECYCLE_FORK;
+	o.say_idle = 1;
+	f = begin(&o);
+	ok(ask(f, &a, "1") == JOB_OK && ask(f, &b, "1") == JOB_OK &&
+	   a.pid != b.pid && b.served == 1, "fork: a clone for each request");
+	end();
+	o.recycle = RECYCLE_KEEP;
+	f = begin(&o);
+	ok(ask(f, &a, "1") == JOB_OK && ask(f, &b, "1") == JOB_OK &&
+	   a.pid == b.pid, "keep: the same clone");
+	UNTIL(idles == 2);
+	ok(idles == 2, "say_idle: a report of each rollback");
+	end();
+}
+
+static void test_reap(void)
+{
+	struct function_opts o = plain;
+	struct call c[3];
+	struct function *f;
+
+	o.max = 3;
+	o.timeout_ns = 60000 * MS;
+	f = begin(&o);
+	fake->held = 1;
+	for (int i = 0; i < 3; i++) {
+		if (submit(f, &c[i], "hold") < 0)
+			exit(1);
+		UNTIL(info(f).busy == (unsigned)i + 1);
+	}
+	ok(info(f).busy == 3, "more are cloned under load");
+	fake->held = 0;
+	UNTIL(info(f).idle == 3);
+	shift += 61;
+	UNTIL(info(f).idle == 1);
+	ok(info(f).idle == 1 && ask(f, &c[0], "1") == JOB_OK,
+	   "idle ones are reaped down to min");
+	end();
+}
+
+static void test_reload(void)
+{
+	struct function_opts o = plain;
+	struct function *f, *g;
+	struct call a, b;
+
+	o.timeout_ns = 60000 * MS;
+	f = begin(&o);
+	fake->held = 1;
+	fake->boot = BOOT_DIES;
+	if (submit(f, &a, "hold") < 0)
+		exit(1);
+	add(&o, "d2");
+	UNTIL(failed);
+	ok(failed == 1 && pool_find(pool, "f") == f && info(f).ready,
+	   "one that cannot boot replaces nothing");
+	fake->boot = BOOT_WELL;
+	g = add(&o, "d2");
+	ok(pool_find(pool, "f") == f, "the old one serves until then");
+	UNTIL(pool_find(pool, "f") == g);
+	ok(pool_find(pool, "f") == g && ready == 2, "the new one takes over");
+	ok(ask(g, &b, "1") == JOB_OK && !a.done && b.pid != a.pid,
+	   "and answers");
+	ok(submit(f, &b, "1") == -EHOSTDOWN, "the old one takes no more");
+	fake->held = 0;
+	UNTIL(a.done);
+	ok(a.outcome == JOB_OK, "what ran in it is answered");
+	o.max = 7;
+	ok(function_same(g, function_image(g), &o) == 1, "limits alone");
+	function_set(g, &o);
+	pool_retire(g);
+	ok(!pool_find(pool, "f") && !pool_next(pool, NULL), "retired");
+	end();
+}
+
+/* --- refresh */
+
+static void test_refresh(unsigned min, unsigned max)
+{
+	struct function_opts o = plain;
+	struct function *f;
+	struct call a, b;
+	unsigned boots;
+
+	o.min = min;
+	o.max = max;
+	o.refresh_ns = 100 * MS;
+	o.timeout_ns = 60000 * MS;
+	f = begin(&o);
+	submit(f, &a, "1");
+	a.again = f;
+	a.left = UINT32_MAX;
+	UNTIL(info(f).refreshes >= 3);
+	a.left = 0;
+	boots = a.done;
+	UNTIL(!pool_pending(pool));
+	ok(info(f).refreshes >= 3 && !a.failed && boots > 3,
+	   "refresh %u/%u: no request fails", min, max);
+	fake->held = 1;
+	if (submit(f, &a, "hold") < 0)
+		exit(1);
+	boots = info(f).refreshes;
+	UNTIL(info(f).refreshes > boots);
+	ok(info(f).refreshes > boots && !a.done,
+	   "refresh %u/%u: while one runs", min, max);
+	/* its reference waits for it, so there is no further one */
+	boots = fake->boots;
+	if (max > 1) {
+		ok(ask(f, &b, "1") == JOB_OK && b.boot == boots,
+		   "refresh %u/%u: others run elsewhere", min, max);
+	}
+	later(0.3);
+	ok(fake->boots == boots, "refresh %u/%u: one at a time", min, max);
+	fake->held = 0;
+	UNTIL(a.done);
+	ok(a.outcome == JOB_OK, "refresh %u/%u: and is answered", min, max);
+	end();
+}
+
+static void test_refresh_fails(void)
+{
+	struct function_opts o = plain;
+	struct function *f;
+	struct call a;
+
+	o.refresh_ns = 100 * MS;
+	f = begin(&o);
+	fake->boot = BOOT_DIES;
+	UNTIL(strstr(notes, "the old one goes on"));
+	ok(!failed && ask(f, &a, "1") == JOB_OK,
+	   "a refresh that cannot boot costs nothing");
+	fake->boot = BOOT_HANGS;
+	UNTIL(fake->boots > 3);
+	later(0.1);
+	kill(fake->ref, SIGSTOP);
+	shift += 62;
+	UNTIL(strstr(notes, "hung while it booted"));
+	ok(strstr(notes, "hung while it booted") && ask(f, &a, "1") == JOB_OK,
+	   "nor one that hangs");
+	fake->boot = BOOT_WELL;
+	UNTIL(info(f).refreshes);
+	ok(info(f).refreshes && ask(f, &a, "1") == JOB_OK, "a later one works");
+	end();
+}
+
+int main(void)
+{
+	struct ev_timer beat;
+
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	signal(SIGALRM, SIG_DFL);
+	alarm(100);
+	fake_init();
+	loop = ev_loop_new(0);
+	ev_timer_init(&beat, on_beat, 0.005, 0.005);
+	ev_timer_start(loop, &beat);
+	test_serve();
+	test_queue();
+	test_clone_ends();
+	test_clone_fails();
+	test_reference_ends();
+	test_boot_fails();
+	test_recycle();
+	test_reap();
+	test_reload();
+	test_refresh(1, 2);
+	test_refresh(1, 1);
+	test_refresh(0, 4);
+	test_refresh_fails();
+	ok(no_children(), "no process is left");
+	ev_timer_stop(loop, &beat);
+	ev_loop_destroy(loop);
+	return plan();
+}
