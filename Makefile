@@ -174,39 +174,43 @@ $(O)/t/guest/mkimage: t/guest/mkimage.c $(O)/libusetl.a
 	$(Q)$(CC) $(HOST_CFLAGS) $(CFLAGS) -MMD -MP -o $@ $< \
 	  $(O)/libusetl.a $(LIBS)
 
-# Fuzzers.  check-fuzz: each alone, from its seeds, a bounded number of
-# mutations, with sanitizers; fuzz: by libFuzzer, FUZZ_SECONDS each.
+# Fuzzers.  check-fuzz: each corpus and a bounded number of changes of it,
+# always the same, by t/fuzz/driver.c; fuzz: by libFuzzer, FUZZ_SECONDS each.
 FUZZ_SRC = $(wildcard t/fuzz/fuzz_*.c)
-FUZZ     = $(FUZZ_SRC:t/fuzz/%.c=%)
+FUZZ     = $(FUZZ_SRC:%.c=$(O)/%)
 FUZZ_SECONDS = 60
 # guest memory is where AddressSanitizer has its shadow
-FUZZ_NO_ASAN = fuzz_index
+FUZZ_NO_ASAN = index
 
 check-fuzz:
-	$(Q)$(MAKE) --no-print-directory O=$(O)/fuzz \
+	$(Q)$(MAKE) --no-print-directory O=$(O)/san \
 	  SANITIZE=address,undefined run-fuzz
 
-run-fuzz: $(FUZZ:%=$(O)/%)
-	$(Q)prove $(FUZZ:%=$(O)/%)
-
-$(O)/fuzz_%: t/fuzz/fuzz_%.c $(O)/libusetl.a
-	$(call say,FUZZ,$<)
-	$(Q)$(CC) $(HOST_CFLAGS) $(CFLAGS) -DFUZZ_MAIN \
-	  $(if $(filter fuzz_$*,$(FUZZ_NO_ASAN)),-fno-sanitize=address) \
-	  -MMD -MP -o $@ $< \
-	  $(if $(filter fuzz_$*,$(FUZZ_NO_ASAN)),,$(O)/libusetl.a $(LIBS))
-
 fuzz:
+	$(Q)echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' | \
+	  clang -x c -fsanitize=fuzzer -o /dev/null - || { echo \
+	  "fuzz: install clang and libclang-rt-14-dev" >&2; exit 1; }
 	$(Q)$(MAKE) --no-print-directory O=$(O)/libfuzzer CC=clang \
-	  SANITIZE=fuzzer-no-link,address,undefined run-libfuzzer
+	  SANITIZE=fuzzer-no-link,address,undefined \
+	  FUZZ_FLAGS='-fsanitize=fuzzer -DLIBFUZZER' run-libfuzzer
 
-run-libfuzzer: $(O)/libusetl.a
-	$(Q)for f in $(filter-out $(FUZZ_NO_ASAN),$(FUZZ)); do \
-	  mkdir -p $(O)/corpus/$$f && \
-	  clang $(HOST_CFLAGS) $(CFLAGS) -fsanitize=fuzzer,address,undefined \
-	    -o $(O)/$$f t/fuzz/$$f.c $(O)/libusetl.a $(LIBS) && \
-	  $(O)/$$f -max_total_time=$(FUZZ_SECONDS) $(O)/corpus/$$f \
-	    $$(ls -d t/fuzz/corpus/$${f#fuzz_} 2>/dev/null) || exit 1; done
+$(O)/t/fuzz/fuzz_%: t/fuzz/fuzz_%.c t/fuzz/driver.c t/fuzz/fuzz.h \
+		t/unit/guestfs.h $(O)/libusetl.a
+	$(call say,FUZZ,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_CFLAGS) -fno-sanitize-recover=all $(CFLAGS) \
+	  $(FUZZ_FLAGS) $(if $(filter $*,$(FUZZ_NO_ASAN)),\
+	  -fno-sanitize=address) -o $@ $< t/fuzz/driver.c \
+	  $(if $(filter $*,$(FUZZ_NO_ASAN)),,$(O)/libusetl.a $(LIBS))
+
+run-fuzz: $(FUZZ)
+	$(Q)prove $(FUZZ) :: t/fuzz/corpus
+
+run-libfuzzer: $(FUZZ)
+	$(Q)for f in $(FUZZ); do c=$${f##*/fuzz_}; \
+	  mkdir -p $(O)/corpus/$$c t/fuzz/corpus/$$c && \
+	  $$f -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(O)/$$c- \
+	    $(O)/corpus/$$c t/fuzz/corpus/$$c || exit 1; done
 
 lint:
 	$(Q)mandoc -Tlint -Wwarning man/*.[0-9]

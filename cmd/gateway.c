@@ -156,8 +156,12 @@ static enum MHD_Result send_health(struct MHD_Connection *c)
 /* what callers send and take slowly is memory: here is how much */
 static void hold(struct request *r, size_t bytes)
 {
-	r->g->held += bytes - r->held;
+	struct gateway *g = r->g;
+
+	g->held += bytes - r->held;
 	r->held = bytes;
+	if (g->pool)
+		pool_pause(g->pool, g->held > HELD_MAX);
 }
 
 static void on_done(struct job *j, const struct job_result *res)

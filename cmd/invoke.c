@@ -6,9 +6,6 @@
  */
 #include <errno.h>
 #include <ev.h>
-#include <fcntl.h>
-#include <getopt.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,30 +14,18 @@
 #include "cmd/answer.h"
 #include "cmd/cmd.h"
 #include "cmd/deploy.h"
+#include "cmd/invoke_opts.h"
 #include "cmd/log.h"
 #include "cmd/median.h"
 #include "cmd/remote.h"
 #include "cmd/tender.h"
 #include "conf/conf.h"
-#include "conf/value.h"
 #include "vmm/pool.h"
 
-#define REPEAT_MAX	1000000u
-#define EVENT_MAX	((size_t)64 << 20)	/* read; the pool takes less */
 #define LOG_MAX		((uint64_t)1 << 40)
 #define IDLE_WAIT_S	5.0
 
 static const char who[] = "usetl invoke";
-
-struct options {
-	const char *data, *tender;
-	char *event;			/* malloc'ed */
-	size_t event_len;
-	int stats, json, trace;
-	enum recycle recycle;
-	unsigned repeat;
-	uint64_t timeout_ns;
-};
 
 /* what --stats shows the median of; times in microseconds */
 enum {
@@ -52,7 +37,7 @@ enum {
 };
 
 struct run {
-	const struct options *o;
+	const struct invoke_opts *o;
 	struct ev_loop *loop;
 	struct pool *pool;
 	struct function *f;
@@ -296,7 +281,7 @@ static int start(struct run *r, const char *path, struct err *err)
 	return rc;
 }
 
-static int run_image(const char *path, const struct options *o)
+static int run_image(const char *path, const struct invoke_opts *o)
 {
 	struct run r = { .o = o, .status = 1 };
 	struct err err = { "" };
@@ -329,193 +314,20 @@ static int run_image(const char *path, const struct options *o)
 	return r.status;
 }
 
-/* options */
-
-static int read_stream(FILE *f, struct options *o)
-{
-	size_t size = 0, n;
-
-	for (;;) {
-		if (o->event_len == size) {
-			char *p = realloc(o->event, size = 2 * size + 65536);
-
-			if (!p)
-				return -ENOMEM;
-			o->event = p;
-		}
-		n = fread(o->event + o->event_len, 1, size - o->event_len, f);
-		o->event_len += n;
-		if (!n)
-			return ferror(f) ? -EIO : 0;
-		if (o->event_len > EVENT_MAX)
-			return -EFBIG;
-	}
-}
-
-static int read_event(struct options *o)
-{
-	const char *path = o->data + 1;
-	FILE *f;
-	int r;
-
-	if (*o->data != '@' && strcmp(o->data, "-")) {
-		o->event = strdup(o->data);
-		o->event_len = o->event ? strlen(o->event) : 0;
-		return o->event ? 0 : -ENOMEM;
-	}
-	if (*o->data == '-')
-		return read_stream(stdin, o);
-	f = fopen(path, "re");
-	if (!f)
-		return -errno;
-	r = read_stream(f, o);
-	fclose(f);
-	return r;
-}
-
-static int check_event(struct options *o)
-{
-	json_error_t e;
-	json_t *j;
-	int r = read_event(o);
-
-	if (r < 0) {
-		fprintf(stderr, "%s: cannot read '%s': %s\n", who, o->data,
-			strerror(-r));
-		return 1;
-	}
-	j = json_loadb(o->event, o->event_len, JSON_DECODE_ANY |
-		       JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &e);
-	if (!j) {
-		fprintf(stderr, "%s: -d is not JSON: line %d, column %d: %s\n",
-			who, e.line, e.column, e.text);
-		return 2;
-	}
-	json_decref(j);
-	return 0;
-}
-
-static void usage(FILE *to)
-{
-	fprintf(to, "usage: usetl invoke [-d JSON|@FILE|-] [-t TIMEOUT] "
-		"[--stats[=json]] [--trace]\n"
-		"                    [--repeat N] [--recycle HOW] "
-		"[--tender HOW]\n"
-		"                    IMAGE|URL\n"
-		"  -d, --data    the event: JSON, a file's, or stdin's ({})\n"
-		"  -t, --timeout instead of the image's, as in 500ms or 10s\n"
-		"      --stats   times, pages and exits to stderr, or as JSON\n"
-		"      --trace   the guest's system calls to stderr (IMAGE)\n"
-		"      --repeat  run N times, show the last result\n"
-		"      --recycle rollback, fork or keep, between them (IMAGE)\n"
-		"      --tender  auto, kvm or process (IMAGE; auto)\n");
-}
-
-static int parse_recycle(const char *text, enum recycle *out)
-{
-	static const char *const name[] = {
-		[RECYCLE_ROLLBACK] = "rollback",
-		[RECYCLE_FORK] = "fork",
-		[RECYCLE_KEEP] = "keep",
-	};
-
-	for (unsigned i = 0; i < sizeof(name) / sizeof(name[0]); i++)
-		if (!strcmp(text, name[i])) {
-			*out = i;
-			return 0;
-		}
-	fprintf(stderr, "%s: --recycle '%s' is not rollback, fork or keep\n",
-		who, text);
-	return 2;
-}
-
-static int parse(int argc, char **argv, struct options *o)
-{
-	static const struct option longs[] = {
-		{ "data", required_argument, NULL, 'd' },
-		{ "timeout", required_argument, NULL, 't' },
-		{ "stats", optional_argument, NULL, 'S' },
-		{ "trace", no_argument, NULL, 'T' },
-		{ "repeat", required_argument, NULL, 'R' },
-		{ "recycle", required_argument, NULL, 'C' },
-		{ "tender", required_argument, NULL, 'X' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	uint64_t n;
-	int c;
-
-	while ((c = getopt_long(argc, argv, "d:t:h", longs, NULL)) != -1) {
-		switch (c) {
-		case 'd':
-			o->data = optarg;
-			break;
-		case 't':
-			if (value_time(optarg, &o->timeout_ns) == 0 &&
-			    o->timeout_ns &&
-			    o->timeout_ns <= 86400000000000ull)
-				break;
-			fprintf(stderr, "%s: -t '%s' is not a time like 500ms "
-				"or 10s\n", who, optarg);
-			return 2;
-		case 'S':
-			o->stats = 1;
-			o->json = optarg && !strcmp(optarg, "json");
-			if (!optarg || o->json)
-				break;
-			fprintf(stderr, "%s: --stats '%s' is not json\n", who,
-				optarg);
-			return 2;
-		case 'T':
-			o->trace = 1;
-			break;
-		case 'R':
-			if (value_count(optarg, &n) == 0 && n &&
-			    n <= REPEAT_MAX) {
-				o->repeat = n;
-				break;
-			}
-			fprintf(stderr, "%s: --repeat '%s' is not a number "
-				"from 1 to %u\n", who, optarg, REPEAT_MAX);
-			return 2;
-		case 'C':
-			if (parse_recycle(optarg, &o->recycle) == 0)
-				break;
-			return 2;
-		case 'X':
-			o->tender = optarg;
-			break;
-		case 'h':
-			usage(stdout);
-			return -1;
-		default:
-			usage(stderr);
-			return 2;
-		}
-	}
-	if (argc - optind != 1) {
-		usage(stderr);
-		return 2;
-	}
-	return 0;
-}
-
 int cmd_invoke(int argc, char **argv)
 {
-	struct options o = { .data = "{}", .repeat = 1 };
-	const char *target;
-	int r = parse(argc, argv, &o);
+	struct invoke_opts o;
+	int r = invoke_parse(argc, argv, &o);
 
 	if (r)
 		return r < 0 ? 0 : r;
-	target = argv[optind];
-	r = check_event(&o);
+	r = invoke_event(&o);
 	if (r == 0)
-		r = !strncmp(target, "http://", 7) ||
-		    !strncmp(target, "https://", 8) ?
-		    remote_invoke(target, o.event, o.event_len, o.timeout_ns,
-				  o.repeat, o.stats) :
-		    run_image(target, &o);
+		r = !strncmp(o.target, "http://", 7) ||
+		    !strncmp(o.target, "https://", 8) ?
+		    remote_invoke(o.target, o.event, o.event_len,
+				  o.timeout_ns, o.repeat, o.stats) :
+		    run_image(o.target, &o);
 	free(o.event);
 	return r;
 }

@@ -20,12 +20,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "conf/text.h"
 #include "conf/value.h"
 #include "etlfs/format.h"
 #include "vmm/proto.h"
 
 #define SEC		1000000000ull
-#define FILE_MAX	(1u << 20)	/* bytes of a configuration file */
+#define FILE_MAX	((size_t)1 << 20)	/* bytes of a configuration file */
 
 enum kind { STRING, SIZE, TIME, COUNT, RECYCLE, TENDER };
 
@@ -420,31 +421,14 @@ int conf_parse(struct conf **out, const char *name, const char *text,
 
 int conf_load(struct conf **out, const char *path, struct err *err)
 {
-	FILE *f = fopen(path, "re");
-	char *text = NULL;
-	size_t len = 0;
-	int r = -ENOMEM;
+	char *text;
+	ssize_t len = text_load(path, FILE_MAX, &text, err);
+	int r;
 
-	if (!f)
-		return err_set(err, -errno, "cannot open '%s': %s", path,
-			       strerror(errno));
-	text = malloc(FILE_MAX + 1);
-	if (!text)
-		goto out;
-	len = fread(text, 1, FILE_MAX + 1, f);
-	if (ferror(f)) {
-		r = err_set(err, -EIO, "cannot read '%s'", path);
-		goto out;
-	}
-	if (len > FILE_MAX) {
-		r = err_set(err, -EFBIG, "'%s' is longer than %u bytes", path,
-			    FILE_MAX);
-		goto out;
-	}
+	if (len < 0)
+		return len;
 	r = conf_parse(out, path, text, len, err);
-out:
 	free(text);
-	fclose(f);
 	return r;
 }
 

@@ -9,20 +9,18 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <ini.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "conf/text.h"
 #include "conf/value.h"
 
 #define LINE_LEN	8192		/* longest line, with its end */
-#define TEXT_MAX	(1 << 20)
+#define TEXT_MAX	((size_t)1 << 20)
 
 struct parser {
 	struct manifest *m;
@@ -395,43 +393,14 @@ int manifest_parse(struct manifest **out, const char *file, const char *text,
 	return 0;
 }
 
-/* all of fd in *text; its length, or -errno */
-static ssize_t read_all(int fd, char **text)
-{
-	char *buf = malloc(TEXT_MAX + 1);
-	size_t len = 0;
-	ssize_t n = -ENOMEM;
-
-	while (buf && (n = read(fd, buf + len, TEXT_MAX + 1 - len)) > 0)
-		len += n;
-	if (buf && n < 0)
-		n = -errno;
-	if (n == 0 && len > TEXT_MAX)
-		n = -EFBIG;
-	if (n < 0) {
-		free(buf);
-		return n;
-	}
-	*text = buf;
-	return len;
-}
-
 int manifest_load(struct manifest **out, const char *file, struct err *err)
 {
-	int fd = open(file, O_RDONLY | O_CLOEXEC), rc;
-	char *text = NULL;
-	ssize_t len;
+	char *text;
+	ssize_t len = text_load(file, TEXT_MAX, &text, err);
+	int rc;
 
-	if (fd < 0) {
-		rc = -errno;
-		return err_set(err, rc, "cannot open '%s': %s", file,
-			       strerror(-rc));
-	}
-	len = read_all(fd, &text);
-	close(fd);
 	if (len < 0)
-		return err_set(err, len, "cannot read '%s': %s", file,
-			       strerror(-len));
+		return len;
 	rc = manifest_parse(out, file, text, len, err);
 	free(text);
 	return rc;

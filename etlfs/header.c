@@ -61,10 +61,9 @@ static int name_begins(const struct line *l, const char *name)
 	return l->name_len >= len && !strncasecmp(l->name, name, len);
 }
 
-/* RFC 9110, 5.6.2 */
-static int is_token(const char *s, size_t len)
+/* letters, digits, and those in `other` */
+static int is_made_of(const char *s, size_t len, const char *other)
 {
-	static const char other[] = "!#$%&'*+-.^_`|~";
 	size_t i;
 
 	for (i = 0; i < len; i++) {
@@ -76,6 +75,12 @@ static int is_token(const char *s, size_t len)
 			return 0;
 	}
 	return len > 0;
+}
+
+/* RFC 9110, 5.6.2 */
+static int is_token(const char *s, size_t len)
+{
+	return is_made_of(s, len, "!#$%&'*+-.^_`|~");
 }
 
 static int is_text(const char *s, size_t len)
@@ -91,18 +96,7 @@ static int is_text(const char *s, size_t len)
 
 static int is_host(const char *s, size_t len)
 {
-	static const char other[] = ".-_:[]";
-	size_t i;
-
-	for (i = 0; i < len; i++) {
-		char c = s[i], lower = c | 0x20;
-
-		if ((c >= '0' && c <= '9') || (lower >= 'a' && lower <= 'z'))
-			continue;
-		if (!c || !strchr(other, c))
-			return 0;
-	}
-	return len > 0;
+	return is_made_of(s, len, ".-_:[]");
 }
 
 int header_check(const char *text, size_t len, const char **why)

@@ -242,8 +242,12 @@ static enum guest_end tick(struct guest *g)
 	if (guest_now() >= g->deadline) {
 		char at[64];
 
-		snprintf(at, sizeof(at), "running at rip 0x%llx",
-			 (unsigned long long)r->rip);
+		/* not every tender knows where */
+		if (r->rip == BOARD_DB_RET)
+			snprintf(at, sizeof(at), "running");
+		else
+			snprintf(at, sizeof(at), "running at rip 0x%llx",
+				 (unsigned long long)r->rip);
 		return died(g, DIED_TIMEOUT, at);
 	}
 	ctl(g)->ticks = ++g->ticks;

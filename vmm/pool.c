@@ -194,6 +194,12 @@ void pool_wake(struct pool *pool)
 		ev_timer_again(pool->loop, &pool->tick);
 }
 
+void pool_pause(struct pool *pool, int paused)
+{
+	/* what waits has the tick running: the next one dispatches it */
+	pool->paused = paused;
+}
+
 unsigned pool_pending(const struct pool *pool)
 {
 	return pool->pending;

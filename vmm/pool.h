@@ -125,6 +125,11 @@ void pool_destroy(struct pool *pool);
 void pool_set(struct pool *pool, const struct pool_opts *o);
 /* makes the warm windows: slow, for when there is nothing else to do */
 int pool_prepare(struct pool *pool);
+/*
+ * While it pauses, requests that wait go on waiting, as long as they may:
+ * for a caller that has no room for more answers.
+ */
+void pool_pause(struct pool *pool, int paused);
 /* requests running or waiting */
 unsigned pool_pending(const struct pool *pool);
 

@@ -5,6 +5,7 @@
  *   pool_queue.c  requests: waiting, dispatched, answered
  *   pool_ref.c    a function's references: boot, verify, back-off, refresh
  *   pool_clone.c  its clones: asked for, running, stopped
+ *   pool_size.c   how many of them there are
  *   pool_proc.c   what both are: a process, its socket, its host region
  *
  * A function is freed by the tick alone, so no callback need fear for it; a
@@ -128,6 +129,7 @@ struct pool {
 	struct ev_timer tick;
 	struct function_list current, others;	/* others: coming, retired */
 	unsigned pending;
+	int paused;
 	uint64_t functions;		/* ever made */
 };
 
@@ -166,11 +168,15 @@ int clone_start(struct function *f);
 void clone_run(struct clone *c, struct job *j);
 void clone_stop(struct clone *c);
 void clone_cloned(struct ref *r, const struct msg *m);
-void clone_orphans(struct ref *r);	/* the reference is gone */
-void clone_renew(struct function *f);	/* f->ref is another one now */
-void clone_top_up(struct function *f);
 void clone_tick(struct function *f, double now);
 void clone_free(struct clone *c);
+
+/* pool_size.c */
+void clone_top_up(struct function *f);	/* to min */
+void clone_reap(struct function *f, double now);	/* idle, over min */
+void clone_orphans(struct ref *r);	/* the reference is gone */
+void clone_renew(struct function *f);	/* f->ref is another one now */
+void clone_stop_last(struct function *f);	/* where others are idle */
 
 /* pool_proc.c */
 int proc_open(struct proc *p, struct function *f);	/* its host region */

@@ -10,13 +10,11 @@
  * (process_stub.S): settle() first sees it asleep at proc_wait, sends it to
  * proc_parked, and sees it there.
  */
-#include "vmm/process.h"
+#include "vmm/process_impl.h"
 
-#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,46 +25,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "etlfs/format.h"
 #include "vmm/board.h"
 
-#define WINDOWS_SIZE	((ETLFS_WINDOWS - 1) * ETLFS_WINDOW_STRIDE)
 #define LOOK_NS		50000000	/* how often to see if it is alive */
-#define SETTLE_NS	500000000ull
-#define PATIENCE_NS	1000000		/* then look if it is alive */
-#define PROBLEM_TRIES	4
 /* what a guest may touch beyond its limits before a tick finds it out */
 #define SLACK_PAGES	4096u
-
-/* proc_ro.seq while parked: never one of a run, so that runs can begin at 2 */
-#define SEQ_PARK	0
-#define SEQ_PARK_ODD	1
-#define SEQ_RUN		2
-
-enum place { NOWHERE, PARKED, RUNNING, AT_DOORBELL, AT_TRAP, AT_TICK };
-
-struct process {
-	struct tender t;
-	struct ram *ram;
-	uid_t uid;
-	struct cpu_regs regs;		/* t.regs */
-	enum place place;
-	struct proc_ro *ro;
-	struct proc_rw *rw;
-	uint64_t text, text_end;
-	pid_t pid;
-	int pidfd, syscall_fd, statm_fd;
-	volatile sig_atomic_t kicked;
-	struct uk_trap facts;
-	uint64_t cs;
-	uint64_t enter;			/* AT_TRAP: where to */
-	uint64_t pages_max;
-	/* host windows 1 and up: the child's, and the gateway's */
-	uint8_t *windows;
-	const uint8_t *source[ETLFS_WINDOWS];
-	uint64_t used[ETLFS_WINDOWS];	/* bytes from 0 that may not be 0 */
-	uint32_t copied[ETLFS_TICKETS];	/* gen of what was copied last */
-};
 
 static long futex(_Atomic uint32_t *at, int op, uint32_t val,
 		  const struct timespec *timeout)
@@ -76,7 +39,7 @@ static long futex(_Atomic uint32_t *at, int op, uint32_t val,
 	return rc < 0 ? -errno : rc;
 }
 
-static uint64_t now(void)
+uint64_t proc_now(void)
 {
 	struct timespec t;
 
@@ -84,47 +47,11 @@ static uint64_t now(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* processor */
-
-static void cpu_learn(void)
-{
-	unsigned a, b, c, d, lo, hi;
-
-	__asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
-	/* what unikernel/xstate.c keeps; no AMX */
-	tender_cpu.xcr0 = ((uint64_t)hi << 32 | lo) & 0x2e7;
-	tender_cpu.xsave_size = 576;
-	for (unsigned i = 2; i < 63; i++) {
-		if (!(tender_cpu.xcr0 >> i & 1))
-			continue;
-		__cpuid_count(0xd, i, a, b, c, d);
-		if (a + b > tender_cpu.xsave_size)
-			tender_cpu.xsave_size = a + b;
-	}
-}
-
-/* by CLOCK_MONOTONIC, over 10 ms: good to some 10 ppm */
-static void tsc_learn(void)
-{
-	uint64_t t0, t1, c0, c1;
-
-	if (tender_cpu.tsc_khz)
-		return;
-	t0 = now();
-	c0 = __builtin_ia32_rdtsc();
-	do {
-		t1 = now();
-		c1 = __builtin_ia32_rdtsc();
-	} while (t1 - t0 < 10000000);
-	tender_cpu.tsc_khz = (uint64_t)((__uint128_t)(c1 - c0) * 1000000 /
-					(t1 - t0));
-}
-
 /* the child's end */
 
-static int dead(struct process *p)
+int proc_dead(struct process *p)
 {
-	int status;
+	int status = 0;
 
 	if (p->pid <= 0)
 		return 1;
@@ -150,7 +77,7 @@ static void signal_child(struct process *p, int sig)
 	syscall(SYS_pidfd_send_signal, p->pidfd, sig, NULL, 0);
 }
 
-static void go(struct process *p, uint32_t mode, uint32_t seq)
+void proc_go(struct process *p, uint32_t mode, uint32_t seq)
 {
 	p->ro->mode = mode;
 	atomic_store(&p->ro->seq, seq);
@@ -161,21 +88,26 @@ static void go_on(struct process *p, uint32_t mode)
 {
 	uint32_t seq = atomic_load(&p->ro->seq) + 1;
 
-	go(p, mode, seq < SEQ_RUN ? SEQ_RUN : seq);
+	proc_go(p, mode, seq < SEQ_RUN ? SEQ_RUN : seq);
 	p->place = RUNNING;
 }
 
-/* until the child rings: its kind; -EINTR when we were kicked, -ESRCH */
-static int ring_wait(struct process *p)
+/* until the child rings: its kind; -EINTR when we were kicked, -ESRCH when it
+   has ended, -ETIMEDOUT */
+static int ring_wait(struct process *p, uint64_t until)
 {
 	struct timespec look = { 0, LOOK_NS };
 
 	while (!atomic_load(&p->rw->ring)) {
 		if (p->kicked)
 			return -EINTR;
-		if (futex(&p->rw->ring, FUTEX_WAIT, 0, &look) != 0 &&
-		    !atomic_load(&p->rw->ring) && dead(p))
+		if (futex(&p->rw->ring, FUTEX_WAIT, 0, &look) == 0 ||
+		    atomic_load(&p->rw->ring))
+			continue;
+		if (proc_dead(p))
 			return -ESRCH;
+		if (proc_now() > until)
+			return -ETIMEDOUT;
 	}
 	atomic_store(&p->rw->ring, 0);
 	return (int)*(volatile uint32_t *)&p->rw->kind;
@@ -184,90 +116,14 @@ static int ring_wait(struct process *p)
 /* the child's answer to an order of ours that takes no time */
 static int ring_soon(struct process *p)
 {
-	uint64_t until = now() + SETTLE_NS;
+	uint64_t until = proc_now() + SETTLE_NS;
 	int rc;
 
 	do {
-		rc = ring_wait(p);
-		if (rc == -EINTR)
-			p->kicked = 0;
-	} while (rc == -EINTR && now() < until);
+		p->kicked = 0;
+		rc = ring_wait(p, until);
+	} while (rc == -EINTR && proc_now() < until);
 	return rc;
-}
-
-/* does the child sleep in the futex call before pc, for this seq? */
-static int asleep_at(struct process *p, uint64_t pc, uint32_t seq)
-{
-	unsigned long long nr, a[6], sp, at;
-	char text[256];
-	ssize_t n = pread(p->syscall_fd, text, sizeof(text) - 1, 0);
-
-	if (n <= 0)
-		return n < 0 ? -errno : -ESRCH;
-	text[n] = '\0';
-	if (sscanf(text, "%llu %llx %llx %llx %llx %llx %llx %llx %llx", &nr,
-		   &a[0], &a[1], &a[2], &a[3], &a[4], &a[5], &sp, &at) != 9)
-		return 0;		/* it runs */
-	return nr == SYS_futex && at == pc && a[0] == RO_SEQ &&
-	       a[1] == FUTEX_WAIT && (uint32_t)a[2] == seq && a[3] == 0;
-}
-
-static int asleep_wait(struct process *p, uint64_t pc, uint32_t seq)
-{
-	uint64_t start = now(), t;
-	int rc;
-
-	for (;;) {
-		rc = asleep_at(p, pc, seq);
-		if (rc != 0)
-			return rc < 0 ? rc : 0;
-		/* it told something instead: a trap, by its own doing */
-		if (atomic_load(&p->rw->ring))
-			return -EAGAIN;
-		t = now() - start;
-		if (t > PATIENCE_NS && dead(p))
-			return -ESRCH;
-		if (t > SETTLE_NS)
-			return -ETIMEDOUT;
-		sched_yield();
-	}
-}
-
-/* the shared part of RAM; the child's part is rollback.c's */
-static void shared_restore(struct process *p)
-{
-	struct ram *ram = p->ram;
-
-	if (!ram->snap)
-		return;
-	memcpy(ram_sys(ram, UK_CLOCK), ram->snap + UK_CLOCK,
-	       UK_CTL + UK_CTL_PAGES * UK_PAGE - UK_CLOCK);
-	memcpy(ram_sys(ram, UK_OUT), ram->snap + UK_OUT, UK_PAGE);
-	memcpy(ram_sys(ram, UK_LOG), ram->snap + UK_LOG, UK_LOG_SIZE);
-	memset(p->rw, 0, 2 * UK_PAGE);
-}
-
-static int proc_settle(struct tender *t)
-{
-	struct process *p = (struct process *)t;
-	uint32_t seq = atomic_load(&p->ro->seq), park;
-	int rc = -EAGAIN;
-
-	for (int i = 0; rc == -EAGAIN && i < PROBLEM_TRIES; i++) {
-		atomic_store(&p->rw->ring, 0);
-		rc = asleep_wait(p, proc_stub_at(proc_wait), seq);
-		if (rc < 0)
-			continue;
-		park = seq == SEQ_PARK ? SEQ_PARK_ODD : SEQ_PARK;
-		go(p, PROC_PARK, park);
-		rc = asleep_wait(p, proc_stub_at(proc_parked), park);
-		seq = park;
-	}
-	if (rc < 0)
-		return rc;
-	p->place = PARKED;
-	shared_restore(p);
-	return 0;
 }
 
 /* begin */
@@ -308,25 +164,6 @@ static int shared_map(struct process *p)
 	return rc;
 }
 
-static int windows_make(struct process *p)
-{
-	int fd = memfd_create("usetl-windows", MFD_CLOEXEC), rc = 0;
-	void *at;
-
-	if (fd < 0)
-		return -errno;
-	at = MAP_FAILED;
-	if (ftruncate(fd, (off_t)WINDOWS_SIZE) == 0)
-		at = mmap(NULL, WINDOWS_SIZE, PROT_READ | PROT_WRITE,
-			  MAP_SHARED | MAP_NORESERVE, fd, 0);
-	if (at == MAP_FAILED)
-		rc = -errno;
-	else
-		p->windows = at;
-	close(fd);
-	return rc;
-}
-
 static void ro_init(struct process *p)
 {
 	const struct uk_header *h = board_header();
@@ -361,7 +198,7 @@ static int proc_create(struct tender **out, struct ram *ram, uid_t uid,
 	sigaction(SIGCHLD, &sa, NULL);
 	rc = shared_map(p);
 	if (rc == 0)
-		rc = windows_make(p);
+		rc = proc_windows_create(p);
 	if (rc < 0) {
 		p->t.ops->destroy(&p->t);
 		return err_set(err, rc, "cannot make a guest's process: %s",
@@ -369,7 +206,7 @@ static int proc_create(struct tender **out, struct ram *ram, uid_t uid,
 	}
 	p->ro = ram_sys(ram, PROC_RO);
 	p->rw = ram_sys(ram, PROC_RW);
-	shared_restore(p);
+	proc_shared_restore(p);
 	ro_init(p);
 	*out = &p->t;
 	return 0;
@@ -469,87 +306,6 @@ static int proc_save(struct tender *t, struct cpu_state *s)
 	return 0;
 }
 
-/* memory */
-
-/* RAM is there to its caps; only the gateway's large windows come later */
-static int proc_map(struct tender *t, unsigned slot, uint64_t addr,
-		    uint64_t len, void *from, int readonly)
-{
-	struct process *p = (struct process *)t;
-	uint64_t w = (addr - UK_HOST_BASE) / ETLFS_WINDOW_STRIDE;
-
-	if (addr < UK_HOST_BASE || w == 0)
-		return 0;
-	if (w >= ETLFS_WINDOWS)
-		return -EINVAL;
-	p->source[w] = from;
-	p->used[w] = 0;
-	return 0;
-}
-
-static int proc_unmap(struct tender *t, unsigned slot)
-{
-	struct process *p = (struct process *)t;
-	unsigned w = slot - TENDER_SLOT_HOST;
-
-	if (w < 1 || w >= ETLFS_WINDOWS)
-		return 0;
-	if (p->used[w])
-		madvise(p->windows + (w - 1) * ETLFS_WINDOW_STRIDE,
-			(p->used[w] + UK_PAGE - 1) & ~(UK_PAGE - 1ull),
-			MADV_REMOVE);
-	p->source[w] = NULL;
-	p->used[w] = 0;
-	return 0;
-}
-
-/* 0 when its window has yet to be attached */
-static int window_copy(struct process *p, uint64_t at, uint64_t len)
-{
-	uint64_t w = at / ETLFS_WINDOW_STRIDE, off = at % ETLFS_WINDOW_STRIDE;
-
-	if (w < 1 || w >= ETLFS_WINDOWS || !len)
-		return 1;
-	if (!p->source[w] || off > p->ram->host_size[w] ||
-	    len > p->ram->host_size[w] - off)
-		return 0;
-	memcpy(p->windows + (w - 1) * ETLFS_WINDOW_STRIDE + off,
-	       p->source[w] + off, len);
-	if (off + len > p->used[w])
-		p->used[w] = off + len;
-	return 1;
-}
-
-/*
- * Bodies that came in the gateway's windows, which the child cannot map any
- * more: each is copied once it is whole, before the guest can see its ticket.
- */
-static void windows_copy(struct process *p)
-{
-	const struct etlfs_host *h = ram_sys(p->ram, UK_HOST_BASE);
-
-	for (unsigned i = 0; i < ETLFS_TICKETS; i++) {
-		const struct etlfs_ticket *k = &h->ticket[i];
-		uint32_t state = __atomic_load_n(&k->state, __ATOMIC_ACQUIRE);
-
-		if ((state != ETLFS_DONE && state != ETLFS_FAILED) ||
-		    p->copied[i] == k->gen)
-			continue;
-		if (window_copy(p, k->body_off, k->body_len) &&
-		    window_copy(p, k->head_off, k->head_len) &&
-		    window_copy(p, k->url_off, k->url_len))
-			p->copied[i] = k->gen;
-	}
-}
-
-static int windows_attached(const struct process *p)
-{
-	for (unsigned w = 1; w < ETLFS_WINDOWS; w++)
-		if (p->source[w])
-			return 1;
-	return 0;
-}
-
 /* run */
 
 static int too_large(struct process *p)
@@ -583,7 +339,7 @@ static enum tender_exit kicked(struct process *p)
 	return TENDER_INTR;
 }
 
-static void send_off(struct process *p)
+static void send_off(struct process *p, int probe)
 {
 	struct proc_ro *ro = p->ro;
 	const struct cpu_regs *r = &p->regs;
@@ -591,16 +347,15 @@ static void send_off(struct process *p)
 	switch (p->place) {
 	case PARKED:
 		ro->regs = *r;
-		ro->iret[0] = p->kicked ? UK_STUB : r->rip;
+		ro->iret[0] = probe ? UK_STUB : r->rip;
 		ro->iret[1] = 0x33;
 		ro->iret[2] = r->rflags;
 		ro->iret[3] = r->rsp;
 		ro->iret[4] = 0x2b;
-		go(p, PROC_LOAD, SEQ_RUN);
+		proc_go(p, PROC_LOAD, SEQ_RUN);
 		break;
 	case AT_DOORBELL:
-		if (windows_attached(p))
-			windows_copy(p);
+		proc_windows_copy(p);
 		ro->rax = r->rax;
 		go_on(p, PROC_RET);
 		break;
@@ -665,7 +420,7 @@ static enum tender_exit proc_run(struct tender *t)
 	/* kicked before it began: enter, go through the doorbell, stop */
 	int probe = p->place == PARKED && p->kicked, rc;
 
-	send_off(p);
+	send_off(p, probe);
 	if (probe) {
 		rc = ring_soon(p);
 		p->kicked = 0;
@@ -673,7 +428,7 @@ static enum tender_exit proc_run(struct tender *t)
 			return TENDER_INTR;
 		return TENDER_BROKEN;
 	}
-	rc = ring_wait(p);
+	rc = ring_wait(p, UINT64_MAX);
 	if (rc == -EINTR)
 		return kicked(p);
 	return rc < 0 ? TENDER_BROKEN : told(p, rc);
@@ -706,19 +461,6 @@ static void proc_descriptors(struct tender *t, int fd[TENDER_FDS])
 	fd[0] = p->pidfd;
 	fd[1] = p->syscall_fd;
 	fd[2] = p->statm_fd;
-}
-
-/* whether it works here */
-
-static int proc_init(struct err *err)
-{
-	int rc = tender_process.check(err);
-
-	if (rc < 0)
-		return rc;
-	cpu_learn();
-	tsc_learn();
-	return 0;
 }
 
 const struct tender_ops tender_process = {

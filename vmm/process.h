@@ -164,6 +164,7 @@ static inline uint64_t proc_stub_at(const uint8_t *label)
 
 /* process_check.c */
 int proc_check(struct err *err);
+int proc_init(struct err *err);
 
 /* process_child.c */
 struct proc_child {

@@ -1,8 +1,10 @@
 /*
- * process_check.c - can this host run guests as locked processes?
+ * process_check.c - can this host run guests as locked processes, and on what
+ * processor?
  *
  * What is asked is asked by doing it, to a child, in about a millisecond.
  */
+#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
@@ -18,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "vmm/process.h"
+#include "vmm/process_impl.h"
 
 #define HWCAP2_FSGSBASE_BIT	(1ul << 1)
 
@@ -114,4 +116,49 @@ int proc_check(struct err *err)
 			       "space is limited to %llu bytes; ulimit -v "
 			       "unlimited", (unsigned long long)as.rlim_cur);
 	return reach_child(err);
+}
+
+static void cpu_learn(void)
+{
+	unsigned a, b, c, d, lo, hi;
+
+	__asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+	/* what unikernel/xstate.c keeps; no AMX */
+	tender_cpu.xcr0 = ((uint64_t)hi << 32 | lo) & 0x2e7;
+	tender_cpu.xsave_size = 576;
+	for (unsigned i = 2; i < 63; i++) {
+		if (!(tender_cpu.xcr0 >> i & 1))
+			continue;
+		__cpuid_count(0xd, i, a, b, c, d);
+		if (a + b > tender_cpu.xsave_size)
+			tender_cpu.xsave_size = a + b;
+	}
+}
+
+/* by CLOCK_MONOTONIC, over 10 ms: good to some 10 ppm */
+static void tsc_learn(void)
+{
+	uint64_t t0, t1, c0, c1;
+
+	if (tender_cpu.tsc_khz)
+		return;
+	t0 = proc_now();
+	c0 = __builtin_ia32_rdtsc();
+	do {
+		t1 = proc_now();
+		c1 = __builtin_ia32_rdtsc();
+	} while (t1 - t0 < 10000000);
+	tender_cpu.tsc_khz = (uint64_t)((__uint128_t)(c1 - c0) * 1000000 /
+					(t1 - t0));
+}
+
+int proc_init(struct err *err)
+{
+	int rc = proc_check(err);
+
+	if (rc < 0)
+		return rc;
+	cpu_learn();
+	tsc_learn();
+	return 0;
 }

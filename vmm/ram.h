@@ -61,6 +61,7 @@ struct ram {
 	uint32_t *pages;		/* private pages, as addr / UK_PAGE */
 	size_t n_pages, cap_pages;
 	long minflt;			/* at the last scan */
+	unsigned calm, since, patience;	/* rollbacks; see rollback.c:tidy() */
 	struct ram_workset *ws;		/* shared by all clones of a reference */
 };
 

@@ -9,7 +9,8 @@
  *
  * Pages are copied back, not dropped: a copy costs a tenth of the fault that
  * dropping would cost the next request (DESIGN 4).  Beyond BUDGET pages the
- * excess is dropped, to give memory back.
+ * excess is dropped, to give memory back; and a clone that one request made
+ * far larger than its kin is made small again (tidy()).
  *
  * A remote guest's pages are found in its pagemap and written from outside;
  * none are dropped, no system call drops another process's.
@@ -30,6 +31,9 @@
 
 #define BUDGET		8192u		/* private pages kept: 32 MB */
 #define WORKSET_MAX	4096u
+#define USUAL_LEAST	1024u		/* pages that are never too many */
+#define PATIENCE	8u		/* rollbacks until some are, at first */
+#define PATIENCE_MAX	1024u
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -208,12 +212,12 @@ static long minor_faults(void)
 	return ru.ru_minflt + ru.ru_majflt;
 }
 
-/* drops the list's tail beyond the budget, runs of pages at a time */
-static uint64_t drop_excess(struct ram *ram)
+/* drops the list's tail, runs of pages at a time */
+static uint64_t drop_beyond(struct ram *ram, size_t keep)
 {
-	size_t i = BUDGET, n = ram->n_pages;
+	size_t i = keep, n = ram->n_pages;
 
-	if (n <= BUDGET)
+	if (n <= keep)
 		return 0;
 	while (i < n) {
 		size_t j = i + 1;
@@ -224,8 +228,40 @@ static uint64_t drop_excess(struct ram *ram)
 			(j - i) * UK_PAGE, MADV_DONTNEED);
 		i = j;
 	}
-	ram->n_pages = BUDGET;
-	return n - BUDGET;
+	ram->n_pages = keep;
+	return n - keep;
+}
+
+/*
+ * One request that wrote a lot would make each later one pay for copying all
+ * of that back.  So when a list is much longer than the working set, and
+ * nothing was added to it for some requests, all is dropped and the working
+ * set fetched anew.  If the list soon grows back that was wrong, and twice
+ * the patience is had with it the next time.  1 when it was done.
+ */
+static int tidy(struct ram *ram, int grew, struct ram_stats *st)
+{
+	struct ram_workset *ws = ram->ws;
+	size_t usual = ws && atomic_load(&ws->state) == 2 ? 4 * (size_t)ws->n :
+		       BUDGET;
+
+	ram->since++;
+	if (ram->n_pages <= USUAL_LEAST || ram->n_pages <= usual)
+		return 0;
+	if (grew) {
+		if (!ram->patience || ram->since > 4 * ram->patience)
+			ram->patience = PATIENCE;
+		else if (!ram->calm && ram->patience < PATIENCE_MAX)
+			ram->patience *= 2;
+		ram->calm = 1;
+		return 0;
+	}
+	if (ram->calm++ < ram->patience)
+		return 0;
+	ram->calm = ram->since = 0;
+	st->pages_dropped += drop_beyond(ram, 0);
+	ram_populate(ram, ram->base);
+	return 1;
 }
 
 /* i-th page and those that follow it without a gap, as bytes at base */
@@ -295,7 +331,7 @@ static int rollback_remote(struct ram *ram, struct ram_stats *st)
 int ram_rollback(struct ram *ram, struct ram_stats *st)
 {
 	long faults = minor_faults();
-	int rc;
+	int rc, tidied;
 
 	if (ram->remote)
 		return rollback_remote(ram, st);
@@ -306,7 +342,8 @@ int ram_rollback(struct ram *ram, struct ram_stats *st)
 			return rc;
 	}
 	st->pages_private = ram->n_pages;
-	st->pages_dropped = drop_excess(ram);
+	st->pages_dropped = drop_beyond(ram, BUDGET);
+	tidied = tidy(ram, faults != ram->minflt, st);
 	for (size_t i = 0; i < ram->n_pages; i++) {
 		uint64_t a = (uint64_t)ram->pages[i] * UK_PAGE;
 
@@ -317,6 +354,8 @@ int ram_rollback(struct ram *ram, struct ram_stats *st)
 		ram->win[i].span = ram->win[i].sealed;
 	if (faults != ram->minflt)
 		ram->minflt = minor_faults();
+	if (tidied)
+		ram->minflt = -1;	/* the list is to be read anew */
 	return 0;
 }
 

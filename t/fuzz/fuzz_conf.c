@@ -8,8 +8,15 @@
 
 #include "conf/conf.h"
 #include "conf/value.h"
+#include "t/fuzz/fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+const unsigned fuzz_runs = 100000;
+
+/* all in the corpus */
+size_t fuzz_seed(unsigned n, uint8_t *out)
+{
+	return 0;
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -37,28 +44,3 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	conf_destroy(c);
 	return 0;
 }
-
-#ifdef FUZZ_MAIN
-#include "t/fuzz/alone.h"
-
-int main(int argc, char **argv)
-{
-	static const char whole[] =
-		"# all of it\n[serve]\nlisten = 127.0.0.1:0\nuser = nobody\n"
-		"log = f.log\ndrain = 5s\n[limits]\nrequest.max = 1M\n"
-		"response.max = 2M\nlog.max = 64K\nqueue = 3\nwait = 100ms\n"
-		"[pool]\nmin = 0\nmax = 2\nidle = 1m\n[fetch]\nwindows = 1\n"
-		"warm = 0\ntimeout = 1h\nmax = 1G\n[function a]\n"
-		"image = a.usetl\npool.min = 1\npool.max = 2\n"
-		"recycle = fork ; each\ntimeout = 1s\nmemory = 64M\n";
-	static const char two[] =
-		"[function a]\nimage: /a\n[ function b ]\n[function c]\n"
-		"image = c\n  more\n";
-	static const struct alone_seed seeds[] = {
-		{ whole, sizeof(whole) - 1 }, { two, sizeof(two) - 1 },
-	};
-
-	return alone_main(argc, argv, seeds, 2, 20000,
-			  "damaged configurations");
-}
-#endif

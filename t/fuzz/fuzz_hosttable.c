@@ -19,11 +19,10 @@
 #include "etlfs/header.h"
 #include "etlfs/host.h"
 #include "etlfs/url.h"
+#include "t/fuzz/fuzz.h"
 #include "unikernel/abi.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(x) do { if (!(x)) abort(); } while (0)
+const unsigned fuzz_runs = 60000;
 
 static struct ev_loop *loop;
 static struct fetch_engine *engine;
@@ -166,9 +165,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	return 0;
 }
 
-#ifdef FUZZ_MAIN
-#include "t/fuzz/alone.h"
-
 static size_t make(uint8_t *out, unsigned slot, const char *url,
 		   const char *headers, unsigned iovs)
 {
@@ -187,20 +183,18 @@ static size_t make(uint8_t *out, unsigned slot, const char *url,
 	return p - out;
 }
 
-int main(int argc, char **argv)
+size_t fuzz_seed(unsigned n, uint8_t *out)
 {
-	static const char url[] = "http://a.example/in/../x/%2e%2e/?q#f";
-	static const char lines[] = "Host: b\nCookie: x=y\nX-Empty:\n y: z";
-	static uint8_t buf[5][4096];
-	struct alone_seed seed[] = {
-		{ buf[0], make(buf[0], 0, "http://user:pw@a.example/in/x",
-			       "X-Test: 1\n", 0) },
-		{ buf[1], make(buf[1], 2, url, lines, 3) },
-		{ buf[2], make(buf[2], 63, "http://[::1%25lo]:80/in", "", 1) },
-		{ url, strlen(url) },
-		{ lines, strlen(lines) },
-	};
-
-	return alone_main(argc, argv, seed, 5, 20000, "hostile fetches");
+	switch (n) {
+	case 0:
+		return make(out, 0, "http://user:pw@a.example/in/x",
+			    "X-Test: 1\n", 0);
+	case 1:
+		return make(out, 2, "http://a.example/in/../x/%2e%2e/?q#f",
+			    "Host: b\nCookie: x=y\nX-Empty:\n y: z", 3);
+	case 2:
+		return make(out, 63, "http://[::1%25lo]:80/in", "", 1);
+	default:
+		return 0;
+	}
 }
-#endif

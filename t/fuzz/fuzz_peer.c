@@ -15,9 +15,10 @@
 
 #include "etlfs/fetch.h"
 #include "etlfs/host.h"
+#include "t/fuzz/fuzz.h"
 #include "vmm/peer.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+const unsigned fuzz_runs = 12000;
 
 static struct ev_loop *loop;
 static struct fetch_engine *engine;
@@ -160,9 +161,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	return 0;
 }
 
-#ifdef FUZZ_MAIN
-#include "t/fuzz/alone.h"
-
 static uint8_t *put(uint8_t *p, struct msg m, const void *payload, size_t len)
 {
 	m.len = len;
@@ -203,11 +201,7 @@ static size_t life(uint8_t *out)
 	return p - out;
 }
 
-int main(int argc, char **argv)
+size_t fuzz_seed(unsigned n, uint8_t *out)
 {
-	static uint8_t buf[16384];
-	struct alone_seed seed = { buf, life(buf) };
-
-	return alone_main(argc, argv, &seed, 1, 5000, "hostile clones");
+	return n ? 0 : life(out);
 }
-#endif

@@ -7,18 +7,15 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <time.h>
 
 #include "cmd/gateway.h"
 #include "t/unit/fakeref.h"
 #include "t/unit/tap.h"
 #include "vmm/pool.h"
 
-#define WAIT_S	20.0
 #define MANY	200
 #define HEAD	"POST /function/f HTTP/1.1\r\nHost: x\r\n"
 
-static struct ev_loop *loop;
 static struct pool *pool;
 static struct gateway *gateway;
 static int ready;
@@ -34,23 +31,6 @@ static void on_event(void *arg, struct function *f, enum pool_event what,
 }
 
 static const struct pool_ops ops = { on_log, on_event, NULL };
-
-static void on_beat(struct ev_loop *l, struct ev_timer *w, int revents)
-{
-}
-
-static double now_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
-}
-
-#define UNTIL(cond) do {						\
-	for (double end_ = now_s() + WAIT_S; !(cond) && now_s() < end_;)\
-		ev_run(loop, EVRUN_ONCE);				\
-} while (0)
 
 static int caller(int small)
 {
@@ -96,10 +76,9 @@ static int said(int fd, char *buf, size_t size, const char *what)
 static void late(int fd, const char *name)
 {
 	char buf[65536] = "";
-	double until = now_s() + 1.5;
 	int over = 0;
 
-	UNTIL(now_s() >= until);
+	later(1.5);
 	ok(!ended(fd, buf, sizeof(buf)), "%s: it is waited for", name);
 	shift += 61;
 	UNTIL((over = over || ended(fd, buf, sizeof(buf))));
@@ -133,16 +112,13 @@ static void test_taken_slowly(int fd)
 
 	/* a byte now and then, for longer than all of it may take */
 	for (int i = 0; i < 3; i++) {
-		double until = now_s() + 1.1;
-
-		UNTIL(now_s() >= until);
+		later(1.1);
 		if (recv(fd, buf, 1, 0) < 1)
 			ok(0, "the answer begins");
 		shift += 60;
 	}
 	shift += FAKE_BIG / (64 << 10);
-	for (double until = now_s() + 1.5; now_s() < until;)
-		ev_run(loop, EVRUN_ONCE);
+	later(1.5);
 	/* what was on its way still comes */
 	UNTIL((n = recv(fd, buf, sizeof(buf), 0)) == 0 ||
 	      (n < 0 && errno != EAGAIN) ||
@@ -161,8 +137,7 @@ static void test_long(void)
 	put(fd, HEAD "Content-Length: 6\r\n\r\n\"hold\"");
 	UNTIL(pool_pending(pool));
 	shift += 100;
-	for (double end = now_s() + 1.5; now_s() < end;)
-		ev_run(loop, EVRUN_ONCE);
+	later(1.5);
 	ok(!ended(fd, buf, sizeof(buf)), "a long request is not cut off");
 	fake->held = 0;
 	UNTIL(said(fd, buf, sizeof(buf), "200 OK"));
@@ -200,8 +175,7 @@ static void test_many(void)
 	   refused, MANY);
 	for (int i = 0; i < MANY; i++)
 		close(fd[i]);
-	for (double end = now_s() + 0.2; now_s() < end;)
-		ev_run(loop, EVRUN_ONCE);
+	later(0.2);
 	fd[0] = caller(0);
 	buf[0][0] = '\0';
 	put(fd[0], HEAD "Content-Length: 3\r\n\r\n[1]");
@@ -242,15 +216,12 @@ int main(void)
 	};
 	struct function *f;
 	struct err err = { "" };
-	struct ev_timer beat;
 
 	signal(SIGALRM, SIG_DFL);
 	signal(SIGPIPE, SIG_IGN);
 	alarm(100);
 	fake_init();
-	loop = ev_loop_new(0);
-	ev_timer_init(&beat, on_beat, 0.005, 0.005);
-	ev_timer_start(loop, &beat);
+	fake_loop();
 	if (pool_create(&pool, loop, &po) < 0 ||
 	    pool_add(pool, image("d"), &fo, &f, &err) < 0)
 		return 1;

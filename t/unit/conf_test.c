@@ -70,6 +70,7 @@ static void test_whole(void)
 {
 	static const char text[] =
 		"[serve]\nlisten = [::1]:0\ndrain = 5s\nlog = log/f.log\n"
+		"tender = process\n"
 		"[limits]\nrequest.max = 1M ; inline\nqueue = 7\n"
 		"[pool]\nmin = 0\nmax = 3\nidle = 500ms\n"
 		"[fetch]\nwindows = 1\nwarm = 2M\ntimeout = 1m\n"
@@ -95,6 +96,7 @@ static void test_whole(void)
 	   c->warm == 2 << 20 && c->fetch_timeout_ns == 60000000000ull,
 	   "its values");
 	ok(!strcmp(c->log, "/etc/log/f.log"), "a path is the file's");
+	ok(c->tender == CONF_PROCESS, "a word is one of its key's");
 	ok(c->functions == 2, "two functions");
 	ok(!strcmp(c->function[0].name, "total") &&
 	   !strcmp(c->function[0].image, "/etc/total.usetl") &&
@@ -133,6 +135,7 @@ static void test_errors(void)
 		{ "[serve]\ndrain = 3 days\n", 2 },
 		{ "[serve]\nlisten =\n", 2 },
 		{ "[function a]\nimage = x\nrecycle = burn\n", 3 },
+		{ "[serve]\ntender = xen\n", 2 },
 		{ "[function a]\nimage = x\nmemory = 1K\n", 3 },
 		{ "[pool]\nnonsense\n", 2 },
 		{ "[pool\nmin = 1\n", 1 },

@@ -19,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "etlfs/format.h"
@@ -234,6 +235,43 @@ int __wrap_ref_start(const struct ref_opts *o, int *sock, pid_t *pid,
 	close(sv[1]);
 	*sock = sv[0];
 	return *pid < 0 ? -EAGAIN : 0;
+}
+
+/* a loop that turns at least every 5 ms, so that conditions are looked at */
+static struct ev_loop *loop;
+static struct ev_timer beat;
+
+#define WAIT_S	20.0			/* and then they have not come true */
+
+static double now_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+#define UNTIL(cond) do {						\
+	for (double end_ = now_s() + WAIT_S; !(cond) && now_s() < end_;)\
+		ev_run(loop, EVRUN_ONCE);				\
+} while (0)
+
+static void later(double s)
+{
+	double end = now_s() + s;
+
+	UNTIL(now_s() >= end);
+}
+
+static void on_beat(struct ev_loop *l, struct ev_timer *w, int revents)
+{
+}
+
+static void fake_loop(void)
+{
+	loop = ev_loop_new(0);
+	ev_timer_init(&beat, on_beat, 0.005, 0.005);
+	ev_timer_start(loop, &beat);
 }
 
 /* seconds that the loop's clock is ahead */

@@ -10,13 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int tests, failures;
-
-static void ok(int pass, const char *what)
-{
-	printf("%sok %d - %s\n", pass ? "" : "not ", ++tests, what);
-	failures += !pass;
-}
+#include "t/unit/tap.h"
 
 #define memcpy k_memcpy
 #define memmove k_memmove
@@ -126,7 +120,7 @@ static void same(const char *fmt, ...)
 	va_end(ap);
 	snprintf(what, sizeof(what), "\"%s\": \"%s\", libc's \"%s\"", fmt, b,
 		 a);
-	ok(x == y && !strcmp(a, b), what);
+	ok(x == y && !strcmp(a, b), "%s", what);
 }
 
 static void test_printf(void)
@@ -180,6 +174,5 @@ int main(void)
 	ok(test_compares(), "comparisons and searches do as libc's");
 	test_printf();
 	test_chacha();
-	printf("1..%d\n", tests);
-	return failures != 0;
+	return plan();
 }

@@ -14,20 +14,12 @@
 #include <sys/mman.h>
 
 #include "unikernel/mem.h"
+#include "t/unit/tap.h"
 #include "t/unit/mem_guest.h"
 
 #define LIMIT	(64ul << 20)
 #define ANON	(MAP_PRIVATE | MAP_ANONYMOUS)
 #define RW	(PROT_READ | PROT_WRITE)
-
-static int tests, failures;
-
-static void ok(int pass, const char *what)
-{
-	printf("%sok %d - %s\n", pass ? "" : "not ", ++tests, what);
-	failures += !pass;
-	fflush(stdout);
-}
 
 static long anon(u64 len)
 {
@@ -341,6 +333,5 @@ int main(void)
 	test_files();
 	test_user();
 	test_exhaust();
-	printf("1..%d\n", tests);
-	return failures != 0;
+	return plan();
 }

@@ -7,15 +7,12 @@
  * must be none.
  */
 #include <errno.h>
-#include <ev.h>
-#include <time.h>
 #include <sys/wait.h>
 
 #include "t/unit/fakeref.h"
 #include "t/unit/tap.h"
 #include "vmm/pool.h"
 
-#define WAIT_S	20.0
 #define MS	1000000ull
 
 struct call {
@@ -30,7 +27,6 @@ struct call {
 	unsigned left, failed;
 };
 
-static struct ev_loop *loop;
 static struct pool *pool;
 static struct pool_opts opts;
 static unsigned ready, failed, idles;
@@ -59,31 +55,7 @@ static void on_idle(void *arg, struct function *f, const struct run_stats *st)
 
 static const struct pool_ops ops = { on_log, on_event, on_idle };
 
-/* --- the loop */
-
-static void on_beat(struct ev_loop *l, struct ev_timer *w, int revents)
-{
-}
-
-static double now_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
-}
-
-#define UNTIL(cond) do {						\
-	for (double end_ = now_s() + WAIT_S; !(cond) && now_s() < end_;)\
-		ev_run(loop, EVRUN_ONCE);				\
-} while (0)
-
-static void later(double s)
-{
-	double end = now_s() + s;
-
-	UNTIL(now_s() >= end);
-}
+/* --- requests */
 
 static void on_done(struct job *j, const struct job_result *r)
 {
@@ -232,6 +204,14 @@ static void test_queue(void)
 	UNTIL(c[2].done);
 	ok(c[0].served == 1 && c[1].served == 2 && c[2].served == 3,
 	   "and are answered in order");
+	pool_pause(pool, 1);
+	if (submit(f, &c[0], "1") < 0)
+		exit(1);
+	later(0.3);
+	ok(!c[0].done && info(f).idle == 1, "a pool that pauses runs nothing");
+	pool_pause(pool, 0);
+	UNTIL(c[0].done);
+	ok(c[0].outcome == JOB_OK, "and then goes on");
 	fake->held = 1;
 	if (submit(f, &c[0], "hold") < 0 || submit(f, &c[1], "1") < 0)
 		exit(1);
@@ -575,15 +555,12 @@ static void test_refresh_fails(void)
 
 int main(void)
 {
-	struct ev_timer beat;
 
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	signal(SIGALRM, SIG_DFL);
 	alarm(100);
 	fake_init();
-	loop = ev_loop_new(0);
-	ev_timer_init(&beat, on_beat, 0.005, 0.005);
-	ev_timer_start(loop, &beat);
+	fake_loop();
 	test_serve();
 	test_queue();
 	test_clone_ends();

@@ -1,5 +1,5 @@
 /*
- * server.h - TAP, and t/httpd.py in a child, for tests of etlfs/
+ * server.h - t/httpd.py in a child, for tests of etlfs/
  *
  * Runs at the top of the source tree, as `prove` is started there.
  */
@@ -7,34 +7,13 @@
 #define T_UNIT_SERVER_H
 
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int tests, failures;
-
-static void __attribute__((format(printf, 2, 3), unused))
-ok(int pass, const char *fmt, ...)
-{
-	va_list ap;
-
-	printf("%sok %d - ", pass ? "" : "not ", ++tests);
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	va_end(ap);
-	putchar('\n');
-	fflush(stdout);
-	failures += !pass;
-}
-
-static int __attribute__((unused)) plan(void)
-{
-	printf("1..%d\n", tests);
-	return failures != 0;
-}
+#include "t/unit/tap.h"
 
 struct server {
 	pid_t pid;

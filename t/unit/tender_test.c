@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "etlfs/format.h"
+#include "t/unit/tap.h"
 #include "vmm/blob.h"
 #include "vmm/chan.h"
 #include "vmm/ref.h"
@@ -26,15 +27,6 @@ const struct blob blob_libos = {
 const struct blob blob_vdso = {
 	"vdso", _binary_tiny_elf_start, _binary_tiny_elf_start + 64
 };
-
-static int tests, failed;
-
-static void ok(int good, const char *name)
-{
-	tests++;
-	failed += !good;
-	printf("%sok %d - %s\n", good ? "" : "not ", tests, name);
-}
 
 static char payload[1 << 20];
 
@@ -201,6 +193,5 @@ int main(void)
 {
 	run(TENDER_KVM);
 	run(TENDER_PROCESS);
-	printf("1..%d\n", tests);
-	return failed != 0;
+	return plan();
 }

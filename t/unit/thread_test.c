@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <cpuid.h>
 
+#include "t/unit/tap.h"
 #include "unikernel/mem.h"
 #include "unikernel/thread.h"
 
@@ -30,7 +31,6 @@ struct two_words {
 	u64 a, b;
 };
 
-static int tests, failures;
 static u64 mono = 1000 * MS;
 static u64 rung[64];			/* deadlines of DB_WAIT */
 static int n_rung;
@@ -43,13 +43,6 @@ static char order[64];
 static int n_order;
 
 u64 time_idle_ns;
-
-static void ok(int pass, const char *what)
-{
-	printf("%sok %d - %s\n", pass ? "" : "not ", ++tests, what);
-	failures += !pass;
-	fflush(stdout);
-}
 
 static void bail(const char *why)
 {
@@ -674,6 +667,5 @@ int main(void)
 	test_limits();
 	test_clone_flags();
 	test_exit();
-	printf("1..%d\n", tests);
-	return failures != 0;
+	return plan();
 }

@@ -18,6 +18,7 @@
 #undef MFD_CLOEXEC
 #undef MFD_ALLOW_SEALING
 
+#include "t/unit/tap.h"
 #include "unikernel/fetchdev.c"
 #include "unikernel/fetchhead.c"
 #include "unikernel/log.c"
@@ -28,15 +29,6 @@
 #undef uk_out
 
 #define BODY_LEN	100
-
-static int tests, failed;
-
-static void ok(int good, const char *name)
-{
-	tests++;
-	failed += !good;
-	printf("%sok %d - %s\n", good ? "" : "not ", tests, name);
-}
 
 /* --- the tender */
 
@@ -453,6 +445,5 @@ int main(void)
 	test_fetch_body();
 	test_log();
 	test_info();
-	printf("1..%d\n", tests);
-	return failed != 0;
+	return plan();
 }

@@ -5,21 +5,12 @@
  * mappings in place, extents for the host, bodies.  t/unit/vfslinux_test.c
  * compares the rest with Linux itself.
  */
+#include "t/unit/tap.h"
 #include "t/unit/guestfs.h"
-
-static int tests, failed;
-
-static void ok(int good, const char *name)
-{
-	tests++;
-	failed += !good;
-	printf("%sok %d - %s\n", good ? "" : "not ", tests, name);
-	fflush(stdout);
-}
 
 static void is(long got, long want, const char *name)
 {
-	ok(got == want, name);
+	ok(got == want, "%s", name);
 	if (got != want)
 		printf("# got %ld, want %ld\n", got, want);
 }
@@ -467,6 +458,5 @@ int main(void)
 	test_path();
 	test_no_memory();
 	is(usf_used(), before, "no extent is lost");
-	printf("1..%d\n", tests);
-	return failed != 0;
+	return plan();
 }

@@ -1,0 +1,204 @@
+/* invoke_opts.c - what `usetl invoke` was asked for, and the event */
+#include "cmd/invoke_opts.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/value.h"
+
+#define REPEAT_MAX	1000000u
+#define EVENT_MAX	((size_t)64 << 20)	/* read; the pool takes less */
+
+static const char who[] = "usetl invoke";
+
+static int read_stream(FILE *f, struct invoke_opts *o)
+{
+	size_t size = 0, n;
+
+	for (;;) {
+		if (o->event_len == size) {
+			char *p = realloc(o->event, size = 2 * size + 65536);
+
+			if (!p)
+				return -ENOMEM;
+			o->event = p;
+		}
+		n = fread(o->event + o->event_len, 1, size - o->event_len, f);
+		o->event_len += n;
+		if (!n)
+			return ferror(f) ? -EIO : 0;
+		if (o->event_len > EVENT_MAX)
+			return -EFBIG;
+	}
+}
+
+static int read_event(struct invoke_opts *o)
+{
+	const char *path = o->data + 1;
+	FILE *f;
+	int r;
+
+	if (*o->data != '@' && strcmp(o->data, "-")) {
+		o->event = strdup(o->data);
+		o->event_len = o->event ? strlen(o->event) : 0;
+		return o->event ? 0 : -ENOMEM;
+	}
+	if (*o->data == '-')
+		return read_stream(stdin, o);
+	f = fopen(path, "re");
+	if (!f)
+		return -errno;
+	r = read_stream(f, o);
+	fclose(f);
+	return r;
+}
+
+int invoke_event(struct invoke_opts *o)
+{
+	json_error_t e;
+	json_t *j;
+	int r = read_event(o);
+
+	if (r < 0) {
+		fprintf(stderr, "%s: cannot read '%s': %s\n", who, o->data,
+			strerror(-r));
+		return 1;
+	}
+	j = json_loadb(o->event, o->event_len, JSON_DECODE_ANY |
+		       JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &e);
+	if (!j) {
+		fprintf(stderr, "%s: -d is not JSON: line %d, column %d: %s\n",
+			who, e.line, e.column, e.text);
+		return 2;
+	}
+	json_decref(j);
+	return 0;
+}
+
+static void usage(FILE *to)
+{
+	fprintf(to, "usage: usetl invoke [-d JSON|@FILE|-] [-t TIMEOUT] "
+		"[--stats[=json]] [--trace]\n"
+		"                    [--repeat N] [--recycle HOW] "
+		"[--tender HOW]\n"
+		"                    IMAGE|URL\n"
+		"  -d, --data    the event: JSON, a file's, or stdin's ({})\n"
+		"  -t, --timeout instead of the image's, as in 500ms or 10s\n"
+		"      --stats   times, pages and exits to stderr, or as JSON\n"
+		"      --trace   the guest's system calls to stderr (IMAGE)\n"
+		"      --repeat  run N times, show the last result\n"
+		"      --recycle rollback, fork or keep, between them (IMAGE)\n"
+		"      --tender  auto, kvm or process (IMAGE; auto)\n");
+}
+
+static int set_recycle(struct invoke_opts *o, const char *text)
+{
+	static const char *const name[] = {
+		[RECYCLE_ROLLBACK] = "rollback",
+		[RECYCLE_FORK] = "fork",
+		[RECYCLE_KEEP] = "keep",
+	};
+
+	for (unsigned i = 0; i < sizeof(name) / sizeof(name[0]); i++)
+		if (!strcmp(text, name[i])) {
+			o->recycle = i;
+			return 0;
+		}
+	fprintf(stderr, "%s: --recycle '%s' is not rollback, fork or keep\n",
+		who, text);
+	return 2;
+}
+
+static int set_timeout(struct invoke_opts *o, const char *text)
+{
+	if (value_time(text, &o->timeout_ns) == 0 && o->timeout_ns &&
+	    o->timeout_ns <= 86400000000000ull)
+		return 0;
+	fprintf(stderr, "%s: -t '%s' is not a time like 500ms or 10s\n", who,
+		text);
+	return 2;
+}
+
+static int set_repeat(struct invoke_opts *o, const char *text)
+{
+	uint64_t n;
+
+	if (value_count(text, &n) < 0 || !n || n > REPEAT_MAX) {
+		fprintf(stderr, "%s: --repeat '%s' is not a number from 1 to "
+			"%u\n", who, text, REPEAT_MAX);
+		return 2;
+	}
+	o->repeat = n;
+	return 0;
+}
+
+static int set_stats(struct invoke_opts *o, const char *text)
+{
+	o->stats = 1;
+	o->json = text && !strcmp(text, "json");
+	if (!text || o->json)
+		return 0;
+	fprintf(stderr, "%s: --stats '%s' is not json\n", who, text);
+	return 2;
+}
+
+static int set(struct invoke_opts *o, int c)
+{
+	switch (c) {
+	case 'd':
+		o->data = optarg;
+		return 0;
+	case 't':
+		return set_timeout(o, optarg);
+	case 'S':
+		return set_stats(o, optarg);
+	case 'T':
+		o->trace = 1;
+		return 0;
+	case 'R':
+		return set_repeat(o, optarg);
+	case 'C':
+		return set_recycle(o, optarg);
+	case 'X':
+		o->tender = optarg;
+		return 0;
+	case 'h':
+		usage(stdout);
+		return -1;
+	}
+	usage(stderr);
+	return 2;
+}
+
+int invoke_parse(int argc, char **argv, struct invoke_opts *o)
+{
+	static const struct option longs[] = {
+		{ "data", required_argument, NULL, 'd' },
+		{ "timeout", required_argument, NULL, 't' },
+		{ "stats", optional_argument, NULL, 'S' },
+		{ "trace", no_argument, NULL, 'T' },
+		{ "repeat", required_argument, NULL, 'R' },
+		{ "recycle", required_argument, NULL, 'C' },
+		{ "tender", required_argument, NULL, 'X' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c, r;
+
+	*o = (struct invoke_opts){ .data = "{}", .repeat = 1 };
+	while ((c = getopt_long(argc, argv, "d:t:h", longs, NULL)) != -1) {
+		r = set(o, c);
+		if (r)
+			return r;
+	}
+	if (argc - optind != 1) {
+		usage(stderr);
+		return 2;
+	}
+	o->target = argv[optind];
+	return 0;
+}

@@ -1,0 +1,31 @@
+/*
+ * invoke_opts.h - what `usetl invoke` was asked for, and the event
+ *
+ * Both say on standard error what is wrong, and answer an exit status: 0
+ * where there is nothing.
+ */
+#ifndef CMD_INVOKE_OPTS_H
+#define CMD_INVOKE_OPTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vmm/ref.h"
+
+struct invoke_opts {
+	const char *data, *tender;
+	const char *target;		/* IMAGE or URL */
+	char *event;			/* the caller's to free */
+	size_t event_len;
+	int stats, json, trace;
+	enum recycle recycle;
+	unsigned repeat;
+	uint64_t timeout_ns;		/* 0: the image's */
+};
+
+/* -1: help was asked for, and given */
+int invoke_parse(int argc, char **argv, struct invoke_opts *o);
+/* reads it from where o->data says; it is JSON */
+int invoke_event(struct invoke_opts *o);
+
+#endif

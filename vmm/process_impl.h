@@ -1,0 +1,64 @@
+/*
+ * process_impl.h - the process tender's inside, for process*.c
+ */
+#ifndef VMM_PROCESS_IMPL_H
+#define VMM_PROCESS_IMPL_H
+
+#include <signal.h>
+
+#include "etlfs/format.h"
+#include "vmm/process.h"
+
+#define WINDOWS_SIZE	((ETLFS_WINDOWS - 1) * ETLFS_WINDOW_STRIDE)
+#define SETTLE_NS	500000000ull	/* what a child takes at most, asleep */
+
+/* proc_ro.seq while parked: never one of a run, so that runs can begin at 2 */
+#define SEQ_PARK	0
+#define SEQ_PARK_ODD	1
+#define SEQ_RUN		2
+
+enum place { NOWHERE, PARKED, RUNNING, AT_DOORBELL, AT_TRAP, AT_TICK };
+
+struct process {
+	struct tender t;
+	struct ram *ram;
+	uid_t uid;
+	struct cpu_regs regs;		/* t.regs */
+	enum place place;
+	struct proc_ro *ro;
+	struct proc_rw *rw;
+	uint64_t text, text_end;
+	pid_t pid;
+	int pidfd, syscall_fd, statm_fd;
+	volatile sig_atomic_t kicked;
+	struct uk_trap facts;
+	uint64_t cs;
+	uint64_t enter;			/* AT_TRAP: where to */
+	uint64_t pages_max;
+	/* host windows 1 and up: the child's, and the gateway's */
+	uint8_t *windows;
+	const uint8_t *source[ETLFS_WINDOWS];
+	uint64_t used[ETLFS_WINDOWS];	/* bytes from 0 that may not be 0 */
+	uint32_t copied[ETLFS_TICKETS];	/* gen of what was copied last */
+};
+
+uint64_t proc_now(void);		/* CLOCK_MONOTONIC, ns */
+
+/* process.c: the child's end, if it has ended; and an order to it */
+int proc_dead(struct process *p);
+void proc_go(struct process *p, uint32_t mode, uint32_t seq);
+
+/* process_settle.c */
+int proc_settle(struct tender *t);
+/* what both map of RAM, as in the snapshot; nothing while there is none */
+void proc_shared_restore(struct process *p);
+
+/* process_window.c: the host windows that come after the lock */
+int proc_windows_create(struct process *p);
+int proc_map(struct tender *t, unsigned slot, uint64_t addr, uint64_t len,
+	     void *from, int readonly);
+int proc_unmap(struct tender *t, unsigned slot);
+/* before the guest goes on: what came in them, where it can see it */
+void proc_windows_copy(struct process *p);
+
+#endif
