@@ -27,9 +27,16 @@ static void usage(FILE *to)
 
 int main(int argc, char **argv)
 {
+	static char help[] = "-h";
+
 	if (argc < 2) {
 		usage(stderr);
 		return 2;
+	}
+	/* `usetl help COMMAND` is `usetl COMMAND -h` */
+	if (!strcmp(argv[1], "help") && argc == 3) {
+		argv[1] = argv[2];
+		argv[2] = help;
 	}
 	if (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help") ||
 	    !strcmp(argv[1], "help")) {

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "cmd/cmd.h"
+#include "cmd/log.h"
 #include "cmd/trial.h"
 #include "etlfs/pack.h"
 #include "vmm/blob.h"
@@ -32,7 +33,9 @@ struct bake {
 	int check;
 	int tty;			/* standard error is a terminal */
 	uint64_t drawn;			/* when the bar was */
+	const char *what;		/* and what stood there */
 	char temp[PATH_MAX];		/* "" while there is none */
+	char *log;			/* of a trial boot that failed, or NULL */
 };
 
 static volatile sig_atomic_t stopped;
@@ -98,9 +101,10 @@ static int on_progress(void *arg, const struct pack_progress *p)
 		return 0;
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	now = ts.tv_sec * 1000000000ull + ts.tv_nsec;
-	if (b->drawn && now - b->drawn < REDRAW_NS)
+	if (b->drawn && b->what == p->what && now - b->drawn < REDRAW_NS)
 		return 0;
 	b->drawn = now;
+	b->what = p->what;
 	draw(p);
 	return 0;
 }
@@ -177,10 +181,14 @@ static int pack(struct bake *b, const struct manifest *m,
 
 static int check_and_name(struct bake *b, struct err *err)
 {
+	struct pack_progress p = { .what = "booting it once" };
 	int rc = 0;
 
 	if (b->check)
-		rc = trial_boot(b->temp, err);
+		on_progress(b, &p);
+	if (b->check)
+		rc = trial_boot(b->temp, &b->log, err);
+	erase(b);
 	if (!rc && stopped)
 		rc = err_set(err, -EINTR, "stopped");
 	if (!rc && rename(b->temp, b->image))
@@ -223,6 +231,10 @@ static int bake(struct bake *b, struct err *err)
 		b->manifest = manifest;
 	}
 	rc = manifest_load(&m, b->manifest, err);
+	if (rc == -ENOENT)
+		return err_set(err, rc, "cannot open '%.900s': %s; "
+			       "function.ini(5) says what to write",
+			       b->manifest, strerror(-rc));
 	if (rc)
 		return rc;
 	if (!b->image) {
@@ -311,6 +323,9 @@ int cmd_bake(int argc, char **argv)
 		erase(&b);
 		fprintf(stderr, "usetl bake: %s\n", stopped ? "stopped" :
 			err.msg);
+		if (b.log && !stopped)
+			log_write(STDERR_FILENO, NULL, b.log, strlen(b.log));
 	}
+	free(b.log);
 	return rc ? 1 : 0;
 }

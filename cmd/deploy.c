@@ -135,9 +135,11 @@ static int apply_one(struct pool *pool, const struct conf *c, struct want *w,
 static int wanted(const struct function *f, const struct want *want, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (!strcmp(function_image(f)->path, want[i].path) ||
-		    (name_of(&want[i]) &&
-		     !strcmp(function_name(f), name_of(&want[i]))))
+		const char *name = name_of(&want[i]);
+
+		/* an image that cannot be opened now has a path alone */
+		if (name ? !strcmp(function_name(f), name) :
+		    !strcmp(function_image(f)->path, want[i].path))
 			return 1;
 	}
 	return 0;

@@ -101,12 +101,22 @@ static enum MHD_Result unavailable(struct MHD_Connection *c, const char *text)
 	return send_response(c, 503, r);
 }
 
+static enum MHD_Result no_function(struct MHD_Connection *c, const char *name)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "no function '%.64s'; GET /function lists "
+		 "those there are", name);
+	return refuse(c, 404, "Usetl.NotFound", text);
+}
+
 static enum MHD_Result wrong_method(struct MHD_Connection *c, const char *allow)
 {
-	struct MHD_Response *r = error_response("Usetl.MethodNotAllowed",
-						"this method is not allowed "
-						"here");
+	struct MHD_Response *r;
+	char text[64];
 
+	snprintf(text, sizeof(text), "the method here is %s", allow);
+	r = error_response("Usetl.MethodNotAllowed", text);
 	if (r) {
 		MHD_add_response_header(r, MHD_HTTP_HEADER_ALLOW, allow);
 		MHD_add_response_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
@@ -227,8 +237,7 @@ static enum MHD_Result submit(struct request *r)
 		return refuse(r->conn, 503, "Usetl.Unavailable", stopping);
 	f = pool_find(r->g->pool, r->name);
 	if (!f)
-		return refuse(r->conn, 404, "Usetl.NotFound",
-			      "no such function");
+		return no_function(r->conn, r->name);
 	if (r->dropped)
 		return too_large(r->g, r->conn);
 	wrong = r->len ? check_body(r, buf, sizeof(buf)) : NULL;
@@ -301,7 +310,7 @@ static enum MHD_Result begin(struct request *r, const char *url,
 			      "functions are at /function/NAME");
 	url += sizeof(prefix) - 1;
 	if (!pool_find(g->pool, url))
-		return refuse(c, 404, "Usetl.NotFound", "no such function");
+		return no_function(c, url);
 	if (strcmp(method, "POST"))
 		return wrong_method(c, "POST");
 	if (g->draining)

@@ -20,6 +20,7 @@
 #define KEEP_ALIVE_S	60u
 #define CONNECTIONS	4096u		/* or half the descriptors, if fewer */
 #define CONNECTION_MEM	((size_t)32 << 10)
+#define HOST_MAX	256
 
 struct http {
 	struct ev_loop *loop;
@@ -40,7 +41,9 @@ static int split(const char *listen, char *host, size_t size,
 	const char *colon = strrchr(listen, ':');
 	size_t len;
 
-	if (!colon)
+	/* getaddrinfo() takes any number, modulo 65536 */
+	if (!colon || strspn(colon + 1, "0123456789") != strlen(colon + 1) ||
+	    strlen(colon + 1) > 5 || atol(colon + 1) > 65535)
 		return -EINVAL;
 	len = colon - listen;
 	if (len >= 2 && *listen == '[' && colon[-1] == ']') {
@@ -54,6 +57,17 @@ static int split(const char *listen, char *host, size_t size,
 	memcpy(host, listen, len);
 	host[len] = '\0';
 	*port = colon + 1;
+	return 0;
+}
+
+int http_listen_check(const char *listen, struct err *err)
+{
+	char host[HOST_MAX];
+	const char *port;
+
+	if (split(listen, host, sizeof(host), &port) < 0)
+		return err_set(err, -EINVAL, "'%s' is not ADDR:PORT, as in "
+			       "127.0.0.1:8080 or [::1]:8080", listen);
 	return 0;
 }
 
@@ -94,13 +108,13 @@ static int open_listener(struct http *h, const char *listen, struct err *err)
 		.ai_socktype = SOCK_STREAM,
 		.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
 	}, *list;
-	char host[256];
+	char host[HOST_MAX];
 	const char *port;
-	int fd, r;
+	int fd, r = http_listen_check(listen, err);
 
-	if (split(listen, host, sizeof(host), &port) < 0)
-		return err_set(err, -EINVAL, "'%s' is not ADDR:PORT, as in "
-			       "127.0.0.1:8080 or [::1]:8080", listen);
+	if (r < 0)
+		return r;
+	split(listen, host, sizeof(host), &port);
 	r = getaddrinfo(host, port, &hints, &list);
 	if (r)
 		return err_set(err, -EINVAL, "'%s': %s", listen,

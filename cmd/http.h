@@ -21,6 +21,8 @@ int http_create(struct http **out, struct ev_loop *loop, const char *listen,
 		MHD_AccessHandlerCallback handler,
 		MHD_RequestCompletedCallback completed, void *arg,
 		struct err *err);
+/* whether that is what it says; 0 or -EINVAL */
+int http_listen_check(const char *listen, struct err *err);
 /* nothing may be suspended any more */
 void http_destroy(struct http *h);
 /* "http://127.0.0.1:8080", as bound */

@@ -16,6 +16,7 @@
 #include "cmd/cmd.h"
 #include "cmd/deploy.h"
 #include "cmd/gateway.h"
+#include "cmd/http.h"
 #include "cmd/log.h"
 #include "cmd/tender.h"
 #include "conf/conf.h"
@@ -332,6 +333,7 @@ int cmd_serve(int argc, char **argv)
 		{ NULL, 0, NULL, 0 },
 	};
 	struct server s = { .log_fd = STDERR_FILENO };
+	struct err err;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "c:l:h", longs, NULL)) != -1) {
@@ -352,6 +354,10 @@ int cmd_serve(int argc, char **argv)
 			usage(stderr);
 			return 2;
 		}
+	}
+	if (s.listen && http_listen_check(s.listen, &err) < 0) {
+		say(err.msg);
+		return 2;
 	}
 	s.images = argv + optind;
 	s.n_images = argc - optind;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <ev.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cmd/deploy.h"
@@ -10,7 +11,7 @@
 #include "conf/conf.h"
 #include "vmm/pool.h"
 
-#define LOG_KEPT	((size_t)700)	/* what fits struct err with the rest */
+#define LOG_KEPT	((size_t)16 << 10)
 
 struct trial {
 	struct ev_loop *loop;
@@ -19,6 +20,7 @@ struct trial {
 	int result;
 	char log[LOG_KEPT + 1];		/* the last bytes */
 	size_t len;
+	int dropped;			/* there was more before them */
 };
 
 static void on_log(void *arg, struct function *f, const char *text, size_t len)
@@ -26,6 +28,7 @@ static void on_log(void *arg, struct function *f, const char *text, size_t len)
 	struct trial *t = arg;
 	size_t keep;
 
+	t->dropped |= len > LOG_KEPT - t->len;
 	if (len > LOG_KEPT) {
 		text += len - LOG_KEPT;
 		len = LOG_KEPT;
@@ -44,7 +47,7 @@ static const char *log_tail(struct trial *t)
 	while (t->len && t->log[t->len - 1] == '\n')
 		t->len--;
 	t->log[t->len] = '\0';
-	if (t->len > LOG_KEPT - 2 && strchr(start, '\n'))
+	if (t->dropped && strchr(start, '\n'))
 		start = strchr(start, '\n') + 1;
 	return start;
 }
@@ -53,16 +56,12 @@ static void on_event(void *arg, struct function *f, enum pool_event what,
 		     const char *text)
 {
 	struct trial *t = arg;
-	const char *tail;
 
 	if (what == POOL_NOTE)
 		return;
-	if (what == POOL_FAILED) {
-		tail = log_tail(t);
+	if (what == POOL_FAILED)
 		t->result = err_set(t->err, -ENOEXEC, "function '%s' cannot "
-				    "boot: %.240s%s%s", function_name(f), text,
-				    *tail ? "\n" : "", tail);
-	}
+				    "boot: %s", function_name(f), text);
 	ev_break(t->loop, EVBREAK_ALL);
 }
 
@@ -97,18 +96,28 @@ static int run(struct trial *t, struct image *img, struct err *err)
 	return r;
 }
 
-int trial_boot(const char *image, struct err *err)
+/* what would run the function here; a host that cannot may bake all the same */
+static int choose_tender(enum tender_kind *out, struct err *err)
 {
-	struct trial t = { .err = err };
-	struct err note;
-	struct image *img;
+	struct err note, why = { "" };
 	struct conf *conf;
 	int r = conf_create(&conf);
 
-	if (r == 0) {
-		r = tender_wanted(NULL, conf, &t.tender, &note, err);
-		conf_destroy(conf);
-	}
+	if (r < 0)
+		return err_set(err, r, "out of memory");
+	r = tender_wanted(NULL, conf, out, &note, &why);
+	conf_destroy(conf);
+	return r == 0 ? 0 : err_set(err, r, "%.900s; or bake with --no-check, "
+				    "without a trial boot", why.msg);
+}
+
+int trial_boot(const char *image, char **log, struct err *err)
+{
+	struct trial t = { .err = err };
+	struct image *img;
+	int r = choose_tender(&t.tender, err);
+
+	*log = NULL;
 	if (r == 0)
 		r = image_open(&img, image, err);
 	if (r < 0)
@@ -120,5 +129,7 @@ int trial_boot(const char *image, struct err *err)
 	}
 	r = run(&t, img, err);
 	ev_loop_destroy(t.loop);
+	if (r < 0 && *log_tail(&t))
+		*log = strdup(log_tail(&t));
 	return r;
 }

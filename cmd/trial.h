@@ -8,8 +8,9 @@
 
 /*
  * 0 when the function of the image got as far as READY; else -errno, and err
- * says why: what the interpreter said, or that this host has no KVM.
+ * says why, and *log, which the caller frees, is the end of what the
+ * interpreter said: whole lines, or NULL.
  */
-int trial_boot(const char *image, struct err *err);
+int trial_boot(const char *image, char **log, struct err *err);
 
 #endif

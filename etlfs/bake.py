@@ -163,6 +163,9 @@ def canonical(name: str) -> str:
 
 # Distributions and their files
 
+ZONEINFO = "/usr/share/zoneinfo"
+
+
 def record_files(dist, text: str) -> list:
     """Paths that a wheel's RECORD names."""
     import csv
@@ -213,7 +216,8 @@ def debian_requires(site: str, info: str, by_info: dict) -> tuple:
     """Distributions, and files without one, that Debian says info needs.
 
     Debian's builds empty Requires-Dist here and there; what counts for them
-    is the package's Depends.
+    is the package's Depends.  Debian's pytz and dateutil have no time zones
+    of their own.
     """
     owner = debian_owner(info)
     depends = run("dpkg-query", "-W", "-f", "${Depends}", owner) \
@@ -225,6 +229,8 @@ def debian_requires(site: str, info: str, by_info: dict) -> tuple:
         names += dists
         if not dists:
             paths += [path for path in files if os.path.isfile(path)]
+    if re.search(r"\btzdata\b", depends) and os.path.isdir(ZONEINFO):
+        paths.append(ZONEINFO)
     return names, paths
 
 

@@ -129,7 +129,8 @@ static void check_policy(struct fetch *f)
 	struct hop *h = &f->hop;
 
 	if (!egress_allows(f->req.egress, h->url.text, &h->named))
-		hop_fail(h, -EACCES, "refused by the egress policy");
+		hop_fail(h, -EACCES, "refused by the egress policy: not in "
+			 "[egress] allow of function.ini");
 	else if (!host_allowed(f))
 		hop_fail(h, -EACCES, "refused by the egress policy: its Host "
 			 "header names another host");

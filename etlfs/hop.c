@@ -69,7 +69,8 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose,
 			inet_ntop(AF_INET6, &((struct sockaddr_in6 *)
 				  &a->addr)->sin6_addr, text, sizeof(text));
 		hop_fail(h, -EACCES, "refused by the egress policy: "
-			 "%s is not a public address", text);
+			 "%s is not a public address, nor in [egress] allow",
+			 text);
 		return CURL_SOCKET_BAD;
 	}
 	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
@@ -96,7 +97,7 @@ static int on_request(void *arg, char *ip, char *local_ip, int port,
 		return CURL_PREREQFUNC_OK;
 	}
 	hop_fail(h, -EACCES, "refused by the egress policy: "
-		 "%s is not a public address", ip);
+		 "%s is not a public address, nor in [egress] allow", ip);
 	return CURL_PREREQFUNC_ABORT;
 }
 

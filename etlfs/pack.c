@@ -37,7 +37,7 @@ static void on_warning(void *arg, const char *line)
 		p->o->warn(p->o->arg, line);
 }
 
-static int stage(struct pack *p, const char *what)
+int pack_stage(struct pack *p, const char *what)
 {
 	int rc;
 
@@ -67,7 +67,7 @@ static int fill_tree(struct pack *p)
 
 	if (rc)
 		return err_set(p->err, rc, "out of memory");
-	rc = stage(p, "finding the interpreter");
+	rc = pack_stage(p, "finding the interpreter");
 	rc = rc ? rc : find_python(p);
 	rc = rc ? rc : tree_create(&p->t, p->err);
 	if (rc)
@@ -75,11 +75,11 @@ static int fill_tree(struct pack *p)
 	p->t->tick = on_file;
 	p->t->warn = on_warning;
 	p->t->arg = p;
-	rc = stage(p, "collecting the runtime");
+	rc = pack_stage(p, "collecting the runtime");
 	rc = rc ? rc : pack_runtime(p);
-	rc = rc ? rc : stage(p, "collecting packages");
+	rc = rc ? rc : pack_stage(p, "collecting packages");
 	rc = rc ? rc : pack_packages(p);
-	rc = rc ? rc : stage(p, "collecting the function");
+	rc = rc ? rc : pack_stage(p, "collecting the function");
 	return rc ? rc : pack_app(p);
 }
 

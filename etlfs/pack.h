@@ -75,6 +75,8 @@ struct pack {
 int pack_runtime(struct pack *p);
 int pack_packages(struct pack *p);
 int pack_app(struct pack *p);
+/* pack.c: tells what is going on now; 0, or -errno to stop */
+int pack_stage(struct pack *p, const char *what);
 /* a path of the manifest, resolved against p->o->base; 0 or -errno */
 int pack_resolve(const struct pack *p, const char *path, char *buf,
 		 size_t size);

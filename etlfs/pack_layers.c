@@ -85,9 +85,14 @@ static int add_installed_path(struct pack *p, const char *path)
 static int add_installed(struct pack *p)
 {
 	struct python_dists d;
-	int rc = python_installed(p->py, &p->o->manifest->installed, p->t, &d,
-				  p->err);
+	int rc = pack_stage(p, "looking up packages");
 
+	if (rc)
+		return rc;
+	rc = python_installed(p->py, &p->o->manifest->installed, p->t, &d,
+			      p->err);
+	if (!rc)
+		rc = pack_stage(p, "collecting packages");
 	for (size_t i = 0; !rc && i < d.paths.n; i++)
 		rc = add_installed_path(p, d.paths.v[i]);
 	for (size_t i = 0; !rc && i < d.folders.n; i++) {
@@ -156,7 +161,9 @@ static int add_requirements(struct pack *p)
 		p->temp = NULL;
 		return rc;
 	}
-	rc = python_pip(p->py, file, p->temp, p->t, p->err);
+	rc = pack_stage(p, "waiting for pip");
+	rc = rc ? rc : python_pip(p->py, file, p->temp, p->t, p->err);
+	rc = rc ? rc : pack_stage(p, "collecting packages");
 	f.host = p->temp;
 	return rc ? rc : tree_add_folder(p->t, &f, p->err);
 }
@@ -208,6 +215,8 @@ int pack_packages(struct pack *p)
 		rc = add_included(p, m->include.v[i]);
 	if (!rc)
 		rc = elfdeps_add(p->elf, from, ETLFS_LAYER_PACKAGES, p->err);
+	if (!rc && p->t->nodes > from)
+		rc = pack_stage(p, "compiling packages");
 	if (!rc)
 		rc = python_compile(p->py, p->t, from, ETLFS_LAYER_PACKAGES,
 				    0, p->err);

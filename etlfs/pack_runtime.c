@@ -144,6 +144,8 @@ int pack_runtime(struct pack *p)
 		rc = rc < 0 ? rc : 0;
 	}
 	if (!rc)
+		rc = pack_stage(p, "compiling the runtime");
+	if (!rc)
 		rc = python_compile(p->py, p->t, 0, LAYER, 0, p->err);
 	return rc;
 }

@@ -66,6 +66,16 @@ static int path_hides_dots(const char *p)
 	return len == 2 && dots == 2;
 }
 
+/* what libcurl decoded must not decode, or read, as something else again */
+static int host_odd(const char *host)
+{
+	for (; *host; host++)
+		if ((unsigned char)*host <= ' ' || *host == 0x7f ||
+		    *host == '%')
+			return 1;
+	return 0;
+}
+
 static CURLUcode url_strings(struct url *u, CURLU *h)
 {
 	char *s = NULL;
@@ -83,6 +93,8 @@ static CURLUcode url_strings(struct url *u, CURLU *h)
 		return rc;
 	u->port = strtoul(s, NULL, 10);
 	curl_free(s);
+	if (host_odd(u->host))
+		return CURLUE_BAD_HOSTNAME;
 	if (curl_url_get(h, CURLUPART_QUERY, &s, 0) == CURLUE_OK) {
 		u->has_query = 1;
 		curl_free(s);

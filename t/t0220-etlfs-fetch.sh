@@ -118,7 +118,8 @@ timeout = 30s
 [egress]
 allow = http://127.0.0.1:1/ http://no-such-host.invalid/
 END
-if "$usetl" bake -o "$tmp/gather.usetl" "$tmp/src/closed" 2>"$tmp/err"; then
+if "$usetl" bake -o "$tmp/gather.usetl" "$tmp/src/closed" \
+	>"$tmp/out" 2>"$tmp/err"; then
 	refuses "a closed port" "http://127.0.0.1:1/" 'refused|connect'
 	refuses "a host that does not exist" "http://no-such-host.invalid/" \
 		'resolve'

@@ -135,6 +135,16 @@ done
 is "SIGHUP adds a function" "$status $(json 'd["h"]')" '200 471952060'
 call one '{"n": 2}'
 is "and keeps the other" "$(cat "$tmp/out")" '{"n": 2}'
+sed -i 's/^\[function two\]/[function three]/' "$tmp/usetl.conf"
+kill -HUP "$serve_pid"
+i=0
+while call two '{}' && test "$status" != 404 && test $i -lt 100; do
+	i=$((i + 1))
+	sleep 0.1
+done
+is "a function with a new name loses the old one" "$status" 404
+call three "@$t/functions/json/event.json"
+is "and has the new one" "$status $(json 'd["h"]')" '200 471952060'
 printf '[pool]\ncolour = red\n' >"$tmp/bad.conf"
 fails "a bad configuration" 1 "$usetl" serve -c "$tmp/bad.conf"
 like "file and line are said" "$tmp/err" 'bad\.conf:2: '

@@ -2,7 +2,8 @@
  * mmap.c - mmap and munmap (mem.h)
  *
  * Where a mapping goes:
- *   anonymous			DATA, EXEC when executable
+ *   anonymous			DATA, EXEC when executable or a reservation
+ *				that a library may be mapped over
  *   file, shared and writable	in place (the file's own bytes) or not at all
  *   file, only to be read	in place when the file can, else a copy
  *   file, private		a copy in DATA, EXEC when executable
@@ -24,13 +25,26 @@ struct request {
 	struct file *file;		/* NULL: anonymous */
 	u64 off;
 };
+
 /* below what malloc wants to reserve for each thread's own arena */
 #define RESERVE_MAX	(32ul << 20)
 
+/*
+ * The loader reserves memory before it maps a library whose segments are
+ * aligned to more than a page (glibc 2.35 and newer; 2 MB in libraries of
+ * older linkers, so in many wheels).  Unlike the reservations of a malloc and
+ * of threads' stacks these have no other flags.
+ */
+static int may_hold_code(const struct request *q)
+{
+	return q->prot == PROT_NONE && !q->file &&
+	       q->flags == (MAP_PRIVATE | MAP_ANONYMOUS);
+}
 
 static int wanted_arena(const struct request *q)
 {
-	return q->prot & PROT_EXEC ? UK_ARENA_EXEC : UK_ARENA_DATA;
+	return q->prot & PROT_EXEC || may_hold_code(q) ? UK_ARENA_EXEC :
+	       UK_ARENA_DATA;
 }
 
 static enum page_kind wanted_kind(const struct request *q)
@@ -56,11 +70,12 @@ static int for_loader(const struct request *q)
 	       !memcmp(head, ELFMAG, SELFMAG);
 }
 
-/* what of a library's first mapping stays: its first segment's pages */
+/* what of a library's first mapping stays: segments of its first page */
 static u64 loader_len(const struct request *q)
 {
 	struct elf_ehdr eh;
 	struct elf_phdr ph[ELF_PHDRS_MAX];
+	u64 len = 0;
 	int i;
 
 	if (!(q->flags & MAP_DENYWRITE) || q->off ||
@@ -68,9 +83,9 @@ static u64 loader_len(const struct request *q)
 		return q->len;
 	for (i = 0; i < eh.phnum; i++)
 		if (ph[i].type == PT_LOAD && ph[i].offset < UK_PAGE)
-			return MIN(q->len, ROUND_UP(ph[i].offset + ph[i].filesz,
-						    UK_PAGE));
-	return q->len;
+			len = MAX(len, ROUND_UP(ph[i].offset + ph[i].filesz,
+						UK_PAGE));
+	return len ? MIN(q->len, len) : q->len;
 }
 
 /* file content to [addr, addr + len), zeros past its end; len or -errno */
@@ -104,7 +119,7 @@ static long map_at(const struct request *q)
 	if (rc < 0)
 		return rc;
 	if (q->file) {
-		rc = fill(q, q->addr, q->len);
+		rc = fill(q, q->addr, loader_len(q));
 		if (rc < 0)
 			return rc;
 	}
@@ -119,8 +134,9 @@ static int range_free(u64 addr, u64 npages)
 
 static int hint_usable(const struct request *q)
 {
-	u64 base = q->prot & PROT_EXEC ? UK_EXEC_BASE : UK_DATA_BASE;
-	u64 end = base + arena_span(wanted_arena(q));
+	int arena = wanted_arena(q);
+	u64 base = arena == UK_ARENA_EXEC ? UK_EXEC_BASE : UK_DATA_BASE;
+	u64 end = base + arena_span(arena);
 
 	return q->addr >= base && q->addr < end && q->len <= end - q->addr &&
 	       !(q->addr % UK_PAGE) && range_free(q->addr, q->npages);
@@ -133,8 +149,21 @@ static int hint_usable(const struct request *q)
  */
 static int reservation_refused(const struct request *q)
 {
-	return q->prot == PROT_NONE &&
+	return q->prot == PROT_NONE && !may_hold_code(q) &&
 	       q->len > MIN(uk_ctl->mem_limit / 4, RESERVE_MAX);
+}
+
+/* one line says why what follows fails: a loader, say, does not */
+static long past_limit(const struct request *q)
+{
+	static int told;
+
+	if (!told)
+		log_printf("usetl: %lu KB more would pass the memory limit of "
+			   "%lu MB; see memory in function.ini(5)\n",
+			   q->len >> 10, uk_ctl->mem_limit >> 20);
+	told = 1;
+	return -ENOMEM;
 }
 
 static long map_anonymous(const struct request *q)
@@ -147,7 +176,7 @@ static long map_anonymous(const struct request *q)
 		return map_at(q);
 	addr = pages_alloc(wanted_arena(q), q->npages);
 	if (!addr)
-		return -ENOMEM;
+		return past_limit(q);
 	pages_mark(addr, q->npages, wanted_kind(q));
 	return addr;
 }
@@ -158,7 +187,7 @@ static long map_copy(const struct request *q, int arena, u64 len)
 	long rc;
 
 	if (!addr)
-		return -ENOMEM;
+		return past_limit(q);
 	pages_mark(addr, q->npages, PAGE_FILE);
 	rc = fill(q, addr, len);
 	if (rc < 0) {

@@ -10,7 +10,7 @@ long process_refuse(void)
 
 	if (!told)
 		log_printf("usetl: processes are not available in a usetl "
-			   "function; see usetl-python(7)\n");
+			   "function; use threads, see usetl-python(7)\n");
 	told = 1;
 	return -ENOSYS;
 }

@@ -54,9 +54,9 @@ static int sock_type(int family, int type, int protocol)
 	type &= K_SOCK_MASK;
 	if (family != K_AF_UNIX) {
 		if (!said)
-			log_printf("sockets are not available in a usetl "
-				   "function; use usetl.get/post "
-				   "(usetl-python(7))\n");
+			log_printf("usetl: sockets are not available in a "
+				   "usetl function; use usetl.get and "
+				   "usetl.post, see usetl-python(7)\n");
 		said = 1;
 		return -EAFNOSUPPORT;
 	}

@@ -235,11 +235,11 @@ static uint64_t drop_beyond(struct ram *ram, size_t keep)
 /*
  * One request that wrote a lot would make each later one pay for copying all
  * of that back.  So when a list is much longer than the working set, and
- * nothing was added to it for some requests, all is dropped and the working
- * set fetched anew.  If the list soon grows back that was wrong, and twice
+ * no more than that was added to it in some requests (`before`: how long it
+ * was after the last one), all is dropped and the working set fetched anew.  If the list soon grows back that was wrong, and twice
  * the patience is had with it the next time.  1 when it was done.
  */
-static int tidy(struct ram *ram, int grew, struct ram_stats *st)
+static int tidy(struct ram *ram, size_t before, struct ram_stats *st)
 {
 	struct ram_workset *ws = ram->ws;
 	size_t usual = ws && atomic_load(&ws->state) == 2 ? 4 * (size_t)ws->n :
@@ -248,7 +248,7 @@ static int tidy(struct ram *ram, int grew, struct ram_stats *st)
 	ram->since++;
 	if (ram->n_pages <= USUAL_LEAST || ram->n_pages <= usual)
 		return 0;
-	if (grew) {
+	if (st->pages_private > before + ws->n) {
 		if (!ram->patience || ram->since > 4 * ram->patience)
 			ram->patience = PATIENCE;
 		else if (!ram->calm && ram->patience < PATIENCE_MAX)
@@ -331,6 +331,7 @@ static int rollback_remote(struct ram *ram, struct ram_stats *st)
 int ram_rollback(struct ram *ram, struct ram_stats *st)
 {
 	long faults = minor_faults();
+	size_t before = ram->n_pages;
 	int rc, tidied;
 
 	if (ram->remote)
@@ -343,7 +344,7 @@ int ram_rollback(struct ram *ram, struct ram_stats *st)
 	}
 	st->pages_private = ram->n_pages;
 	st->pages_dropped = drop_beyond(ram, BUDGET);
-	tidied = tidy(ram, faults != ram->minflt, st);
+	tidied = tidy(ram, before, st);
 	for (size_t i = 0; i < ram->n_pages; i++) {
 		uint64_t a = (uint64_t)ram->pages[i] * UK_PAGE;
 

@@ -124,6 +124,7 @@ class Case(unittest.TestCase):
         self.dev = Device()
 
     def tearDown(self) -> None:
+        usetl._named.clear()            # as boot.py before each event
         gc.collect()
         # the server threads unlink their bodies a moment after the close
         for _ in range(200):
@@ -303,6 +304,23 @@ class Case(unittest.TestCase):
         with self.assertRaises(ValueError):
             r.path
         self.assertEqual(len(r.content), 1024)
+
+    def test_path_alone(self) -> None:
+        # the path of a response that nothing else holds
+        with open(usetl.get("http://h/big?1024").path, "rb") as f:
+            self.assertEqual(len(f.read()), 1024)
+        self.assertEqual(self.dev.open_now, 1)
+        paths = [usetl.get("http://h/big?1024").path for _ in range(40)]
+        self.assertTrue(os.path.exists(paths[-16]))
+        self.assertLess(self.dev.open_now, 20)
+        r = usetl.get("http://h/csv")
+        self.assertEqual(r.path, r.path)
+        held = len(usetl._named)
+        r.close()
+        self.assertEqual(len(usetl._named), held - 1)
+        # however large it is, the last one stays
+        usetl._keep_named(usetl._Ticket(), 1 << 30)
+        self.assertEqual(len(usetl._named), 1)
 
     def test_closed(self) -> None:
         r = usetl.get("http://h/big?1024")

@@ -173,9 +173,20 @@ static void test_mmap(void)
 	   "munmap: the libOS's own pages stay");
 	ok(sys_munmap(a + 1, 4096) == -EINVAL && sys_munmap(a, 0) == -EINVAL,
 	   "munmap: bad arguments");
-	ok(sys_mmap(0, LIMIT / 2, PROT_NONE, ANON, -1, 0) == -ENOMEM,
-	   "mmap: a large reservation is refused");
+	ok(sys_mmap(0, LIMIT / 2, PROT_NONE, ANON | MAP_NORESERVE, -1, 0) ==
+	   -ENOMEM, "mmap: a large reservation of malloc's is refused");
 	sys_munmap(a, 3 * 4096);
+	/* as glibc does for a library aligned to 2 MB */
+	b = sys_mmap(0, 4 << 20, PROT_NONE, ANON, -1, 0);
+	a = ROUND_UP(b, 2 << 20);
+	ok(b >= (long)UK_EXEC_BASE && b + (4 << 20) <= (long)UK_EXEC_END &&
+	   sys_mmap(a, 4096, PROT_READ | PROT_EXEC, ANON | MAP_FIXED, -1, 0) ==
+	   a && sys_mprotect(a, 4096, PROT_READ | PROT_EXEC) == 0 &&
+	   sys_munmap(b, 4 << 20) == 0,
+	   "mmap: a plain reservation can hold code");
+	b = sys_mmap(0, 8192, PROT_NONE, ANON | MAP_STACK, -1, 0);
+	ok(b >= (long)UK_DATA_BASE && sys_munmap(b, 8192) == 0,
+	   "mmap: a thread's stack is in DATA");
 }
 
 static void test_protect(void)

@@ -157,7 +157,10 @@ def fail(what: str, exc: BaseException) -> NoReturn:
         import traceback
         text = "".join(traceback.format_exception(
             type(exc), exc, trim(exc.__traceback__)))
-        text += f"usetl: {what} raised {type(exc).__name__}\n"
+        text += f"usetl: {what} raised {type(exc).__name__}"
+        if isinstance(exc, ModuleNotFoundError):
+            text += "; [packages] in function.ini(5) brings packages along"
+        text += "\n"
     flush()
     data = text.encode("utf-8", "backslashreplace")
     while data:
@@ -243,6 +246,9 @@ def failure(exc: BaseException, kind: str = "", text: str = "") -> bytes:
             except RuntimeError:
                 pass                    # a frame that still runs
             tb = tb.tb_next
+        text = text or message(exc) or (
+            "no memory is left; the function's limit is "
+            f"{Context.memory_limit_in_mb} MB")
     try:
         lines = list(stack(exc, []))
     except BaseException as e:
@@ -299,7 +305,11 @@ def reseeders() -> list[Callable[[], Any]]:
                      add(os.urandom(48), 48.0))
     if "numpy.random" in modules:
         calls.append(modules["numpy.random"].seed)
-    calls.extend(getattr(modules.get("usetl"), "_clone_hooks", ()))
+    usetl = modules.get("usetl")
+    if hasattr(usetl, "_named"):
+        # not randomness, but an invocation's own too
+        calls.append(usetl._named.clear)
+    calls.extend(getattr(usetl, "_clone_hooks", ()))
     return calls
 
 

@@ -39,6 +39,8 @@ _HEADERS_MAX = 65536        # as UK_HEADERS_MAX
 _ANSWER_MAX = _URL_MAX + _HEADERS_MAX + 4096
 _IN_FLIGHT = 32             # of gather(); a clone has 64 tickets in all
 _CHUNK = 0x40000            # bytes moved at a time
+_NAMED = 16                 # responses kept for their path alone,
+_NAMED_BYTES = 64 << 20     # and their bodies, but always one
 _UNRESERVED = frozenset(
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _TOKEN = frozenset(
@@ -147,6 +149,20 @@ class _Ticket:
         self.sent()
 
 
+# Whose path was asked for, oldest first.  A path is text and holds nothing,
+# yet open(usetl.get(url).path) has to find the file.
+_named: list[tuple[_Ticket, int]] = []
+
+
+def _keep_named(ticket: _Ticket, length: int) -> None:
+    if any(t is ticket for t, _ in _named):
+        return
+    _named.append((ticket, length))
+    while len(_named) > 1 and (len(_named) > _NAMED or
+                               sum(n for _, n in _named) > _NAMED_BYTES):
+        del _named[0]
+
+
 class _Map(mmap.mmap):
     """A body in place; keeps the memory under it from being given back."""
 
@@ -191,16 +207,18 @@ class Response:
 
     @property
     def path(self) -> str:
-        """The body as a file, read-only, there until close().
+        """The body as a file, read-only, there until close(), or until the
+        response is gone and 16 more paths, or 64 MB, were asked for.
 
         Opening it for writing gives a private copy of what is written.
         """
-        self._need()
+        _keep_named(self._need(), self._length)
         return self._path
 
-    def _need(self) -> None:
+    def _need(self) -> _Ticket:
         if self._ticket is None:
             raise ValueError(f"the response of {self.url} is closed")
+        return self._ticket
 
     def _open(self) -> io.BufferedReader:
         if self._content is not None or self._length == 0:
@@ -293,6 +311,7 @@ class Response:
         for f in (self._file, self._lines):
             if f is not None:
                 f.close()
+        _named[:] = [n for n in _named if n[0] is not self._ticket]
         self._file = self._lines = self._ticket = None
 
     def _detach(self) -> None:
