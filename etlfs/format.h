@@ -62,10 +62,10 @@ struct etlfs_node {
 /*
  * Host table, first bytes of the host region (window 0).  DB_FETCH answers
  * gen << 6 | slot (gen counts the uses of a slot, from 1); the gateway writes
- * gen with the rest, so a stale DONE of an earlier use is told apart.  `state` is stored last (release) by the gateway.
- * Offsets are from UK_HOST_BASE.  The head is the response's header lines,
- * "Name: value\n" each, names as received; or, for ETLFS_FAILED, one line of
- * text that says why.
+ * gen with the rest, so a stale DONE of an earlier use is told apart.  `state`
+ * is stored last (release) by the gateway.  Offsets are from UK_HOST_BASE.
+ * The head is the response's header lines, "Name: value\n" each, names as
+ * received; or, for ETLFS_FAILED, one line of text that says why.
  */
 #define ETLFS_HOST_MAGIC	0x3174736f68736675ull	/* "ufshost1" */
 

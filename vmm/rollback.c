@@ -234,10 +234,11 @@ static uint64_t drop_beyond(struct ram *ram, size_t keep)
 
 /*
  * One request that wrote a lot would make each later one pay for copying all
- * of that back.  So when a list is much longer than the working set, and
- * no more than that was added to it in some requests (`before`: how long it
- * was after the last one), all is dropped and the working set fetched anew.  If the list soon grows back that was wrong, and twice
- * the patience is had with it the next time.  1 when it was done.
+ * of that back.  So when a list is much longer than the working set, and no
+ * more than that was added to it in some requests (`before`: how long it was
+ * after the last one), all is dropped and the working set fetched anew.  If
+ * the list soon grows back that was wrong, and twice the patience is had with
+ * it the next time.  1 when it was done.
  */
 static int tidy(struct ram *ram, size_t before, struct ram_stats *st)
 {

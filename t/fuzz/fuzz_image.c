@@ -48,6 +48,7 @@ static void check_node(const struct image *img, uint32_t i)
 	if (rc == 0)
 		MUST(path[0] == '/' && image_lookup(img, path) == n);
 	MUST(n->layer < ETLFS_LAYERS);
+	MUST(!S_ISREG(n->mode) || n->off % IMAGE_PAGE == 0);
 	if (S_ISREG(n->mode))
 		seen = sum(img->map + n->off, n->size);
 	else if (S_ISLNK(n->mode))
