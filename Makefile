@@ -184,22 +184,21 @@ FUZZ_NO_ASAN = index
 
 check-fuzz:
 	$(Q)$(MAKE) --no-print-directory O=$(O)/san \
-	  SANITIZE=address,undefined run-fuzz
+	  SANITIZE='address,undefined -fno-sanitize-recover=all' run-fuzz
 
 fuzz:
 	$(Q)echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' | \
 	  clang -x c -fsanitize=fuzzer -o /dev/null - || { echo \
 	  "fuzz: install clang and libclang-rt-14-dev" >&2; exit 1; }
 	$(Q)$(MAKE) --no-print-directory O=$(O)/libfuzzer CC=clang \
-	  SANITIZE=fuzzer-no-link,address,undefined \
-	  FUZZ_FLAGS='-fsanitize=fuzzer -DLIBFUZZER' run-libfuzzer
+	  SANITIZE='fuzzer-no-link,address,undefined \
+	  -fno-sanitize-recover=all' FUZZ_FLAGS='-fsanitize=fuzzer -DLIBFUZZER' run-libfuzzer
 
 $(O)/t/fuzz/fuzz_%: t/fuzz/fuzz_%.c t/fuzz/driver.c t/fuzz/fuzz.h \
 		t/unit/guestfs.h $(O)/libusetl.a
 	$(call say,FUZZ,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(HOST_CFLAGS) -fno-sanitize-recover=all $(CFLAGS) \
-	  $(FUZZ_FLAGS) $(if $(filter $*,$(FUZZ_NO_ASAN)),\
+	$(Q)$(CC) $(HOST_CFLAGS) $(CFLAGS) $(FUZZ_FLAGS) $(if $(filter $*,$(FUZZ_NO_ASAN)),\
 	  -fno-sanitize=address) -o $@ $< t/fuzz/driver.c \
 	  $(if $(filter $*,$(FUZZ_NO_ASAN)),,$(O)/libusetl.a $(LIBS))
 
@@ -208,9 +207,9 @@ run-fuzz: $(FUZZ)
 
 run-libfuzzer: $(FUZZ)
 	$(Q)for f in $(FUZZ); do c=$${f##*/fuzz_}; \
-	  mkdir -p $(O)/corpus/$$c t/fuzz/corpus/$$c && \
+	  mkdir -p $(O)/corpus/$$c && \
 	  $$f -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(O)/$$c- \
-	    $(O)/corpus/$$c t/fuzz/corpus/$$c || exit 1; done
+	    $(O)/corpus/$$c $$(find t/fuzz/corpus -name $$c) || exit 1; done
 
 lint:
 	$(Q)mandoc -Tlint -Wwarning man/*.[0-9]

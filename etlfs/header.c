@@ -248,11 +248,14 @@ int head_add(struct head *h, const char *line, size_t len)
 
 void head_remove(struct head *h, const char *name)
 {
-	const char *p = h->text, *end = h->text + h->len, *from = p;
+	const char *p = h->text, *from = p, *end;
 	struct line l;
 	size_t len = 0;
 	int r;
 
+	if (!p)
+		return;
+	end = p + h->len;
 	while ((r = line_next(&p, end, &l))) {
 		if (r < 0 || !name_is(&l, name)) {
 			memmove(h->text + len, from, p - from);

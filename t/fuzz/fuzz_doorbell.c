@@ -152,15 +152,15 @@ static int readable(uint64_t addr, uint64_t len)
 	return 0;
 }
 
-/* every page of it is there */
+/* it is there, both ends of it: what is not lies behind one */
 static void touch(const void *p, uint64_t len)
 {
 	const volatile uint8_t *b = p;
 
-	for (uint64_t i = 0; i < len; i += UK_PAGE)
-		(void)b[i];
-	if (len)
+	if (len) {
+		(void)b[0];
 		(void)b[len - 1];
+	}
 }
 
 static void check_fetch(const struct msg *m, const uint8_t *p)
