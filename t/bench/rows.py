@@ -1,10 +1,14 @@
 """rows.py - the comparisons: each function measures one group of rows
 
 A group gets a Bench and returns Rows.  Every contestant's answer is compared
-with the first one's before its time counts.
+with the first one's before its time counts.  Where the tender matters there
+is a contestant for each, by its name; one that this machine cannot run is
+Missing, and its rows say why.
 """
 
+import collections
 import contextlib
+import functools
 import json
 import os
 import statistics
@@ -21,6 +25,7 @@ GET_SIZES = (2, 8, 64, 256)             # MB
 GET_CHUNK = 64 << 10                    # bytes, as shutil.copyfileobj's
 CONNECTIONS = (1, 8, 64)
 CLONES = 3
+TENDERS = ("kvm", "process")
 
 
 class Bench:
@@ -53,6 +58,36 @@ class Bench:
             raise Failed(f"{who} answered {json.dumps(result)}")
 
 
+def present(figure):
+    return None if isinstance(figure, Missing) else figure
+
+
+def compare(name, figures, ours, unit, theirs, peer, goal="", note=""):
+    """A Row of two contestants; which one is missing, and why, for peer."""
+    missing = [str(f) for f in (figures[ours], figures[theirs])
+               if isinstance(f, Missing)]
+    return Row(name, present(figures[ours]), unit, present(figures[theirs]),
+               missing[0] if missing else peer, goal,
+               "" if missing else note)
+
+
+def medians(stats):
+    """Of each figure of so many --stats; zeros where there are none."""
+    keys = stats[0] if stats else ()
+    return collections.defaultdict(
+        float, {k: statistics.median(s[k] for s in stats) for k in keys})
+
+
+def each_tender(run):
+    """Contestants that run under each tender, and what --stats they had.
+
+    run(tender, stats) appends to stats.
+    """
+    stats = {tender: [] for tender in TENDERS}
+    return {tender: functools.partial(run, tender, stats[tender])
+            for tender in TENDERS}, stats
+
+
 def ask_zygote(bench, process, requests):
     """Microseconds of each of so many requests of the json function."""
     got = process.ask(str(requests))
@@ -68,14 +103,16 @@ def fresh_us(bench):
 
 def warm(bench):
     """One invocation of a warm function, with what isolates the next."""
-    many, pages = bench.rounds(200), []
+    many = bench.rounds(200)
 
-    def usetl():
-        result, stats = bench.tool.invoke(bench.image, bench.event, many)
+    def usetl(tender, stats):
+        result, s = bench.tool.invoke(bench.image, bench.event, many,
+                                      tender=tender)
         bench.check("usetl invoke", result)
-        pages.append(stats)
-        return stats["run_us"] + stats["rollback_us"]
+        stats.append(s)
+        return s["run_us"] + s["rollback_us"]
 
+    contestants, stats = each_tender(usetl)
     with contextlib.ExitStack() as stack:
         forks, pipes = (peers.zygote(how, bench.folder, bench.event_path,
                                      bench.log(how))
@@ -83,46 +120,77 @@ def warm(bench):
         stack.callback(forks.stop)
         stack.callback(pipes.stop)
         m = bench.interleave({
-            "usetl": usetl,
+            **contestants,
             "fork": lambda: ask_zygote(bench, forks, many),
             "prefork": lambda: ask_zygote(bench, pipes, many),
             "fresh": lambda: [fresh_us(bench) for _ in range(5)],
         }, 8, "warm")
-    s = {k: statistics.median(p[k] for p in pages) for k in pages[0]}
-    note = (f"run {s['run_us']:.0f} us and rollback {s['rollback_us']:.0f} us "
-            f"of {s['copied']:.0f} pages, in the tender; {s['exits']:.0f} "
-            "exits")
-    return [
-        Row("warm invocation", m["usetl"], "us", m["fork"],
-            "os.fork() per request", "<= 0.20x", note),
-        Row("warm invocation", m["usetl"], "us", m["prefork"],
-            "pre-forked child over a pipe, no isolation"),
-        Row("warm invocation", m["usetl"], "us", m["fresh"],
-            "fresh python3 -S -E"),
-    ]
+    rows = []
+    for tender, goal in (("kvm", "<= 0.20x"), ("process", "<= 0.25x")):
+        s, name = medians(stats[tender]), f"warm invocation, {tender}"
+        rows += [
+            compare(name, m, tender, "us", "fork", "os.fork() per request",
+                    goal, f"run {s['run_us']:.0f} us and rollback "
+                    f"{s['rollback_us']:.0f} us of {s['copied']:.0f} pages, "
+                    f"in the tender; {s['exits']:.0f} exits"),
+            compare(name, m, tender, "us", "prefork",
+                    "pre-forked child over a pipe, no isolation"),
+            compare(name, m, tender, "us", "fresh", "fresh python3 -S -E"),
+        ]
+    return rows + [compare("warm invocation, process", m, "process", "us",
+                           "kvm", "the same under kvm", "<= 1.5x")]
 
 
 def cold(bench):
     """A new clone's first result, each request a clone of its own."""
-    many, all_stats = bench.rounds(24), []
+    many = bench.rounds(24)
 
-    def usetl():
-        result, stats = bench.tool.invoke(bench.image, bench.event, many,
-                                          "fork")
+    def usetl(tender, stats):
+        result, s = bench.tool.invoke(bench.image, bench.event, many, "fork",
+                                      tender)
         bench.check("usetl invoke", result)
-        all_stats.append(stats)
-        return stats["first_us"] / 1e3
+        stats.append(s)
+        return s["first_us"] / 1e3
 
+    contestants, stats = each_tender(usetl)
     m = bench.interleave({
-        "usetl": usetl,
+        **contestants,
         "fresh": lambda: [fresh_us(bench) / 1e3 for _ in range(5)],
     }, 8, "cold clone")
-    s = {k: statistics.median(p[k] for p in all_stats) for k in all_stats[0]}
-    note = (f"set-up {s['setup_us']:.0f} us with {s['populated']:.0f} pages "
-            f"populated, first run {s['run_us']:.0f} us; asked for to up "
-            f"{s['clone_us']:.0f} us at the gateway")
-    return [Row("cold clone, fork to result", m["usetl"], "ms", m["fresh"],
-                "fresh python3 -S -E", "<= 4 ms", note)]
+
+    def note(tender):
+        s = medians(stats[tender])
+        return (f"set-up {s['setup_us']:.0f} us with {s['populated']:.0f} "
+                f"pages populated, first run {s['run_us']:.0f} us; asked for "
+                f"to up {s['clone_us']:.0f} us at the gateway")
+
+    return [compare(f"cold clone to result, {tender}", m, tender, "ms",
+                    "fresh", "fresh python3 -S -E",
+                    "<= 4 ms" if tender == "kvm" else "", note(tender))
+            for tender in TENDERS] + [
+        compare("cold clone to result, process", m, "process", "ms", "kvm",
+                "the same under kvm", "<= 1.0x")]
+
+
+def syscall(bench):
+    """A system call that the libOS answers, and the same of Linux."""
+    folder = bench.tool.copy(os.path.join(HERE, "functions", "syscall"))
+    image = bench.tool.bake(folder)
+    event = json.dumps({"calls": 20000 if bench.quick else 100000})
+
+    def usetl(tender, stats):
+        return bench.tool.invoke(image, event, tender=tender)[0]["us"]
+
+    with contextlib.ExitStack() as stack:
+        process = peers.host(folder, bench.log("syscall"))
+        stack.callback(process.stop)
+        m = bench.interleave({
+            **each_tender(usetl)[0],
+            "host": lambda: process.ask(event)["us"],
+        }, 8, "system call")
+    return [compare(f"system call of the libOS, {tender}", m, tender, "us",
+                    "host", "getppid() of the host's kernel", "<= 3 us")
+            for tender in TENDERS]
 
 
 def boot(bench):
@@ -162,14 +230,15 @@ def cpu(bench):
     folder = bench.tool.copy(os.path.join(HERE, "functions", "cpu"))
     image = bench.tool.bake(folder)
     event = json.dumps({"rounds": 60000 if bench.quick else 400000})
-    outside, checks = [], set()
+    checks = set()
 
-    def usetl():
-        result, stats = bench.tool.invoke(image, event)
+    def usetl(tender, outside):
+        result, stats = bench.tool.invoke(image, event, tender=tender)
         checks.add(result["check"])
-        outside.append(stats["run_us"] / 1e6 / result["seconds"])
+        outside.append({"ratio": stats["run_us"] / 1e6 / result["seconds"]})
         return result["seconds"] * 1e3
 
+    contestants, outside = each_tender(usetl)
     with contextlib.ExitStack() as stack:
         process = peers.host(folder, bench.log("cpu"))
         stack.callback(process.stop)
@@ -179,13 +248,16 @@ def cpu(bench):
             checks.add(result["check"])
             return result["seconds"] * 1e3
 
-        m = bench.interleave({"usetl": usetl, "host": host}, 12, "cpu")
+        m = bench.interleave({**contestants, "host": host}, 12, "cpu")
     if len(checks) != 1:
         raise Failed("the cpu function's results differ from the host's")
-    return [Row("CPU-bound Python", m["usetl"], "ms", m["host"],
-                "the same on the host", "<= 1.05x",
-                f"the tender's clock says {statistics.median(outside):.3f}x "
-                "of the guest's own")]
+    return [compare(f"CPU-bound Python, {tender}", m, tender, "ms", "host",
+                    "the same on the host", goal,
+                    f"the tender's clock says "
+                    f"{medians(outside[tender])['ratio']:.3f}x of the "
+                    "guest's own")
+            for tender, goal in (("kvm", "<= 1.05x"),
+                                 ("process", "<= 1.03x"))]
 
 
 def get(bench):
@@ -274,61 +346,68 @@ def memory(bench):
 
 def http(bench):
     """Requests per second, by wrk, all servers up."""
+    started = {}                        # name: (process, url), or Missing
     with contextlib.ExitStack() as stack:
-        server = Server(bench.tool, bench.image, "json")
-        stack.callback(server.stop)
-        started = {"usetl": (server.process, server.url)}
-        for name, start in (("ForkingMixIn", peers.fork_server),
-                            ("gunicorn", peers.gunicorn)):
+        def serve(tender):
+            server = Server(bench.tool, bench.image, "json", tender=tender)
+            return server.process, server.url
+
+        for name, start in (
+                *((t, functools.partial(serve, t)) for t in TENDERS),
+                ("ForkingMixIn", lambda: peers.fork_server(
+                    bench.folder, bench.log("ForkingMixIn"))),
+                ("gunicorn", lambda: peers.gunicorn(
+                    bench.folder, bench.log("gunicorn")))):
             try:
-                started[name] = start(bench.folder, bench.log(name))
-                stack.callback(started[name][0].stop)
+                started[name] = process, url = start()
             except Missing as e:
-                started[name] = None, e
-        for name, (process, url) in started.items():
-            if process:
-                bench.check(name, json.loads(peers.post(process, url,
-                                                        bench.event)))
-        urls = {name: url for name, (_, url) in started.items()}
+                started[name] = e
+                continue
+            stack.callback(process.stop)
+            bench.check(name, json.loads(peers.post(process, url,
+                                                    bench.event)))
         return [row for n in CONNECTIONS
-                for row in http_connections(bench, urls, n)]
+                for row in http_connections(bench, started, n)]
 
 
-def present(figure):
-    return None if isinstance(figure, Missing) else figure
-
-
-def http_connections(bench, urls, n):
+def http_connections(bench, started, n):
     seconds = 1 if bench.quick else 3
-    errors = dict.fromkeys(urls, 0)
+    errors = dict.fromkeys(started, 0)
 
-    def contestant(name, url):
+    def contestant(name, server):
         def run():
-            if isinstance(url, Missing):
-                raise url
-            rate, failed = peers.wrk(url, bench.event_path, n, seconds)
+            if isinstance(server, Missing):
+                raise server
+            rate, failed = peers.wrk(server[1], bench.event_path, n, seconds)
             errors[name] += failed
             return rate
         return run
 
-    m = bench.interleave({name: contestant(name, url)
-                          for name, url in urls.items()}, 4,
+    # 8 connections are where both tenders are compared
+    taking_part = {name: server for name, server in started.items()
+                   if n == 8 or name != other_tender(started)}
+    m = bench.interleave({name: contestant(name, server)
+                          for name, server in taking_part.items()}, 4,
                          f"HTTP, {n} connections")
     rows = []
-    for name, peer, goal in (
-            ("ForkingMixIn", "ForkingMixIn, fork per request", ">= 8x"),
-            ("gunicorn", "gunicorn, two sync workers, no isolation",
-             ">= 0.5x")):
-        missing = [str(f) for f in (m["usetl"], m[name])
-                   if isinstance(f, Missing)]
-        rows.append(Row(
-            f"requests/s, {n} connection{'s' if n > 1 else ''}",
-            present(m["usetl"]), "/s", present(m[name]),
-            missing[0] if missing else peer, goal if n == 8 else "",
-            f"connections that failed: usetl {errors['usetl']}, {name} "
-            f"{errors[name]}" if errors["usetl"] or errors[name] else ""))
+    for tender in (t for t in TENDERS if t in m):
+        for name, peer, goal in (
+                ("ForkingMixIn", "ForkingMixIn, fork per request", ">= 8x"),
+                ("gunicorn", "gunicorn, two sync workers, no isolation",
+                 ">= 0.5x")):
+            rows.append(compare(
+                f"requests/s, {n} connection{'s' if n > 1 else ''}, {tender}",
+                m, tender, "/s", name, peer,
+                goal if n == 8 and tender == "kvm" else "",
+                f"connections that failed: usetl {errors[tender]}, {name} "
+                f"{errors[name]}" if errors[tender] or errors[name] else ""))
     return rows
 
 
-GROUPS = {"warm": warm, "cold": cold, "boot": boot, "cpu": cpu, "get": get,
-          "memory": memory, "http": http}
+def other_tender(started):
+    """The one that is not taken by itself here."""
+    return "kvm" if isinstance(started["kvm"], Missing) else "process"
+
+
+GROUPS = {"warm": warm, "cold": cold, "boot": boot, "syscall": syscall,
+          "cpu": cpu, "get": get, "memory": memory, "http": http}

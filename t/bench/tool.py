@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import time
 
-from measure import Failed
+from measure import Failed, Missing
 from process import TIMEOUT, Process, children
 
 
@@ -20,6 +20,9 @@ class Tool:
     def __init__(self, path, tmp):
         self.path = os.path.abspath(path)
         self.tmp = tmp
+        self.checked = subprocess.run(
+            [self.path, "check"], capture_output=True, text=True,
+            timeout=TIMEOUT).stdout
 
     def run(self, *args, **how):
         p = subprocess.run([self.path, *args], capture_output=True, text=True,
@@ -47,10 +50,21 @@ class Tool:
         self.run("bake", "-o", image, folder)
         return image
 
-    def invoke(self, image, event, repeat=1, recycle="rollback"):
+    def need(self, tender):
+        """Raises Missing, in usetl check's words, where it cannot run."""
+        for line in self.checked.splitlines():
+            verdict, _, said = line.partition(" ")
+            what, _, why = said.strip().partition(": ")
+            if verdict != "ok" and what in (tender, "/dev/" + tender):
+                raise Missing(f"{what}: {why}")
+
+    def invoke(self, image, event, repeat=1, recycle="rollback",
+               tender="auto"):
         """(last result, the --stats)."""
+        self.need(tender)
         p = self.run("invoke", "--stats=json", "--repeat", str(repeat),
-                     "--recycle", recycle, "-d", event, image)
+                     "--recycle", recycle, "--tender", tender, "-d", event,
+                     image)
         return json.loads(p.stdout), json.loads(p.stderr.splitlines()[-1])
 
     def command(self, image, event):
@@ -63,11 +77,12 @@ class Tool:
 class Server:
     """usetl serve of one image, on a port of its own."""
 
-    def __init__(self, tool, image, name, clones=None):
+    def __init__(self, tool, image, name, clones=None, tender="auto"):
         """clones: exactly so many, if not as configured by default"""
+        tool.need(tender)
         self.name = name
-        self.log = os.path.join(tool.tmp, f"serve-{name}.log")
-        argv = [tool.path, "serve", "-l", "127.0.0.1:0"]
+        self.log = os.path.join(tool.tmp, f"serve-{name}-{tender}.log")
+        argv = [tool.path, "serve", "--tender", tender, "-l", "127.0.0.1:0"]
         if clones:
             conf = os.path.join(tool.tmp, f"serve-{name}.conf")
             with open(conf, "w", encoding="utf-8") as f:
