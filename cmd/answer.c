@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REPORT_LINES	64		/* of a report, in a stackTrace */
+#define REPORT_LINES	128		/* of a report, in a stackTrace */
 
 unsigned answer_status(const struct job_result *r)
 {
@@ -128,13 +128,9 @@ char *answer_json(const struct job_result *r, size_t *len)
 		}
 		return copy;
 	case JOB_TIMEOUT:
-		if (r->stats.run_ns)
-			snprintf(buf, sizeof(buf), "the function did not "
-				 "answer within %.1f s",
-				 r->stats.run_ns / 1e9);
-		else
-			snprintf(buf, sizeof(buf), "the function did not "
-				 "answer in time and was killed");
+		snprintf(buf, sizeof(buf), "the function did not answer "
+			 "within its time limit of %g s%s", r->limit_ns / 1e9,
+			 r->stats.run_ns ? "" : " and was killed");
 		return object("Runtime.Timeout", buf, r->text, r->len, len);
 	case JOB_DIED:
 		type = died_message(r, buf, sizeof(buf));
@@ -151,41 +147,42 @@ char *answer_json(const struct job_result *r, size_t *len)
 }
 
 /* text from a guest on its way to a terminal: no escape sequences */
-static void print_text(FILE *to, const char *text)
+static void print_text(FILE *to, const char *text, size_t len)
 {
-	for (; *text; text++)
+	for (; len; text++, len--)
 		fputc(*text == '\n' || *text == '\t' ||
 		      (unsigned char)*text >= 0x80 ||
 		      isprint((unsigned char)*text) ? *text : '?', to);
+}
+
+static void print_line(FILE *to, const char *text, size_t len)
+{
+	print_text(to, text, len);
+	if (!len || text[len - 1] != '\n')
+		fputc('\n', to);
 }
 
 void answer_print(FILE *to, const char *who, const char *json, size_t len)
 {
 	json_t *o = json_loadb(json, len, JSON_DECODE_ANY, NULL), *line;
 	const char *type = json_string_value(json_object_get(o, "errorType"));
-	const char *message =
-		json_string_value(json_object_get(o, "errorMessage"));
+	json_t *message = json_object_get(o, "errorMessage");
 	json_t *trace = json_object_get(o, "stackTrace");
 	size_t i;
 
-	if (type && message) {
+	if (who)
 		fprintf(to, "%s: ", who);
-		print_text(to, type);
+	if (type && json_is_string(message)) {
+		print_text(to, type, strlen(type));
 		fputs(": ", to);
-		print_text(to, message);
-		fputc('\n', to);
+		print_line(to, json_string_value(message),
+			   json_string_length(message));
 	} else {
-		fprintf(to, "%s: %.*s\n", who, (int)(len < 1000 ? len : 1000),
-			json);
+		print_line(to, json, len < 1000 ? len : 1000);
 	}
-	json_array_foreach(trace, i, line) {
-		const char *text = json_string_value(line);
-
-		if (!text)
-			continue;
-		print_text(to, text);
-		if (!*text || text[strlen(text) - 1] != '\n')
-			fputc('\n', to);
-	}
+	json_array_foreach(trace, i, line)
+		if (json_is_string(line))
+			print_line(to, json_string_value(line),
+				   json_string_length(line));
 	json_decref(o);
 }

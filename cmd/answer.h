@@ -18,8 +18,9 @@ unsigned answer_status(const struct job_result *r);
 char *answer_json(const struct job_result *r, size_t *len);
 char *answer_error(const char *type, const char *message, size_t *len);
 /*
- * "WHO: TypeError: message", then the trace, a line each.  json is an error
- * object, or anything else that the guest made, which is then shown raw.
+ * "WHO: TypeError: message", then the trace, a line each; who may be NULL.
+ * json is an error object, or anything else that the guest made, which is then
+ * shown as it is but for control characters.
  */
 void answer_print(FILE *to, const char *who, const char *json, size_t len);
 

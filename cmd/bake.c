@@ -21,6 +21,7 @@
 #include "cmd/cmd.h"
 #include "cmd/log.h"
 #include "cmd/trial.h"
+#include "conf/value.h"
 #include "etlfs/pack.h"
 #include "vmm/blob.h"
 
@@ -31,6 +32,7 @@
 struct bake {
 	const char *dir, *image, *manifest;
 	int check;
+	uint64_t boot_ns;		/* the trial boot's limit; 0: serve's */
 	int tty;			/* standard error is a terminal */
 	uint64_t drawn;			/* when the bar was */
 	const char *what;		/* and what stood there */
@@ -53,6 +55,7 @@ static void usage(FILE *to)
 		"  -o, --output IMAGE    where to, by default NAME.usetl\n"
 		"  -f, --file MANIFEST   instead of DIR/function.ini\n"
 		"      --no-check        leave the trial boot out\n"
+		"      --boot-timeout T  what that may take, as in 90s or 5m (60s)\n"
 		"  -h, --help\n");
 }
 
@@ -179,15 +182,31 @@ static int pack(struct bake *b, const struct manifest *m,
 	return rc;
 }
 
+/* a warm-up may take its time, or never end */
+static int on_boot(void *arg, double seconds)
+{
+	struct bake *b = arg;
+
+	if (stopped)
+		return -EINTR;
+	if (b->tty && seconds >= 1)
+		fprintf(stderr, "\r\033[Kbooting it once, %.0f s", seconds);
+	return 0;
+}
+
 static int check_and_name(struct bake *b, struct err *err)
 {
 	struct pack_progress p = { .what = "booting it once" };
+	struct trial_opts o = {
+		.image = b->temp, .boot_ns = b->boot_ns, .tick = on_boot,
+		.arg = b,
+	};
 	int rc = 0;
 
 	if (b->check)
 		on_progress(b, &p);
 	if (b->check)
-		rc = trial_boot(b->temp, &b->log, err);
+		rc = trial_boot(&o, &b->log, err);
 	erase(b);
 	if (!rc && stopped)
 		rc = err_set(err, -EINTR, "stopped");
@@ -264,6 +283,7 @@ static int parse(struct bake *b, int argc, char **argv, int *status)
 		{ "output", required_argument, NULL, 'o' },
 		{ "file", required_argument, NULL, 'f' },
 		{ "no-check", no_argument, NULL, 'n' },
+		{ "boot-timeout", required_argument, NULL, 't' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -280,6 +300,13 @@ static int parse(struct bake *b, int argc, char **argv, int *status)
 		case 'n':
 			b->check = 0;
 			break;
+		case 't':
+			if (value_time(optarg, &b->boot_ns) == 0 && b->boot_ns)
+				break;
+			fprintf(stderr, "usetl bake: --boot-timeout '%s' is "
+				"not a time like 90s or 5m\n", optarg);
+			*status = 2;
+			return 0;
 		case 'h':
 			usage(stdout);
 			*status = 0;

@@ -8,8 +8,6 @@
 #include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/kvm.h>
-#include <linux/seccomp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,16 +17,16 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/utsname.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cmd/cmd.h"
 #include "cmd/tender.h"
 #include "conf/conf.h"
-#include "vmm/ref.h"
+#include "vmm/needs.h"
+
+#define DATA_USUAL	(2ull << 30)	/* a function of the default limits */
+#define MAPS_LEAST	2048
 
 enum verdict { OK, WARN, FAIL };
 
@@ -50,94 +48,71 @@ static void line(enum verdict v, const char *what, const char *fmt, ...)
 	failures += v == FAIL;
 }
 
-/* /dev/kvm; without it functions may still run as processes */
-
-static enum verdict no_kvm = FAIL;
-
-static void check_capabilities(int kvm)
+/* what serve and invoke would take without being told; its words for FAIL */
+static void check_auto(struct err *err)
 {
-	static const struct {
-		int cap;
-		const char *name;
-	} caps[] = {
-		{ KVM_CAP_USER_MEMORY, "user memory" },
-		{ KVM_CAP_READONLY_MEM, "read-only memory" },
-		{ KVM_CAP_SYNC_REGS, "sync regs" },
-		{ KVM_CAP_XSAVE, "xsave" },
-		{ KVM_CAP_XCRS, "xcrs" },
-		{ KVM_CAP_IMMEDIATE_EXIT, "immediate exit" },
-	};
-	char have[256] = "";
-
-	for (size_t i = 0; i < sizeof(caps) / sizeof(caps[0]); i++) {
-		if (ioctl(kvm, KVM_CHECK_EXTENSION, caps[i].cap) <= 0) {
-			line(no_kvm, "kvm", "no %s; a newer kernel has it",
-			     caps[i].name);
-			return;
-		}
-		snprintf(have + strlen(have), sizeof(have) - strlen(have),
-			 "%s%s", i ? ", " : "", caps[i].name);
-	}
-	line(OK, "kvm", "%s", have);
-}
-
-/* what serve and invoke would take without being told */
-static void check_tender(void)
-{
-	struct err err = { "" }, note = { "" };
+	struct err note = { "" };
 	enum tender_kind kind;
 	struct conf *conf;
 	int r = conf_create(&conf);
 
 	if (r == 0) {
-		r = tender_wanted(NULL, conf, &kind, &note, &err);
+		r = tender_wanted(NULL, conf, &kind, &note, err);
 		conf_destroy(conf);
 	}
+	if (r < 0 && !err->msg[0])
+		err_set(err, r, "%s", strerror(-r));
 	if (r < 0)
-		line(FAIL, "tender", "%s", err.msg[0] ? err.msg :
-		     strerror(-r));
+		line(FAIL, "tender", "%s", err->msg);
 	else
 		line(note.msg[0] ? WARN : OK, "tender", "%s%s%s",
 		     kind == TENDER_KVM ? "kvm" : "process",
 		     note.msg[0] ? "; " : "", note.msg);
 }
 
-static void check_process(void)
+/* a way to run functions; what both ways lack has been said already */
+static void check_tender(const struct tender_ops *ops, enum tender_kind kind,
+			 const char *label, const char *means,
+			 const struct err *said)
 {
 	struct err err = { "" };
+	size_t len = strlen(label);
 
-	if (tender_check(TENDER_PROCESS, &err) < 0)
-		line(WARN, "process", "%s", err.msg);
-	else
-		line(OK, "process", "locked processes can run functions");
+	if (tender_check(kind, &err) == 0)
+		line(OK, label, "%s", means);
+	else if (strcmp(err.msg, said->msg) || ops->check(&err) < 0)
+		line(said->msg[0] ? FAIL : WARN, label, "%s",
+		     !strncmp(err.msg, label, len) &&
+		     !strncmp(err.msg + len, ": ", 2) ? err.msg + len + 2 :
+		     err.msg);
 }
 
-static void check_kvm(void)
+static void check_tenders(void)
 {
-	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC), vm;
+	struct err said = { "" };
 
-	if (fd < 0 && errno == EACCES)
-		line(no_kvm, "/dev/kvm", "permission denied; add yourself to "
-		     "group kvm: sudo usermod -aG kvm $USER, then log in "
-		     "again");
-	else if (fd < 0 && errno == ENOENT)
-		line(no_kvm, "/dev/kvm", "there is none; turn on virtualisation "
-		     "in the firmware and load kvm_intel or kvm_amd (in a VM: "
-		     "nested virtualisation)");
-	else if (fd < 0)
-		line(no_kvm, "/dev/kvm", "%s", strerror(errno));
-	if (fd < 0)
-		return;
-	vm = ioctl(fd, KVM_CREATE_VM, 0);
-	if (vm < 0) {
-		line(no_kvm, "/dev/kvm", "cannot create a VM: %s",
-		     strerror(errno));
-	} else {
-		line(OK, "/dev/kvm", "usable");
-		check_capabilities(fd);
-		close(vm);
-	}
-	close(fd);
+	check_auto(&said);
+	check_tender(&tender_kvm, TENDER_KVM, "/dev/kvm",
+		     "virtual machines can run functions", &said);
+	check_tender(&tender_process, TENDER_PROCESS, "process",
+		     "locked processes can run functions", &said);
+}
+
+/* what a gateway does to send a clone's file */
+static void check_files(void)
+{
+	struct err err = { "" };
+	int files = 0;
+
+	if (needs_check(TENDER_KVM, &files, &err) < 0)
+		return;			/* has been said */
+	if (files < 0)
+		line(FAIL, "sending files", "a clone's memory cannot be read: "
+		     "%s, so a request with a body fails; in a container: "
+		     "--cap-add=SYS_PTRACE, else sudo sysctl "
+		     "kernel.yama.ptrace_scope=1", strerror(-files));
+	else
+		line(OK, "sending files", "a clone's memory can be read");
 }
 
 /* kernel and CPU */
@@ -223,21 +198,6 @@ out:
 		close(fd);
 }
 
-static void check_memfd(void)
-{
-	int fd = memfd_create("usetl-check", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	const char *what = "memfd";
-
-	if (fd < 0 || ftruncate(fd, 4096) < 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
-		line(FAIL, what, "cannot make and seal one: %s",
-		     strerror(errno));
-	else
-		line(OK, what, "with seals");
-	if (fd >= 0)
-		close(fd);
-}
-
 static int read_number(const char *path, long *out)
 {
 	FILE *f = fopen(path, "re");
@@ -255,72 +215,20 @@ static void check_overcommit(void)
 	if (read_number("/proc/sys/vm/overcommit_memory", &v) < 0)
 		line(WARN, "overcommit", "not readable");
 	else if (v == 2)
-		line(WARN, "overcommit", "strict: each clone is charged its "
-		     "whole memory limit; sudo sysctl vm.overcommit_memory=0");
+		line(WARN, "overcommit", "strict: each clone is charged three "
+		     "times its memory limit and its files; sudo sysctl "
+		     "vm.overcommit_memory=0");
 	else
 		line(OK, "overcommit", "%s", v ? "always" : "heuristic");
 }
 
 /* processes */
 
-/* what a gateway does to send a clone's file: read a child's memory */
-static void check_readv(void)
-{
-	static const char text[] = "usetl";
-	struct iovec mine, theirs;
-	char buf[sizeof(text)] = "";
-	pid_t pid;
-	ssize_t n;
-	long scope = 0;
-
-	pid = fork();
-	if (pid == 0) {
-		pause();
-		_exit(0);
-	}
-	if (pid < 0) {
-		line(FAIL, "fork", "%s", strerror(errno));
-		return;
-	}
-	mine = (struct iovec){ buf, sizeof(buf) };
-	theirs = (struct iovec){ (void *)text, sizeof(text) };
-	n = process_vm_readv(pid, &mine, 1, &theirs, 1, 0);
-	read_number("/proc/sys/kernel/yama/ptrace_scope", &scope);
-	if (n == sizeof(text) && !strcmp(buf, text))
-		line(OK, "process_vm_readv", "of a child, ptrace_scope %ld",
-		     scope);
-	else
-		line(FAIL, "process_vm_readv", "%s: functions cannot send "
-		     "files; ptrace_scope is %ld: sudo sysctl "
-		     "kernel.yama.ptrace_scope=1", strerror(errno), scope);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-}
-
-static void check_seccomp(void)
-{
-	uint32_t kill_process = SECCOMP_RET_KILL_PROCESS;
-
-	if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0,
-		    &kill_process) < 0)
-		line(FAIL, "seccomp", "%s; the kernel needs "
-		     "CONFIG_SECCOMP_FILTER", strerror(errno));
-	else
-		line(OK, "seccomp", "filters");
-}
-
-/* an address space holds 64 GB of guest addresses and more of windows */
 static void check_limits(void)
 {
 	struct rlimit r;
+	long maps;
 
-	getrlimit(RLIMIT_AS, &r);
-	if (r.rlim_cur != RLIM_INFINITY && r.rlim_cur < 128ull << 30)
-		line(FAIL, "RLIMIT_AS", "%llu bytes; a clone reserves 64 GB "
-		     "of addresses: ulimit -v unlimited",
-		     (unsigned long long)r.rlim_cur);
-	else
-		line(OK, "RLIMIT_AS", "enough");
 	getrlimit(RLIMIT_NOFILE, &r);
 	if (r.rlim_cur < 1024)
 		line(WARN, "RLIMIT_NOFILE", "%llu; a clone takes 4 and a "
@@ -331,34 +239,46 @@ static void check_limits(void)
 		     (unsigned long long)r.rlim_cur);
 	getrlimit(RLIMIT_NPROC, &r);
 	if (r.rlim_cur != RLIM_INFINITY && r.rlim_cur < 256)
-		line(WARN, "RLIMIT_NPROC", "%llu; each clone is a process: "
-		     "ulimit -u 4096", (unsigned long long)r.rlim_cur);
+		line(WARN, "RLIMIT_NPROC", "%llu; each clone is a process or "
+		     "two: ulimit -u 4096", (unsigned long long)r.rlim_cur);
+	getrlimit(RLIMIT_DATA, &r);
+	if (r.rlim_cur != RLIM_INFINITY && r.rlim_cur < DATA_USUAL)
+		line(WARN, "RLIMIT_DATA", "%llu bytes; a clone maps three "
+		     "times its memory limit and its files: ulimit -d "
+		     "unlimited", (unsigned long long)r.rlim_cur);
+	if (read_number("/proc/sys/vm/max_map_count", &maps) == 0 &&
+	    maps < MAPS_LEAST)
+		line(WARN, "max_map_count", "%ld; a reference has some "
+		     "hundred mappings: sudo sysctl vm.max_map_count=65530",
+		     maps);
+}
+
+/* guests are no place for a debugger that follows forks */
+static void check_traced(void)
+{
+	struct err note;
+
+	if (tender_traced(&note))
+		line(WARN, "debugger", "%s", note.msg);
 }
 
 int cmd_check(int argc, char **argv)
 {
-	struct err err;
-
 	if (argc > 1) {
 		int help = !strcmp(argv[1], "-h");
 
 		fprintf(help ? stdout : stderr, "usage: usetl check\n");
 		return help ? 0 : 2;
 	}
-	/* a child of check_readv() must not print it again */
+	/* a child must not print it again */
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (tender_check(TENDER_PROCESS, &err) == 0)
-		no_kvm = WARN;
-	check_tender();
-	check_kvm();
-	check_process();
+	check_tenders();
+	check_files();
 	check_kernel();
 	check_cpu();
 	check_rollback();
-	check_memfd();
-	check_readv();
-	check_seccomp();
 	check_limits();
 	check_overcommit();
+	check_traced();
 	return failures ? 1 : 0;
 }

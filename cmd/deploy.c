@@ -47,6 +47,7 @@ void deploy_pool_opts(const struct conf *c, struct pool_opts *o)
 	o->log_max = c->log_max;
 	o->queue = c->queue;
 	o->wait_ns = c->wait_ns;
+	o->boot_ns = c->boot_ns;
 	o->fetch_timeout_ns = c->fetch_timeout_ns;
 	o->fetch_max = c->fetch_max;
 	o->fetch_total = c->fetch_total;

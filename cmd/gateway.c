@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <unistd.h>
 
 #include "cmd/answer.h"
 #include "cmd/http.h"
@@ -418,14 +419,16 @@ void gateway_set(struct gateway *g, uint64_t request_max)
 }
 
 int gateway_create(struct gateway **out, struct ev_loop *loop,
-		   struct pool *pool, const char *listen,
-		   uint64_t request_max, struct err *err)
+		   struct pool *pool, int fd, uint64_t request_max,
+		   struct err *err)
 {
 	struct gateway *g = calloc(1, sizeof(*g));
 	int r;
 
-	if (!g)
+	if (!g) {
+		close(fd);
 		return err_set(err, -ENOMEM, "out of memory");
+	}
 	g->loop = loop;
 	g->pool = pool;
 	g->request_max = request_max;
@@ -433,7 +436,7 @@ int gateway_create(struct gateway **out, struct ev_loop *loop,
 	/* from the loop, so that nobody stops the daemon inside a callback */
 	ev_timer_init(&g->drained, on_drained, 0.0, 0.0);
 	g->drained.data = g;
-	r = http_create(&g->http, loop, listen, on_request, on_completed, g,
+	r = http_create(&g->http, loop, fd, on_request, on_completed, g,
 			err);
 	if (r < 0) {
 		free(g);

@@ -12,10 +12,13 @@
 
 struct gateway;
 
-/* the pool is the caller's and has to outlive the gateway's requests */
+/*
+ * fd is http_bind()'s, and the gateway's from here on, also when it fails.
+ * The pool is the caller's and has to outlive the gateway's requests.
+ */
 int gateway_create(struct gateway **out, struct ev_loop *loop,
-		   struct pool *pool, const char *listen,
-		   uint64_t request_max, struct err *err);
+		   struct pool *pool, int fd, uint64_t request_max,
+		   struct err *err);
 /* the pool answers nothing more (it was destroyed): waiting requests get 503 */
 void gateway_destroy(struct gateway *g);
 const char *gateway_url(const struct gateway *g);

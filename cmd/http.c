@@ -71,7 +71,7 @@ int http_listen_check(const char *listen, struct err *err)
 	return 0;
 }
 
-static int listen_on(const struct addrinfo *ai)
+static int bind_to(const struct addrinfo *ai)
 {
 	int one = 1, r;
 	int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK |
@@ -80,8 +80,7 @@ static int listen_on(const struct addrinfo *ai)
 	if (fd < 0)
 		return -errno;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 &&
-	    listen(fd, BACKLOG) == 0)
+	if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0)
 		return fd;
 	r = -errno;
 	close(fd);
@@ -102,7 +101,16 @@ static void name_url(struct http *h, int fd)
 		 "http://[%s]:%s" : "http://%s:%s", host, port);
 }
 
-static int open_listener(struct http *h, const char *listen, struct err *err)
+static int cannot_listen(const char *where, int code, struct err *err)
+{
+	if (code == -EADDRINUSE)
+		return err_set(err, code, "'%s' is in use; choose another with "
+			       "-l ADDR:PORT", where);
+	return err_set(err, code, "cannot listen on '%s': %s", where,
+		       strerror(-code));
+}
+
+int http_bind(const char *listen, struct err *err)
 {
 	struct addrinfo hints = {
 		.ai_socktype = SOCK_STREAM,
@@ -119,16 +127,9 @@ static int open_listener(struct http *h, const char *listen, struct err *err)
 	if (r)
 		return err_set(err, -EINVAL, "'%s': %s", listen,
 			       gai_strerror(r));
-	fd = listen_on(list);
+	fd = bind_to(list);
 	freeaddrinfo(list);
-	if (fd == -EADDRINUSE)
-		return err_set(err, fd, "'%s' is in use; choose another with "
-			       "-l ADDR:PORT", listen);
-	if (fd < 0)
-		return err_set(err, fd, "cannot listen on '%s': %s", listen,
-			       strerror(-fd));
-	name_url(h, fd);
-	return fd;
+	return fd < 0 ? cannot_listen(listen, fd, err) : fd;
 }
 
 /* the daemon on the loop */
@@ -211,22 +212,27 @@ static unsigned connection_limit(void)
 	return r.rlim_cur / 2;
 }
 
-int http_create(struct http **out, struct ev_loop *loop, const char *listen,
+int http_create(struct http **out, struct ev_loop *loop, int fd,
 		MHD_AccessHandlerCallback handler,
 		MHD_RequestCompletedCallback completed, void *arg,
 		struct err *err)
 {
 	struct http *h = calloc(1, sizeof(*h));
 	const union MHD_DaemonInfo *info;
-	int fd;
+	int r;
 
-	if (!h)
+	if (!h) {
+		close(fd);
 		return err_set(err, -ENOMEM, "out of memory");
+	}
 	h->loop = loop;
-	fd = open_listener(h, listen, err);
-	if (fd < 0) {
+	name_url(h, fd);
+	/* another may have come to listen there since */
+	if (listen(fd, BACKLOG) < 0) {
+		r = cannot_listen(h->url + strlen("http://"), -errno, err);
+		close(fd);
 		free(h);
-		return fd;
+		return r;
 	}
 	if (patience_create(&h->patience, loop) < 0) {
 		close(fd);

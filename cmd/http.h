@@ -16,8 +16,13 @@
 
 struct http;
 
-/* listens on ADDR:PORT ([ADDR]:PORT for IPv6, port 0: any) */
-int http_create(struct http **out, struct ev_loop *loop, const char *listen,
+/*
+ * Takes ADDR:PORT ([ADDR]:PORT for IPv6, port 0: any), without listening yet:
+ * a descriptor for http_create(), or -errno.
+ */
+int http_bind(const char *listen, struct err *err);
+/* listens; owns fd from here on, also when it fails */
+int http_create(struct http **out, struct ev_loop *loop, int fd,
 		MHD_AccessHandlerCallback handler,
 		MHD_RequestCompletedCallback completed, void *arg,
 		struct err *err);

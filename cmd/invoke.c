@@ -14,6 +14,7 @@
 #include "cmd/answer.h"
 #include "cmd/cmd.h"
 #include "cmd/deploy.h"
+#include "cmd/gdb.h"
 #include "cmd/invoke_opts.h"
 #include "cmd/log.h"
 #include "cmd/median.h"
@@ -42,6 +43,7 @@ struct run {
 	struct pool *pool;
 	struct function *f;
 	struct job job;
+	struct gdb *gdb;
 	struct ev_timer patience;	/* for the last report of a rollback */
 	char *result;
 	size_t result_len;
@@ -94,7 +96,33 @@ static void on_idle(void *arg, struct function *f, const struct run_stats *st)
 		finish(r, 0);
 }
 
-static const struct pool_ops invoke_ops = { on_log, on_event, on_idle };
+/* a guest waits for gdb */
+static void on_attach(void *arg, struct function *f, pid_t guest)
+{
+	struct run *r = arg;
+	struct err err = { "out of memory" };
+
+	if (gdb_attach(r->gdb, guest, &err) == 0)
+		return;
+	fprintf(stderr, "%s: %s\n", who, err.msg);
+	finish(r, 1);
+}
+
+static void on_attached(void *arg, const struct err *err)
+{
+	struct run *r = arg;
+
+	if (!err) {
+		function_attached(r->f);
+		return;
+	}
+	fprintf(stderr, "%s: %s\n", who, err->msg);
+	finish(r, 1);
+}
+
+static const struct pool_ops invoke_ops = {
+	.log = on_log, .event = on_event, .idle = on_idle, .attach = on_attach,
+};
 
 static void on_patience(struct ev_loop *loop, struct ev_timer *w, int revents)
 {
@@ -175,7 +203,8 @@ static int submit(struct run *r)
 	rc = pool_submit(r->f, &r->job);
 	if (rc < 0)
 		fprintf(stderr, "%s: %s\n", who, rc == -E2BIG ?
-			"the event is too large" : strerror(-rc));
+			"the event is too large" : rc == -EHOSTDOWN ?
+			"the function's reference ended" : strerror(-rc));
 	return rc;
 }
 
@@ -245,6 +274,29 @@ static void show_stats(struct run *r)
 
 /* wiring */
 
+/* before anything runs */
+static int start_gdb(struct run *r, enum tender_kind tender,
+		     const struct image *img, struct err *err)
+{
+	const struct invoke_opts *o = r->o;
+	struct gdb_opts go = {
+		.loop = r->loop, .img = img, .boot = o->debug == DEBUG_BOOT,
+		.command = o->gdb, .commands = o->n_gdb,
+		.attached = on_attached, .arg = r,
+	};
+	int rc;
+
+	if (!o->debug)
+		return 0;
+	if (tender != TENDER_PROCESS) {
+		r->status = 2;
+		return err_set(err, -EINVAL, "--gdb needs a process to debug: "
+			       "--tender=process");
+	}
+	rc = gdb_check(err);
+	return rc < 0 ? rc : gdb_create(&r->gdb, &go, err);
+}
+
 static int start(struct run *r, const char *path, struct err *err)
 {
 	struct pool_opts po = { .ops = &invoke_ops, .arg = r };
@@ -252,6 +304,7 @@ static int start(struct run *r, const char *path, struct err *err)
 		.min = 1, .max = 1, .once = 1, .trace = r->o->trace,
 		.say_idle = r->o->stats, .timeout_ns = r->o->timeout_ns,
 		.recycle = r->o->recycle, .verify = deploy_verify(),
+		.debug = r->o->debug,
 	};
 	struct err note;
 	struct image *img;
@@ -260,6 +313,9 @@ static int start(struct run *r, const char *path, struct err *err)
 
 	if (rc < 0)
 		return rc;
+	/* a rollback would take breakpoints for the guest's doing */
+	if (fo.debug)
+		fo.recycle = RECYCLE_KEEP;
 	fo.idle_ns = conf->idle_ns;
 	deploy_pool_opts(conf, &po);
 	rc = tender_wanted(r->o->tender, conf, &po.tender, &note, err);
@@ -271,11 +327,18 @@ static int start(struct run *r, const char *path, struct err *err)
 	/* a reference may take its time to boot; what it prints is shown */
 	po.wait_ns = 600000000000ull;
 	po.log_max = LOG_MAX;
+	if (r->o->boot_ns)
+		po.boot_ns = r->o->boot_ns;
 	rc = deploy_uid(NULL, &po.uid, err);
 	if (rc == 0)
 		rc = pool_create(&r->pool, r->loop, &po);
 	if (rc == 0)
 		rc = image_open(&img, path, err);
+	if (rc == 0) {
+		rc = start_gdb(r, po.tender, img, err);
+		if (rc < 0)
+			image_close(img);
+	}
 	if (rc == 0)
 		rc = pool_add(r->pool, img, &fo, &r->f, err);
 	return rc;
@@ -304,8 +367,10 @@ static int run_image(const char *path, const struct invoke_opts *o)
 		putchar('\n');
 		if (o->stats)
 			show_stats(&r);
+		fflush(stdout);
 	}
 	pool_destroy(r.pool);
+	gdb_destroy(r.gdb);
 	if (r.loop)
 		ev_loop_destroy(r.loop);
 	for (int i = 0; i < ROWS; i++)
@@ -319,8 +384,10 @@ int cmd_invoke(int argc, char **argv)
 	struct invoke_opts o;
 	int r = invoke_parse(argc, argv, &o);
 
-	if (r)
+	if (r) {
+		free(o.gdb);
 		return r < 0 ? 0 : r;
+	}
 	r = invoke_event(&o);
 	if (r == 0)
 		r = !strncmp(o.target, "http://", 7) ||
@@ -329,5 +396,6 @@ int cmd_invoke(int argc, char **argv)
 				  o.timeout_ns, o.repeat, o.stats) :
 		    run_image(o.target, &o);
 	free(o.event);
+	free(o.gdb);
 	return r;
 }

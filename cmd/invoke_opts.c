@@ -85,14 +85,20 @@ static void usage(FILE *to)
 		"[--stats[=json]] [--trace]\n"
 		"                    [--repeat N] [--recycle HOW] "
 		"[--tender HOW]\n"
+		"                    [--gdb[=boot] [--gdb-command CMD]...]\n"
 		"                    IMAGE|URL\n"
 		"  -d, --data    the event: JSON, a file's, or stdin's ({})\n"
 		"  -t, --timeout instead of the image's, as in 500ms or 10s\n"
+		"      --boot-timeout  what the boot may take (IMAGE; 60s)\n"
 		"      --stats   times, pages and exits to stderr, or as JSON\n"
 		"      --trace   the guest's system calls to stderr (IMAGE)\n"
 		"      --repeat  run N times, show the last result\n"
 		"      --recycle rollback, fork or keep, between them (IMAGE)\n"
-		"      --tender  auto, kvm or process (IMAGE; auto)\n");
+		"      --tender  auto, kvm or process (IMAGE; auto)\n"
+		"      --gdb     on the request's guest, with =boot from its "
+		"start\n"
+		"                (IMAGE, --tender=process)\n"
+		"      --gdb-command  for gdb, once attached; any number\n");
 }
 
 static int set_recycle(struct invoke_opts *o, const char *text)
@@ -113,13 +119,12 @@ static int set_recycle(struct invoke_opts *o, const char *text)
 	return 2;
 }
 
-static int set_timeout(struct invoke_opts *o, const char *text)
+static int set_time(const char *option, const char *text, uint64_t *to)
 {
-	if (value_time(text, &o->timeout_ns) == 0 && o->timeout_ns &&
-	    o->timeout_ns <= 86400000000000ull)
+	if (value_time(text, to) == 0 && *to && *to <= 86400000000000ull)
 		return 0;
-	fprintf(stderr, "%s: -t '%s' is not a time like 500ms or 10s\n", who,
-		text);
+	fprintf(stderr, "%s: %s '%s' is not a time like 500ms or 10s\n", who,
+		option, text);
 	return 2;
 }
 
@@ -146,6 +151,49 @@ static int set_stats(struct invoke_opts *o, const char *text)
 	return 2;
 }
 
+static int set_gdb(struct invoke_opts *o, const char *text)
+{
+	o->debug = text ? DEBUG_BOOT : DEBUG_CLONES;
+	if (!text || !strcmp(text, "boot"))
+		return 0;
+	fprintf(stderr, "%s: --gdb '%s' is not boot\n", who, text);
+	return 2;
+}
+
+static int add_gdb(struct invoke_opts *o, char *text)
+{
+	char **p = realloc(o->gdb, (o->n_gdb + 1) * sizeof(*p));
+
+	if (!p) {
+		fprintf(stderr, "%s: out of memory\n", who);
+		return 1;
+	}
+	o->gdb = p;
+	o->gdb[o->n_gdb++] = text;
+	return 0;
+}
+
+/* what cannot be had together */
+static int check_gdb(const struct invoke_opts *o)
+{
+	const char *why = NULL;
+
+	if (!o->debug)
+		why = o->n_gdb ? "--gdb-command is for --gdb" : NULL;
+	else if (!strncmp(o->target, "http://", 7) ||
+		 !strncmp(o->target, "https://", 8))
+		why = "--gdb needs an IMAGE, to run here";
+	else if (o->repeat > 1 || o->recycle != RECYCLE_ROLLBACK || o->stats)
+		why = "--gdb is for one run: no --repeat, --recycle or "
+			"--stats";
+	else if (!strcmp(o->data, "-"))
+		why = "standard input is gdb's: no -d -";
+	if (!why)
+		return 0;
+	fprintf(stderr, "%s: %s\n", who, why);
+	return 2;
+}
+
 static int set(struct invoke_opts *o, int c)
 {
 	switch (c) {
@@ -153,7 +201,9 @@ static int set(struct invoke_opts *o, int c)
 		o->data = optarg;
 		return 0;
 	case 't':
-		return set_timeout(o, optarg);
+		return set_time("-t", optarg, &o->timeout_ns);
+	case 'B':
+		return set_time("--boot-timeout", optarg, &o->boot_ns);
 	case 'S':
 		return set_stats(o, optarg);
 	case 'T':
@@ -166,6 +216,10 @@ static int set(struct invoke_opts *o, int c)
 	case 'X':
 		o->tender = optarg;
 		return 0;
+	case 'G':
+		return set_gdb(o, optarg);
+	case 'g':
+		return add_gdb(o, optarg);
 	case 'h':
 		usage(stdout);
 		return -1;
@@ -184,6 +238,9 @@ int invoke_parse(int argc, char **argv, struct invoke_opts *o)
 		{ "repeat", required_argument, NULL, 'R' },
 		{ "recycle", required_argument, NULL, 'C' },
 		{ "tender", required_argument, NULL, 'X' },
+		{ "boot-timeout", required_argument, NULL, 'B' },
+		{ "gdb", optional_argument, NULL, 'G' },
+		{ "gdb-command", required_argument, NULL, 'g' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -200,5 +257,5 @@ int invoke_parse(int argc, char **argv, struct invoke_opts *o)
 		return 2;
 	}
 	o->target = argv[optind];
-	return 0;
+	return check_gdb(o);
 }

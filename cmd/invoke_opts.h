@@ -18,9 +18,13 @@ struct invoke_opts {
 	char *event;			/* the caller's to free */
 	size_t event_len;
 	int stats, json, trace;
+	enum debug debug;
+	char **gdb;			/* commands for gdb; to free */
+	unsigned n_gdb;
 	enum recycle recycle;
 	unsigned repeat;
 	uint64_t timeout_ns;		/* 0: the image's */
+	uint64_t boot_ns;		/* 0: as long as serve waits */
 };
 
 /* -1: help was asked for, and given */

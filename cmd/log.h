@@ -10,7 +10,11 @@
 
 #include <stddef.h>
 
+struct sink;
+
 /* each line as "NAME: line", or bare when name is NULL; ends the last one */
 void log_write(int fd, const char *name, const char *text, size_t len);
+/* the same, to where it never waits (cmd/sink.h) */
+void log_sink(struct sink *to, const char *name, const char *text, size_t len);
 
 #endif

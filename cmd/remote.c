@@ -120,7 +120,8 @@ int remote_invoke(const char *url, const void *event, size_t len,
 		if (status)
 			goto out;
 	}
-	fwrite(b.data, 1, b.len, stdout);
+	if (b.len)
+		fwrite(b.data, 1, b.len, stdout);
 	putchar('\n');
 	if (stats) {
 		fprintf(stderr, "%-10s %10.1f us\n", "request",

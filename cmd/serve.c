@@ -7,37 +7,65 @@
 #include <ev.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "cmd/answer.h"
 #include "cmd/cmd.h"
 #include "cmd/deploy.h"
 #include "cmd/gateway.h"
 #include "cmd/http.h"
 #include "cmd/log.h"
+#include "cmd/sink.h"
 #include "cmd/tender.h"
 #include "conf/conf.h"
+
+static const char who[] = "usetl serve";
 
 struct server {
 	struct ev_loop *loop;
 	struct pool *pool;
 	struct gateway *gateway;	/* NULL until all are ready */
+	int listen_fd;			/* its, until then */
 	struct conf *conf;
 	const char *conf_path, *listen, *tender;
 	char **images;
 	size_t n_images;
-	int log_fd;
+	struct sink *log;		/* what functions print */
 	int stopping, failed;
 	struct ev_signal term, intr, hup;
 	struct ev_timer drain;
 };
 
+/* standard error while the loop runs, which must not wait for its reader */
+static struct sink *operator;
+
+static void sayf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+static void sayf(const char *fmt, ...)
+{
+	char text[4096];
+	size_t len = (size_t)snprintf(text, sizeof(text), "%s: ", who);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text + len, sizeof(text) - len - 1, fmt, ap);
+	va_end(ap);
+	strcat(text, "\n");
+	if (operator)
+		sink_write(operator, text, strlen(text));
+	else
+		fputs(text, stderr);
+}
+
 static void say(const char *text)
 {
-	fprintf(stderr, "usetl serve: %s\n", text);
+	sayf("%s", text);
 }
 
 /* what the pool has to tell */
@@ -46,22 +74,38 @@ static void on_log(void *arg, struct function *f, const char *text, size_t len)
 {
 	struct server *s = arg;
 
-	log_write(s->log_fd, function_name(f), text, len);
+	log_sink(s->log, function_name(f), text, len);
+}
+
+/* what its caller hears, for the operator */
+static void on_died(void *arg, struct function *f, const struct job_result *r)
+{
+	struct server *s = arg;
+	size_t len = 0, size;
+	char *json = answer_json(r, &len), *text;
+	FILE *out = json ? open_memstream(&text, &size) : NULL;
+
+	if (out) {
+		answer_print(out, NULL, json, len);
+		if (fclose(out) == 0)
+			log_sink(s->log, function_name(f), text, size);
+		free(text);
+	}
+	free(json);
 }
 
 static int start_listening(struct server *s)
 {
 	struct err err;
 	int r = gateway_create(&s->gateway, s->loop, s->pool,
-			       s->listen ? s->listen : s->conf->listen,
-			       s->conf->request_max, &err);
+			       s->listen_fd, s->conf->request_max, &err);
 
+	s->listen_fd = -1;
 	if (r < 0) {
 		say(err.msg);
 		return r;
 	}
-	fprintf(stderr, "usetl serve: listening on %s\n",
-		gateway_url(s->gateway));
+	sayf("listening on %s", gateway_url(s->gateway));
 	return 0;
 }
 
@@ -71,9 +115,8 @@ static void on_ready(struct server *s, struct function *f)
 	struct function *g = NULL;
 
 	function_info(f, &i);
-	fprintf(stderr, "usetl serve: function '%s' is ready: %s, booted in "
-		"%.1f ms, %.1f MB\n", i.name, i.handler,
-		i.boot.boot_ns / 1e6, i.boot.ram_bytes / 1048576.0);
+	sayf("function '%s' is ready: %s, booted in %.1f ms, %.1f MB", i.name,
+	     i.handler, i.boot.boot_ns / 1e6, i.boot.ram_bytes / 1048576.0);
 	if (s->gateway)
 		return;
 	while ((g = pool_next(s->pool, g))) {
@@ -97,8 +140,7 @@ static void on_event(void *arg, struct function *f, enum pool_event what,
 		on_ready(s, f);
 		break;
 	case POOL_FAILED:
-		fprintf(stderr, "usetl serve: function '%s' cannot boot: %s\n",
-			function_name(f), text);
+		sayf("function '%s' cannot boot: %s", function_name(f), text);
 		/* at start it is fatal, later only that function is lost */
 		if (!s->gateway) {
 			s->failed = 1;
@@ -106,13 +148,14 @@ static void on_event(void *arg, struct function *f, enum pool_event what,
 		}
 		break;
 	case POOL_NOTE:
-		fprintf(stderr, "usetl serve: function '%s': %s\n",
-			function_name(f), text);
+		sayf("function '%s': %s", function_name(f), text);
 		break;
 	}
 }
 
-static const struct pool_ops pool_ops = { .log = on_log, .event = on_event };
+static const struct pool_ops pool_ops = {
+	.log = on_log, .event = on_event, .died = on_died,
+};
 
 static void fill_pool_opts(struct server *s, struct pool_opts *o)
 {
@@ -124,18 +167,23 @@ static void fill_pool_opts(struct server *s, struct pool_opts *o)
 
 static int open_log(struct server *s, struct err *err)
 {
-	int fd = STDERR_FILENO;
+	struct sink *log = operator;
+	int fd, r;
 
 	if (s->conf->log) {
+		/* a pipe without a reader is an error, not a wait */
 		fd = open(s->conf->log, O_WRONLY | O_CREAT | O_APPEND |
-			  O_CLOEXEC, 0640);
-		if (fd < 0)
-			return err_set(err, -errno, "cannot open log '%s': %s",
-				       s->conf->log, strerror(errno));
+			  O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640);
+		r = fd < 0 ? -errno : sink_create(&log, s->loop, fd, who);
+		if (fd >= 0)
+			close(fd);
+		if (r < 0)
+			return err_set(err, r, "cannot open log '%s': %s",
+				       s->conf->log, strerror(-r));
 	}
-	if (s->log_fd > STDERR_FILENO)
-		close(s->log_fd);
-	s->log_fd = fd;
+	if (s->log != operator)
+		sink_destroy(s->log);
+	s->log = log;
 	return 0;
 }
 
@@ -156,8 +204,8 @@ static void on_drain_over(struct ev_loop *loop, struct ev_timer *w,
 {
 	struct server *s = w->data;
 
-	fprintf(stderr, "usetl serve: %u requests were still running after "
-		"%.0f s\n", pool_pending(s->pool), s->conf->drain_ns / 1e9);
+	sayf("%u requests were still running after %.0f s",
+	     pool_pending(s->pool), s->conf->drain_ns / 1e9);
 	stop(s);
 }
 
@@ -269,6 +317,10 @@ static int start(struct server *s, struct err *err)
 		say(note.msg);
 	fill_pool_opts(s, &o);
 	o.tender = tender;
+	/* before anything boots: what is in use is said at once */
+	s->listen_fd = http_bind(s->listen ? s->listen : s->conf->listen, err);
+	if (s->listen_fd < 0)
+		return s->listen_fd;
 	r = deploy_uid(s->conf->user, &o.uid, err);
 	if (r == 0)
 		r = pool_create(&s->pool, s->loop, &o);
@@ -280,8 +332,7 @@ static int start(struct server *s, struct err *err)
 	/* they boot in processes of their own; this one has time */
 	r = pool_prepare(s->pool);
 	if (r < 0) {
-		fprintf(stderr, "usetl serve: no warm windows: %s\n",
-			strerror(-r));
+		sayf("no warm windows: %s", strerror(-r));
 		r = 0;
 	}
 	return r;
@@ -297,10 +348,15 @@ static int serve(struct server *s)
 		say("no event loop");
 		return 1;
 	}
+	/* whoever read what is written may go */
+	signal(SIGPIPE, SIG_IGN);
+	if (sink_create(&operator, s->loop, STDERR_FILENO, who) < 0)
+		say("out of memory");
+	s->log = operator;
 	watch(s, &s->term, SIGTERM, on_term);
 	watch(s, &s->intr, SIGINT, on_term);
 	watch(s, &s->hup, SIGHUP, on_hup);
-	if (start(s, &err) < 0) {
+	if (!operator || start(s, &err) < 0) {
 		say(err.msg);
 		s->failed = 1;
 	} else {
@@ -309,8 +365,14 @@ static int serve(struct server *s)
 	/* first whoever could still answer, then who waits for it */
 	pool_destroy(s->pool);
 	gateway_destroy(s->gateway);
+	if (s->listen_fd >= 0)
+		close(s->listen_fd);
 	unwatch(s);
 	conf_destroy(s->conf);
+	if (s->log != operator)
+		sink_destroy(s->log);
+	sink_destroy(operator);
+	operator = NULL;
 	ev_loop_destroy(s->loop);
 	return s->failed;
 }
@@ -332,7 +394,7 @@ int cmd_serve(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
-	struct server s = { .log_fd = STDERR_FILENO };
+	struct server s = { .listen_fd = -1 };
 	struct err err;
 	int c;
 

@@ -2,7 +2,56 @@
 #include "cmd/tender.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* the number in a line of /proc/self/status; 0 */
+static int tracer(void)
+{
+	FILE *f = fopen("/proc/self/status", "re");
+	char line[256];
+	int pid = 0;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "TracerPid: %d", &pid) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return pid;
+}
+
+int tender_traced(struct err *note)
+{
+	char path[64], name[64] = "a debugger";
+	int pid = tracer();
+	FILE *f;
+
+	if (pid <= 0)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	f = fopen(path, "re");
+	if (f && fscanf(f, "%63[^\n]", name) != 1)
+		strcpy(name, "a debugger");
+	if (f)
+		fclose(f);
+	err_set(note, 0, "%s (pid %d) traces usetl; a guest's signals stop "
+		"there when it follows forks, and guests are debugged by "
+		"usetl invoke --tender=process --gdb", name, pid);
+	return 1;
+}
+
+static int resolve(enum tender_kind *out, struct err *note, struct err *err)
+{
+	struct err why;
+	int rc = tender_resolve(out, &why, err);
+
+	if (rc == 0 && why.msg[0])
+		err_set(note, 0, "functions run as locked processes, which "
+			"isolates less than virtual machines, see "
+			"usetl-isolation(7): %.800s", why.msg);
+	return rc;
+}
 
 int tender_wanted(const char *option, const struct conf *c,
 		  enum tender_kind *out, struct err *note, struct err *err)
@@ -14,7 +63,8 @@ int tender_wanted(const char *option, const struct conf *c,
 	};
 	const char *env = getenv("USETL_TENDER");
 	enum tender_kind kind = of_conf[c->tender];
-	struct err why = { "" };
+	struct err traced, *said;
+	size_t len;
 	int rc;
 
 	if (!option && kind == TENDER_AUTO && env && *env)
@@ -23,19 +73,15 @@ int tender_wanted(const char *option, const struct conf *c,
 		return err_set(err, -EINVAL, "tender '%s' is none of auto, "
 			       "kvm, process", option);
 	note->msg[0] = '\0';
-	if (kind == TENDER_AUTO) {
-		kind = TENDER_KVM;
-		if (tender_check(TENDER_KVM, &why) < 0 &&
-		    tender_check(TENDER_PROCESS, note) == 0) {
-			kind = TENDER_PROCESS;
-			err_set(note, 0, "functions run as locked processes, "
-				"which isolates less than virtual machines, "
-				"see usetl-isolation(7): %.400s", why.msg);
-		} else if (why.msg[0]) {
-			rc = tender_check(TENDER_AUTO, err);
-			return rc < 0 ? rc : -ENOTSUP;
-		}
-	}
 	*out = kind;
-	return tender_check(kind, err);
+	rc = kind == TENDER_AUTO ? resolve(out, note, err) :
+	     tender_check(kind, err);
+	said = rc == 0 ? note : err;
+	/* it may be why something did not work */
+	if ((rc < 0 || *out == TENDER_PROCESS) && tender_traced(&traced)) {
+		len = strlen(said->msg);
+		snprintf(said->msg + len, sizeof(said->msg) - len, "%s%s",
+			 len ? "; " : "", traced.msg);
+	}
+	return rc;
 }

@@ -16,4 +16,7 @@
 int tender_wanted(const char *option, const struct conf *c,
 		  enum tender_kind *out, struct err *note, struct err *err);
 
+/* 1, and a line that says by what, when a debugger traces this process */
+int tender_traced(struct err *note);
+
 #endif

@@ -12,9 +12,13 @@
 #include "vmm/pool.h"
 
 #define LOG_KEPT	((size_t)16 << 10)
+#define TICK_S		0.1
 
 struct trial {
+	const struct trial_opts *o;
 	struct ev_loop *loop;
+	struct ev_timer tick;
+	double began;
 	struct err *err;
 	enum tender_kind tender;
 	int result;
@@ -65,6 +69,27 @@ static void on_event(void *arg, struct function *f, enum pool_event what,
 	ev_break(t->loop, EVBREAK_ALL);
 }
 
+static void on_tick(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	struct trial *t = w->data;
+
+	if (t->o->tick(t->o->arg, ev_now(loop) - t->began) >= 0)
+		return;
+	t->result = err_set(t->err, -EINTR, "stopped");
+	ev_break(loop, EVBREAK_ALL);
+}
+
+static void watch_boot(struct trial *t)
+{
+	ev_now_update(t->loop);
+	t->began = ev_now(t->loop);
+	ev_timer_init(&t->tick, on_tick, TICK_S, TICK_S);
+	t->tick.data = t;
+	ev_timer_start(t->loop, &t->tick);
+	ev_run(t->loop, 0);
+	ev_timer_stop(t->loop, &t->tick);
+}
+
 static const struct pool_ops trial_ops = { .log = on_log, .event = on_event };
 
 static int run(struct trial *t, struct image *img, struct err *err)
@@ -81,6 +106,8 @@ static int run(struct trial *t, struct image *img, struct err *err)
 		r = deploy_uid(NULL, &po.uid, err);
 	}
 	po.tender = t->tender;
+	if (t->o->boot_ns)
+		po.boot_ns = t->o->boot_ns;
 	if (r == 0)
 		r = pool_create(&pool, t->loop, &po);
 	if (r < 0) {
@@ -89,7 +116,7 @@ static int run(struct trial *t, struct image *img, struct err *err)
 	}
 	r = pool_add(pool, img, &fo, NULL, err);
 	if (r == 0) {
-		ev_run(t->loop, 0);
+		watch_boot(t);
 		r = t->result;
 	}
 	pool_destroy(pool);
@@ -111,15 +138,15 @@ static int choose_tender(enum tender_kind *out, struct err *err)
 				    "without a trial boot", why.msg);
 }
 
-int trial_boot(const char *image, char **log, struct err *err)
+int trial_boot(const struct trial_opts *o, char **log, struct err *err)
 {
-	struct trial t = { .err = err };
+	struct trial t = { .o = o, .err = err };
 	struct image *img;
 	int r = choose_tender(&t.tender, err);
 
 	*log = NULL;
 	if (r == 0)
-		r = image_open(&img, image, err);
+		r = image_open(&img, o->image, err);
 	if (r < 0)
 		return r;
 	t.loop = ev_loop_new(EVFLAG_AUTO);

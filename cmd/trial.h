@@ -4,13 +4,23 @@
 #ifndef CMD_TRIAL_H
 #define CMD_TRIAL_H
 
+#include <stdint.h>
+
 #include "conf/err.h"
+
+struct trial_opts {
+	const char *image;
+	uint64_t boot_ns;		/* at most; 0: as long as serve waits */
+	/* now and then, with the seconds since it began; < 0 stops it */
+	int (*tick)(void *arg, double seconds);
+	void *arg;
+};
 
 /*
  * 0 when the function of the image got as far as READY; else -errno, and err
  * says why, and *log, which the caller frees, is the end of what the
  * interpreter said: whole lines, or NULL.
  */
-int trial_boot(const char *image, char **log, struct err *err);
+int trial_boot(const struct trial_opts *o, char **log, struct err *err);
 
 #endif

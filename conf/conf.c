@@ -53,6 +53,7 @@ static const struct key keys[] = {
 	{ "limits", "log.max", SIZE, C(log_max), 0, 1ull << 30 },
 	{ "limits", "queue", COUNT, C(queue), 1, 65536 },
 	{ "limits", "wait", TIME, C(wait_ns), 1, 3600 * SEC },
+	{ "limits", "boot", TIME, C(boot_ns), 1, 3600 * SEC },
 	{ "pool", "min", COUNT, C(min), 0, 1024 },
 	{ "pool", "max", COUNT, C(max), 1, 1024 },
 	{ "pool", "idle", TIME, C(idle_ns), 0, 86400 * SEC },
@@ -448,6 +449,7 @@ int conf_create(struct conf **out)
 	c->log_max = 1u << 20;
 	c->queue = 1024;
 	c->wait_ns = 30 * SEC;
+	c->boot_ns = 60 * SEC;
 	c->min = 1;
 	c->max = 2 * sysconf(_SC_NPROCESSORS_ONLN);
 	if (c->max < 4)

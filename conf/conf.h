@@ -40,6 +40,7 @@ struct conf {
 	uint64_t request_max, response_max, log_max;
 	unsigned queue;
 	uint64_t wait_ns;
+	uint64_t boot_ns;
 	/* [pool] */
 	unsigned min, max;
 	uint64_t idle_ns;

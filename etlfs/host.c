@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 
 #include "etlfs/space.h"
 #include "unikernel/abi.h"
@@ -20,7 +19,6 @@
 #define PAGE		4096u
 #define UNKNOWN_FIRST	(64u << 10)	/* for a body of unknown length */
 #define UNKNOWN_LEAST	(1u << 20)	/* when there is not room for more */
-#define READ_IOVS	64
 
 struct slot {
 	struct host *host;
@@ -474,30 +472,4 @@ void host_released(struct host *h)
 const struct host_counters *host_counters(const struct host *h)
 {
 	return &h->counters;
-}
-
-ssize_t host_read_process(pid_t pid, const struct proto_iov *iov, size_t n,
-			  uint64_t off, void *buf, size_t len)
-{
-	struct iovec remote[READ_IOVS];
-	struct iovec local = { .iov_base = buf };
-	size_t i, k = 0;
-	uint64_t part;
-	ssize_t r;
-
-	for (i = 0; i < n && k < READ_IOVS && local.iov_len < len; i++) {
-		if (off >= iov[i].len) {
-			off -= iov[i].len;
-			continue;
-		}
-		part = iov[i].len - off;
-		if (part > len - local.iov_len)
-			part = len - local.iov_len;
-		remote[k].iov_base = (void *)(uintptr_t)(iov[i].addr + off);
-		remote[k++].iov_len = part;
-		local.iov_len += part;
-		off = 0;
-	}
-	r = process_vm_readv(pid, &local, 1, remote, k, 0);
-	return r < 0 ? -errno : r;
 }

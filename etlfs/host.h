@@ -102,7 +102,7 @@ void host_released(struct host *h);
 /* since the last host_reset() */
 const struct host_counters *host_counters(const struct host *h);
 
-/* a read_body for a process on this machine: process_vm_readv(2) */
+/* host_read.c: a read_body for a process on this machine */
 ssize_t host_read_process(pid_t pid, const struct proto_iov *iov, size_t n,
 			  uint64_t off, void *buf, size_t len);
 

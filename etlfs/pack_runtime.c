@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "etlfs/elfdeps.h"
+#include "etlfs/elfmap.h"
 #include "etlfs/pack.h"
 
 #define LAYER	ETLFS_LAYER_RUNTIME
@@ -75,12 +76,40 @@ static int add_etc(struct pack *p)
 	return rc < 0 ? rc : 0;
 }
 
+/* both are the libOS's to load, so they must lie where it can */
+static int add_interp(struct pack *p, uint32_t program)
+{
+	uint64_t memory = p->o->manifest->memory;
+	struct elfmap at, ld;
+	struct elf_info info = { 0 };
+	int64_t n;
+	int rc = elfmap_check(p->t, program, memory, &at, p->err);
+
+	if (rc == 0)
+		rc = elf_info_read(p->t, program, &info, p->err);
+	if (rc < 0)
+		return rc;
+	n = !info.interp ? err_set(p->err, -ENOEXEC, "'%s' is statically "
+				   "linked; usetl needs an interpreter that "
+				   "loads shared libraries", p->py->program) :
+	    tree_add_host(p->t, info.interp, LAYER, p->err);
+	elf_info_free(&info);
+	if (n < 0)
+		return n;
+	rc = elfmap_check(p->t, n, memory, &ld, p->err);
+	if (rc == 0 && at.lo < ld.hi && ld.lo < at.hi)
+		rc = err_set(p->err, -ENOEXEC, "'%s' and its ld.so are both "
+			     "linked to 0x%llx", p->py->program,
+			     (unsigned long long)(at.lo > ld.lo ? at.lo :
+						  ld.lo));
+	return rc;
+}
+
 /* the interpreter, the links beside it that lead there, and its ld.so */
 static int64_t add_program(struct pack *p)
 {
 	const char *program = p->py->program, *command = p->py->command;
 	size_t dir = strrchr(program, '/') - program;
-	struct elf_info info;
 	int64_t n, rc;
 
 	if ((size_t)(strrchr(command, '/') - command) == dir &&
@@ -92,16 +121,7 @@ static int64_t add_program(struct pack *p)
 	n = tree_add_host(p->t, program, LAYER, p->err);
 	if (n < 0)
 		return n;
-	rc = elf_info_read(p->t, n, &info, p->err);
-	if (rc < 0)
-		return rc;
-	if (rc == 0 || !info.interp) {
-		elf_info_free(&info);
-		return err_set(p->err, -ENOEXEC, "'%s' is not a dynamically "
-			       "linked x86-64 program", program);
-	}
-	rc = tree_add_host(p->t, info.interp, LAYER, p->err);
-	elf_info_free(&info);
+	rc = add_interp(p, n);
 	return rc < 0 ? rc : n;
 }
 

@@ -1,29 +1,49 @@
 #!/bin/sh
-# deps.sh - install from Debian what is missing to build, test and run usetl
+# deps.sh [bench | svm] - install from Debian what is missing to build, test
+# and run usetl; for bench; for check-svm, which can do without
 set -eu
 
 need="make gcc libc6-dev binutils pkg-config linux-libc-dev
 libarchive-dev libinih-dev libcurl4-openssl-dev libmicrohttpd-dev
 libseccomp-dev libelf-dev libjansson-dev libssl-dev libev-dev
 python3 python3-minimal libpython3-stdlib curl perl mandoc"
-test "${1:-}" = bench && need="$need wrk gunicorn python3-gunicorn"
+case ${1:-} in
+bench) need="$need wrk gunicorn python3-gunicorn" ;;
+svm) more="qemu-system-x86 linux-image-amd64 busybox-static cpio" ;;
+esac
 
-missing=
-for p in $need; do
-	case $(dpkg-query -W -f '${Status}' "$p" 2>/dev/null || :) in
-	*"ok installed") ;;
-	*) missing="$missing $p" ;;
-	esac
-done
-test -z "$missing" && exit 0
-echo "installing:$missing"
+# what of these is not installed
+absent() {
+	for p; do
+		case $(dpkg-query -W -f '${Status}' "$p" 2>/dev/null || :) in
+		*"ok installed") ;;
+		*) printf ' %s' "$p" ;;
+		esac
+	done
+}
+
+# a network that does not answer is an error, after a while
+apt() {
+	DEBIAN_FRONTEND=noninteractive ${sudo:-} timeout 600 apt-get -qq \
+		-o Acquire::Retries=1 -o Acquire::http::Timeout=20 \
+		-o Acquire::https::Timeout=20 "$@" >/dev/null
+}
+
+# shellcheck disable=SC2086
+missing=$(absent $need) optional=$(absent ${more:-})
+test -n "$missing$optional" || exit 0
+echo "installing:$missing$optional"
 if test "$(id -u)" != 0; then
 	command -v sudo >/dev/null || {
-		echo "deps: not root and no sudo; as root run: apt-get install$missing" >&2
-		exit 1
+		echo "deps: not root and no sudo; as root run: apt-get install$missing$optional" >&2
+		test -z "$missing"
+		exit
 	}
 	sudo=sudo
 fi
-${sudo:-} apt-get update -qq
+apt update || echo "deps: apt-get update failed" >&2
 # shellcheck disable=SC2086
-DEBIAN_FRONTEND=noninteractive ${sudo:-} apt-get install -y -qq $missing >/dev/null
+test -z "$missing" || apt install -y $missing
+# shellcheck disable=SC2086
+test -z "$optional" || apt install -y --no-install-recommends $optional ||
+	echo "deps: not installed:$optional; their tests will be skipped" >&2

@@ -7,6 +7,10 @@
 # starts by start_httpd or start_serve is ended when the script ends, by its
 # process id.  `plan` is the last command of each script.
 #
+# A script that boots guests begins by need_tender, and so runs once for each
+# tender that works here, each TAP line naming it.  USETL_TENDER=kvm or
+# process in the environment asks for that one.
+#
 # Nothing here or in the scripts asserts a time; waits have a generous end.
 
 set -u
@@ -21,6 +25,7 @@ python=${PYTHON:-/usr/bin/python3}
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/usetl-t.XXXXXX")
 tests=0
 failed=0
+tender=
 httpd_pid=
 serve_pid=
 
@@ -38,21 +43,21 @@ diag() {
 
 pass() {
 	tests=$((tests + 1))
-	echo "ok $tests - $1"
+	echo "ok $tests - ${tender:+$tender: }$1"
 }
 
 # fail NAME [FILE]: the file's first lines, printable, say what was seen
 fail() {
 	tests=$((tests + 1))
 	failed=$((failed + 1))
-	echo "not ok $tests - $1"
+	echo "not ok $tests - ${tender:+$tender: }$1"
 	test -z "${2:-}" || head -n 40 "$2" | cut -c 1-400 |
 		tr -cd '\11\12\40-\176' | sed 's/^/# /'
 }
 
 skip() {
 	tests=$((tests + 1))
-	echo "ok $tests - $1 # SKIP $2"
+	echo "ok $tests - ${tender:+$tender: }$1 # SKIP $2"
 }
 
 skip_all() {
@@ -131,22 +136,109 @@ unlike() {
 	fi
 }
 
+# merge NAME COMMAND...: the command's TAP becomes this script's, numbered on;
+# one test called NAME when it is skipped as a whole or ends early
+merge() {
+	merge_name=$1
+	shift
+	{
+		"$@"
+		printf '\nstatus %d\n' $?
+	} | awk -v n="$tests" -v name="$merge_name" -v counts="$tmp/merge" '
+	function bad(why) {
+		print "not ok " ++n " - " name ": " why
+		failed++
+	}
+	/^(not )?ok [0-9]+/ {
+		text = $0
+		sub(/^(not )?ok [0-9]+/, "", text)
+		print (/^not/ ? "not ok " : "ok ") ++n text
+		fflush()
+		seen++
+		failed += /^not/
+		next
+	}
+	/^1\.\.[0-9]+/ {
+		planned = 1
+		plan = substr($1, 4) + 0
+		why = $0
+		sub(/^1\.\.0 */, "", why)
+		next
+	}
+	/^status [0-9]+$/ { status = $2; next }
+	/./
+	END {
+		if (!planned)
+			bad("no plan, exit status " status)
+		else if (plan != seen + 0)
+			bad(seen + 0 " of " plan " tests ran")
+		else if (status && !failed)
+			bad("exit status " status)
+		else if (!plan)
+			print "ok " ++n " - " name " " why
+		print n, failed + 0 >counts
+	}'
+	read -r tests merge_failed <"$tmp/merge"
+	failed=$((failed + merge_failed))
+}
+
+# usetl has sanitizers in it (t/findings.sh), whose runtime asks more of the
+# machine than usetl does
+instrumented() {
+	test -n "${USETL_FINDINGS:-}"
+}
+
 # --- what has to be there
 
 need_usetl() {
 	test -x "$usetl" || skip_all "no usetl at $usetl; run make"
 }
 
-# a host that can run functions at all, by KVM or by the process tender;
-# USETL_TENDER=kvm or process in the environment asks for that one.  Its name
-# in $tender, and in the TAP
-need_tender() {
+# works TENDER: can it run functions here?  $why is the reason, if not
+works() {
+	USETL_TENDER=$1 "$usetl" check >"$tmp/check" 2>&1
+	why=$(sed -n 's/^FAIL *//p' "$tmp/check" | head -n 1)
+	test -z "$why" && grep -q "^[okwarn]* *tender: $1\>" "$tmp/check"
+}
+
+# $tenders: those that work here, the others are skipped by name; or the one
+# that is asked for, which has to
+find_tenders() {
 	need_usetl
-	"$usetl" check >"$tmp/check" 2>&1 ||
-		skip_all "this host cannot run functions: $(
-			grep '^FAIL' "$tmp/check" | head -n 1)"
-	tender=$(sed -n 's/^[okwarn]* *tender: \([a-z]*\).*/\1/p' "$tmp/check")
-	diag "tender: $tender"
+	tenders=
+	for k in ${USETL_TENDER:-kvm process}; do
+		if works "$k"; then
+			tenders="$tenders $k"
+		elif test -n "${USETL_TENDER:-}"; then
+			fail "the tender that was asked for: $k" "$tmp/check"
+		else
+			skip "by the $k tender" "$why"
+		fi
+	done
+}
+
+# as_tender TENDER COMMAND...: as if there were no other here
+as_tender() {
+	as_tender=$1
+	shift
+	USETL_TENDER=$as_tender sh "$t/tender.sh" "$@"
+}
+
+# this script again, by each tender; returns in those runs, with $tender
+need_tender() {
+	if test -n "${USETL_TENDER:-}"; then
+		find_tenders
+		test -n "$tenders" || plan
+		tender=$USETL_TENDER
+		test "$tender" = kvm || test ! -e /dev/kvm ||
+			diag "/dev/kvm is here but not used; root can hide it"
+		return
+	fi
+	find_tenders
+	for k in $tenders; do
+		merge "$k" as_tender "$k" sh "$0"
+	done
+	plan
 }
 
 need_python() {

@@ -47,28 +47,79 @@ fails "a syntax error" 1 "$usetl" bake -o "$tmp/x.usetl" \
 like "a syntax error: what is said" "$tmp/err" 'SyntaxError'
 like "a syntax error: where" "$tmp/err" 'app\.py.*4'
 
-# what only a trial boot finds
-"$usetl" check >/dev/null 2>&1 || {
-	skip "a trial boot" "this host cannot run functions"
-	plan
+# an interpreter that is linked to where guests have something else.  The same
+# one each time, so a name for its library is enough to link it
+lib=$("$python" -c 'import sysconfig
+v = sysconfig.get_config_var
+print((v("INSTSONAME") or "").strip())')
+cat >"$tmp/main.c" <<'END'
+int Py_BytesMain(int argc, char **argv);
+int main(int argc, char **argv) { return Py_BytesMain(argc, argv); }
+END
+# link ADDRESS: $tmp/linked, a Python that runs on this host
+link() {
+	cc -no-pie -fno-pie -mcmodel=large -o "$tmp/linked" "$tmp/main.c" \
+		-Wl,--no-relax,-z,max-page-size=4096,-Ttext-segment="$1" \
+		-l:"${lib:-none}" >"$tmp/out" 2>"$tmp/err" &&
+		"$tmp/linked" -c 'import json' 2>>"$tmp/err"
 }
+if link 0x400000; then
+	runtime="runtime = $tmp/linked"
+	all="programs lie between 0x200000 and 0x70000000"
+	at="'$tmp/linked'.*segment [0-9]* is linked to"
+	link 0x10000
+	manifest "linked below guests" "$at 0x10000-.*nothing may lie; $all" \
+		"$f" "$h" "$runtime"
+	link 0x70000000
+	manifest "linked to the libOS" "$at 0x70000000-.*libOS lies; $all" \
+		"$f" "$h" "$runtime"
+	link 0x6ffff000
+	manifest "linked across it" "$at 0x70000000-.*libOS lies; $all" \
+		"$f" "$h" "$runtime"
+	link 0x10000000
+	manifest "linked beyond the memory limit" \
+		'0x10000000-.*memory = 128M ends.*; memory = [0-9]*M would' \
+		"$f" "$h" "$runtime"
+	need=$(sed -n 's/.*; \(memory = [0-9]*M\) would.*/\1/p' "$tmp/err")
+	echo "$need" >>"$tmp/m/function.ini"
+	if "$usetl" check >/dev/null 2>&1; then
+		ok "and with what it asks for" "$usetl" bake \
+			-o "$tmp/m.usetl" "$tmp/m"
+		ok "which runs" "$usetl" invoke -d 3 "$tmp/m.usetl"
+		is "its result" "$(cat "$tmp/out")" 3
+		rm -f "$tmp/m.usetl"
+	else
+		skip "and with what it asks for" "no functions run here"
+	fi
+else
+	diag "$(cat "$tmp/err")"
+	skip "an interpreter linked elsewhere" "no compiler, or no shared $lib"
+fi
+
+# what only a trial boot finds
+find_tenders
 # trial NAME PATTERN
 trial() {
 	copy_function "$1"
-	fails "$1" 1 "$usetl" bake -o "$tmp/x.usetl" "$tmp/src/$1"
+	fails "$1" 1 as_tender $tender "$usetl" bake -o "$tmp/x.usetl" \
+		"$tmp/src/$1"
 	like "$1: what is said" "$tmp/err" "$2"
 	unlike "$1: no frames of the runtime" "$tmp/err" '/usetl/boot\.py'
 	test "$1" != importerror ||
 		like "$1: where" "$tmp/err" '"/app/app\.py", line 3'
 	ok "$1: no image is left" test ! -e "$tmp/x.usetl"
 }
-trial nohandler "app\.py' has no attribute 'handler'"
-trial badmodule "no module named 'nosuch'"
-trial importerror "No module named 'a_module_that_is_nowhere'"
+for tender in $tenders; do
+	trial nohandler "app\.py' has no attribute 'handler'"
+	trial badmodule "no module named 'nosuch'"
+	trial importerror "No module named 'a_module_that_is_nowhere'"
 
-copy_function importerror
-ok "--no-check packs it all the same" "$usetl" bake --no-check \
-	-o "$tmp/x.usetl" "$tmp/src/importerror"
-fails "and invoke reports it" 1 "$usetl" invoke "$tmp/x.usetl"
-like "with the traceback" "$tmp/err" 'a_module_that_is_nowhere'
+	copy_function importerror
+	ok "--no-check packs it all the same" "$usetl" bake --no-check \
+		-o "$tmp/x.usetl" "$tmp/src/importerror"
+	fails "and invoke reports it" 1 as_tender $tender \
+		"$usetl" invoke "$tmp/x.usetl"
+	like "with the traceback" "$tmp/err" 'a_module_that_is_nowhere'
+	rm -f "$tmp/x.usetl"
+done
 plan

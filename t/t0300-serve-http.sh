@@ -98,6 +98,7 @@ is "two hundred requests, sixteen at a time" \
 
 fails "a port in use" 1 "$usetl" serve -l "${url#http://}" "$tmp/echo.usetl"
 like "is said in one line" "$tmp/err" 'in use'
+unlike "before anything boots" "$tmp/err" 'is ready'
 fails "the same function twice" 1 "$usetl" serve -l 127.0.0.1:0 \
 	"$tmp/echo.usetl" "$tmp/echo.usetl"
 fails "no image" 2 "$usetl" serve -l 127.0.0.1:0

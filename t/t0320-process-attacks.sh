@@ -67,15 +67,36 @@ is "what the tender writes gives way to nobody" "$answer" '{"answer": 0}'
 attack compat 0 200 502 504
 attack stack 8 200 502 504
 attack touch 0 502
+too_much='more memory was [a-z]+ than|outside its memory'
+is "that was why" "$(echo "$answer" | grep -cE "$too_much")" 1
+attack windows 0 502
+is "that was why" "$(echo "$answer" | grep -cE "$too_much")" 1
+attack holes 0 200 502
 if test "$tender" = process; then
+	is "no hole of the snapshot is there" "$answer" '{"answer": 0}'
 	for what in trace altstack run_on; do
 		attack $what 0 200
 		is "it rang by itself" "$answer" "$rung"
 	done
+	for at in 1 3; do
+		attack keys $at 200 502
+	done
+	for at in 0 1 2 3; do
+		attack copying $at 200 502 504
+	done
+	attack park 0 200 502 504
+	for at in 0 1 2 3 4 5 6 7 8 9; do
+		attack drop $at 200 502 504
+	done
+	# MADV_REMOVE, _DONTFORK, _FREE, _POPULATE_WRITE: the libOS's to answer
+	for at in 9 10 8 23; do
+		attack advice $at 200 502 504
+	done
 	attack forge 0 200 502 504
 	# each instruction boundary of the stub and what lies between: a sample
 	for at in 0 1 2 3 5 11 20 64 131 150 160 170 177 180 185 190 195 200 \
-		215 230 250 262 300 333 400 450 500 555 600 650 700 800; do
+		215 230 250 262 300 333 400 450 500 520 540 555 570 590 600 \
+		620 650 700 800 900; do
 		attack jump $at 200 502 504
 	done
 fi
@@ -103,9 +124,14 @@ if test "$tender" = process; then
 	else
 		cat "$seen/maps" >"$tmp/maps"
 		cp "$seen/status" "$tmp/status"
-		# addresses of 9 digits or fewer lie below UK_END
+		# addresses of 9 digits or fewer lie below UK_END; then the
+		# snapshot, to 1800000000
 		unlike "it has nothing of the host's program" "$tmp/maps" \
-			'^[0-9a-f]{10,15}-'
+			'^([0-9a-f]{11,15}|[2-9a-f].{9}|1[89a-f].{8})-'
+		like "it can read the snapshot" "$tmp/maps" \
+			'^1[0-7][0-9a-f]{8}-.* r--s '
+		unlike "and do no more with it" "$tmp/maps" \
+			'^1[0-7][0-9a-f]{8}-[^ ]* (.[^-]|..[^-])'
 		like "its libOS is there" "$tmp/maps" '^70200000-.* r-xp '
 		unlike "nothing but the program's arena is rwx" "$tmp/maps" \
 			'^(7|9|[1-9a-f][0-9a-f]{8}).* rwx'
@@ -118,4 +144,24 @@ fi
 test -z "${KEEP:-}" || cp "$tmp/serve.err" "$KEEP"
 stop_serve
 is "the server ends well" "$serve_status" 0
+
+# memory that is taken while the reference boots
+echo 'big = bytearray(256 << 20)' >"$tmp/src/machine/greedy.py"
+echo 'import greedy' >>"$tmp/src/machine/app.py"
+"$usetl" bake --no-check -o "$tmp/greedy.usetl" "$tmp/src/machine" \
+	>"$tmp/out" 2>&1
+fails "4 times the limit, asked for in an import" 1 \
+	"$usetl" invoke -d '{"do": "state"}' "$tmp/greedy.usetl"
+like "is a MemoryError" "$tmp/err" 'MemoryError'
+sed -i '/^import greedy/d' "$tmp/src/machine/app.py"
+for what in touch windows; do
+	sed -i '/^\[environment\]/,$d' "$tmp/src/machine/function.ini"
+	printf '[environment]\nAT_IMPORT = %s\n' $what \
+		>>"$tmp/src/machine/function.ini"
+	"$usetl" bake --no-check -o "$tmp/greedy.usetl" "$tmp/src/machine" \
+		>"$tmp/out" 2>&1
+	fails "the same without asking: $what" 1 \
+		"$usetl" invoke -d '{"do": "state"}' "$tmp/greedy.usetl"
+	like "is its end" "$tmp/err" "$too_much"
+done
 plan

@@ -1,6 +1,6 @@
 #!/bin/sh
-# the C programs of t/guest: natively (Linux is the oracle), in a virtual
-# machine, and in a clone after a snapshot
+# the C programs of t/guest: natively (Linux is the oracle), as a guest of
+# each tender, and in a clone after a snapshot
 . "$(dirname "$0")/lib.sh"
 need_usetl
 cc=${CC:-cc}
@@ -26,11 +26,7 @@ if test ! -x "$tmp/mkimage"; then
 	fail "mkimage compiles" "$tmp/err"
 	plan
 fi
-vm=
-if "$usetl" check >"$tmp/check" 2>&1; then
-	vm=yes
-	need_tender
-fi
+find_tenders
 
 # whole NAME FILE STATUS: TAP that is complete, without a failure, and an
 # exit status of 0
@@ -57,14 +53,18 @@ status_of() {
 	sed -n 's/.*exited with status \([0-9]*\).*/\1/p' "$1" | tail -n 1
 }
 
-# in_vm NAME PROGRAM
-in_vm() {
+# guest NAME PROGRAM: by each tender
+guest() {
 	if ! "$tmp/mkimage" "$tmp/test.usetl" "$2" 2>"$tmp/err"; then
 		fail "$1: image" "$tmp/err"
 		return
 	fi
-	timeout 60 "$usetl" invoke "$tmp/test.usetl" >"$tmp/log" 2>&1
-	whole "$1" "$tmp/log" "$(status_of "$tmp/log")"
+	for tender in $tenders; do
+		as_tender $tender timeout 60 "$usetl" invoke \
+			"$tmp/test.usetl" >"$tmp/log" 2>&1
+		whole "$1" "$tmp/log" "$(status_of "$tmp/log")"
+	done
+	tender=
 }
 
 for source in "$t"/guest/*_*.c; do
@@ -79,21 +79,17 @@ for source in "$t"/guest/*_*.c; do
 	fi
 	(cd "$tmp" && timeout 60 "./$name") >"$tmp/log" 2>&1
 	whole "$name natively" "$tmp/log" $?
-	if test -z "$vm"; then
-		skip "$name in a VM" "this host cannot run functions"
-		continue
-	fi
-	in_vm "$name in a VM" "$tmp/$name"
-	in_vm "$name in a clone" "$tmp/$name.snap"
+	guest "$name" "$tmp/$name"
+	guest "$name in a clone" "$tmp/$name.snap"
 	rm -f "$tmp/$name" "$tmp/$name.snap"
 done
 
 # a static program needs no ld.so
 source=$t/guest/misc_process.c
-if test -n "$vm" && test -z "${ONLY:-}"; then
+if test -z "${ONLY:-}"; then
 	if "$cc" -O1 -w -static -I"$top" -o "$tmp/static" "$source" \
 			2>/dev/null; then
-		in_vm "a static program" "$tmp/static"
+		guest "a static program" "$tmp/static"
 	else
 		skip "a static program" "no static C library"
 	fi

@@ -72,7 +72,7 @@ barred() {
 		skip "$barred" "everybody may use /dev/kvm here"
 		return
 	fi
-	like "$barred: check" "$tmp/out" "^(FAIL|warn) /dev/kvm: .*$means"
+	like "$barred: check" "$tmp/out" "^(FAIL|warn) .*/dev/kvm.*$means"
 	one "$barred: invoke" 1 "/dev/kvm.*$means" \
 		"$@" "$usetl" invoke "$tmp/echo.usetl"
 	one "$barred: serve" 1 "/dev/kvm.*$means" \
@@ -99,12 +99,26 @@ else
 fi
 nobody="setpriv --reuid=65534 --regid=65534 --clear-groups"
 # shellcheck disable=SC2086
-if test "$(id -u)" = 0 && $nobody test -r "$tmp/echo.usetl" -a \
+if test ! -e /dev/kvm; then
+	skip "no permission" "no /dev/kvm here"
+elif test "$(id -u)" = 0 && $nobody test -r "$tmp/echo.usetl" -a \
 	-x "$usetl" 2>/dev/null
 then
 	barred "no permission" 'usermod -aG' $nobody
 else
 	skip "no permission" "not root, or the tree is not open to nobody"
+fi
+
+# where there is none, nobody has to ask for processes, but is told
+if test "$tender" = process && test ! -e /dev/kvm; then
+	ok "no KVM, and no tender asked for" env -u USETL_TENDER \
+		"$usetl" invoke -d '[1]' "$tmp/echo.usetl"
+	is "no KVM: the result" "$(cat "$tmp/out")" '[1]'
+	like "no KVM: what is weaker, and what is missing" "$tmp/err" \
+		'isolates less.*: no /dev/kvm'
+	is "no KVM: in one line" "$(wc -l <"$tmp/err" | tr -d ' ')" 1
+else
+	skip "no KVM, and no tender asked for" "there is /dev/kvm"
 fi
 
 # over HTTP

@@ -72,6 +72,8 @@
 #define UK_CTL		0x070105000		/* r--: struct uk_ctl, host to guest */
 #define UK_CTL_PAGES	2
 #define UK_OUT		0x070108000		/* rw-: struct uk_out, guest to host */
+#define UK_REPORT	0x070109000	/* rw-: struct uk_report, likewise */
+#define UK_REPORT_SIZE	0x2000
 #define UK_LOG		0x07010c000		/* rw-: UK_LOG_SIZE bytes of log */
 #define UK_LOG_SIZE	0x4000
 #define UK_LIBOS	0x070200000		/* libOS image, begins with uk_header */
@@ -184,6 +186,7 @@ struct uk_ctl {
 	uint8_t  entropy[64];
 	struct uk_trap trap;
 	struct uk_regs3 preempt;
+	uint64_t windows;		/* bit per host window that is there */
 	/* strings, each NUL-terminated: argv (argc of them), then environment */
 	uint32_t argc, envc;
 	uint32_t strings_len;
@@ -192,6 +195,7 @@ struct uk_ctl {
 };
 #define UK_CTL_TRACE	1		/* trace system calls to the log */
 #define UK_CTL_TRACE_UNKNOWN 2		/* trace unknown ones, once each */
+#define UK_CTL_OVERDUE	4		/* time is over: say where, and end */
 
 struct uk_extent {
 	uint64_t addr, len;
@@ -220,6 +224,25 @@ struct uk_out {
 	uint32_t want_tick;		/* enter preempt at every tick */
 	struct uk_fetch fetch;
 };
+
+/*
+ * Guest to host: hostile.  Why it ended, read by the tender when it has.
+ * After UK_CTL_OVERDUE a program whose handler for UK_LAST_SIGNAL writes to
+ * /dev/usetl/report has a moment for that.
+ */
+#define UK_LAST_SIGNAL	64
+#define UK_REPORT_FRAMES 32
+#define UK_REPORT_STACK	8
+#define UK_REPORT_HEAD	256
+struct uk_report {
+	uint32_t n_frames;		/* of the libOS: it crashed */
+	uint32_t len;			/* of text */
+	uint64_t frame[UK_REPORT_FRAMES]; /* where, then return addresses */
+	uint64_t stack[UK_REPORT_STACK]; /* what rsp pointed to there */
+	char head[UK_REPORT_HEAD];	/* one line, NUL-terminated */
+	char text[];			/* the program's, a traceback */
+};
+#define UK_REPORT_TEXT	(UK_REPORT_SIZE - sizeof(struct uk_report))
 
 _Static_assert(sizeof(struct uk_header) == 64, "uk_header layout");
 _Static_assert(sizeof(struct uk_ctl) < 1024, "uk_ctl leaves room for strings");

@@ -24,6 +24,10 @@
  *            PATH names the body, a read-only file /usetl/in/TICKET, which
  *            lives while the fetch is open (DB_CANCEL at the last close).
  *            poll: in when it ended.
+ *   report   write: text for the report of a bad end (crash.h), which is
+ *            shown to the caller then and dropped otherwise.  At the time
+ *            limit a handler of UK_LAST_SIGNAL is run with a moment to write
+ *            here.
  *   info     read: JSON: name, memory, timeout ...; entropy generation
  */
 #ifndef UNIKERNEL_DEV_H

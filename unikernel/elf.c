@@ -7,6 +7,7 @@
 #include "unikernel/elf.h"
 #include "unikernel/kabi.h"
 #include "unikernel/mem.h"
+#include "unikernel/module.h"
 #include "unikernel/vfs.h"
 
 static int phdr_ok(const struct elf_phdr *p)
@@ -84,6 +85,11 @@ static int load_segment(struct file *f, const struct elf_phdr *p, u64 base)
 			return n < 0 ? n : -ENOEXEC;
 		got += n;
 	}
+	if (p->flags & PF_X)
+		module_add(f, ROUND_DOWN(base + p->vaddr, UK_PAGE),
+			   ROUND_UP(p->vaddr + p->memsz, UK_PAGE) -
+			   ROUND_DOWN(p->vaddr, UK_PAGE),
+			   ROUND_DOWN(p->offset, UK_PAGE));
 	return 0;
 }
 

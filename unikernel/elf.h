@@ -16,6 +16,7 @@
 #define PT_LOAD		1
 #define PT_INTERP	3
 #define PT_PHDR		6
+#define PF_X		1
 #define ELF_PHDRS_MAX	64
 
 struct elf_ehdr {

@@ -26,9 +26,46 @@
  *
  * iretq takes its frame from iret_frame.  One is enough: nothing runs between
  * filling it and iretq.
+ *
+ * For debuggers: the directives say where the program's registers are, so that
+ * a backtrace goes on from a handler into what made the call.  The canonical
+ * frame address is the end of struct regs, so rsp has a rule of its own.
  */
 #include "unikernel/entry.h"
 #include "unikernel/regs.h"
+
+	.cfi_sections .debug_frame
+
+/* the program's registers lie in a struct regs at \base */
+.macro cfi_regs base
+	.cfi_def_cfa \base, REGS_SIZE
+	.cfi_offset %rsp, REG_RSP - REGS_SIZE
+	.cfi_offset 49, REG_RFLAGS - REGS_SIZE
+	.cfi_offset %rip, REG_RIP - REGS_SIZE
+	cfi_regs_from REG_R15, %r15, %r14, %r13, %r12, %rbp, %rbx, %r11, \
+		%r10, %r9, %r8, %rax, %rcx, %rdx, %rsi, %rdi
+.endm
+
+.macro cfi_regs_from at reg rest:vararg
+	.cfi_offset \reg, \at - REGS_SIZE
+	.ifnb \rest
+	cfi_regs_from (\at + 8), \rest
+	.endif
+.endm
+
+/* until then they cannot be found */
+.macro cfi_entry
+	.cfi_startproc simple
+	.cfi_signal_frame
+	.cfi_def_cfa %rsp, 0
+	.cfi_undefined %rip
+.endm
+
+.macro pop reg
+	popq	\reg
+	.cfi_adjust_cfa_offset -8
+	.cfi_same_value \reg
+.endm
 
 /* orig_rax ... r15, below rip, rflags and rsp */
 .macro push_regs orig
@@ -51,21 +88,21 @@
 .endm
 
 .macro pop_regs
-	popq	%r15
-	popq	%r14
-	popq	%r13
-	popq	%r12
-	popq	%rbp
-	popq	%rbx
-	popq	%r11
-	popq	%r10
-	popq	%r9
-	popq	%r8
-	popq	%rax
-	popq	%rcx
-	popq	%rdx
-	popq	%rsi
-	popq	%rdi
+	pop	%r15
+	pop	%r14
+	pop	%r13
+	pop	%r12
+	pop	%rbp
+	pop	%rbx
+	pop	%r11
+	pop	%r10
+	pop	%r9
+	pop	%r8
+	pop	%rax
+	pop	%rcx
+	pop	%rdx
+	pop	%rsi
+	pop	%rdi
 .endm
 
 /* calls fn(regs), then leaves; regs is at rsp, which fn's call must align */
@@ -74,6 +111,7 @@
 	popfq
 	movq	%rsp, %rdi
 	movq	%rsp, %rbx
+	cfi_regs %rbx
 	andq	$-16, %rsp
 	call	\fn
 	movq	%rbx, %rsp
@@ -96,31 +134,43 @@ uk_header:
 	.text
 	.globl	boot_entry
 boot_entry:
+	.cfi_startproc simple
+	.cfi_def_cfa %rsp, 0
+	.cfi_undefined %rip
 	movq	$boot_stack_top, %rsp
 	pushq	$0x2
 	popfq
 	xorl	%ebp, %ebp
 	call	boot_main
 	ud2
+	.cfi_endproc
 
 /* rcx = return rip, r11 = the program's rsp */
 	.globl	syscall_entry
 	.balign	64
 syscall_entry:
+	.cfi_startproc simple
+	.cfi_signal_frame
+	.cfi_def_cfa %r11, 0
+	.cfi_val_offset %rsp, 0
+	.cfi_register %rip, %rcx
 	movq	current_kstack_top, %rsp
 	pushq	%r11
 	pushq	$0x202
 	pushq	%rcx
 	push_regs %rax
 	handle	syscall_enter
+	.cfi_endproc
 
 /*
- * A trap inside the libOS or its doorbell stub has no thread to blame, and
- * perhaps no stack; it gets one of its own and does not return.
+ * A trap inside the libOS or its doorbell stub, or with rsp on its stack (it
+ * jumped astray), has no thread to blame; it gets a stack of its own and does
+ * not return.  rbp is as it was there.
  */
 	.globl	trap_entry
 	.balign	64
 trap_entry:
+	cfi_entry
 	cmpq	$__text, UK_CTL + CTL_TRAP_RIP
 	jb	1f
 	cmpq	$__text_end, UK_CTL + CTL_TRAP_RIP
@@ -129,44 +179,66 @@ trap_entry:
 	jb	2f
 	cmpq	$UK_STUB + UK_PAGE, UK_CTL + CTL_TRAP_RIP
 	jb	3f
-2:	movq	current_kstack_top, %rsp
+2:	movq	UK_CTL + CTL_TRAP_RSP, %rsp
+	subq	current_kstack_top, %rsp
+	addq	$KSTACK_SIZE, %rsp
+	cmpq	$KSTACK_SIZE, %rsp
+	jbe	3f
+	movq	current_kstack_top, %rsp
 	pushq	UK_CTL + CTL_TRAP_RSP
 	pushq	UK_CTL + CTL_TRAP_RFLAGS
 	pushq	UK_CTL + CTL_TRAP_RIP
 	push_regs $-1
+	.cfi_remember_state
 	handle	trap_enter
+	.cfi_restore_state
 3:	movq	$trap_stack_top, %rsp
 	pushq	$0x2
 	popfq
+	movq	%rbp, %rdi
 	call	trap_in_libos
 	ud2
+	.cfi_endproc
 
 	.globl	preempt_entry
 	.balign	64
 preempt_entry:
+	cfi_entry
 	movq	current_kstack_top, %rsp
 	pushq	UK_CTL + CTL_PREEMPT_RSP
 	pushq	UK_CTL + CTL_PREEMPT_RFLAGS
 	pushq	UK_CTL + CTL_PREEMPT_RIP
 	push_regs $-1
 	handle	preempt_enter
+	.cfi_endproc
 
 	.globl	ret_to_user_full
 	.balign	64
 ret_to_user_full:
+	.cfi_startproc simple
+	.cfi_signal_frame
+	cfi_regs %rsp
 	movq	%rsp, %rdi
 	movq	%rsp, %rbx
+	.cfi_def_cfa_register %rbx
 	andq	$-16, %rsp
 	call	user_return
 	movq	%rbx, %rsp
+	.cfi_def_cfa_register %rsp
 	cmpq	$-1, REG_ORIG_RAX(%rsp)
 	je	1f
 
+	.cfi_remember_state
 	pop_regs			/* all below orig_rax */
 	movq	REG_RIP - REG_ORIG_RAX(%rsp), %rcx
+	.cfi_register %rip, %rcx
 	movq	REG_RSP - REG_ORIG_RAX(%rsp), %rsp
+	.cfi_def_cfa %rsp, 0
+	.cfi_val_offset %rsp, 0
+	.cfi_same_value 49
 	jmp	*%rcx
 
+	.cfi_restore_state
 1:	movq	REG_RIP(%rsp), %rax
 	movq	%rax, iret_frame
 	movq	REG_RFLAGS(%rsp), %rax
@@ -175,13 +247,22 @@ ret_to_user_full:
 	movq	%rax, iret_frame + 24
 	pop_regs
 	movq	$iret_frame, %rsp
+	.cfi_def_cfa %rsp, 40
+	.cfi_offset %rip, -40
+	.cfi_offset 49, -24
+	.cfi_offset %rsp, -16
 	iretq
+	.cfi_endproc
 
 /* void user_start(struct regs *r): boot's first way out */
 	.globl	user_start
 user_start:
+	.cfi_startproc simple
+	.cfi_signal_frame
+	cfi_regs %rdi
 	movq	%rdi, %rsp
 	jmp	ret_to_user_full
+	.cfi_endproc
 
 	.data
 	.balign	16
@@ -192,7 +273,7 @@ iret_frame:
 	.balign	64
 	.skip	BOOT_STACK_SIZE
 boot_stack_top:
-	.skip	0x1000
+	.skip	TRAP_STACK_SIZE
 trap_stack_top:
 
 	.section .note.GNU-stack, "", @progbits

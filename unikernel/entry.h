@@ -17,5 +17,6 @@
 #define USER_SS			0x2b
 
 #define BOOT_STACK_SIZE		0x4000
+#define TRAP_STACK_SIZE		0x2000
 
 #endif

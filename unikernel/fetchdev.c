@@ -121,6 +121,8 @@ static int fetch_compose(struct fetchdev *d)
 {
 	static const char lost[] = "the fetch did not end in its invocation";
 	static const char broken[] = "the host table is broken";
+	static const char unmapped[] = "the host has no memory to show the "
+				       "body in";
 	struct etlfs_ticket t;
 	const void *head, *url;
 
@@ -133,6 +135,8 @@ static int fetch_compose(struct fetchdev *d)
 	url = window_text(t.url_off, t.url_len);
 	if (!head || (!url && t.state == ETLFS_DONE))
 		return text_error(d, EIO, broken, sizeof(broken) - 1);
+	if (t.state == ETLFS_DONE && !hostfs_there(t.body_off))
+		return text_error(d, ENOMEM, unmapped, sizeof(unmapped) - 1);
 	if (t.state == ETLFS_DONE)
 		return text_done(d, &t, head, url);
 	return text_error(d, t.error, head, t.head_len);
@@ -166,16 +170,8 @@ static void fetch_look(struct fetchdev *d)
 	if (d->state != FETCH_PENDING)
 		return;
 	state = ticket_state(d->ticket);
-	if (state != ETLFS_DONE && state != ETLFS_FAILED)
-		return;
-	/*
-	 * A body in a window of its own: the tender was told to attach it
-	 * before the ticket was DONE, but hears that in DB_WAIT only.
-	 */
-	if (state == ETLFS_DONE &&
-	    ticket_row(d->ticket).body_off >= ETLFS_WINDOW0)
-		doorbell(0, 0, 0, DB_WAIT);
-	fetch_ended(d);
+	if (state == ETLFS_DONE || state == ETLFS_FAILED)
+		fetch_ended(d);
 }
 
 void fetchdev_poll(void)

@@ -9,6 +9,7 @@
 #include "unikernel/mem.h"
 
 void (*file_unwatch)(struct file *f);
+void (*file_unlock)(struct file *f);
 
 struct file *file_new(const struct file_ops *ops, int flags)
 {
@@ -31,6 +32,8 @@ void file_put(struct file *f)
 		return;
 	if (f->watched && file_unwatch)
 		file_unwatch(f);
+	if (f->locked && file_unlock)
+		file_unlock(f);
 	if (f->ops && f->ops->close)
 		f->ops->close(f);
 	inode_put(f->inode);

@@ -77,6 +77,8 @@ struct inode *hostfs_body(u32 ticket)
 		return NULL;
 	if (s->ip && s->ticket == number)
 		return s->ip;
+	if (t.body_len && !hostfs_there(t.body_off))
+		return NULL;
 	inode_put(s->ip);		/* of an earlier use */
 	s->ip = body_inode(number, &t);
 	s->ticket = number;

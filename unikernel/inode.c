@@ -70,13 +70,18 @@ static void inode_free(struct inode *ip)
 	kfree(ip);
 }
 
+/* a removed directory keeps the one that it was in: a loop, no recursion */
 void inode_put(struct inode *ip)
 {
-	if (!ip)
-		return;
-	assert(ip->refs > 0);
-	if (--ip->refs == 0)
+	struct inode *up;
+
+	for (; ip; ip = up) {
+		assert(ip->refs > 0);
+		if (--ip->refs)
+			return;
+		up = ip->was_in;
 		inode_free(ip);
+	}
 }
 
 /* seconds from a table to ns: what does not fit is the epoch */
@@ -150,13 +155,15 @@ void inode_link(struct inode *ip)
 	ip->ctime = now_real();
 }
 
-void inode_unlink(struct inode *ip)
+void inode_unlink(struct inode *ip, struct inode *dir)
 {
 	struct inode **slot;
 
 	ip->ctime = now_real();
 	ip->flags &= ~I_UNCOUNTED;
 	ip->nlink = S_ISDIR(ip->mode) ? 0 : ip->nlink - 1;
+	if (S_ISDIR(ip->mode))
+		ip->was_in = inode_get(dir);
 	if (ip->nlink || ip->node == NODE_NONE)
 		return;
 	slot = cache_slot(ip->node);
@@ -170,7 +177,7 @@ static const char *inode_name(struct inode *ip, size_t *len)
 {
 	if (ip->dent)
 		return dent_name(ip->dent, len);
-	if (ip->node != NODE_NONE)
+	if (ip->node != NODE_NONE && ip->nlink)
 		return image_name(ip->node, len);
 	return NULL;
 }
@@ -184,6 +191,8 @@ struct inode *inode_parent(struct inode *ip)
 		return ip;
 	if (ip->dent)
 		return dent_dir(ip->dent);
+	if (ip->was_in)
+		return ip->was_in;
 	if (ip->node == NODE_NONE || ip->nlink == 0 ||
 	    image_node(ip->node, &nd) < 0 ||
 	    inode_of_node(nd.parent, &parent) < 0)

@@ -72,6 +72,7 @@ struct inode {
 	u32 node;			/* in the image, or NODE_NONE */
 	struct inode *hash_next;	/* cache by node */
 	struct dent *dent;		/* last name given; NULL: the image's */
+	struct inode *was_in;		/* ".." of a removed directory, counted */
 	const struct node_ops *ops;	/* nodes that are code */
 	void *priv;
 	union {
@@ -99,7 +100,7 @@ void inode_put(struct inode *ip);		/* NULL is fine */
 int inode_of_node(u32 node, struct inode **out);
 u32 inode_nlink(struct inode *ip);
 void inode_link(struct inode *ip);		/* one name more */
-void inode_unlink(struct inode *ip);		/* one name less */
+void inode_unlink(struct inode *ip, struct inode *dir);	/* one less in dir */
 struct inode *inode_parent(struct inode *dir);	/* borrowed; or NULL */
 void inode_stat(struct inode *ip, struct k_stat *st);
 void ns_to_timespec(s64 ns, struct k_timespec *ts);

@@ -52,7 +52,7 @@ int k_snprintf(char *buf, size_t len, const char *fmt, ...)
 void log_write(const void *buf, size_t len);
 void log_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* our own bug: one line to the log, then DB_EXIT with signal 6 */
+/* our own bug: one line, then the end; crash.c */
 void panic(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 #define assert(x) do { \
 	if (!(x)) \

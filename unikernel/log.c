@@ -2,15 +2,31 @@
  * log.c - the invocation's log
  *
  * Bytes gather at UK_LOG and go out by DB_LOG when it is full; what is left
- * there the tender takes with the invocation's result.  uk_out is memory of
- * the program too: log_len is checked at each use, never trusted.
+ * there the tender takes with the invocation's result.  The tender's readers
+ * show lines, so that what goes out ends with one, unless that is too long.
+ * uk_out is memory of the program too: log_len is checked at each use, never
+ * trusted.
  */
 #include "unikernel/lib.h"
 
 #define LOG_LINE	512
+#define LOG_KEPT	4096		/* of a line that waits for its end */
 
-#define K_SIGABRT	6
-#define STATUS_ABORT	(128 + K_SIGABRT)
+/* the buffer is full: it goes out, but for a line begun; bytes that stay */
+static u32 log_flush(void)
+{
+	const volatile u8 *log = (const u8 *)UK_LOG;
+	u32 whole = UK_LOG_SIZE;
+
+	while (whole > UK_LOG_SIZE - LOG_KEPT && log[whole - 1] != '\n')
+		whole--;
+	if (whole == UK_LOG_SIZE - LOG_KEPT)
+		whole = UK_LOG_SIZE;
+	uk_out->log_len = whole;
+	doorbell(whole, 0, 0, DB_LOG);
+	memmove((u8 *)UK_LOG, (u8 *)UK_LOG + whole, UK_LOG_SIZE - whole);
+	return UK_LOG_SIZE - whole;
+}
 
 void log_write(const void *buf, size_t len)
 {
@@ -27,46 +43,19 @@ void log_write(const void *buf, size_t len)
 		at += (u32)n;
 		from += n;
 		len -= n;
-		if (at == UK_LOG_SIZE) {
-			uk_out->log_len = at;
-			doorbell(at, 0, 0, DB_LOG);
-			at = 0;
-		}
-		uk_out->log_len = at;
+		uk_out->log_len = at == UK_LOG_SIZE ? log_flush() : at;
 	}
-}
-
-static void log_vprintf(const char *fmt, va_list ap)
-{
-	char line[LOG_LINE];
-	int n = k_vsnprintf(line, sizeof(line), fmt, ap);
-
-	if (n > 0)
-		log_write(line, MIN((size_t)n, sizeof(line) - 1));
 }
 
 void log_printf(const char *fmt, ...)
 {
+	char line[LOG_LINE];
 	va_list ap;
+	int n;
 
 	va_start(ap, fmt);
-	log_vprintf(fmt, ap);
+	n = k_vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-}
-
-void panic(const char *fmt, ...)
-{
-	static int panicking;
-	va_list ap;
-
-	/* the log itself may be what is broken */
-	if (!panicking) {
-		panicking = 1;
-		va_start(ap, fmt);
-		log_vprintf(fmt, ap);
-		va_end(ap);
-		log_write("\n", 1);
-	}
-	for (;;)
-		doorbell(STATUS_ABORT, K_SIGABRT, 0, DB_EXIT);
+	if (n > 0)
+		log_write(line, MIN((size_t)n, sizeof(line) - 1));
 }

@@ -33,7 +33,7 @@ enum page_kind {
 	PAGE_FREE,
 	PAGE_LIBOS,
 	PAGE_ANON,
-	PAGE_FILE,	/* a private copy of file content */
+	PAGE_FILE,	/* a private copy of file content, shared memory */
 	PAGE_STACK,	/* MAP_STACK: what lies below its pointer is dead */
 };
 

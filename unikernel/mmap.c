@@ -17,6 +17,7 @@
 #include "unikernel/kabi.h"
 #include "unikernel/mem.h"
 #include "unikernel/mman.h"
+#include "unikernel/module.h"
 
 struct request {
 	u64 addr, len;			/* len: whole pages */
@@ -49,7 +50,8 @@ static int wanted_arena(const struct request *q)
 
 static enum page_kind wanted_kind(const struct request *q)
 {
-	if (q->file)
+	/* shared memory, as a file's, outlives MADV_DONTNEED */
+	if (q->file || (q->flags & MAP_TYPE) != MAP_PRIVATE)
 		return PAGE_FILE;
 	return q->flags & MAP_STACK ? PAGE_STACK : PAGE_ANON;
 }
@@ -107,10 +109,17 @@ static long fill(const struct request *q, u64 addr, u64 len)
 	return 0;
 }
 
+/* len bytes of the file are at addr now */
+static void filled(const struct request *q, u64 addr, u64 len)
+{
+	if (q->prot & PROT_EXEC)
+		module_add(q->file, addr, len, q->off);
+}
+
 /* at the very place: MAP_FIXED, or a hint that happens to be free */
 static long map_at(const struct request *q)
 {
-	u64 end = q->addr + q->len;
+	u64 end = q->addr + q->len, len;
 	long rc;
 
 	if (q->prot & PROT_EXEC && end > UK_EXEC_END)
@@ -118,10 +127,13 @@ static long map_at(const struct request *q)
 	rc = pages_take(q->addr, q->npages, wanted_kind(q), !q->file);
 	if (rc < 0)
 		return rc;
+	module_remove(q->addr, q->len);
 	if (q->file) {
-		rc = fill(q, q->addr, loader_len(q));
+		len = loader_len(q);
+		rc = fill(q, q->addr, len);
 		if (rc < 0)
 			return rc;
+		filled(q, q->addr, len);
 	}
 	return q->addr;
 }
@@ -194,6 +206,7 @@ static long map_copy(const struct request *q, int arena, u64 len)
 		pages_free(addr, q->npages);
 		return rc;
 	}
+	filled(q, addr, len);
 	return addr;
 }
 
@@ -292,6 +305,7 @@ long sys_munmap(u64 addr, u64 len)
 	if (addr % UK_PAGE || !len || addr + len < addr)
 		return -EINVAL;
 	pages_unmap(addr, len / UK_PAGE);
+	module_remove(addr, len);
 	inplace_unmap(addr, len);
 	return 0;
 }

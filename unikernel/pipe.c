@@ -1,16 +1,17 @@
 /*
  * pipe.c - pipes: one ring of bytes, two open files
  *
- * The ring starts at a page and doubles up to PIPE_CAP, so that a pipe that
- * carries a few bytes costs a page.  A write of up to PIPE_BUF bytes is
- * atomic.  end[] points to the open files while they live; the pipe goes
+ * The ring starts at a page and doubles up to the pipe's capacity, so that a
+ * pipe that carries a few bytes costs a page.  A write of up to PIPE_BUF bytes
+ * is atomic.  end[] points to the open files while they live; the pipe goes
  * with the second of them.
  */
 #include "unikernel/mem.h"
 #include "unikernel/syspoll.h"
 #include "unikernel/vfs.h"
 
-#define PIPE_CAP	0x10000u
+#define PIPE_CAP	0x10000u	/* unless F_SETPIPE_SZ changes it */
+#define PIPE_CAP_MAX	0x100000u	/* fs.pipe-max-size */
 #define PIPE_FIRST	0x1000u
 #define PIPE_BUF	0x1000u		/* pipe(7) */
 
@@ -21,6 +22,7 @@ enum { READER, WRITER };
 struct pipe {
 	u8 *buf;
 	u32 size, head, len;		/* size: a power of two */
+	u32 cap;			/* a power of two, >= PIPE_BUF */
 	struct file *end[2];
 	struct waitq wait[2];
 };
@@ -45,7 +47,7 @@ static void pipe_copy_out(struct pipe *p, u8 *to, u32 n)
 	p->len -= n;
 }
 
-/* a ring with room for n more bytes, n within PIPE_CAP */
+/* a ring with room for n more bytes, n within the capacity */
 static int pipe_reserve(struct pipe *p, u32 n)
 {
 	u32 size = p->size ? p->size : PIPE_FIRST, len = p->len;
@@ -92,7 +94,7 @@ static long pipe_read(struct file *f, void *buf, size_t len, u64 pos)
 		if (r < 0)
 			return r;
 	}
-	was_full = PIPE_CAP - p->len < PIPE_BUF;
+	was_full = p->cap - p->len < PIPE_BUF;
 	n = (u32)MIN(len, p->len);
 	pipe_copy_out(p, buf, n);
 	/* a poller is told of room for PIPE_BUF only, a writer of any */
@@ -106,7 +108,7 @@ static long pipe_read(struct file *f, void *buf, size_t len, u64 pos)
 /* appends what fits now: > 0, or 0 when it would have to wait, or -errno */
 static long pipe_append(struct pipe *p, const u8 *buf, size_t len, int atomic)
 {
-	u32 room = PIPE_CAP - p->len;
+	u32 room = p->cap - p->len;
 	u32 n = (u32)MIN(len, room);
 	int r;
 
@@ -160,7 +162,7 @@ static int pipe_poll_write(struct file *f)
 {
 	struct pipe *p = f->priv;
 
-	return (PIPE_CAP - p->len >= PIPE_BUF ? POLLOUT : 0) |
+	return (p->cap - p->len >= PIPE_BUF ? POLLOUT : 0) |
 	       (p->end[READER] ? 0 : POLLERR);
 }
 
@@ -207,6 +209,36 @@ static const struct file_ops writer_ops = {
 	.close = pipe_close,
 };
 
+long pipe_capacity(struct file *f)
+{
+	struct pipe *p = f->priv;
+
+	if (f->ops != &reader_ops && f->ops != &writer_ops)
+		return -EBADF;
+	return p->cap;
+}
+
+long pipe_set_capacity(struct file *f, u64 want)
+{
+	long old = pipe_capacity(f);
+	struct pipe *p = f->priv;
+	u32 cap = PIPE_BUF;
+
+	if (old < 0)
+		return old;
+	if (want > PIPE_CAP_MAX)
+		return -EPERM;
+	while (cap < want)
+		cap *= 2;
+	if (cap < p->len)
+		return -EBUSY;
+	/* the ring may be larger by now, and stays */
+	p->cap = cap;
+	if (cap > (u32)old)
+		pipe_changed(p, WRITER);
+	return cap;
+}
+
 /* the two ends; nothing is left over when memory is out */
 static int pipe_create(struct file *end[2], int flags)
 {
@@ -214,6 +246,7 @@ static int pipe_create(struct file *end[2], int flags)
 
 	if (!p)
 		return -ENOMEM;
+	p->cap = PIPE_CAP;
 	end[READER] = file_new(&reader_ops, O_RDONLY | flags);
 	end[WRITER] = file_new(&writer_ops, O_WRONLY | flags);
 	if (!end[READER] || !end[WRITER])

@@ -53,9 +53,13 @@ int poll_sleep(u64 deadline)
 	u64 timer;
 	int r;
 
-	/* what expires here the caller may have missed when it looked */
+	/*
+	 * What expires here the caller may have missed when it looked: it
+	 * does not sleep, but a timer that always expires must not keep it
+	 * from its deadline and from signals.
+	 */
 	if (timerfd_run(&timer) > 0)
-		return 0;
+		timer = 0;
 	r = thread_wait(&poll_queue, MIN(deadline, timer));
 	if (r == -ETIMEDOUT && now_mono() < deadline)
 		return 0;

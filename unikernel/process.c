@@ -36,13 +36,22 @@ long sys_execveat(int dir, const char *path, const void *argv,
 	return process_refuse();
 }
 
+#define WSTATES		(2 | 4 | 8)	/* WSTOPPED, WEXITED, WCONTINUED */
+#define WNOHANG		1
+#define WNOWAIT		0x01000000
+#define WCLONES		(-0x20000000)	/* __WNOTHREAD, __WALL, __WCLONE */
+#define P_PIDFD		3
+
 long sys_wait4(int pid, int *status, int options, void *usage)
 {
-	return -ECHILD;
+	return options & ~(WNOHANG | 2 | 8 | WCLONES) ? -EINVAL : -ECHILD;
 }
 
 long sys_waitid(int type, int id, void *info, int options, void *usage)
 {
+	if (options & ~(WNOHANG | WNOWAIT | WSTATES | WCLONES) ||
+	    !(options & WSTATES) || type < 0 || type > P_PIDFD)
+		return -EINVAL;
 	return -ECHILD;
 }
 

@@ -2,7 +2,7 @@
  * regs.h - where the program's registers lie in struct regs (thread.h)
  *
  * Included by C and assembly; thread.h asserts that both agree.  The struct
- * ends at current_kstack_top.
+ * ends at current_kstack_top, the end of KSTACK_SIZE bytes.
  */
 #ifndef UNIKERNEL_REGS_H
 #define UNIKERNEL_REGS_H
@@ -18,5 +18,7 @@
 #define REG_RFLAGS	136
 #define REG_RSP		144
 #define REGS_SIZE	152
+
+#define KSTACK_SIZE	0x4000
 
 #endif

@@ -8,6 +8,7 @@
 #include "unikernel/kabi.h"
 #include "unikernel/mem.h"
 #include "unikernel/mman.h"
+#include "unikernel/module.h"
 
 /* the pages are the program's, all of them: 0, or -EFAULT */
 static long check_mapped(u64 addr, u64 npages)
@@ -40,6 +41,7 @@ static long move(u64 addr, u64 len, u64 new_len, u64 to)
 		rc = pages_take(to, npages, kind, 1);
 		if (rc < 0)
 			return rc;
+		module_remove(to, new_len);
 	} else {
 		to = pages_alloc_dirty(arena_at(addr), npages);
 		if (!to)
@@ -51,6 +53,7 @@ static long move(u64 addr, u64 len, u64 new_len, u64 to)
 	}
 	memcpy((void *)to, (void *)addr, keep);
 	pages_unmap(addr, len / UK_PAGE);
+	module_remove(addr, len);
 	return to;
 }
 
@@ -66,8 +69,10 @@ static long resize(u64 addr, u64 old, u64 len, int flags)
 	long rc;
 
 	if (len <= old) {
-		if (len < old)
+		if (len < old) {
 			pages_unmap(addr + len, (old - len) / UK_PAGE);
+			module_remove(addr + len, old - len);
+		}
 		return addr;
 	}
 	more = (len - old) / UK_PAGE;
@@ -96,13 +101,12 @@ static long resize_inplace(struct inplace *m, u64 addr, u64 old, u64 len,
 			inplace_unmap(addr + len, old - len);
 		return addr;
 	}
+	/* the file may have to move, and then it cannot move back */
+	if (!(flags & MREMAP_MAYMOVE))
+		return -ENOMEM;
 	file_hold(f);
 	inplace_unmap(addr, old);
 	to = inplace_map(f, off, len, prot, shared, &err);
-	if (to && to != addr && !(flags & MREMAP_MAYMOVE)) {
-		inplace_unmap(to, len);
-		to = 0;
-	}
 	if (!to)
 		inplace_map(f, off, old, prot, shared, &err);
 	file_put(f);

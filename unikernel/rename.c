@@ -97,7 +97,7 @@ static int move(struct lookup *old, struct lookup *new, int exchange)
 		if (err < 0)
 			goto out_given;
 	} else if (new->ip) {
-		inode_unlink(new->ip);
+		inode_unlink(new->ip, new->dir);
 	}
 	old->ip->ctime = now_real();
 	return 0;

@@ -105,10 +105,11 @@ int signal_wait(u64 set, struct k_siginfo *info, u64 deadline)
 		signo = signal_take(set, info);
 		if (signo)
 			return signo;
-		if (rc == -ETIMEDOUT)
-			return -EAGAIN;
 		if (rc == -EINTR)
 			return rc;
+		/* who does not wait is not interrupted either */
+		if (rc == -ETIMEDOUT || deadline <= now_mono())
+			return -EAGAIN;
 		current->sig.waiting_for = set;
 		rc = thread_wait(&nobody, deadline);
 		current->sig.waiting_for = 0;
@@ -168,8 +169,8 @@ long sys_kill(int pid, int sig)
 {
 	if (sig < 0 || sig >= NSIG)
 		return -EINVAL;
-	/* 0 and -UK_PID: our group, of which we are all */
-	if (pid != UK_PID && pid != 0 && pid != -UK_PID)
+	/* 0 and -UK_PID: our group; a thread's number stands for all of it */
+	if (pid != UK_PID && pid != 0 && pid != -UK_PID && !thread_find(pid))
 		return -ESRCH;
 	return send_plain(NULL, sig, K_SI_USER);
 }

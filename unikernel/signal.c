@@ -10,11 +10,11 @@
  * Stopping is not possible (nobody could continue us): the stop signals do
  * nothing by default.
  */
+#include "unikernel/crash.h"
 #include "unikernel/kabi.h"
 #include "unikernel/mem.h"
 #include "unikernel/signal.h"
 #include "unikernel/thread.h"
-#include "unikernel/vfs.h"
 
 #define QUEUED_MAX	1024
 
@@ -33,37 +33,6 @@ static struct k_sigaction actions[NSIG];
 static struct sigpending shared;	/* of the process */
 static u64 ignored = IGNORED_BY_DEFAULT;	/* by their present actions */
 static int queued;
-
-static const char *const names[] = {
-	"?", "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT",
-	"SIGBUS", "SIGFPE", "SIGKILL", "SIGUSR1", "SIGSEGV", "SIGUSR2",
-	"SIGPIPE", "SIGALRM", "SIGTERM", "SIGSTKFLT", "SIGCHLD", "SIGCONT",
-	"SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGXCPU",
-	"SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO", "SIGPWR",
-	"SIGSYS",
-};
-
-static int is_fault(int signo, const struct k_siginfo *info)
-{
-	return (SIGBIT(signo) & SIG_SYNCHRONOUS) && info->code > 0;
-}
-
-static void __attribute__((noreturn))
-die(const struct regs *r, int signo, const struct k_siginfo *info)
-{
-	const char *name = signo < (int)ARRAY_LEN(names) ? names[signo] :
-			   "real-time";
-
-	if (is_fault(signo, info))
-		log_printf("fatal signal %d (%s) at rip 0x%lx address 0x%lx\n",
-			   signo, name, (unsigned long)r->rip,
-			   (unsigned long)info->fields[0]);
-	else
-		log_printf("fatal signal %d (%s) at rip 0x%lx\n", signo, name,
-			   (unsigned long)r->rip);
-	doorbell(128 + signo, signo, 0, DB_EXIT);
-	panic("DB_EXIT returned");
-}
 
 u64 signal_pending_set(struct thread *t)
 {
@@ -205,7 +174,7 @@ int signal_send(struct thread *t, int signo, const struct k_siginfo *info)
 	    wants(to, bit))
 		thread_wake_one(to, -EINTR);
 	if (!to || (to->sig.blocked & bit))
-		poll_notify();		/* signalfd */
+		signalfd_notify(bit);
 	return 1;
 }
 
@@ -293,8 +262,10 @@ void signal_fault(struct regs *r, int signo, int code, u64 addr, u64 vector,
 	current->sig.error = error;
 	if (vector == 14)
 		current->sig.cr2 = addr;
+	crash_fault(r, signo, addr);
 	signal_force(signo, &info);
 	signal_deliver(r);
+	crash_fault_handler(r->rsp);
 }
 
 /* runs the action of signo; a frame that does not fit is a fault of its own */
@@ -306,7 +277,7 @@ static void act_on(struct regs *r, int signo, const struct k_siginfo *info)
 	if (ignored & SIGBIT(signo))
 		return;
 	if (act.handler == K_SIG_DFL || signo == K_SIGKILL)
-		die(r, signo, info);
+		crash_signal(r, signo, info);
 	if (act.flags & K_SA_RESETHAND)
 		signal_action_set(signo, &dfl);
 	signal_restart(r, &act);
@@ -314,7 +285,7 @@ static void act_on(struct regs *r, int signo, const struct k_siginfo *info)
 		return;
 	/* its own handler cannot help against a bad stack: Linux gives up */
 	if (signo == K_SIGSEGV)
-		die(r, signo, info);
+		crash_signal(r, signo, info);
 	segv.fields[0] = r->rsp;
 	signal_force(K_SIGSEGV, &segv);
 }

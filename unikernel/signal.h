@@ -17,6 +17,7 @@
 
 #define K_SIGILL	4
 #define K_SIGTRAP	5
+#define K_SIGABRT	6
 #define K_SIGBUS	7
 #define K_SIGFPE	8
 #define K_SIGKILL	9
@@ -154,6 +155,11 @@ void sigstack_get(const struct thread_signals *s, u64 sp, struct k_stack *ss);
  * where Linux would; act is the handler's action, NULL when none runs.
  */
 void signal_restart(struct regs *r, const struct k_sigaction *act);
+/* current's call answers EINTR, whoever handles the signal */
+void signal_no_restart(void);
+
+/* signalfd.c: a signal is pending that descriptors may look for */
+void signalfd_notify(u64 bit);
 
 /* timer.c: earliest timer, mono ns or ~0; fires what is due */
 u64 signal_timer_next(void);

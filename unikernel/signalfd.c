@@ -36,7 +36,20 @@ _Static_assert(sizeof(struct k_signalfd_siginfo) == 128, "signalfd_siginfo");
 
 struct signalfd {
 	u64 mask;
+	struct file *file;
+	struct signalfd *link;
 };
+
+static struct signalfd *all;
+
+void signalfd_notify(u64 bit)
+{
+	struct signalfd *s;
+
+	for (s = all; s; s = s->link)
+		if (s->mask & bit)
+			epoll_mark(s->file);
+}
 
 static void info_convert(struct k_signalfd_siginfo *to,
 			 const struct k_siginfo *from)
@@ -101,7 +114,15 @@ static int signalfd_poll(struct file *f)
 
 static void signalfd_close(struct file *f)
 {
-	kfree(f->priv);
+	struct signalfd **p, *s = f->priv;
+
+	for (p = &all; *p; p = &(*p)->link) {
+		if (*p == s) {
+			*p = s->link;
+			break;
+		}
+	}
+	kfree(s);
 }
 
 static const struct file_ops signalfd_ops = {
@@ -129,6 +150,7 @@ long sys_signalfd4(int fd, const u64 *mask, size_t size, int flags)
 {
 	struct signalfd *s;
 	u64 set;
+	int made;
 
 	if (size != sizeof(*mask) || (flags & ~(O_CLOEXEC | O_NONBLOCK)))
 		return -EINVAL;
@@ -141,7 +163,13 @@ long sys_signalfd4(int fd, const u64 *mask, size_t size, int flags)
 	if (!s)
 		return -ENOMEM;
 	s->mask = set;
-	return anon_install(&signalfd_ops, s, 0600, O_RDWR | flags);
+	made = anon_install(&signalfd_ops, s, 0600, O_RDWR | flags);
+	if (made < 0)
+		return made;
+	s->file = fd_get(made);
+	s->link = all;
+	all = s;
+	return made;
 }
 
 long sys_signalfd(int fd, const u64 *mask, size_t size)

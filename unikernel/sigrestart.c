@@ -4,7 +4,8 @@
  * A call begins again by going back over its `syscall` instruction, two
  * bytes, with the number in rax; its arguments are in their registers still.
  * Those not listed answer EINTR whatever SA_RESTART says: sleeps, poll,
- * epoll_wait, sigtimedwait.
+ * epoll_wait, sigtimedwait.  So do sockets with a timeout, which would begin
+ * anew: they say signal_no_restart().
  */
 #include "unikernel/kabi.h"
 #include "unikernel/signal.h"
@@ -43,6 +44,11 @@ static int has(const u16 *list, size_t n, u64 nr)
 		if (list[i] == nr)
 			return 1;
 	return 0;
+}
+
+void signal_no_restart(void)
+{
+	current->regs->orig_rax = -1ull;
 }
 
 /* a futex with a relative timeout would wait the whole of it once more */

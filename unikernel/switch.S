@@ -10,24 +10,40 @@
  * A new thread's frame returns into thread_begin with rsp at its struct regs,
  * which is what ret_to_user_full (entry.S) wants.
  */
+	.cfi_sections .debug_frame
+
+.macro push reg
+	pushq	\reg
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset \reg, 0
+.endm
+
+.macro pop reg
+	popq	\reg
+	.cfi_adjust_cfa_offset -8
+	.cfi_same_value \reg
+.endm
+
 	.text
 	.globl	thread_switch
 thread_switch:
-	pushq	%rbp
-	pushq	%rbx
-	pushq	%r12
-	pushq	%r13
-	pushq	%r14
-	pushq	%r15
+	.cfi_startproc
+	push	%rbp
+	push	%rbx
+	push	%r12
+	push	%r13
+	push	%r14
+	push	%r15
 	movq	%rsp, (%rdi)
 	movq	%rsi, %rsp
-	popq	%r15
-	popq	%r14
-	popq	%r13
-	popq	%r12
-	popq	%rbx
-	popq	%rbp
+	pop	%r15
+	pop	%r14
+	pop	%r13
+	pop	%r12
+	pop	%rbx
+	pop	%rbp
 	ret
+	.cfi_endproc
 
 	.globl	thread_begin
 thread_begin:

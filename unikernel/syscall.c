@@ -5,6 +5,7 @@
  * arguments its row says and answers long, the table, and the trace.
  */
 #include "unikernel/syscall.h"
+#include "unikernel/crash.h"
 #include "unikernel/mem.h"
 #include "unikernel/signal.h"
 #include "unikernel/sysfile.h"
@@ -152,6 +153,10 @@ void syscall_enter(struct regs *r)
 	u32 nr = r->orig_rax;
 	const struct syscall *s = nr < SYSCALLS ? &table[nr] : NULL;
 
+	if (crashing) {
+		crash_syscall(r);
+		return;
+	}
 	current->regs = r;
 	if (!s || !s->name) {
 		tell_unknown(nr);

@@ -25,7 +25,7 @@ struct regs;
 void boot_main(void) __attribute__((noreturn));
 void syscall_enter(struct regs *r);
 void trap_enter(struct regs *r);
-void trap_in_libos(void) __attribute__((noreturn));
+void trap_in_libos(u64 rbp) __attribute__((noreturn));
 void preempt_enter(struct regs *r);
 /* on every way back: signals, due switches, vector state */
 void user_return(struct regs *r);

@@ -139,8 +139,8 @@ long sys_sendfile(int out, int in, s64 *off, size_t len)
 	if (!fi || !fo || (fi->flags & O_ACCMODE) == O_WRONLY ||
 	    (fo->flags & O_ACCMODE) == O_RDONLY)
 		return -EBADF;
-	if (!fi->ops->seekable || !fi->ops->read || !fo->ops->write ||
-	    fo->flags & O_APPEND)
+	if (!fi->ops->seekable || !fi->ops->read || fi->ops == &dir_ops ||
+	    !fo->ops->write || fo->flags & O_APPEND)
 		return -EINVAL;
 	n = offset_get(fi, off, &pos);
 	if (n < 0)

@@ -1,14 +1,12 @@
 /*
- * sysfd.c - descriptors: dup, fcntl, ioctl, locks
+ * sysfd.c - descriptors: dup, fcntl, ioctl, record locks
  *
  * Record locks belong to a process, and there is one: they are granted.
- * flock locks belong to an open file, so two of them can be at odds, and the
- * second does not wait for the first: it is granted too.
+ * Those of open files (F_OFD_SETLK) could be at odds; they are granted too.
  */
 #include "unikernel/inode.h"
 #include "unikernel/sysfile.h"
-
-#define PIPE_SIZE	65536
+#include "unikernel/syspoll.h"
 
 long sys_dup(int fd)
 {
@@ -39,11 +37,25 @@ long sys_dup3(int fd, int to, int flags)
 
 #define SETTABLE (O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME)
 
+/* 0, or what is wrong with the range that is to be locked */
+static long record_range(struct file *f, const struct k_flock *l)
+{
+	s64 start = l->whence == SEEK_CUR ? (s64)f->pos :
+		    l->whence == SEEK_END ? (s64)file_size(f) : 0;
+
+	if (__builtin_add_overflow(start, l->start, &start))
+		return -EOVERFLOW;
+	if (start < 0 || (l->len < 0 && start + l->len < 0))
+		return -EINVAL;
+	return l->len > 0 && l->len - 1 > INT64_MAX - start ? -EOVERFLOW : 0;
+}
+
 static long record_lock(struct file *f, int cmd, struct k_flock *l)
 {
 	int acc = f->flags & O_ACCMODE;
 	int ofd = cmd >= F_OFD_GETLK;
 	int get = cmd == F_GETLK || cmd == F_OFD_GETLK;
+	long err;
 
 	if (!user_ok(l, sizeof(*l), get))
 		return -EFAULT;
@@ -52,6 +64,9 @@ static long record_lock(struct file *f, int cmd, struct k_flock *l)
 	if (l->type < F_RDLCK || l->type > F_UNLCK || (ofd && l->pid) ||
 	    (get && l->type == F_UNLCK && !ofd))
 		return -EINVAL;
+	err = record_range(f, l);
+	if (err < 0)
+		return err;
 	if (get) {
 		l->type = F_UNLCK;
 		return 0;
@@ -79,15 +94,6 @@ static long add_seals(struct file *f, u32 seals)
 	return 0;
 }
 
-static long pipe_size(struct file *f, int cmd, u64 arg)
-{
-	if (!S_ISFIFO(f->mode))
-		return -EBADF;
-	if (cmd == F_SETPIPE_SZ && arg > PIPE_SIZE)
-		return -EPERM;
-	return PIPE_SIZE;
-}
-
 static long fcntl_other(struct file *f, int cmd, u64 arg)
 {
 	switch (cmd) {
@@ -98,8 +104,10 @@ static long fcntl_other(struct file *f, int cmd, u64 arg)
 		return 0;
 	case F_GETLEASE:
 		return F_UNLCK;
-	case F_SETPIPE_SZ: case F_GETPIPE_SZ:
-		return pipe_size(f, cmd, arg);
+	case F_SETPIPE_SZ:
+		return pipe_set_capacity(f, (u32)arg);
+	case F_GETPIPE_SZ:
+		return pipe_capacity(f);
 	case F_ADD_SEALS:
 		return add_seals(f, arg);
 	case F_GET_SEALS:
@@ -135,14 +143,6 @@ long sys_fcntl(int fd, int cmd, u64 arg)
 		return 0;
 	}
 	return fcntl_other(f, cmd, arg);
-}
-
-long sys_flock(int fd, int op)
-{
-	if (!fd_get(fd))
-		return -EBADF;
-	op &= ~4;			/* LOCK_NB */
-	return op == 1 || op == 2 || op == 8 ? 0 : -EINVAL;
 }
 
 static long set_flag(struct file *f, int flag, const int *on)

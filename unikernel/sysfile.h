@@ -1,8 +1,10 @@
 /*
  * sysfile.h - the system calls on files and descriptors
  *
- *   sysio.c    open, read, write, seek, truncate, sync
- *   sysfd.c    descriptors: dup, fcntl, ioctl, locks
+ *   sysio.c    open, read, write, seek, truncate
+ *   syssync.c  fsync and its kin, advice
+ *   sysfd.c    descriptors: dup, fcntl, ioctl, record locks
+ *   flock.c    flock
  *   syscopy.c  copy_file_range, sendfile, memfd_create
  *   sysstat.c  stat, access, and what changes mode and owner
  *   systime.c  utimensat and its elders
@@ -42,6 +44,8 @@ long sys_lseek(int fd, s64 off, int whence);
 long sys_truncate(const char *path, s64 size);
 long sys_ftruncate(int fd, s64 size);
 long sys_fallocate(int fd, int mode, s64 off, s64 len);
+
+/* syssync.c */
 long sys_fsync(int fd);
 long sys_fdatasync(int fd);
 long sys_sync(void);
@@ -55,8 +59,10 @@ long sys_dup(int fd);
 long sys_dup2(int fd, int to);
 long sys_dup3(int fd, int to, int flags);
 long sys_fcntl(int fd, int cmd, u64 arg);
-long sys_flock(int fd, int op);
 long sys_ioctl(int fd, u32 cmd, u64 arg);
+
+/* flock.c */
+long sys_flock(int fd, int op);
 
 /* syscopy.c */
 long sys_copy_file_range(int in, s64 *in_off, int out, s64 *out_off,

@@ -1,5 +1,5 @@
 /*
- * sysio.c - open, close, read, write, seek, truncate, sync
+ * sysio.c - open, close, read, write, seek, truncate
  *
  * A call that may sleep holds the file: another thread may close the
  * descriptor meanwhile.
@@ -86,7 +86,7 @@ static long transfer(struct file *f, void *buf, size_t len, u64 *at, int write)
 	long n;
 
 	if ((s64)len < 0)
-		return -EINVAL;
+		return -EFAULT;
 	len = MIN(len, IO_MAX);
 	if (len && !user_ok(buf, len, !write))
 		return -EFAULT;
@@ -145,10 +145,6 @@ static long iov_check(const struct k_iovec *iov, u64 n, int write)
 {
 	u64 total = 0, i;
 
-	if (n > IOV_MAX)
-		return -EINVAL;
-	if (n && !user_ok(iov, n * sizeof(*iov), 0))
-		return -EFAULT;
 	for (i = 0; i < n; i++) {
 		if ((s64)iov[i].len < 0 || (s64)(total + iov[i].len) < 0)
 			return -EINVAL;
@@ -228,8 +224,8 @@ static long iov_parts(struct file *f, const struct k_iovec *iov, u64 n,
 	return done;
 }
 
-static long iov_io(struct file *f, const struct k_iovec *iov, u64 n, u64 *at,
-		   int write)
+static long iov_move(struct file *f, const struct k_iovec *iov, u64 n, u64 *at,
+		     int write)
 {
 	long total = iov_check(iov, n, write);
 
@@ -240,6 +236,30 @@ static long iov_io(struct file *f, const struct k_iovec *iov, u64 n, u64 *at,
 	if (n == 1 || total == 0)
 		return transfer(f, n ? iov[0].base : NULL, total, at, write);
 	return iov_parts(f, iov, n, total, at, write);
+}
+
+#define IOV_FEW	8			/* on the stack, as Linux has them */
+
+/* by a copy of the vector, which what is read may overwrite */
+static long iov_io(struct file *f, const struct k_iovec *user, u64 n, u64 *at,
+		   int write)
+{
+	struct k_iovec few[IOV_FEW], *iov = few;
+	long done;
+
+	if (n > IOV_MAX)
+		return -EINVAL;
+	if (n && !user_ok(user, n * sizeof(*user), 0))
+		return -EFAULT;
+	if (n > IOV_FEW)
+		iov = kmalloc(n * sizeof(*iov));
+	if (!iov)
+		return -ENOMEM;
+	memcpy(iov, user, n * sizeof(*iov));
+	done = iov_move(f, iov, n, at, write);
+	if (iov != few)
+		kfree(iov);
+	return done;
 }
 
 long sys_readv(int fd, const struct k_iovec *iov, u64 n)
@@ -277,6 +297,11 @@ long sys_pwritev(int fd, const struct k_iovec *iov, u64 n, s64 off, u64 high)
 long sys_preadv2(int fd, const struct k_iovec *iov, u64 n, s64 off, u64 high,
 		 int flags)
 {
+	struct file *f = get_reader(fd);
+
+	/* a regular file never makes anyone wait */
+	if (f && f->ops == &regular_ops)
+		flags &= ~RWF_NOWAIT;
 	if (flags & ~(RWF_HIPRI | RWF_DSYNC | RWF_SYNC))
 		return -EOPNOTSUPP;
 	if (off == -1)
@@ -391,7 +416,7 @@ long sys_fallocate(int fd, int mode, s64 off, s64 len)
 {
 	struct file *f = get_writer(fd);
 	struct inode *ip;
-	int err;
+	int err, grows;
 
 	if (!f)
 		return -EBADF;
@@ -402,11 +427,11 @@ long sys_fallocate(int fd, int mode, s64 off, s64 len)
 		return f->ops->seekable ? -ENODEV : -ESPIPE;
 	if ((u64)off + len > FILE_MAX_SIZE)
 		return -EFBIG;
+	grows = !(mode & FALLOC_FL_KEEP_SIZE) && (u64)off + len > ip->size;
+	if (grows && ip->data.seals & F_SEAL_GROW)
+		return -EPERM;
 	switch (mode & ~FALLOC_FL_KEEP_SIZE) {
 	case 0:
-		if (mode == 0 && ip->data.seals & F_SEAL_GROW &&
-		    (u64)off + len > ip->size)
-			return -EPERM;
 		err = data_reserve(ip, off, len);
 		break;
 	case FALLOC_FL_PUNCH_HOLE:
@@ -421,57 +446,9 @@ long sys_fallocate(int fd, int mode, s64 off, s64 len)
 	default:
 		return -EOPNOTSUPP;
 	}
-	if (err == 0 && !(mode & FALLOC_FL_KEEP_SIZE))
-		ip->size = MAX(ip->size, (u64)off + len);
+	if (err == 0 && grows)
+		return data_truncate(ip, (u64)off + len);
+	if (err == 0)
+		inode_touch(ip);
 	return err;
-}
-
-/* memory is as safe as it gets */
-long sys_fsync(int fd)
-{
-	struct file *f = fd_get(fd);
-
-	if (!f)
-		return -EBADF;
-	return f->inode ? 0 : -EINVAL;
-}
-
-long sys_fdatasync(int fd)
-{
-	return sys_fsync(fd);
-}
-
-long sys_sync(void)
-{
-	return 0;
-}
-
-long sys_syncfs(int fd)
-{
-	return fd_get(fd) ? 0 : -EBADF;
-}
-
-long sys_sync_file_range(int fd, s64 off, s64 len, u32 flags)
-{
-	return off < 0 || len < 0 || flags > 7 ? -EINVAL : sys_fsync(fd);
-}
-
-long sys_fadvise64(int fd, s64 off, s64 len, int advice)
-{
-	struct file *f = fd_get(fd);
-
-	if (!f)
-		return -EBADF;
-	if (S_ISFIFO(f->mode))
-		return -ESPIPE;
-	return len < 0 || advice < 0 || advice > 5 ? -EINVAL : 0;
-}
-
-long sys_readahead(int fd, s64 off, size_t len)
-{
-	struct file *f = get_reader(fd);
-
-	if (!f)
-		return -EBADF;
-	return f->inode && S_ISREG(f->inode->mode) ? 0 : -EINVAL;
 }

@@ -187,7 +187,7 @@ static long remove_name(struct lookup *lk)
 		return err;
 	err = dir_remove(lk->dir, lk->name, lk->len);
 	if (err == 0)
-		inode_unlink(lk->ip);
+		inode_unlink(lk->ip, lk->dir);
 	return err;
 }
 

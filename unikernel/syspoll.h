@@ -103,6 +103,10 @@ int anon_install(const struct file_ops *ops, void *priv, int mode, int flags);
 /* two at once, as pipe() and socketpair() answer them, or neither */
 int anon_install_pair(struct file *f, struct file *g, int cloexec, int *fds);
 
+/* pipe.c: F_GETPIPE_SZ and F_SETPIPE_SZ, for any file */
+long pipe_capacity(struct file *f);
+long pipe_set_capacity(struct file *f, u64 want);
+
 long sys_pipe(int *fds);
 long sys_pipe2(int *fds, int flags);
 

@@ -6,6 +6,7 @@
  * thread in THREAD_RUN that is not current is in the run queue once.  Only
  * schedule() changes current.
  */
+#include "unikernel/crash.h"
 #include "unikernel/mem.h"
 #include "unikernel/syscall.h"
 #include "unikernel/syspoll.h"
@@ -186,6 +187,8 @@ static void idle(void)
 	if (next > start) {
 		doorbell((long)next, 0, 0, DB_WAIT);
 		time_idle_ns += now_mono() - start;
+		if (uk_ctl->flags & UK_CTL_OVERDUE)
+			crash_overdue();
 	}
 	expire();
 }
@@ -274,6 +277,8 @@ struct thread *thread_find(int tid)
 int thread_tick(void)
 {
 	ticks_seen = uk_ctl->ticks;
+	if (uk_ctl->flags & UK_CTL_OVERDUE)
+		crash_overdue();
 	expire();
 	return run_head != NULL;
 }

@@ -16,7 +16,6 @@
 #include "unikernel/regs.h"
 #include "unikernel/signal.h"
 
-#define KSTACK_SIZE	0x4000
 #define THREADS_MAX	1024
 #define NEVER		(~0ull)		/* a deadline that does not come */
 

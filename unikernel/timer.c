@@ -194,7 +194,8 @@ static void timer_set(struct timer *t, u64 value, u64 interval, int absolute)
 {
 	u64 now;
 
-	t->interval = interval;
+	/* of those that are disarmed, CPU timers alone keep it */
+	t->interval = value || t->base == BASE_CPU ? interval : 0;
 	t->overrun = 0;
 	t->overrun_last = 0;
 	t->base = t->clock == BASE_REAL && !absolute ? BASE_MONO : t->clock;

@@ -2,9 +2,10 @@
  * trap.c - processor exceptions, ticks, and the way back to the program
  *
  * An exception at the program's own rip becomes a Linux signal.  One inside
- * the libOS is our bug: system calls look at no address that user_ok() has
- * not allowed, so it ends the invocation with one line.
+ * the libOS is our bug, for system calls look at no address that user_ok() has
+ * not allowed, or the program wrote over us: crash.c.
  */
+#include "unikernel/crash.h"
 #include "unikernel/entry.h"
 #include "unikernel/kabi.h"
 #include "unikernel/signal.h"
@@ -64,14 +65,6 @@ static struct uk_trap trap_copy(void)
 			uk_ctl->trap.at.rflags,
 		},
 	};
-}
-
-void trap_in_libos(void)
-{
-	struct uk_trap t = trap_copy();
-
-	panic("libOS: exception %lu (error 0x%lx) at rip 0x%lx, rsp 0x%lx, "
-	      "address 0x%lx", t.vector, t.error, t.at.rip, t.at.rsp, t.cr2);
 }
 
 /* which of the unmasked floating-point exceptions it was */
@@ -139,10 +132,19 @@ static struct fault fault_of(const struct uk_trap *t)
 	}
 }
 
-/* the libOS jumped out of its own text: its stack pointer tells */
-static int on_libos_stack(u64 rsp)
+void trap_in_libos(u64 rbp)
 {
-	return rsp - (u64)current->kstack <= KSTACK_SIZE;
+	struct uk_trap t = trap_copy();
+	struct crash_at at = { t.at.rip, t.at.rsp, rbp };
+	char what[96];
+
+	if (t.vector == VEC_PF)
+		k_snprintf(what, sizeof(what), "libOS: page fault at address "
+			   "0x%lx, error 0x%lx", t.cr2, t.error);
+	else
+		k_snprintf(what, sizeof(what), "libOS: exception %lu, error "
+			   "0x%lx", t.vector, t.error);
+	crash_libos(&at, fault_of(&t).signo, what);
 }
 
 void trap_enter(struct regs *r)
@@ -150,8 +152,8 @@ void trap_enter(struct regs *r)
 	struct uk_trap t = trap_copy();
 	struct fault f = fault_of(&t);
 
-	if (on_libos_stack(r->rsp))
-		trap_in_libos();
+	if (crashing)
+		crash_end();
 	current->regs = r;
 	signal_fault(r, f.signo, f.code, f.addr, t.vector, t.error);
 }
@@ -168,6 +170,8 @@ void preempt_enter(struct regs *r)
 /* vector state that waits in the thread's area is loaded last */
 void user_return(struct regs *r)
 {
+	if (crashing)
+		return;
 	thread_return(r);
 	/* iretq to such an address would fault in the libOS */
 	if (r->rip >> 47) {

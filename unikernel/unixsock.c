@@ -10,6 +10,7 @@
  * only thing that keeps it.
  */
 #include "unikernel/mem.h"
+#include "unikernel/signal.h"
 #include "unikernel/unixsock.h"
 
 #define K_SIGPIPE	13
@@ -170,6 +171,8 @@ static int sock_sleep(struct file *f, struct waitq *q, int flags, u64 deadline)
 	if ((f->flags & O_NONBLOCK) || (flags & K_MSG_DONTWAIT))
 		return -EAGAIN;
 	r = thread_wait(q, deadline);
+	if (r == -EINTR && deadline != FOREVER)
+		signal_no_restart();
 	/* SO_RCVTIMEO and SO_SNDTIMEO say EAGAIN, socket(7) */
 	return r == -ETIMEDOUT ? -EAGAIN : r;
 }
@@ -337,8 +340,6 @@ long sock_shutdown(struct sock *s, int shut)
 {
 	struct sock *peer = s->peer;
 
-	if (!s->connected)
-		return -ENOTCONN;
 	s->shut |= shut;
 	/* the other side of a connection hears of it */
 	if (peer && s->type != K_SOCK_DGRAM)

@@ -1,5 +1,5 @@
 /*
- * usetldev.c - /dev/usetl: event, result, error, info (see dev.h)
+ * usetldev.c - /dev/usetl: event, result, error, info, report (see dev.h)
  *
  * The event's first read rings DB_READY, where the reference is frozen: what
  * follows that call runs in every clone, and after every rollback, so nothing
@@ -7,6 +7,7 @@
  * same goes for DB_NEXT, which returns only when state is kept.
  */
 #include "etlfs/format.h"
+#include "unikernel/crash.h"
 #include "unikernel/dev.h"
 #include "unikernel/fetchdev.h"
 #include "unikernel/mem.h"
@@ -29,6 +30,7 @@ static void event_begin(u64 len)
 	event_state = EVENT_UNREAD;
 	/* the tender has what was logged so far */
 	uk_out->log_len = 0;
+	crash_forget();
 	fetchdev_forget();
 }
 
@@ -176,6 +178,12 @@ static long info_read(struct file *f, void *buf, size_t len, u64 pos)
 	return (long)len;
 }
 
+static long report_write(struct file *f, const void *buf, size_t len, u64 pos)
+{
+	crash_write(buf, len);
+	return (long)len;
+}
+
 static void usetldev_close(struct file *f)
 {
 }
@@ -206,6 +214,12 @@ static const struct file_ops info_ops = {
 	.seekable = 1,
 };
 
+static const struct file_ops report_ops = {
+	.name = "report",
+	.write = report_write,
+	.close = usetldev_close,
+};
+
 static int usetldev_open(struct inode *ip, struct file *f)
 {
 	f->ops = node_priv(ip);
@@ -232,6 +246,7 @@ void usetldev_init(void)
 		{ "/dev/usetl/error", &usetldev_nodes, &error_ops },
 		{ "/dev/usetl/info", &usetldev_nodes, &info_ops },
 		{ "/dev/usetl/fetch", &fetch_nodes, NULL },
+		{ "/dev/usetl/report", &usetldev_nodes, &report_ops },
 	};
 	size_t i;
 	int r;

@@ -15,6 +15,7 @@
 #ifndef UNIKERNEL_VFS_H
 #define UNIKERNEL_VFS_H
 
+#include "etlfs/format.h"
 #include "unikernel/lib.h"
 #include "unikernel/thread.h"
 
@@ -53,6 +54,7 @@ struct file {
 	int refs;
 	int mode;			/* of fstat when inode is NULL */
 	int watched;			/* epoll.c: in some epoll set */
+	int locked;			/* flock.c: has a lock */
 };
 
 /*
@@ -92,6 +94,8 @@ int fd_set_cloexec(int fd, int on);
 int fd_replace(struct file *f, int fd, int cloexec);	/* takes the ref */
 /* called as the last reference to a watched file goes (epoll.c sets it) */
 extern void (*file_unwatch)(struct file *f);
+/* the same for a file that has a lock (flock.c) */
+extern void (*file_unlock)(struct file *f);
 
 /*
  * Nodes that are code: /dev, /proc, /sys, /usetl.  mode has S_IFMT in it;
@@ -156,6 +160,17 @@ void file_stat(struct file *f, struct k_stat *st);
  * rings it at once, or as the last open file or mapping of the body goes.
  */
 struct inode *hostfs_body(u32 ticket);
+/*
+ * Is the window there that has the body at off?  The tender is told to attach
+ * it before the ticket is DONE, but hears that in DB_WAIT only; and it may
+ * have failed to.
+ */
+static inline int hostfs_there(u64 off)
+{
+	if (off >= ETLFS_WINDOW0)
+		doorbell(0, 0, 0, DB_WAIT);
+	return uk_ctl->windows >> off / ETLFS_WINDOW_STRIDE % 64 & 1;
+}
 void hostfs_release(u32 ticket);
 
 /*

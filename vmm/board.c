@@ -97,6 +97,7 @@ static void tables_setup(struct ram *ram, uint64_t image_size)
 	map_sys(ram, UK_CLOCK, UK_PAGE, PTE_U | PTE_NX);
 	map_sys(ram, UK_CTL, UK_CTL_PAGES * UK_PAGE, PTE_U | PTE_NX);
 	map_sys(ram, UK_OUT, UK_PAGE, rw);
+	map_sys(ram, UK_REPORT, UK_REPORT_SIZE, rw);
 	map_sys(ram, UK_LOG, UK_LOG_SIZE, rw);
 }
 

@@ -193,6 +193,7 @@ static void begin(struct clone *c, const struct msg *m)
 	g->st.pages_copied = c->copied;
 	g->st.pages_private = c->private;
 	g->deadline = guest_now() + m->a[1];
+	guest_log_limit(g, m->a[3]);
 	guest_refresh(g);
 	guest_set_event(g, ETLFS_EVENT_OFF, m->a[0], m->a[1]);
 	g->t->regs->rax = m->a[0];
@@ -247,9 +248,11 @@ static int setup(struct clone *c)
 
 	rc = ram_map_host(o->ram, 0, o->window0, ETLFS_WINDOW0);
 	if (rc == 0)
-		rc = guest_create(g, o->ops, o->ref->uid, &err);
+		rc = guest_create(g, o->ops, &err);
 	if (rc == 0)
 		rc = g->t->ops->load(g->t, o->ready);
+	/* a change of user made /proc/self root's */
+	prctl(PR_SET_DUMPABLE, 1);
 	if (rc == 0)
 		rc = ram_clone_init(o->ram, o->proc);
 	return rc;
@@ -260,10 +263,12 @@ void clone_main(const struct clone_opts *o)
 	static struct clone c;
 	struct guest *g = &c.g;
 	struct msg up = { .type = MSG_UP };
-	int keep[3 + TENDER_FDS] = { o->sock, -1, -1 }, rc;
+	int keep[4 + TENDER_FDS] = { o->sock, -1, -1, -1 }, rc;
 
 	prctl(PR_SET_NAME, "usetl-clone");
 	signal(SIGCHLD, SIG_DFL);
+	if (tender_debug)		/* no deadline would end it */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 	c.o = o;
 	c.first = 1;
 	g->ram = o->ram;
@@ -271,19 +276,26 @@ void clone_main(const struct clone_opts *o)
 	g->sock = o->sock;
 	g->trace = o->ref->trace;
 	g->entropy_gen = o->entropy_gen;
+	/* a ticket of warm-up's must not come again: the libOS knows it */
+	memcpy(g->ticket_gen, o->ticket_gen, sizeof(g->ticket_gen));
 	rc = setup(&c);
 	if (rc < 0)
 		fail(&c, "clone", rc);
 	up.a[1] = ram_populate(o->ram, o->ram->base);
 	keep[1] = o->ram->pagemap;
 	keep[2] = o->ram->stat;
-	g->t->ops->descriptors(g->t, keep + 3);
-	jail_close_others(keep, 3 + TENDER_FDS);
+	keep[3] = o->ram->mem;
+	g->t->ops->descriptors(g->t, keep + 4);
+	jail_close_others(keep, 4 + TENDER_FDS);
 	o->ram->memfd = -1;
-	rc = jail_lock(o->jail, o->ref->uid, o->ram->remote);
+	/* the gateway sees it all the same, by its capability */
+	if (o->hide)
+		prctl(PR_SET_DUMPABLE, 0);
+	rc = jail_lock(o->jail, o->ram->remote);
 	if (rc < 0)
 		fail(&c, "jail", rc);
 	up.a[0] = g->st.setup_ns = guest_now() - o->forked;
+	up.a[2] = (uint64_t)o->ram->remote;
 	if (chan_send(g->sock, &up, NULL, 0) < 0)
 		_exit(0);
 	serve(&c);

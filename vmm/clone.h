@@ -20,6 +20,8 @@ struct clone_opts {
 	int proc;			/* an open /proc */
 	int sock, window0;
 	uint64_t entropy_gen;
+	const uint32_t *ticket_gen;	/* UK_TICKETS of them, used already */
+	int hide;			/* from its user's other processes */
 	uint64_t forked;		/* mono ns, just before the fork */
 };
 

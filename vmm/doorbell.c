@@ -127,7 +127,8 @@ static enum guest_end db_fetch(struct guest *g, struct ring *r)
 }
 
 /* every message that has come, so that a ticket is never seen before the
-   window that holds its body */
+   window that holds its body; one that cannot be attached is not in
+   uk_ctl.windows */
 static int messages_take(struct guest *g)
 {
 	struct pollfd p = { .fd = g->sock, .events = POLLIN };
@@ -167,11 +168,8 @@ static enum guest_end db_wait(struct guest *g, struct ring *r)
 			break;
 		}
 		now = guest_now();
-		if (now >= g->deadline) {
-			g->died = DIED_TIMEOUT;
-			strcpy(g->report, "waiting");
-			end = GUEST_DIED;
-		}
+		if (now >= g->deadline)
+			end = guest_overdue(g, "waiting");
 		if (now >= until)
 			break;
 	}
@@ -181,12 +179,7 @@ static enum guest_end db_wait(struct guest *g, struct ring *r)
 
 static enum guest_end db_log(struct guest *g, struct ring *r)
 {
-	struct msg m = { .type = MSG_LOG };
-	const char *log;
-	struct iovec iov = { .iov_len = guest_log(g, &log) };
-
-	iov.iov_base = (void *)log;
-	r->ret = chan_send(g->sock, &m, &iov, 1);
+	r->ret = guest_log_rung(g);
 	return r->ret < 0 ? GUEST_ORPHAN : GUEST_GOES_ON;
 }
 
@@ -220,10 +213,10 @@ static enum guest_end db_grow(struct guest *g, struct ring *r)
 
 static enum guest_end db_exit(struct guest *g, struct ring *r)
 {
-	g->died = r->b ? DIED_SIGNAL : DIED_EXIT;
-	g->died_status = r->b ? r->b & 0x7f : r->a & 0xff;
-	g->report[0] = '\0';
-	return GUEST_DIED;
+	if (g->overdue)
+		return guest_died(g, DIED_TIMEOUT, 0, g->where);
+	return guest_died(g, r->b ? DIED_SIGNAL : DIED_EXIT,
+			  r->b ? r->b & 0x7f : r->a & 0xff, "");
 }
 
 static enum guest_end db_cancel(struct guest *g, struct ring *r)

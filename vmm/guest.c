@@ -7,6 +7,7 @@
 #include "vmm/guest.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,9 +24,10 @@ _Static_assert(SLOT_HOST == TENDER_SLOT_HOST, "tender.h");
 #define SLOT_GROW	(SLOT_HOST + ETLFS_WINDOWS)
 
 #define TICK_US		10000
+#define GRACE_NS	100000000	/* for last words at the deadline */
 
 static struct tender *tick_target;
-static volatile sig_atomic_t tick_armed;
+static volatile sig_atomic_t tick_armed, running;
 
 static struct uk_ctl *ctl(struct guest *g)
 {
@@ -42,7 +44,8 @@ uint64_t guest_now(void)
 
 static void on_tick(int sig)
 {
-	if (tick_target)
+	/* between runs it only ends a wait: see guest_idle() */
+	if (running)
 		tick_target->ops->kick(tick_target);
 }
 
@@ -59,6 +62,8 @@ static void tick_set(long us)
 void guest_idle(struct guest *g)
 {
 	tick_set(0);
+	if (g->t->ops->idle)
+		g->t->ops->idle(g->t);
 }
 
 static int windows_map(struct guest *g)
@@ -82,11 +87,11 @@ static int windows_map(struct guest *g)
 	return rc;
 }
 
-int guest_create(struct guest *g, const struct tender_ops *ops, uid_t uid,
+int guest_create(struct guest *g, const struct tender_ops *ops,
 		 struct err *err)
 {
 	struct sigaction sa = { .sa_handler = on_tick };
-	int rc = ops->create(&g->t, g->ram, uid, err);
+	int rc = ops->create(&g->t, g->ram, err);
 
 	if (rc < 0)
 		return rc;
@@ -191,6 +196,7 @@ void guest_refresh(struct guest *g)
 	if (getrandom(c->entropy, sizeof(c->entropy), 0) !=
 	    (ssize_t)sizeof(c->entropy))
 		_exit(1);
+	c->windows = g->windows | 1;
 	c->entropy_gen = ++g->entropy_gen;
 	c->ticks = g->ticks;
 }
@@ -200,27 +206,48 @@ void guest_set_event(struct guest *g, uint64_t off, uint64_t len,
 {
 	uint64_t ms = timeout_ns / 1000000;
 
+	g->overdue = 0;
+	ctl(g)->flags &= ~UK_CTL_OVERDUE;
 	ctl(g)->event_off = off;
 	ctl(g)->event_len = len;
 	ctl(g)->timeout_ms = ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }
 
-uint32_t guest_log(struct guest *g, const char **log)
+enum guest_end guest_died(struct guest *g, enum died why, uint64_t status,
+			  const char *host)
 {
-	struct uk_out *out = ram_sys(g->ram, UK_OUT);
-	uint32_t n = *(volatile uint32_t *)&out->log_len;
+	union {
+		struct uk_report r;
+		uint8_t bytes[UK_REPORT_SIZE];
+	} said;
+	unsigned frames;
 
-	out->log_len = 0;
-	*log = ram_sys(g->ram, UK_LOG);
-	return n <= UK_LOG_SIZE ? n : UK_LOG_SIZE;
+	memcpy(&said, ram_sys(g->ram, UK_REPORT), sizeof(said));
+	frames = report_lines(&said.r, host, g->report, sizeof(g->report));
+	/* it says that it ended by a signal, but that was not the program's */
+	g->died = why == DIED_SIGNAL && frames ? DIED_FAULT : why;
+	g->died_status = status;
+	return GUEST_DIED;
 }
 
-static enum guest_end died(struct guest *g, enum died why, const char *text)
+enum guest_end guest_overdue(struct guest *g, const char *host)
 {
-	g->died = why;
-	g->died_status = 0;
-	snprintf(g->report, sizeof(g->report), "%s", text);
-	return GUEST_DIED;
+	struct uk_out *out = ram_sys(g->ram, UK_OUT);
+
+	if (g->overdue)
+		return guest_died(g, DIED_TIMEOUT, 0, g->where);
+	g->overdue = 1;
+	g->deadline = guest_now() + GRACE_NS;
+	snprintf(g->where, sizeof(g->where), "%s", host);
+	ctl(g)->flags |= UK_CTL_OVERDUE;
+	/* however few threads there are */
+	out->want_tick = 1;
+	return GUEST_GOES_ON;
+}
+
+static enum guest_end died(struct guest *g, enum died why, const char *host)
+{
+	return guest_died(g, why, 0, host);
 }
 
 /* the guest is in the libOS or in a stub: not to be pre-empted */
@@ -234,21 +261,43 @@ static int in_libos(uint64_t rip)
 	       (rip & ~(uint64_t)(UK_PAGE - 1)) == UK_STUB;
 }
 
+static void running_at(uint64_t rip, char *buf, size_t size)
+{
+	char name[64];
+
+	/* not every tender knows where */
+	if (rip == BOARD_DB_RET)
+		snprintf(buf, size, "running");
+	else if (report_symbol(rip, name, sizeof(name)) == 0)
+		snprintf(buf, size, "running in the libOS at %s", name);
+	else
+		snprintf(buf, size, "running at address 0x%llx",
+			 (unsigned long long)rip);
+}
+
+/* killed, perhaps: then nobody else would end this process before its time */
+static int gateway_gone(struct guest *g)
+{
+	struct pollfd p = { .fd = g->sock };
+	struct timespec now = { 0 };
+
+	return ppoll(&p, 1, &now, NULL) > 0;
+}
+
 static enum guest_end tick(struct guest *g)
 {
 	struct uk_out *out = ram_sys(g->ram, UK_OUT);
 	struct cpu_regs *r = g->t->regs;
+	enum guest_end end = GUEST_GOES_ON;
+	char at[sizeof(g->where)];
 
+	if (gateway_gone(g))
+		return GUEST_ORPHAN;
 	if (guest_now() >= g->deadline) {
-		char at[64];
-
-		/* not every tender knows where */
-		if (r->rip == BOARD_DB_RET)
-			snprintf(at, sizeof(at), "running");
-		else
-			snprintf(at, sizeof(at), "running at rip 0x%llx",
-				 (unsigned long long)r->rip);
-		return died(g, DIED_TIMEOUT, at);
+		if (g->t->ops->locate)
+			g->t->ops->locate(g->t);
+		running_at(r->rip, at, sizeof(at));
+		end = guest_overdue(g, at);
 	}
 	ctl(g)->ticks = ++g->ticks;
 	if (*(volatile uint32_t *)&out->want_tick && !in_libos(r->rip)) {
@@ -259,7 +308,7 @@ static enum guest_end tick(struct guest *g)
 		r->rflags = 0x202;
 		g->t->regs_dirty = 1;
 	}
-	return GUEST_GOES_ON;
+	return end;
 }
 
 /* the libOS learns of an exception as of a call */
@@ -278,6 +327,7 @@ enum guest_end guest_run(struct guest *g)
 	enum guest_end end = GUEST_GOES_ON;
 	uint64_t exits = g->t->exits, t0 = guest_now();
 
+	running = 1;
 	if (!tick_armed)
 		tick_set(TICK_US);
 	while (end == GUEST_GOES_ON) {
@@ -296,6 +346,7 @@ enum guest_end guest_run(struct guest *g)
 			break;
 		}
 	}
+	running = 0;
 	g->st.guest_ns += guest_now() - t0;
 	g->st.exits += g->t->exits - exits;
 	return end;
@@ -306,6 +357,7 @@ static void window_detach(struct guest *g, unsigned w)
 	g->t->ops->unmap(g->t, SLOT_HOST + w);
 	ram_unmap_host(g->ram, w);
 	g->windows &= ~(1u << w);
+	ctl(g)->windows = g->windows | 1;
 }
 
 void guest_detach(struct guest *g)
@@ -335,6 +387,8 @@ static int window_attach(struct guest *g, uint64_t w, uint64_t size, int fd)
 		ram_unmap_host(g->ram, (unsigned)w);
 	else
 		g->windows |= 1u << w;
+	/* what is not there the libOS makes a failed fetch of */
+	ctl(g)->windows = g->windows | 1;
 	return rc;
 }
 

@@ -13,6 +13,7 @@
 #include "etlfs/image.h"
 #include "vmm/proto.h"
 #include "vmm/ram.h"
+#include "vmm/report.h"
 #include "vmm/tender.h"
 
 enum guest_end {
@@ -31,6 +32,7 @@ struct guest {
 	int trace;
 	unsigned slots;			/* next free slot for DB_GROW */
 	uint64_t deadline;		/* mono ns; of boot or invocation */
+	int overdue;			/* that was over; this is a grace */
 	uint64_t entropy_gen, ticks;
 
 	uint32_t ticket_gen[UK_TICKETS];
@@ -38,18 +40,23 @@ struct guest {
 	unsigned windows;		/* bit per host window attached */
 	int window_seen;		/* an ATTACH came; say IDLE */
 
+	uint64_t log_left;		/* guestlog.c */
+	uint32_t log_len;
+	char log[2 * UK_LOG_SIZE];
+
 	/* outcome */
 	unsigned kind;
 	const void *result;		/* in guest memory, valid until it runs */
 	uint64_t result_len;
 	enum died died;
 	uint64_t died_status;
-	char report[512];
+	char report[REPORT_MAX];
+	char where[96];			/* it was when its time was over */
 	struct run_stats st;
 };
 
 /* makes the tender over the guest's memory and maps all windows */
-int guest_create(struct guest *g, const struct tender_ops *ops, uid_t uid,
+int guest_create(struct guest *g, const struct tender_ops *ops,
 		 struct err *err);
 void guest_destroy(struct guest *g);
 
@@ -63,8 +70,12 @@ void guest_set_event(struct guest *g, uint64_t off, uint64_t len,
 
 enum guest_end guest_run(struct guest *g);
 
-/* what lies in the log buffer now; bytes, *log inside guest memory */
+/* guestlog.c: bytes of log that this boot or invocation may send */
+void guest_log_limit(struct guest *g, uint64_t max);
+/* what was not sent yet; bytes, *log is the guest's until it runs */
 uint32_t guest_log(struct guest *g, const char **log);
+/* DB_LOG; 0 or -errno */
+int guest_log_rung(struct guest *g);
 /* detach every host window but 0, forget every ticket */
 void guest_detach(struct guest *g);
 /* a KICK or ATTACH from the gateway; fds are consumed */
@@ -72,6 +83,18 @@ int guest_message(struct guest *g, const struct msg *m, int fds[]);
 
 /* a signal came while no guest runs: stop ticking */
 void guest_idle(struct guest *g);
+
+/*
+ * The guest is finished: the outcome, with what it left to say itself, or
+ * else with host's line.  GUEST_DIED.
+ */
+enum guest_end guest_died(struct guest *g, enum died why, uint64_t status,
+			  const char *host);
+/*
+ * Its time is over.  The first time it learns of that, and goes on for a
+ * moment, to say where it is; host says what the tender knows.
+ */
+enum guest_end guest_overdue(struct guest *g, const char *host);
 
 uint64_t guest_now(void);		/* CLOCK_MONOTONIC, ns */
 

@@ -5,9 +5,10 @@
  * the list kills the process; the gateway sees its socket close and clones
  * again.
  */
-#include "vmm/jail.h"
+#include "vmm/jail_impl.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/kvm.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
@@ -20,81 +21,90 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static const int allowed[] = {
-	SCMP_SYS(recvmsg),		/* messages from the gateway */
-	SCMP_SYS(sendmsg),		/* results, fetches, logs */
-	SCMP_SYS(ppoll),		/* DB_WAIT */
-	SCMP_SYS(pread64),		/* pagemap, for the rollback */
-	SCMP_SYS(getrusage),		/* have there been faults since? */
-	SCMP_SYS(madvise),		/* drop or populate pages */
-	SCMP_SYS(munmap),		/* allocator; host windows */
-	SCMP_SYS(mremap),		/* allocator: the page list grows */
-	SCMP_SYS(brk),			/* allocator */
-	SCMP_SYS(fstat),		/* size of a host window */
-	SCMP_SYS(newfstatat),		/* the same, as glibc 2.33 asks */
-	SCMP_SYS(close),		/* a host window's descriptor */
-	SCMP_SYS(setitimer),		/* the tick */
-	SCMP_SYS(clock_gettime),	/* where the vDSO cannot */
-	SCMP_SYS(getrandom),		/* a guest's seed */
-	SCMP_SYS(rt_sigreturn),		/* from the tick's handler */
-	SCMP_SYS(restart_syscall),	/* the kernel's own, after a signal */
-	SCMP_SYS(exit_group),		/* the end */
+static const struct jail_rule clone_rules[] = {
+	JAIL_CALL(recvmsg),		/* messages from the gateway */
+	JAIL_CALL(sendmsg),		/* results, fetches, logs */
+	JAIL_CALL(ppoll),		/* DB_WAIT; is the gateway there? */
+	JAIL_CALL(pread64),		/* pagemap, for the rollback */
+	JAIL_CALL(getrusage),		/* have there been faults since? */
+	JAIL_CALL(madvise),		/* drop or populate pages */
+	JAIL_CALL(munmap),		/* allocator; host windows */
+	JAIL_CALL(mremap),		/* allocator: the page list grows */
+	JAIL_CALL(brk),			/* allocator */
+	JAIL_CALL(fstat),		/* size of a host window */
+	JAIL_CALL(newfstatat),		/* the same, as glibc 2.33 asks */
+	JAIL_CALL(close),		/* a host window's descriptor */
+	JAIL_CALL(setitimer),		/* the tick */
+	JAIL_CALL(clock_gettime),	/* where the vDSO cannot */
+	JAIL_CALL(getrandom),		/* a guest's seed */
+	JAIL_CALL(rt_sigreturn),	/* from the tick's handler */
+	JAIL_CALL(restart_syscall),	/* the kernel's own, after a signal */
+	JAIL_CALL(exit_group),		/* the end */
+	/* host windows read-only, allocator's memory; never executable */
+	JAIL_BITS(mmap, 2, PROT_EXEC, 0),
+	JAIL_ARG(ioctl, 1, KVM_RUN),	/* run the guest */
+	/* DB_GROW, host windows */
+	JAIL_ARG(ioctl, 1, KVM_SET_USER_MEMORY_REGION),
+	JAIL_ARG(ioctl, 1, KVM_GET_SREGS), /* fault address, verify */
+	JAIL_ARG(ioctl, 1, KVM_SET_XSAVE), /* rollback of vector state */
+	JAIL_ARG(ioctl, 1, KVM_GET_XSAVE), /* verify */
+	JAIL_ARG(ioctl, 1, JAIL_PAGEMAP_SCAN),
 };
 
-/* of a process tender only */
-static const int allowed_process[] = {
-	SCMP_SYS(futex),		/* wake the child, wait for it */
-	SCMP_SYS(wait4),		/* has it died? */
-	SCMP_SYS(pidfd_send_signal),	/* a tick; the one pidfd is its own */
-	SCMP_SYS(sched_yield),		/* until it sleeps */
-};
-
-/* and these of the one process, whose number is filled in at the lock */
-static const int allowed_remote[] = {
-	SCMP_SYS(process_vm_readv),	/* results, requests */
-	SCMP_SYS(process_vm_writev),	/* rollback */
-};
+/* stands for the number that is filled in at the lock */
 #define REMOTE_PID	0x7e5d1a11u
 
-static const unsigned long ioctls[] = {
-	KVM_RUN,			/* run the guest */
-	KVM_SET_USER_MEMORY_REGION,	/* DB_GROW, host windows */
-	KVM_GET_SREGS,			/* fault address, verify */
-	KVM_SET_XSAVE,			/* rollback of vector state */
-	KVM_GET_XSAVE,			/* verify */
-	_IOC(_IOC_READ | _IOC_WRITE, 'f', 16, 96), /* PAGEMAP_SCAN */
+/* of a process tender only */
+static const struct jail_rule process_rules[] = {
+	JAIL_CALL(futex),		/* wake the child, wait for it */
+	JAIL_CALL(wait4),		/* has it died? */
+	JAIL_CALL(pidfd_send_signal),	/* a tick; the one pidfd is its own */
+	JAIL_CALL(sched_yield),		/* until it sleeps */
+	JAIL_CALL(getcpu),		/* where the vDSO cannot */
+	/* that one process and this on one processor (process_pin.c) */
+	JAIL_ARG(sched_setaffinity, 0, 0),
+	JAIL_ARG(sched_setaffinity, 0, REMOTE_PID),
+	/* results, requests, of that one process */
+	JAIL_ARG(process_vm_readv, 0, REMOTE_PID),
 };
 
-static int rules_process(scmp_filter_ctx f)
+/*
+ * What a build with sanitizers does beyond that, which is for tests only: it
+ * says what was found, and where, before the process ends.
+ */
+static const struct jail_rule report_rules[] = {
+#ifdef USETL_SANITIZE
+	JAIL_ARG(write, 0, STDERR_FILENO),
+	JAIL_ARG(ioctl, 1, TCGETS),	/* in colour? */
+	JAIL_CALL(sigaltstack),		/* which stack is this? */
+	JAIL_CALL(getpid),
+	JAIL_CALL(gettid),
+	JAIL_CALL(futex),
+	JAIL_CALL(sched_yield),
+	JAIL_CALL(rt_sigaction),
+	JAIL_CALL(rt_sigprocmask),
+	/* the program's symbols, where Landlock is not in the way */
+	JAIL_BITS(open, 1, (uint32_t)~O_CLOEXEC, O_RDONLY),
+	JAIL_BITS(openat, 2, (uint32_t)~O_CLOEXEC, O_RDONLY),
+	JAIL_CALL(read),
+	JAIL_CALL(lseek),
+	JAIL_CALL(readlink),
+#endif
+};
+
+static int rule_add(scmp_filter_ctx f, const struct jail_rule *r)
 {
-	int rc = 0;
+	struct scmp_arg_cmp c = {
+		.arg = r->arg, .op = SCMP_CMP_EQ, .datum_a = r->value,
+	};
 
-	for (size_t i = 0; rc == 0 && i < sizeof(allowed_process) / sizeof(int);
-	     i++)
-		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, allowed_process[i], 0);
-	for (size_t i = 0; rc == 0 && i < sizeof(allowed_remote) / sizeof(int);
-	     i++)
-		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, allowed_remote[i], 1,
-				      SCMP_A0(SCMP_CMP_EQ, REMOTE_PID));
-	return rc;
-}
-
-static int rules_add(scmp_filter_ctx f)
-{
-	int rc = 0;
-
-	for (size_t i = 0; rc == 0 && i < sizeof(allowed) / sizeof(int); i++)
-		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, allowed[i], 0);
-	for (size_t i = 0; rc == 0 && i < sizeof(ioctls) / sizeof(ioctls[0]);
-	     i++)
-		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-				      SCMP_A1(SCMP_CMP_EQ, ioctls[i]));
-	/* host windows read-only, allocator's memory; never executable */
-	if (rc == 0)
-		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-				      SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC,
-					      0));
-	return rc;
+	if (r->mask != UINT64_MAX) {
+		c.op = SCMP_CMP_MASKED_EQ;
+		c.datum_a = r->mask;
+		c.datum_b = r->value;
+	}
+	return seccomp_rule_add_array(f, SCMP_ACT_ALLOW, r->nr, r->mask != 0,
+				      &c);
 }
 
 /* the compiled program, out of libseccomp by way of a memfd */
@@ -129,22 +139,40 @@ out:
 	return rc;
 }
 
-int jail_prepare(struct jail *j, const struct tender_ops *ops, struct err *err)
+int jail_compile(struct jail *j, const struct jail_rule *const list[],
+		 const size_t count[], unsigned lists, uint32_t otherwise,
+		 struct err *err)
 {
-	scmp_filter_ctx f = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	const size_t reports = JAIL_COUNT(report_rules);	/* may be none */
+	scmp_filter_ctx f = seccomp_init(otherwise);
 	int rc = f ? 0 : -ENOMEM;
 
 	memset(j, 0, sizeof(*j));
+	/* 32-bit and x32 calls: not known here, so not allowed either */
 	if (rc == 0)
-		rc = rules_add(f);
-	if (rc == 0 && ops == &tender_process)
-		rc = rules_process(f);
+		rc = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, otherwise);
+	for (unsigned i = 0; i < lists; i++)
+		for (size_t k = 0; rc == 0 && k < count[i]; k++)
+			rc = rule_add(f, &list[i][k]);
+	for (size_t k = 0; rc == 0 && k < reports; k++)
+		rc = rule_add(f, &report_rules[k]);
 	if (rc == 0)
 		rc = program_take(j, f);
 	if (f)
 		seccomp_release(f);
 	return rc == 0 ? 0 : err_set(err, rc, "cannot make the seccomp "
 				     "filter: %s", strerror(-rc));
+}
+
+int jail_prepare(struct jail *j, const struct tender_ops *ops, struct err *err)
+{
+	const struct jail_rule *const list[] = { clone_rules, process_rules };
+	const size_t count[] = {
+		JAIL_COUNT(clone_rules), JAIL_COUNT(process_rules),
+	};
+
+	return jail_compile(j, list, count, ops == &tender_process ? 2 : 1,
+			    SCMP_ACT_KILL_PROCESS, err);
 }
 
 /* in this process's own copy; a number that is none's where there is none */
@@ -157,12 +185,9 @@ static void remote_set(const struct jail *j, pid_t remote)
 					      UINT32_MAX;
 }
 
-int jail_lock(const struct jail *j, uid_t uid, pid_t remote)
+int jail_lock(const struct jail *j, pid_t remote)
 {
 	remote_set(j, remote);
-	if (uid && (setresgid(uid, uid, uid) < 0 ||
-		    setresuid(uid, uid, uid) < 0))
-		return -errno;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &j->prog) < 0)

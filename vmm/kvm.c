@@ -133,32 +133,45 @@ static int device_open(struct err *err)
 
 	if (fd >= 0)
 		return fd;
-	if (errno == ENOENT)
-		return err_set(err, -ENOENT, "no /dev/kvm; load the kvm_intel "
+	if (errno == ENOENT || errno == ENXIO || errno == ENODEV)
+		return err_set(err, -errno, "no /dev/kvm; load the kvm_intel "
 			       "or kvm_amd module, or enable (nested) "
 			       "virtualisation");
 	if (errno == EACCES)
 		return err_set(err, -EACCES, "/dev/kvm: permission denied; add "
 			       "yourself to its group: sudo usermod -aG kvm "
 			       "$USER, then log in again");
-	return err_set(err, -errno, "/dev/kvm: %s", strerror(errno));
+	return err_set(err, -errno, "/dev/kvm: %s%s", strerror(errno),
+		       errno == EPERM ? "; in a container: "
+		       "--device=/dev/kvm" : "");
 }
 
 static int kvm_check(struct err *err)
 {
-	int fd = device_open(err), rc = 0;
+	int fd = device_open(err), rc = 0, vm;
 
 	if (fd < 0)
 		return fd;
 	if (ioctl(fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
-		rc = err_set(err, -ENOTSUP, "/dev/kvm: not API version %d",
-			     KVM_API_VERSION);
+		rc = err_set(err, -ENOTSUP, "/dev/kvm: KVM of version %d does "
+			     "not answer there; load the kvm_intel or kvm_amd "
+			     "module", KVM_API_VERSION);
 	for (size_t i = 0; rc == 0 && i < sizeof(needed) / sizeof(needed[0]);
 	     i++)
 		if (ioctl(fd, KVM_CHECK_EXTENSION, needed[i].cap) <= 0)
 			rc = err_set(err, -ENOTSUP, "/dev/kvm: this kernel "
 				     "lacks %s; use Linux 5.10 or newer",
 				     needed[i].name);
+	/* others may hold the processor's extensions, or policy forbid it */
+	vm = rc == 0 ? ioctl(fd, KVM_CREATE_VM, 0) : -1;
+	if (rc == 0 && vm < 0)
+		rc = err_set(err, -errno, "/dev/kvm: cannot make a virtual "
+			     "machine: %s; %s", strerror(errno), errno == EBUSY
+			     ? "another hypervisor has the processor" :
+			     "see the kernel's log, and in a container its "
+			     "seccomp profile and devices");
+	if (vm >= 0)
+		close(vm);
 	close(fd);
 	return rc;
 }
@@ -307,8 +320,7 @@ static int vcpu_create(struct kvm *k)
 	return rc;
 }
 
-static int kvm_create(struct tender **out, struct ram *ram, uid_t uid,
-		      struct err *err)
+static int kvm_create(struct tender **out, struct ram *ram, struct err *err)
 {
 	struct kvm *k = calloc(1, sizeof(*k));
 	int rc;
@@ -524,7 +536,7 @@ static void kvm_descriptors(struct tender *t, int fd[TENDER_FDS])
 {
 	fd[0] = ((struct kvm *)t)->vm;
 	fd[1] = ((struct kvm *)t)->vcpu;
-	fd[2] = -1;
+	fd[2] = fd[3] = -1;
 }
 
 const struct tender_ops tender_kvm = {

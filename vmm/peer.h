@@ -20,7 +20,7 @@
 #define PEER_FDS	2		/* most descriptors on one message */
 #define PEER_QUEUE_MAX	(1u << 20)	/* bytes that may wait to be sent */
 #define PEER_LOG_MAX	(64u << 10)	/* bytes of log in one message */
-#define PEER_REPORT_MAX	(4u << 10)	/* and of what a guest died of */
+#define PEER_REPORT_MAX	(16u << 10)	/* and of what a guest died of */
 #define PEER_RESULT_MAX	(MSG_PAYLOAD_MAX / 2)
 
 struct peer;

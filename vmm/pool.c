@@ -326,6 +326,12 @@ int pool_add(struct pool *pool, struct image *img,
 	return 0;
 }
 
+void function_attached(struct function *f)
+{
+	ref_attached(f->ref);
+	clone_attached(f);
+}
+
 /* the pool */
 
 void pool_set(struct pool *pool, const struct pool_opts *o)

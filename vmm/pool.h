@@ -43,6 +43,7 @@ struct job_result {
 	enum outcome outcome;
 	enum died died;			/* of JOB_DIED */
 	uint64_t status;		/* exit status or signal */
+	uint64_t limit_ns;		/* of JOB_TIMEOUT: the time it had */
 	const char *text;		/* not NUL-terminated */
 	size_t len;
 	struct run_stats stats;
@@ -56,6 +57,7 @@ struct job {
 	/* the pool's */
 	struct job *next;
 	double queued;
+	int again;			/* its clone ended before reading it */
 };
 
 enum pool_event {
@@ -73,6 +75,14 @@ struct pool_ops {
 	/* may be NULL: a clone has rolled back (function_opts.say_idle) */
 	void (*idle)(void *arg, struct function *f,
 		     const struct run_stats *st);
+	/*
+	 * function_opts.debug: a guest of this process is there and has not
+	 * run yet; it does after function_attached().
+	 */
+	void (*attach)(void *arg, struct function *f, pid_t guest);
+	/* may be NULL: a request has ended its clone (JOB_DIED, _TIMEOUT) */
+	void (*died)(void *arg, struct function *f,
+		     const struct job_result *r);
 };
 
 struct pool_opts {
@@ -80,6 +90,7 @@ struct pool_opts {
 	uint64_t log_max;		/* bytes of log per request */
 	unsigned queue;			/* requests that wait, per function */
 	uint64_t wait_ns;		/* longest that one waits */
+	uint64_t boot_ns;		/* a reference is ready by then */
 	uint64_t fetch_timeout_ns;
 	uint64_t fetch_max;		/* bytes of bodies that a clone holds */
 	uint64_t fetch_total;		/* that all of them do; 0: no limit */
@@ -102,6 +113,7 @@ struct function_opts {
 	int trace, verify;		/* see ref_opts */
 	int say_idle;			/* ask for a report of each rollback */
 	int once;			/* do not boot again after a failure */
+	enum debug debug;		/* not NONE: no deadlines */
 };
 
 struct function_info {
@@ -150,6 +162,9 @@ struct function *pool_next(struct pool *pool, struct function *f);
 
 /* 0, -EAGAIN: the queue is full, -EHOSTDOWN: it cannot boot, -E2BIG */
 int pool_submit(struct function *f, struct job *j);
+
+/* a debugger is there: what waited for it goes on */
+void function_attached(struct function *f);
 
 const char *function_name(const struct function *f);
 const struct image *function_image(const struct function *f);

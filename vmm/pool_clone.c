@@ -90,11 +90,20 @@ static void answer(struct clone *c, const struct job_result *r)
 		job_finish(c->proc.f, j, r);
 }
 
+/* what a request may take */
+static uint64_t time_limit(const struct function *f)
+{
+	if (f->o.debug)
+		return DEBUG_S * 1e9;
+	return f->o.timeout_ns ? f->o.timeout_ns : f->img->timeout_ns;
+}
+
 static void answer_died(struct clone *c, enum died died, const char *why)
 {
 	struct job_result r = {
 		.outcome = died == DIED_TIMEOUT ? JOB_TIMEOUT : JOB_DIED,
-		.died = died, .text = why, .len = strlen(why),
+		.died = died, .limit_ns = time_limit(c->proc.f),
+		.text = why, .len = strlen(why),
 	};
 
 	answer(c, &r);
@@ -110,9 +119,8 @@ static void replace(struct clone *c)
 	queue_dispatch(f);
 }
 
-static void failed_to_come(struct clone *c, const char *why)
+static void failed(struct function *f, const char *why)
 {
-	struct function *f = c->proc.f;
 	double delay = RETRY_S * (1 << (f->clone_failures < 7 ?
 					f->clone_failures : 7));
 
@@ -120,11 +128,23 @@ static void failed_to_come(struct clone *c, const char *why)
 	f->clone_failures++;
 	f->clone_retry_at = pool_now(f) + (delay < RETRY_MAX_S ? delay :
 					   RETRY_MAX_S);
-	clone_stop(c);
+}
+
+static void give_up(struct function *f)
+{
 	if (f->clone_failures >= GIVE_UP && !f->n[CLONE_BUSY] &&
 	    !f->n[CLONE_IDLE] && !f->n[CLONE_COMING])
 		queue_fail(f, "no clone can be made");
 	pool_wake(f->pool);
+}
+
+static void failed_to_come(struct clone *c, const char *why)
+{
+	struct function *f = c->proc.f;
+
+	failed(f, why);
+	clone_stop(c);
+	give_up(f);
 }
 
 /* its process ended or broke the protocol, or it has to end */
@@ -149,6 +169,15 @@ static void maybe_usable(struct clone *c)
 
 	if (!c->up || c->asked)
 		return;
+	if (c->guest) {
+		if (!proc_is_child(&c->proc, (uint64_t)c->guest)) {
+			lost(c, DIED_HOST, "it has no process of that number");
+			return;
+		}
+		c->proc.deadline = pool_now(f) + DEBUG_S;
+		f->pool->o.ops->attach(f->pool->o.arg, f, c->guest);
+		return;
+	}
 	f->clone_ns = (ev_time() - c->asked_at) * 1e9;
 	f->clone_failures = 0;
 	enter(c, CLONE_IDLE);
@@ -164,7 +193,22 @@ static void on_up(struct clone *c, const struct msg *m)
 	}
 	c->up = 1;
 	c->proc.f->clone_pages = m->a[1];
+	if (c->proc.f->o.debug)
+		c->guest = (pid_t)m->a[2];
 	maybe_usable(c);
+}
+
+void clone_attached(struct function *f)
+{
+	struct clone *c, *after;
+
+	for (c = TAILQ_FIRST(&f->clones[CLONE_COMING]); c; c = after) {
+		after = TAILQ_NEXT(c, link);
+		if (!c->up)
+			continue;
+		c->guest = 0;
+		maybe_usable(c);
+	}
 }
 
 /* the request is answered; the clone goes on to the next, or ends */
@@ -195,6 +239,8 @@ static void on_result(struct clone *c, const struct msg *m,
 		return;
 	}
 	proc_log(&c->proc, rep.log, rep.log_len);
+	if (c->proc.idle_due < IDLE_DUE_MAX)
+		c->proc.idle_due++;
 	r.stats = rep.stats;
 	r.text = rep.text;
 	r.len = rep.text_len;
@@ -210,6 +256,16 @@ static void on_result(struct clone *c, const struct msg *m,
 	/* the answer first: what follows may end the peer, and the payload */
 	answer(c, &r);
 	next(c);
+}
+
+/* its request was sent too early, and seen by nobody: another clone's */
+static void give_back(struct clone *c, const char *why)
+{
+	pool_note(c->proc.f, "a clone was lost: %s", why);
+	c->job->again = 1;
+	queue_push_back(c->proc.f, c->job);
+	c->job = NULL;
+	replace(c);
 }
 
 static void on_died(struct clone *c, const struct msg *m,
@@ -230,14 +286,11 @@ static void on_died(struct clone *c, const struct msg *m,
 		lost(c, DIED_HOST, why);
 		return;
 	}
-	if (rep.code == DIED_ROLLBACK && c->job) {
-		/* sent too early, and seen by nobody: another clone's */
-		pool_note(c->proc.f, "a clone was lost: %.*s",
-			  (int)(rep.text_len < 500 ? rep.text_len : 500),
-			  rep.text);
-		queue_push_back(c->proc.f, c->job);
-		c->job = NULL;
-		replace(c);
+	if (rep.code == DIED_ROLLBACK && c->job && !c->said &&
+	    !c->job->again) {
+		snprintf(why, sizeof(why), "%.*s", (int)(rep.text_len < 500 ?
+			 rep.text_len : 500), rep.text);
+		give_back(c, why);
 		return;
 	}
 	r.died = rep.code;
@@ -245,6 +298,7 @@ static void on_died(struct clone *c, const struct msg *m,
 	r.text = rep.text;
 	r.len = rep.text_len;
 	r.stats = rep.stats;
+	r.limit_ns = time_limit(c->proc.f);
 	if (rep.code == DIED_TIMEOUT)
 		r.outcome = JOB_TIMEOUT;
 	answer(c, &r);
@@ -257,10 +311,11 @@ static void on_idle(struct clone *c, const struct msg *m,
 	struct function *f = c->proc.f;
 	struct peer_report rep;
 
-	if (c->state == CLONE_COMING || peer_report(m, payload, &rep) < 0) {
+	if (!c->proc.idle_due || peer_report(m, payload, &rep) < 0) {
 		lost(c, DIED_HOST, "it broke the protocol");
 		return;
 	}
+	c->proc.idle_due--;
 	host_released(c->proc.host);
 	if (f->pool->o.ops->idle)
 		f->pool->o.ops->idle(f->pool->o.arg, f, &rep.stats);
@@ -285,14 +340,21 @@ static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
 		on_up(c, m);
 		return;
 	}
-	/* what is late by one request is not an offence */
-	if (c->state == CLONE_IDLE && m->type == MSG_CANCEL)
-		return;
-	r = c->state == CLONE_BUSY || m->type == MSG_LOG ?
-	    proc_message(&c->proc, m, payload) : 0;
+	/* only what runs has something to say */
+	c->said = 1;
+	r = c->state == CLONE_BUSY ? proc_message(&c->proc, m, payload) : 0;
 	if (r <= 0)
 		lost(c, DIED_HOST, r == 0 || r == -EPROTO ?
 		     "it broke the protocol" : strerror(-r));
+}
+
+/*
+ * Reset: something was sent that it did not read.  That was the request, when
+ * nothing else can have been: then nobody has seen it.  Once for each.
+ */
+static int unread(const struct clone *c)
+{
+	return c->state == CLONE_BUSY && c->job && !c->said && !c->job->again;
 }
 
 static void on_closed(void *arg, int error)
@@ -303,6 +365,8 @@ static void on_closed(void *arg, int error)
 		lost(c, DIED_HOST, "it broke the protocol");
 	else if (c->asked && c->state == CLONE_COMING)
 		c->ended = 1;		/* CLONED is to say why */
+	else if (error == -ECONNRESET && unread(c))
+		give_back(c, "its process ended");
 	else				/* reset: something was not read */
 		lost(c, DIED_HOST, error == 0 || error == -ECONNRESET ?
 		     ended : strerror(-error));
@@ -368,7 +432,7 @@ static int ask(struct clone *c)
 	return r;
 }
 
-int clone_start(struct function *f)
+static int start(struct function *f)
 {
 	struct clone *c = calloc(1, sizeof(*c));
 	int r;
@@ -389,10 +453,19 @@ int clone_start(struct function *f)
 	TAILQ_INSERT_TAIL(&f->clones[CLONE_COMING], c, link);
 	f->n[CLONE_COMING]++;
 	r = ask(c);
-	if (r < 0) {
-		/* too little of something here; ask again in a while */
-		f->clone_retry_at = pool_now(f) + RETRY_S;
+	if (r < 0)
 		clone_free(c);
+	return r;
+}
+
+int clone_start(struct function *f)
+{
+	int r = start(f);
+
+	/* too little of something here; ask again in a while */
+	if (r < 0) {
+		failed(f, strerror(-r));
+		f->clone_refused = 1;
 	}
 	pool_wake(f->pool);
 	return r;
@@ -403,20 +476,21 @@ int clone_start(struct function *f)
 void clone_run(struct clone *c, struct job *j)
 {
 	struct function *f = c->proc.f;
-	uint64_t timeout = f->o.timeout_ns ? f->o.timeout_ns :
-			   f->img->timeout_ns;
+	uint64_t limit = time_limit(f);
 	struct msg m = {
 		.type = MSG_INVOKE,
-		.a = { j->event_len, timeout,
-		       f->o.say_idle ? INVOKE_IDLE : 0 },
+		.a = { j->event_len, limit,
+		       f->o.say_idle ? INVOKE_IDLE : 0,
+		       f->pool->o.log_max },
 	};
 	uint64_t off;
 	int r;
 
 	enter(c, CLONE_BUSY);
 	c->job = j;
-	c->proc.deadline = c->since + timeout / 1e9 + GRACE_S;
-	c->proc.log_left = f->pool->o.log_max;
+	c->said = 0;
+	c->proc.deadline = c->since + limit / 1e9 + GRACE_S;
+	proc_log_limit(&c->proc);
 	r = host_event(c->proc.host, j->event, j->event_len, &off);
 	if (r == 0)
 		r = peer_send(c->proc.peer, &m, NULL, NULL, 0);
@@ -444,10 +518,19 @@ void clone_tick(struct function *f, double now)
 {
 	struct clone *c;
 
-	while ((c = overdue(f, CLONE_COMING, now)))
+	while ((c = overdue(f, CLONE_COMING, now))) {
+		/* not even a word of it: then it is the reference that hangs */
+		if (c->asked)
+			ref_kill(c->ref);
 		lost(c, DIED_HOST, "it did not come up in time");
+	}
 	while ((c = overdue(f, CLONE_BUSY, now)))
 		lost(c, DIED_TIMEOUT, "");
 	clone_reap(f, now);
 	clone_top_up(f);
+	/* not where it failed: that may be in the middle of a request's start */
+	if (f->clone_refused) {
+		f->clone_refused = 0;
+		give_up(f);
+	}
 }

@@ -25,9 +25,11 @@
 #include "vmm/pool.h"
 
 #define RUN_SAMPLES	64		/* run times kept for the median */
-#define BOOT_S		60.0		/* a reference is ready by then */
+#define VANISH_MAX	3		/* such boots, and it has failed */
 #define CLONE_S		10.0		/* and a clone up */
+#define IDLE_DUE_MAX	(ETLFS_WINDOWS + 1) /* of those that were not said */
 #define GRACE_S		1.0		/* over what a clone enforces */
+#define DEBUG_S		1e9		/* all of them, with a debugger */
 
 /* one process under the pool */
 struct proc {
@@ -39,6 +41,8 @@ struct proc {
 	struct ev_io exited;		/* on pidfd */
 	double deadline;		/* of its boot, set-up or request */
 	uint64_t log_left;		/* bytes, in this request */
+	int log_over;			/* there were more */
+	unsigned idle_due;		/* IDLEs that it may yet say */
 };
 
 enum clone_state { CLONE_COMING, CLONE_IDLE, CLONE_BUSY, CLONE_DYING };
@@ -51,8 +55,10 @@ struct clone {
 	enum clone_state state;
 	int asked;			/* its CLONED has not come */
 	int up;
+	pid_t guest;			/* DEBUG: its process, until attached */
 	int ended;			/* so its socket said, while asked */
 	int last;			/* no request after this one */
+	int said;			/* something, in this request */
 	double since;			/* in this state */
 	double asked_at;
 	struct job *job;		/* of BUSY */
@@ -76,6 +82,7 @@ struct ref {
 	double ready_at;
 	unsigned failures;		/* in a row */
 	int failed;			/* the last boot; requests refused */
+	unsigned vanished;		/* boots in a row, without a word */
 	struct boot_stats stats;
 };
 
@@ -108,6 +115,7 @@ struct function {
 	struct clone_list clones[CLONE_DYING + 1];
 	unsigned n[CLONE_DYING + 1];
 	unsigned clone_failures;	/* in a row */
+	int clone_refused;		/* by this process's own limits */
 	double clone_retry_at;
 
 	struct job *head, **tail;	/* waiting */
@@ -162,6 +170,7 @@ void ref_refresh_arm(struct function *f);	/* as f->o says */
 void ref_tick(struct function *f, double now);
 void ref_verify_start(struct function *f);
 void ref_verify_join(struct function *f);
+void ref_attached(struct ref *r);
 
 /* pool_clone.c */
 int clone_start(struct function *f);
@@ -170,6 +179,7 @@ void clone_stop(struct clone *c);
 void clone_cloned(struct ref *r, const struct msg *m);
 void clone_tick(struct function *f, double now);
 void clone_free(struct clone *c);
+void clone_attached(struct function *f);
 
 /* pool_size.c */
 void clone_top_up(struct function *f);	/* to min */
@@ -184,14 +194,18 @@ int proc_connect(struct proc *p, int sock, const struct peer_ops *ops);
 /* the pid is the other side's word: checked to be parent's child; parent 0:
    it is our own, not reaped, and counts also when it has ended */
 int proc_identify(struct proc *p, pid_t pid, pid_t parent);
+/* is it what p says that it is, p's child? */
+int proc_is_child(const struct proc *p, uint64_t pid);
 void proc_watch(struct proc *p, void (*cb)(struct ev_loop *, struct ev_io *,
 					   int));
 void proc_kill(struct proc *p);
 void proc_close(struct proc *p);
+/* of a boot or a request that begins */
+void proc_log_limit(struct proc *p);
 void proc_log(struct proc *p, const char *text, size_t len);
 /* the request is over: what it fetched is gone */
 void proc_reset(struct proc *p);
-/* FETCH, CANCEL, LOG: 1 when it was one of them, 0 when not, -EPROTO */
+/* FETCH, CANCEL, LOG of what runs: 1 when it was one, 0 when not, -EPROTO */
 int proc_message(struct proc *p, const struct msg *m, const uint8_t *payload);
 
 #endif

@@ -66,6 +66,11 @@ int proc_identify(struct proc *p, pid_t pid, pid_t parent)
 	return r;
 }
 
+int proc_is_child(const struct proc *p, uint64_t pid)
+{
+	return pid > 0 && pid <= INT32_MAX && parent_of((pid_t)pid) == p->pid;
+}
+
 void proc_watch(struct proc *p,
 		void (*cb)(struct ev_loop *, struct ev_io *, int))
 {
@@ -96,20 +101,28 @@ void proc_close(struct proc *p)
 	p->pid = 0;
 }
 
+void proc_log_limit(struct proc *p)
+{
+	p->log_left = p->f->pool->o.log_max;
+	p->log_over = !p->log_left;
+}
+
 void proc_log(struct proc *p, const char *text, size_t len)
 {
 	struct pool *pool = p->f->pool;
 	static const char cut[] = "\n(log.max reached: the rest is dropped)\n";
 
-	if (!len || !p->log_left)
+	if (!len || p->log_over)
 		return;
-	if (len < p->log_left) {
+	if (len <= p->log_left) {
 		p->log_left -= len;
 		pool->o.ops->log(pool->o.arg, p->f, text, len);
 		return;
 	}
-	pool->o.ops->log(pool->o.arg, p->f, text, p->log_left);
+	if (p->log_left)
+		pool->o.ops->log(pool->o.arg, p->f, text, p->log_left);
 	p->log_left = 0;
+	p->log_over = 1;
 	pool->o.ops->log(pool->o.arg, p->f, cut, sizeof(cut) - 1);
 }
 
@@ -120,6 +133,8 @@ static int on_attach(void *arg, unsigned window, int fd, uint64_t size)
 	struct proc *p = arg;
 	struct msg m = { .type = MSG_ATTACH, .a = { window, size } };
 
+	if (p->idle_due < IDLE_DUE_MAX)
+		p->idle_due++;
 	return p->peer ? peer_send(p->peer, &m, NULL, &fd, 1) : -EPIPE;
 }
 
@@ -190,6 +205,9 @@ int proc_message(struct proc *p, const struct msg *m, const uint8_t *payload)
 		host_cancel(p->host, m->a[0]);
 		return 1;
 	case MSG_LOG:
+		/* a tender gathers, and stops where log_max is passed */
+		if (m->len < UK_LOG_SIZE || p->log_over)
+			return -EPROTO;
 		proc_log(p, (const char *)payload, m->len);
 		return 1;
 	}

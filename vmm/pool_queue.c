@@ -38,6 +38,9 @@ void job_finish(struct function *f, struct job *j, const struct job_result *r)
 	if (r->outcome == JOB_OK || r->outcome == JOB_ERROR)
 		f->run_us[f->runs++ % RUN_SAMPLES] = r->stats.run_ns / 1000;
 	f->pool->pending--;
+	if ((r->outcome == JOB_DIED || r->outcome == JOB_TIMEOUT) &&
+	    f->pool->o.ops->died)
+		f->pool->o.ops->died(f->pool->o.arg, f, r);
 	j->done(j, r);
 }
 
@@ -99,6 +102,7 @@ int pool_submit(struct function *f, struct job *j)
 	if (f->queued >= f->pool->o.queue)
 		return -EAGAIN;
 	j->next = NULL;
+	j->again = 0;
 	j->queued = pool_now(f);
 	*f->tail = j;
 	f->tail = &j->next;

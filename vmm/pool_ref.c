@@ -154,7 +154,9 @@ static void on_ready(struct ref *r, const struct msg *m,
 	r->state = REF_READY;
 	r->ready_at = pool_now(f);
 	r->failed = 0;
+	r->vanished = 0;
 	proc_reset(&r->proc);
+	host_released(r->proc.host);
 	if (r == f->ref)
 		usable(f);
 	else
@@ -164,8 +166,9 @@ static void on_ready(struct ref *r, const struct msg *m,
 
 static void on_died(struct ref *r, const struct msg *m, const uint8_t *payload)
 {
+	const struct function *f = r->proc.f;
 	struct peer_report rep;
-	char head[128], why[1024];
+	char head[192], why[8192];
 
 	if (peer_report(m, payload, &rep) < 0) {
 		boot_failed(r, "it broke the protocol");
@@ -182,8 +185,10 @@ static void on_died(struct ref *r, const struct msg *m, const uint8_t *payload)
 			 "was ready", (int)rep.status);
 		break;
 	case DIED_TIMEOUT:
-		snprintf(head, sizeof(head), "it was not ready within %.0f "
-			 "seconds", BOOT_S);
+		snprintf(head, sizeof(head), "it was not ready within %g "
+			 "seconds; the limit is 'boot' in [limits] of "
+			 "usetl.conf, --boot-timeout of bake and invoke",
+			 f->pool->o.boot_ns / 1e9);
 		break;
 	case DIED_MEMORY:
 		snprintf(head, sizeof(head), "its memory limit is too small "
@@ -194,8 +199,30 @@ static void on_died(struct ref *r, const struct msg *m, const uint8_t *payload)
 	}
 	snprintf(why, sizeof(why), "%s%s%.*s", head,
 		 head[0] && rep.text_len ? "\n" : "",
-		 (int)(rep.text_len < 800 ? rep.text_len : 800), rep.text);
+		 (int)(rep.text_len < 8000 ? rep.text_len : 8000), rep.text);
 	boot_failed(r, why);
+}
+
+/* it waits for a debugger to come, or to go */
+static void on_up(struct ref *r, const struct msg *m)
+{
+	struct function *f = r->proc.f;
+
+	if (r->state != REF_BOOTING)
+		ref_kill(r);
+	else if (f->o.debug != DEBUG_BOOT ||
+		 !proc_is_child(&r->proc, m->a[2]))
+		boot_failed(r, "it broke the protocol");
+	else
+		f->pool->o.ops->attach(f->pool->o.arg, f, (pid_t)m->a[2]);
+}
+
+void ref_attached(struct ref *r)
+{
+	struct msg m = { .type = MSG_KICK };
+
+	if (r->state == REF_BOOTING && r->proc.f->o.debug == DEBUG_BOOT)
+		peer_send(r->proc.peer, &m, NULL, NULL, 0);
 }
 
 static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
@@ -203,6 +230,9 @@ static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
 	struct ref *r = arg;
 
 	switch (m->type) {
+	case MSG_UP:
+		on_up(r, m);
+		return;
 	case MSG_READY:
 		on_ready(r, m, payload);
 		return;
@@ -216,9 +246,8 @@ static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
 			ref_kill(r);
 		return;
 	}
-	/* once frozen it fetches nothing more */
-	if ((r->state == REF_BOOTING || m->type == MSG_LOG) &&
-	    proc_message(&r->proc, m, payload) > 0)
+	/* once frozen it has nothing of its own to say */
+	if (r->state == REF_BOOTING && proc_message(&r->proc, m, payload) > 0)
 		return;
 	if (r->state == REF_BOOTING)
 		boot_failed(r, "it broke the protocol");
@@ -226,20 +255,46 @@ static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
 		ref_kill(r);
 }
 
+/*
+ * Killed, or out of memory, rather than the function's own doing, which was
+ * ready before: requests wait for another attempt, for some times.
+ */
+static int vanished(struct ref *r, int error)
+{
+	struct function *f = r->proc.f;
+
+	return error != -EPROTO && r == f->ref && f->was_ready &&
+	       !f->o.once && ++r->vanished < VANISH_MAX;
+}
+
 static void on_closed(void *arg, int error)
 {
 	struct ref *r = arg;
 
-	if (r->state == REF_BOOTING)
+	if (r->state != REF_BOOTING || vanished(r, error))
+		ref_kill(r);
+	else
 		boot_failed(r, error == -EPROTO ? "it broke the protocol" :
 			    "its process ended without a word");
-	else
-		ref_kill(r);
 }
 
 static const struct peer_ops ref_ops = { on_message, on_closed };
 
 /* its life */
+
+/* and none boots in its place: whoever waits for it hears so */
+static void ended_for_good(struct ref *r)
+{
+	static const char why[] = "its reference ended";
+	struct function *f = r->proc.f;
+
+	r->failed = 1;
+	if (!f->was_ready)
+		function_failed(f, why);
+	else if (!f->queued)
+		pool_note(f, why);
+	queue_fail(f, why);
+}
 
 static void on_exit_of(struct ev_loop *loop, struct ev_io *w, int revents)
 {
@@ -261,7 +316,9 @@ static void on_exit_of(struct ev_loop *loop, struct ev_io *w, int revents)
 	r->failures++;
 	r->retry_at = now + (delay < RETRY_MAX_S ? delay : RETRY_MAX_S);
 	r->state = REF_DOWN;
-	if (!f->retired && !r->failed)
+	if (f->o.once && !r->failed)
+		ended_for_good(r);
+	else if (!f->retired && !r->failed)
 		pool_note(f, "its reference ended; another boots in %.1f s",
 			  r->retry_at - now);
 	pool_wake(f->pool);
@@ -283,10 +340,14 @@ int ref_boot(struct ref *r, struct err *err)
 {
 	struct function *f = r->proc.f;
 	struct pool *pool = f->pool;
+	const double limit = f->o.debug == DEBUG_BOOT ? DEBUG_S :
+			     pool->o.boot_ns / 1e9;
 	struct ref_opts o = {
 		.img = f->img, .recycle = f->o.recycle, .trace = f->o.trace,
-		.verify = f->o.verify, .boot_timeout_ns = BOOT_S * 1e9,
+		.verify = f->o.verify, .boot_timeout_ns = limit * 1e9,
+		.debug = f->o.debug,
 		.uid = pool->o.uid, .tender = pool->o.tender,
+		.log_max = pool->o.log_max,
 	};
 	pid_t pid;
 	int rc, sock;
@@ -314,9 +375,9 @@ int ref_boot(struct ref *r, struct err *err)
 		return err_set(err, rc, "cannot hold on to process %d: %s",
 			       (int)pid, strerror(-rc));
 	}
-	r->proc.log_left = pool->o.log_max;
+	proc_log_limit(&r->proc);
 	r->state = REF_BOOTING;
-	r->proc.deadline = pool_now(f) + BOOT_S + GRACE_S;
+	r->proc.deadline = pool_now(f) + limit + GRACE_S;
 	pool_wake(pool);
 	return 0;
 }

@@ -4,9 +4,9 @@
  * Forked from the tender, so it begins with all that the tender has.  It
  * moves the guest's windows from the reservation to the guest's own
  * addresses, gives each its rights, closes every descriptor, and leaves this
- * program for the stub page, which unmaps everything above UK_END and locks
- * the filter.  Invariant from there on: its address space is the guest's map
- * and the pages of process.h; it has two system calls.
+ * program for the stub page, which unmaps everything above PROC_SNAP_END and
+ * locks the filter.  Invariant from there on: its address space is the guest's
+ * map and the pages of process.h; it has three system calls.
  */
 #include "vmm/process.h"
 
@@ -15,11 +15,11 @@
 #include <linux/audit.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -49,11 +49,15 @@ void proc_filter_set(struct proc_ro *ro)
 	 */
 	static const struct sock_filter f[] = {
 		LOAD(FIELD(arch)), MUST(AUDIT_ARCH_X86_64),
-		LOAD(FIELD(nr)), MUST(SYS_futex),
 		LOAD(FIELD(instruction_pointer) + 4), MUST(0),
 		LOAD(FIELD(instruction_pointer)),
 		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, ~(uint32_t)(UK_PAGE - 1)),
 		MUST(UK_STUB),
+		LOAD(FIELD(nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 4),
+		LOAD(ARG(2)), MUST(MADV_DONTNEED),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		MUST(SYS_futex),
 		LOAD(ARG(0) + 4), MUST(0),
 		LOAD(ARG(0)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, RW_RING, 0, 4),
@@ -76,14 +80,21 @@ static int move(void *from, uint64_t addr, uint64_t len, int prot)
 {
 	void *to = (void *)addr;
 
+	if (!len)
+		return 0;
 	if (mremap(from, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to) != to ||
 	    mprotect(to, len, prot) < 0)
 		return -errno;
 	return 0;
 }
 
+/*
+ * A debugger writes its breakpoints where the kernel lets it: in memory that
+ * is private, as a clone's is, or writable.
+ */
 static int move_libos(struct ram *ram)
 {
+	const int debug = tender_debug && !ram->snap ? PROT_WRITE : 0;
 	const Elf64_Ehdr *eh = (const void *)blob_libos.data;
 	const Elf64_Phdr *ph = (const void *)(blob_libos.data + eh->e_phoff);
 	int rc = 0;
@@ -94,10 +105,32 @@ static int move_libos(struct ram *ram)
 		if (ph[i].p_type != PT_LOAD || !len)
 			continue;
 		len = (len + UK_PAGE - 1) & ~(uint64_t)(UK_PAGE - 1);
-		rc = move(ram_sys(ram, a), a, len, PROT_READ |
+		rc = move(ram_sys(ram, a), a, len, PROT_READ | debug |
 			  (ph[i].p_flags & PF_W ? PROT_WRITE : 0) |
 			  (ph[i].p_flags & PF_X ? PROT_EXEC : 0));
 	}
+	return rc;
+}
+
+/* what lies beyond the snapshot is another mapping */
+static int move_arena(struct ram *ram, const struct ram_window *w, int prot)
+{
+	uint64_t own = ram->snap ? w->sealed : w->cap;
+	int rc = move(ram_sys(ram, w->base), w->base, own, prot);
+
+	return rc < 0 ? rc : move(ram_sys(ram, w->base + own), w->base + own,
+				  w->cap - own, prot);
+}
+
+/* its spans only: to read a hole of it would take memory, and for good */
+static int move_snapshot(struct ram *ram)
+{
+	int rc = 0;
+
+	for (int i = 0; rc == 0 && i < RAM_WINDOWS; i++)
+		rc = move((void *)(ram->snap + ram->win[i].base),
+			  PROC_SNAP + ram->win[i].base, ram->win[i].sealed,
+			  PROT_READ);
 	return rc;
 }
 
@@ -110,29 +143,33 @@ static int move_all(const struct proc_child *c)
 		uint64_t addr, len;
 		int prot;
 	} piece[] = {
-		{ w[UK_ARENA_EXEC].base, w[UK_ARENA_EXEC].cap, rw | rx },
-		{ w[UK_ARENA_HEAP].base, w[UK_ARENA_HEAP].cap, rw },
-		{ w[UK_ARENA_DATA].base, w[UK_ARENA_DATA].cap, rw },
-		{ w[UK_ARENA_USF].base, w[UK_ARENA_USF].cap, rw },
 		{ w[RAM_STACK].base, w[RAM_STACK].cap, rw },
 		{ UK_STUB, UK_PAGE, rx },
 		{ UK_VDSO, 2 * UK_PAGE, rx },
 		{ UK_CLOCK, UK_PAGE, r },
 		{ UK_CTL, UK_CTL_PAGES * UK_PAGE, r },
 		{ UK_OUT, UK_PAGE, rw },
+		{ UK_REPORT, UK_REPORT_SIZE, rw },
 		{ UK_LOG, UK_LOG_SIZE, rw },
 		{ PROC_RO, 2 * UK_PAGE, r },
+		{ PROC_LIST, PROC_LIST_SIZE, r },
 		{ PROC_RW, 2 * UK_PAGE, rw },
 		{ PROC_ALT, PROC_ALT_SIZE, rw },
 		{ UK_IMAGE_BASE, ram->image_size, r },
 		{ UK_HOST_BASE, ram->host_size[0], r },
 	};
-	int rc = 0;
+	int rc;
 
+	/* what is not the guest's there: nothing, or a sanitizer's shadow */
+	rc = munmap((void *)UK_PAGE, PROC_SNAP_END - UK_PAGE) < 0 ? -errno : 0;
 	for (size_t i = 0; i < sizeof(piece) / sizeof(piece[0]); i++)
-		if (rc == 0 && piece[i].len)
+		if (rc == 0)
 			rc = move(ram_sys(ram, piece[i].addr), piece[i].addr,
 				  piece[i].len, piece[i].prot);
+	for (int i = 0; rc == 0 && i < UK_ARENAS; i++)
+		rc = move_arena(ram, &w[i], i == UK_ARENA_EXEC ? rw | rx : rw);
+	if (rc == 0 && ram->snap)
+		rc = move_snapshot(ram);
 	if (rc == 0)
 		rc = move_libos(ram);
 	if (rc == 0 && c->windows)
@@ -187,19 +224,15 @@ static void rseq_leave(void)
 			return;
 }
 
-static int privileges_drop(const struct proc_child *c, pid_t parent)
+/* the user is the tender's, who may reach it; it ends with its tender */
+static int privileges_set(pid_t parent)
 {
-	struct rlimit none = { 0, 0 };
-
-	setrlimit(RLIMIT_CORE, &none);
-	if (c->uid && (syscall(SYS_setresgid, c->uid, c->uid, c->uid) < 0 ||
-		       syscall(SYS_setresuid, c->uid, c->uid, c->uid) < 0))
-		return -errno;
-	/* the change of user undid these two */
 	if (prctl(PR_SET_DUMPABLE, 1) < 0 ||
 	    prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
+	if (tender_debug)		/* nothing to allow without Yama */
+		prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
 	return getppid() == parent ? 0 : -ESRCH;
 }
 
@@ -211,7 +244,7 @@ static void child_main(const struct proc_child *c, pid_t parent)
 	prctl(PR_SET_NAME, "usetl-guest");
 	syscall(SYS_close_range, 0, ~0u, 0);
 	rseq_leave();
-	rc = privileges_drop(c, parent);
+	rc = privileges_set(parent);
 	if (rc == 0) {
 		rc = move_all(c);
 		rw = (void *)PROC_RW;
@@ -229,10 +262,10 @@ static void child_main(const struct proc_child *c, pid_t parent)
 	syscall(SYS_exit_group, 1);
 }
 
-pid_t proc_child_start(const struct proc_child *c)
+pid_t proc_child_start(const struct proc_child *c, int *pidfd)
 {
 	pid_t parent = getpid();
-	long pid = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+	long pid = syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, 0, pidfd, 0, 0);
 
 	if (pid == 0)
 		child_main(c, parent);

@@ -1,18 +1,41 @@
 /*
- * process_settle.c - bring a guest's process where a rollback can begin
+ * process_settle.c - bring a guest's process where it is the snapshot again
  *
  * Everything that the child says may be a lie, and it may not even wait for
  * an answer.  What the kernel says in /proc/PID/syscall is not: a child that
  * sleeps in the futex call before proc_wait, for the seq that there is, with
  * no timeout, stays there until seq changes, and goes on with the stub's
- * code; so does one before proc_parked, where its registers are clean, too.
- * Only a signal interrupts it, and the handlers are the stub's.
+ * code.  With PROC_PARK that cleans flags, selectors and vector state, copies
+ * the pages of PROC_LIST from PROC_SNAP, clears the registers, and sleeps
+ * before proc_parked for the new seq, for which no call could have slept
+ * before the order was given.  A child that is seen there, for that seq, has
+ * therefore gone all of that way; and all that it took from memory on the way
+ * lies in pages that are the tender's alone to write.
+ *
+ *   - It cannot be diverted unseen.  TF, AC against a frame, protection keys,
+ *     a fault in the copying: each is a signal, whose handler is the stub's,
+ *     ends up at proc_wait and tells so; the order is given again.  Handlers
+ *     begin with clean vector state and, but for AC and ID, clean flags.
+ *   - Pages that it may have made private since the list was made, a signal
+ *     stack for example, count as faults; ram_rollback() compares the count
+ *     once the child is parked, and has what is new copied too.  From parked
+ *     to parked nothing runs but the stub.
+ *   - A tick is sent by this process only, and before: one that is pending
+ *     wakes the child, so it is not seen asleep.  One that an operator sends
+ *     finds no register of the guest's to save.
+ *   - Jumping into the copying with registers of its own, or with a list that
+ *     was left over, the guest overwrites what it could have overwritten
+ *     anyway, and sleeps until its time is up: proc_parked is no answer to
+ *     any order but PARK and LOAD.
+ *
+ * So nothing is written from outside, and nothing is needed of the kernel but
+ * to read /proc/PID/syscall, pagemap and stat.
  */
 #include "vmm/process_impl.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -21,21 +44,29 @@
 #define PATIENCE_NS	1000000		/* then look if it is alive */
 #define TRIES		4		/* its own doing can divert it */
 
-/* does the child sleep in the futex call before pc, for this seq? */
+/*
+ * Does the child sleep in the futex call before pc, for this seq?  proc(5):
+ * the call's number, six arguments, stack pointer and program counter; the
+ * last two arguments and the stack pointer mean nothing here.
+ */
 static int asleep_at(struct process *p, uint64_t pc, uint32_t seq)
 {
-	unsigned long long nr, a[6], sp, at;
-	char text[256];
+	char text[256], want[80];
 	ssize_t n = pread(p->syscall_fd, text, sizeof(text) - 1, 0);
+	int head, tail;
 
 	if (n <= 0)
 		return n < 0 ? -errno : -ESRCH;
 	text[n] = '\0';
-	if (sscanf(text, "%llu %llx %llx %llx %llx %llx %llx %llx %llx", &nr,
-		   &a[0], &a[1], &a[2], &a[3], &a[4], &a[5], &sp, &at) != 9)
-		return 0;		/* it runs */
-	return nr == SYS_futex && at == pc && a[0] == RO_SEQ &&
-	       a[1] == FUTEX_WAIT && (uint32_t)a[2] == seq && a[3] == 0;
+	if (text[0] == 'r')
+		return 0;		/* "running" */
+	head = snprintf(want, sizeof(want), "%d 0x%x 0x0 0x%x 0x0 ", SYS_futex,
+			RO_SEQ, seq);
+	if (strncmp(text, want, (size_t)head))
+		return 0;
+	tail = snprintf(want, sizeof(want), " 0x%llx\n",
+			(unsigned long long)pc);
+	return n > head + tail && !strcmp(text + n - tail, want);
 }
 
 static int asleep_wait(struct process *p, uint64_t pc, uint32_t seq)
@@ -59,24 +90,123 @@ static int asleep_wait(struct process *p, uint64_t pc, uint32_t seq)
 	}
 }
 
-/* the shared part of RAM; the child's part is rollback.c's */
-void proc_shared_restore(struct process *p)
+/*
+ * Its word that it is done only ends the wait for it; to ask for its state
+ * again and again would take the processor from it, where others want that.
+ */
+static int parked_wait(struct process *p, uint32_t seq)
 {
-	struct ram *ram = p->ram;
+	int rc = proc_ring_soon(p);
 
+	if (rc != PROC_CLEAN)
+		return rc < 0 ? rc : -EAGAIN;
+	return asleep_wait(p, proc_stub_at(proc_parked), seq);
+}
+
+/*
+ * The pages' runs, as many as fit in the list: how many pages those are.  The
+ * numbers may be a hostile clone's (ram_workset), so they are looked up.
+ */
+static size_t list_write(struct process *p, const uint32_t *page, size_t n,
+			 int drop)
+{
+	struct proc_run *run = ram_sys(p->ram, PROC_LIST);
+	const struct ram_window *w = p->ram->win;
+	uint32_t runs = 0, from = 0, sealed = 0, end = 0, op = 0;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		uint32_t at = page[i];
+
+		if (at < from || at >= end) {
+			unsigned k = 0;
+
+			while (k < RAM_WINDOWS &&
+			       at - w[k].base / UK_PAGE >= w[k].cap / UK_PAGE)
+				k++;
+			if (k == RAM_WINDOWS)
+				continue;
+			from = (uint32_t)(w[k].base / UK_PAGE);
+			sealed = from + (uint32_t)(w[k].sealed / UK_PAGE);
+			end = from + (uint32_t)(w[k].cap / UK_PAGE);
+		}
+		op = drop ? RUN_DROP : at < sealed ? RUN_COPY : RUN_ZERO;
+		if (runs && at == run[runs - 1].page + run[runs - 1].n &&
+		    op == run[runs - 1].op) {
+			run[runs - 1].n++;
+			continue;
+		}
+		if (runs == PROC_RUNS)
+			break;
+		run[runs++] = (struct proc_run){ at, 1, op };
+	}
+	p->ro->runs = runs;
+	return i;
+}
+
+static uint32_t order(struct process *p, uint32_t seq)
+{
+	uint32_t park = seq == SEQ_PARK ? SEQ_PARK_ODD : SEQ_PARK;
+
+	proc_go(p, PROC_PARK, park);
+	return park;
+}
+
+/* of a parked child: further orders, until no page is left */
+static int restore(struct process *p, const uint32_t *page, size_t n, int drop)
+{
+	uint32_t seq = atomic_load(&p->ro->seq);
+	int rc = 0;
+
+	if (p->place != PARKED)
+		return -EPROTO;
+	for (size_t i = 0; rc == 0 && i < n;) {
+		i += list_write(p, page + i, n - i, drop);
+		seq = order(p, seq);
+		rc = parked_wait(p, seq);
+	}
+	return rc;
+}
+
+int proc_copy(struct ram_far *f, const uint32_t *page, size_t n)
+{
+	return restore((struct process *)((char *)f -
+					  offsetof(struct process, far)),
+		       page, n, 0);
+}
+
+int proc_drop(struct ram_far *f, const uint32_t *page, size_t n)
+{
+	return restore((struct process *)((char *)f -
+					  offsetof(struct process, far)),
+		       page, n, 1);
+}
+
+/* the shared part of RAM that the stub does not use */
+static void shared_restore(struct ram *ram)
+{
 	if (!ram->snap)
 		return;
 	memcpy(ram_sys(ram, UK_CLOCK), ram->snap + UK_CLOCK,
 	       UK_CTL + UK_CTL_PAGES * UK_PAGE - UK_CLOCK);
 	memcpy(ram_sys(ram, UK_OUT), ram->snap + UK_OUT, UK_PAGE);
+	memcpy(ram_sys(ram, UK_REPORT), ram->snap + UK_REPORT, UK_REPORT_SIZE);
 	memcpy(ram_sys(ram, UK_LOG), ram->snap + UK_LOG, UK_LOG_SIZE);
-	memset(p->rw, 0, 2 * UK_PAGE);
+}
+
+void proc_shared_restore(struct process *p)
+{
+	shared_restore(p->ram);
+	if (p->ram->snap)
+		memset(p->rw, 0, 2 * UK_PAGE);
 }
 
 int proc_settle(struct tender *t)
 {
 	struct process *p = (struct process *)t;
-	uint32_t seq = atomic_load(&p->ro->seq), park;
+	const struct ram_list *l = &p->ram->list;
+	uint32_t seq = atomic_load(&p->ro->seq);
+	size_t done = 0;
 	int rc = -EAGAIN;
 
 	for (int i = 0; rc == -EAGAIN && i < TRIES; i++) {
@@ -84,14 +214,19 @@ int proc_settle(struct tender *t)
 		rc = asleep_wait(p, proc_stub_at(proc_wait), seq);
 		if (rc < 0)
 			continue;
-		park = seq == SEQ_PARK ? SEQ_PARK_ODD : SEQ_PARK;
-		proc_go(p, PROC_PARK, park);
-		rc = asleep_wait(p, proc_stub_at(proc_parked), park);
-		seq = park;
+		done = list_write(p, l->page, l->n, 0);
+		seq = order(p, seq);
+		shared_restore(p->ram);
+		rc = parked_wait(p, seq);
 	}
+	if (rc == 0)
+		rc = proc_limit_windows(p);
 	if (rc < 0)
 		return rc;
 	p->place = PARKED;
-	proc_shared_restore(p);
-	return 0;
+	if (p->ram->snap)
+		memset(p->rw, 0, 2 * UK_PAGE);
+	/* with nothing to restore there is no list */
+	return done == l->n ? 0 :
+	       restore(p, l->page + done, l->n - done, 0);
 }

@@ -2,24 +2,28 @@
  * process_stub.S - the stub page of a guest that runs as a locked process
  *
  * The only code in the child that makes system calls that reach the kernel:
- * FUTEX_WAKE of proc_rw.ring and FUTEX_WAIT for proc_ro.seq.  A hostile guest
- * may jump anywhere into it with any registers: it then rings a doorbell, or
- * sleeps until its time is up.  There is no rt_sigreturn: handlers leave by
- * iretq, or by a jump into the libOS, so that nothing ever changes the signal
- * mask and the signal stack, and frames cannot be forged.
+ * FUTEX_WAKE of proc_rw.ring, FUTEX_WAIT for proc_ro.seq, and MADV_DONTNEED.
+ * A hostile guest may jump anywhere into it with any registers: it then rings
+ * a doorbell, sleeps until its time is up, or loses or overwrites what it
+ * could have overwritten by itself.  There is no rt_sigreturn: handlers leave
+ * by iretq, or by a jump into the libOS, so that nothing ever changes the
+ * signal mask and the signal stack, and frames cannot be forged.
  *
  * The tender trusts one thing only: a child that sleeps in the system call
  * before proc_wait, waiting for the seq that there is (it reads that in
  * /proc/PID/syscall), goes on here, and with PROC_PARK to proc_parked, whatever
- * its registers, its memory and its signal stack held.
+ * its registers, its memory and its signal stack held.  On the way it restores
+ * the pages of PROC_LIST; process_settle.c says why that can be believed.
  */
 #include "vmm/process.h"
 
 #define NR_MUNMAP	11
+#define NR_MADVISE	28
 #define NR_FUTEX	202
 #define NR_SECCOMP	317
 #define NR_URETPROBE	335
 #define FUTEX_WAKE	1
+#define MADV_DONTNEED	4
 
 /* in the kernel's ucontext, asm/sigcontext.h; siginfo, asm-generic/siginfo.h */
 #define UC_R8		40
@@ -86,11 +90,58 @@
 	mov	UC_RDI(%rdi), %rdi
 .endm
 
+/*
+ * For debuggers (stub.elf): where whoever rang, or was interrupted, goes on.
+ * In a doorbell rsp is in proc_rw, in a handler all is in the signal frame.
+ */
+	.cfi_sections .debug_frame
+#define DW_CFA_def_cfa_expression 0x0f
+#define DW_OP_deref	0x06
+#define DW_OP_const4u	0x0c
+#define DW_OP_plus_uconst 0x23
+#define BYTES4(v)	(v) & 255, (v) >> 8 & 255, (v) >> 16 & 255, (v) >> 24
+
+.macro cfi_rang
+	.cfi_escape DW_CFA_def_cfa_expression, 8, DW_OP_const4u, \
+		BYTES4(RW_REGS + R_RSP), DW_OP_deref, DW_OP_plus_uconst, 8
+.endm
+
+/* nothing to go on with */
+.macro cfi_nobody
+	.cfi_startproc simple
+	.cfi_def_cfa %rsp, 0
+	.cfi_undefined %rip
+.endm
+
+.macro cfi_handler
+	.cfi_startproc simple
+	.cfi_signal_frame
+	.cfi_def_cfa %rsp, 8
+	.cfi_offset %r8, UC_R8
+	.cfi_offset %r9, UC_R9
+	.cfi_offset %r10, UC_R10
+	.cfi_offset %r11, UC_R11
+	.cfi_offset %r12, UC_R12
+	.cfi_offset %r13, UC_R13
+	.cfi_offset %r14, UC_R14
+	.cfi_offset %r15, UC_R15
+	.cfi_offset %rdi, UC_RDI
+	.cfi_offset %rsi, UC_RSI
+	.cfi_offset %rbp, UC_RBP
+	.cfi_offset %rbx, UC_RBX
+	.cfi_offset %rdx, UC_RDX
+	.cfi_offset %rax, UC_RAX
+	.cfi_offset %rcx, UC_RCX
+	.cfi_offset %rsp, UC_RSP
+	.cfi_offset %rip, UC_RIP
+.endm
+
 	.section .rodata
 	.balign 4096
 	.global proc_stub, proc_stub_end, proc_wait, proc_parked, proc_leave
 	.global proc_on_syscall, proc_on_trap, proc_on_tick, proc_restorer
 proc_stub:
+	.cfi_startproc
 	jmp	doorbell		/* 2 bytes: then BOARD_DB_RET */
 	ret
 
@@ -112,6 +163,7 @@ doorbell:
 	mov	%r13, RW_REGS + R_R13
 	mov	%r14, RW_REGS + R_R14
 	mov	%r15, RW_REGS + R_R15
+	cfi_rang
 	mov	$RW_STACK, %esp
 	pushfq
 	popq	RW_REGS + R_RFLAGS
@@ -168,7 +220,7 @@ go_ret:
 	mov	RW_REGS + R_R11, %r11
 	mov	RW_REGS + R_RSP, %rsp
 	mov	RO_RAX, %rax
-	ret
+	ret			/* its rsp is still in proc_rw */
 
 go_save:
 	mov	$PROC_SAVE_AREA, %edi
@@ -177,15 +229,19 @@ go_save:
 	xsave64	(%rdi)
 	mov	$PROC_SAVED, %eax
 	jmp	ring
+	.cfi_endproc
 
 /* rsp is a signal frame: the restorer's address, then the ucontext */
 go_enter:
+	cfi_handler
 	lea	8(%rsp), %rdi
 	frame_load
 	jmp	*RO_RIP
+	.cfi_endproc
 
 /* the frame that iretq takes is on the signal stack: a tick may nest here */
 go_back:
+	cfi_handler
 	lea	8(%rsp), %rdi
 	pushq	$0x2b
 	pushq	UC_RSP(%rdi)
@@ -194,12 +250,14 @@ go_back:
 	pushq	UC_RIP(%rdi)
 	frame_load
 	iretq
+	.cfi_endproc
 
 /*
  * From here on nothing that the guest left in a register matters.  The
  * selectors go before the bases: loading one changes its base.
  */
 go_park:
+	cfi_nobody
 	clean_flags
 	xor	%eax, %eax
 	mov	%eax, %ds
@@ -208,9 +266,56 @@ go_park:
 	mov	%eax, %gs
 	mov	$PROC_LOAD_AREA, %ecx
 	vectors_load %rcx
+	mov	$PROC_LIST, %ebx
+	mov	RO_RUNS, %ebp
+restore:
+	sub	$1, %ebp
+	jb	restored
+	mov	(%rbx), %edi
+	mov	4(%rbx), %ecx
+	add	$8, %rbx
+	shl	$12, %rdi
+	mov	%ecx, %edx
+	shr	$30, %edx
+	shl	$9, %rcx		/* words; the op above is cut off */
+	mov	$0x3fffffff << 9, %rax
+	and	%rax, %rcx
+	cmp	$RUN_ZERO, %edx
+	je	1f
+	ja	2f
+	mov	$PROC_SNAP, %rsi
+	add	%rdi, %rsi
+	rep movsq
+	jmp	restore
+1:	xor	%eax, %eax
+	rep stosq
+	jmp	restore
+2:	lea	(,%rcx,8), %rsi
+	mov	$MADV_DONTNEED, %edx
+	mov	$NR_MADVISE, %eax
+	syscall
+	test	%rax, %rax
+	jz	restore
+	ud2
+
+restored:
+	movl	$PROC_CLEAN, RW_KIND
+	movl	$1, RW_RING
+	mov	$RW_RING, %edi
+	mov	$FUTEX_WAKE, %esi
+	mov	$1, %edx
+	mov	$NR_FUTEX, %eax
+	syscall
+	/* a signal's frame would keep what they hold for the next guest */
+	.irp	reg, ax, bx, cx, si, di, bp
+	xor	%e\reg, %e\reg
+	.endr
+	.irp	reg, 8, 9, 10, 11, 12, 13, 14, 15
+	xor	%r\reg\()d, %r\reg\()d
+	.endr
 	mov	RO_SEQ, %edx
 1:	cmp	RO_SEQ, %edx
-	jne	go_load
+	jne	2f
 	mov	$RO_SEQ, %edi
 	xor	%esi, %esi
 	xor	%r10d, %r10d
@@ -218,6 +323,8 @@ go_park:
 	syscall
 proc_parked:
 	jmp	1b
+2:	cmpl	$PROC_PARK, RO_MODE
+	je	go_park
 
 go_load:
 	mov	RO_FS, %rax
@@ -243,12 +350,14 @@ go_load:
 	mov	RO_REGS + R_R15, %r15
 	mov	$RO_IRET, %esp
 	iretq
+	.cfi_endproc
 
 /*
  * Signal handlers: rsi siginfo, rdx ucontext, rsp just below that.  The
  * kernel has put the vector registers in their initial state.
  */
 proc_on_syscall:
+	cfi_handler
 	cmpl	$SYS_SECCOMP, SI_CODE(%rsi)
 	jne	1f
 	cmpl	$ARCH_X86_64, SI_ARCH(%rsi)
@@ -307,12 +416,15 @@ proc_on_tick:
 	and	$-UK_PAGE, %rax
 	cmp	$UK_STUB, %rax
 	je	go_back
+	cmpl	$0, RO_TELL
+	jne	1f
 	cmp	RO_TEXT, %rcx
 	jb	1f
 	cmp	RO_TEXT_END, %rcx
 	jb	go_back
 1:	mov	$PROC_TICK, %eax
 	jmp	facts
+	.cfi_endproc
 
 /* the kernel wants one for each handler; none returns */
 proc_restorer:
@@ -320,9 +432,10 @@ proc_restorer:
 
 /* the child's last step out of the host's program: unmap it, lock, tell */
 proc_leave:
+	cfi_nobody
 	mov	$RW_STACK, %esp
-	mov	$UK_END, %rdi
-	mov	$PROC_TOP - UK_END, %rsi
+	mov	$PROC_SNAP_END, %rdi
+	mov	$PROC_TOP - PROC_SNAP_END, %rsi
 	mov	$NR_MUNMAP, %eax
 	syscall
 	test	%rax, %rax
@@ -339,6 +452,7 @@ proc_leave:
 1:	mov	%rax, RW_REGS + R_RAX
 	mov	$PROC_FAILED, %eax
 	jmp	ring
+	.cfi_endproc
 proc_stub_end:
 	.byte	0
 

@@ -14,7 +14,7 @@
 
 int proc_windows_create(struct process *p)
 {
-	int fd = memfd_create("usetl-windows", MFD_CLOEXEC), rc = 0;
+	int fd = memfd_create("usetl-windows", MFD_CLOEXEC), rc;
 	void *at;
 
 	if (fd < 0)
@@ -23,12 +23,14 @@ int proc_windows_create(struct process *p)
 	if (ftruncate(fd, (off_t)WINDOWS_SIZE) == 0)
 		at = mmap(NULL, WINDOWS_SIZE, PROT_READ | PROT_WRITE,
 			  MAP_SHARED | MAP_NORESERVE, fd, 0);
-	if (at == MAP_FAILED)
+	if (at == MAP_FAILED) {
 		rc = -errno;
-	else
-		p->windows = at;
-	close(fd);
-	return rc;
+		close(fd);
+		return rc;
+	}
+	p->windows = at;
+	p->windows_fd = fd;
+	return 0;
 }
 
 /* RAM is there to its caps; only the gateway's large windows come later */

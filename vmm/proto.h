@@ -22,12 +22,16 @@ enum msg_type {
 	/* gateway to reference: fds: clone's socket, its window 0 */
 	MSG_CLONE = 1,
 	/* gateway to clone */
-	MSG_INVOKE,		/* a: event bytes, timeout ns, INVOKE_* flags */
+	MSG_INVOKE,		/* a: event bytes, timeout ns, INVOKE_* flags,
+				      bytes of log */
 	MSG_KICK,		/* a ticket changed */
 	MSG_ATTACH,		/* a: window number 1..15, bytes; fd: its memfd */
 	/* to the gateway */
 	MSG_READY,		/* payload: struct boot_stats, then log text */
-	MSG_UP,			/* a: set-up ns, pages populated */
+	MSG_UP,			/* a: set-up ns, pages populated, the process
+				   of a process tender's guest or 0.  From a
+				   reference that waits for a debugger, too:
+				   it goes on at a KICK */
 	MSG_FETCH,		/* a: ticket, method, URL bytes, header bytes,
 				      body bytes, timeout ns; payload: URL,
 				      headers, struct proto_iov[] */

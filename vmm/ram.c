@@ -1,7 +1,7 @@
 /*
  * ram.c - guest memory on the host's side: reserve, grow, reach, seal
  *
- * Rollback is in rollback.c.
+ * Rollback is in rollback.c, memory in another process in remote.c.
  */
 #include "vmm/ram.h"
 
@@ -10,11 +10,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "etlfs/format.h"
-#include "vmm/process.h"
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE	25
@@ -110,7 +108,7 @@ int ram_create(struct ram *ram, uint64_t mem_limit, uint64_t files_limit,
 	int rc;
 
 	memset(ram, 0, sizeof(*ram));
-	ram->memfd = ram->pagemap = ram->stat = -1;
+	ram->memfd = ram->pagemap = ram->stat = ram->mem = -1;
 	ram->mem_limit = big_up(mem_limit);
 	windows_init(ram, files_limit);
 	ram->base = mmap(NULL, UK_END + UK_BIG, PROT_NONE,
@@ -153,8 +151,10 @@ void ram_destroy(struct ram *ram)
 		close(ram->pagemap);
 	if (ram->stat >= 0)
 		close(ram->stat);
+	if (ram->mem >= 0)
+		close(ram->mem);
 	memset(ram, 0, sizeof(*ram));
-	ram->memfd = ram->pagemap = ram->stat = -1;
+	ram->memfd = ram->pagemap = ram->stat = ram->mem = -1;
 }
 
 /* [addr, addr + len) inside [base, base + size) */
@@ -189,27 +189,6 @@ void *ram_ptr(const struct ram *ram, uint64_t addr, uint64_t len, int write)
 		       inside_host(ram, addr, len)))
 		return ram->base + addr;
 	return NULL;
-}
-
-const void *ram_pull(struct ram *ram, uint64_t addr, uint64_t len)
-{
-	void *p = ram_ptr(ram, addr, len, 0);
-	struct iovec mine = { p, len }, theirs = { (void *)addr, len };
-	int i = 0;
-
-	if (!p || !len || !ram->remote || !ram->snap || addr >= UK_RAM_END ||
-	    (addr >= PROC_SHARED && addr < PROC_SHARED_END))
-		return p;
-	while (addr - ram->win[i].base >= ram->win[i].cap)
-		i++;
-	if (ram->pulled[i][0] == ram->pulled[i][1])
-		ram->pulled[i][0] = ram->pulled[i][1] = addr;
-	if (addr < ram->pulled[i][0])
-		ram->pulled[i][0] = addr;
-	if (addr + len > ram->pulled[i][1])
-		ram->pulled[i][1] = addr + len;
-	return process_vm_readv(ram->remote, &mine, 1, &theirs, 1, 0) ==
-	       (ssize_t)len ? p : NULL;
 }
 
 int ram_grow(struct ram *ram, unsigned arena, uint64_t span, uint64_t *from)

@@ -39,12 +39,30 @@ struct ram_window {
 
 struct ram_workset;
 
+/* pages by number (address / UK_PAGE), ascending */
+struct ram_list {
+	uint32_t *page;
+	size_t n, cap;
+};
+
+/*
+ * How a remote guest's pages are restored: by that process's own stub, when
+ * it is settled (tender.h).  Both are done when they answer 0.
+ */
+struct ram_far {
+	/* as in the snapshot */
+	int (*copy)(struct ram_far *f, const uint32_t *page, size_t n);
+	/* the same, and the memory is given back; may come back at a touch */
+	int (*drop)(struct ram_far *f, const uint32_t *page, size_t n);
+};
+
 struct ram {
 	uint8_t *base;			/* UK_END bytes reserved */
 	const uint8_t *snap;		/* the snapshot; NULL before ram_seal */
 	int memfd;
 	int pagemap;			/* of the guest's process, -1 until opened */
 	int stat;			/* a remote's /proc/PID/stat, likewise */
+	int mem;			/* and mem, where that is the only way */
 	struct ram_window win[RAM_WINDOWS];
 	uint64_t mem_limit;		/* EXEC + HEAP + DATA */
 	uint64_t image_size;		/* mapped at UK_IMAGE_BASE */
@@ -55,11 +73,12 @@ struct ram {
 	 * that ram_pull() made.
 	 */
 	pid_t remote;
+	struct ram_far *far;
 	uint64_t pulled[RAM_WINDOWS][2];	/* [from, to) of such copies */
 
 	/* rollback, in a clone */
-	uint32_t *pages;		/* private pages, as addr / UK_PAGE */
-	size_t n_pages, cap_pages;
+	struct ram_list list;		/* private pages, at the last scan */
+	struct ram_list before, fresh;	/* remote: at the one before; new since */
 	long minflt;			/* at the last scan */
 	unsigned calm, since, patience;	/* rollbacks; see rollback.c:tidy() */
 	struct ram_workset *ws;		/* shared by all clones of a reference */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -30,11 +31,25 @@ struct ref {
 	struct ram ram;
 	struct guest g;
 	struct cpu_state ready;
-	struct jail jail;
+	struct jail jail, own;		/* a clone's, and this one's */
+	pid_t parent;
 	struct boot_stats st;
 	uint64_t started;
 	int collapsed;
+	int hide;			/* clone_opts' */
 };
+
+/* also once more after a change of user, which undoes it */
+static int die_with_parent(struct ref *r, struct err *err)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return err_set(err, -errno, "PR_SET_PDEATHSIG: %s",
+			       strerror(errno));
+	/* it may have ended before */
+	if (getppid() != r->parent)
+		_exit(1);
+	return 0;
+}
 
 static void say_died(struct ref *r, enum died why, const char *report)
 {
@@ -69,6 +84,7 @@ static int build(struct ref *r, struct err *err)
 	g->img = img;
 	g->sock = r->sock;
 	g->trace = r->o->trace;
+	guest_log_limit(g, r->o->log_max);
 	rc = ram_map_image(&r->ram, img->fd, img->size);
 	if (rc == 0)
 		rc = ram_map_host(&r->ram, 0, r->o->window0, ETLFS_WINDOW0);
@@ -77,14 +93,25 @@ static int build(struct ref *r, struct err *err)
 			       strerror(-rc));
 	rc = board_setup(&r->ram, r->ram.image_size, err);
 	if (rc == 0)
-		rc = r->ops->init(err);
-	if (rc == 0)
 		r->ops->stubs(&r->ram);
 	if (rc == 0)
 		rc = guest_ctl_init(g, err);
 	if (rc == 0)
-		rc = guest_create(g, r->ops, r->o->uid, err);
+		rc = guest_create(g, r->ops, err);
 	return rc;
+}
+
+/* nothing of the host's is opened, and no library called, after this */
+static int lock(struct ref *r, struct err *err)
+{
+	int rc;
+
+	slim_forks(r->proc);
+	r->hide = r->o->uid && jail_may_trace();
+	rc = jail_user(r->o->uid, err);
+	if (rc == 0)
+		rc = die_with_parent(r, err);
+	return rc == 0 ? jail_ref_lock(&r->own, r->proc, err) : rc;
 }
 
 /* power-on: the libOS's first instruction, at CPL 3 */
@@ -109,6 +136,28 @@ static int power_on(struct ref *r)
 	return rc;
 }
 
+/*
+ * Until the gateway says by a KICK that a debugger is there; or is gone, the
+ * second time: what it wrote into the guest's code must not be in the snapshot.
+ */
+static int debugger_wait(struct ref *r)
+{
+	struct msg m = { .type = MSG_UP, .a = { [2] = r->ram.remote } };
+	int fds[CHAN_FDS], rc;
+
+	rc = chan_send(r->sock, &m, NULL, 0);
+	while (rc == 0 || rc == -EINTR) {
+		rc = chan_recv(r->sock, &m, fds);
+		if (rc < 0)
+			continue;
+		chan_close_fds(fds);
+		if (m.type == MSG_KICK)
+			return 0;
+		rc = 0;
+	}
+	return rc;
+}
+
 /* saves the vCPU as it will be when READY returns in a clone */
 static int freeze(struct ref *r, struct err *err)
 {
@@ -126,6 +175,8 @@ static int freeze(struct ref *r, struct err *err)
 			       strerror(-rc));
 	r->ready.regs.rip = BOARD_DB_RET;
 	r->st.exits = g->st.exits;
+	/* of what warm-up fetched, clones inherit nothing */
+	guest_detach(g);
 	guest_destroy(g);
 	ram_unmap_host(&r->ram, 0);
 	rc = ram_seal(&r->ram, err);
@@ -141,18 +192,33 @@ static int boot(struct ref *r, struct err *err)
 	struct msg m = { .type = MSG_READY };
 	const char *log;
 	struct iovec iov[2] = { { &r->st, sizeof(r->st) } };
-	static char text[UK_LOG_SIZE];
 	int rc = build(r, err);
 
+	/* the guest is hostile from its first instruction */
 	if (rc == 0)
+		rc = lock(r, err);
+	if (rc == 0) {
 		rc = power_on(r);
+		if (rc < 0)
+			err_set(err, rc, "cannot start the guest: %s%s",
+				r->g.t->broken[0] ? r->g.t->broken :
+				strerror(-rc), rc == -EAGAIN ?
+				"; more processes: ulimit -u 4096" : "");
+	}
 	if (rc < 0) {
 		say_died(r, DIED_HOST, err->msg);
 		return rc;
 	}
+	if (r->o->debug == DEBUG_BOOT) {
+		rc = debugger_wait(r);
+		if (rc < 0)
+			return rc;
+	}
 	r->g.deadline = guest_now() + r->o->boot_timeout_ns;
 	switch (guest_run(&r->g)) {
 	case GUEST_READY:
+		if (r->o->debug == DEBUG_BOOT && debugger_wait(r) < 0)
+			return -ECONNRESET;
 		break;
 	case GUEST_RESULT:
 		say_died(r, DIED_FAULT, "the guest gave a result before it "
@@ -165,8 +231,7 @@ static int boot(struct ref *r, struct err *err)
 		return -ECANCELED;
 	}
 	iov[1].iov_len = guest_log(&r->g, &log);
-	memcpy(text, log, iov[1].iov_len);
-	iov[1].iov_base = text;
+	iov[1].iov_base = (void *)log;
 	rc = freeze(r, err);
 	if (rc < 0) {
 		say_died(r, DIED_HOST, err->msg);
@@ -182,7 +247,9 @@ static int do_clone(struct ref *r, int fds[CHAN_FDS])
 		.ref = r->o, .ops = r->ops, .ram = &r->ram,
 		.ready = &r->ready, .jail = &r->jail, .proc = r->proc,
 		.sock = fds[0], .window0 = fds[1],
-		.entropy_gen = r->g.entropy_gen, .forked = guest_now(),
+		.entropy_gen = r->g.entropy_gen,
+		.ticket_gen = r->g.ticket_gen, .hide = r->hide,
+		.forked = guest_now(),
 	};
 	struct msg m = { .type = MSG_CLONED };
 	pid_t pid = -1;
@@ -208,7 +275,6 @@ static void serve(struct ref *r)
 	int fds[CHAN_FDS], rc;
 	struct msg m;
 
-	slim_forks(r->proc);
 	for (;;) {
 		rc = poll(&p, 1, r->collapsed ? -1 : IDLE_MS);
 		if (rc == 0) {
@@ -234,10 +300,11 @@ static void serve(struct ref *r)
 static void inherit_little(struct ref *r)
 {
 	int keep[] = { r->sock, r->o->window0, r->o->img->fd };
+	struct rlimit no_core = { 0, 0 };	/* guests are in it */
 	sigset_t none;
 
 	prctl(PR_SET_NAME, "usetl-ref");
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	setrlimit(RLIMIT_CORE, &no_core);
 	for (int s = 1; s < NSIG; s++)
 		if (s != SIGKILL && s != SIGSTOP)
 			signal(s, SIG_DFL);
@@ -252,7 +319,8 @@ static void inherit_little(struct ref *r)
 	jail_close_others(keep, 3);
 }
 
-static void ref_main(const struct ref_opts *o, int sock, uint64_t started)
+static void ref_main(const struct ref_opts *o, int sock, pid_t parent,
+		     uint64_t started)
 {
 	static struct ref r;
 	struct err err = { "" };
@@ -260,10 +328,18 @@ static void ref_main(const struct ref_opts *o, int sock, uint64_t started)
 	r.o = o;
 	r.sock = sock;
 	r.started = started;
+	r.parent = parent;
+	if (die_with_parent(&r, &err) < 0)
+		_exit(1);
 	inherit_little(&r);
+	tender_debug = o->debug != DEBUG_NONE;
+	if (tender_debug)		/* ^C is the debugger's alone */
+		setpgid(0, 0);
 	r.ops = tender_choose(o->tender, &err);
 	r.proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (!r.ops || r.proc < 0 || jail_prepare(&r.jail, r.ops, &err) < 0) {
+	if (!r.ops || r.proc < 0 || r.ops->init(&err) < 0 ||
+	    jail_prepare(&r.jail, r.ops, &err) < 0 ||
+	    jail_ref_prepare(&r.own, r.ops, &err) < 0) {
 		say_died(&r, DIED_HOST, err.msg[0] ? err.msg :
 			 "cannot open /proc");
 		_exit(1);
@@ -278,6 +354,7 @@ int ref_start(const struct ref_opts *o, int *sock, pid_t *pid,
 	      struct err *err)
 {
 	uint64_t started = guest_now();
+	pid_t parent = getpid();
 	int sv[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
@@ -291,7 +368,7 @@ int ref_start(const struct ref_opts *o, int *sock, pid_t *pid,
 		return err_set(err, rc, "fork: %s", strerror(-rc));
 	}
 	if (*pid == 0)
-		ref_main(o, sv[1], started);
+		ref_main(o, sv[1], parent, started);
 	close(sv[1]);
 	*sock = sv[0];
 	return 0;

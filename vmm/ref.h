@@ -18,6 +18,9 @@
 
 enum recycle { RECYCLE_ROLLBACK, RECYCLE_FORK, RECYCLE_KEEP };
 
+/* guests that wait for a debugger: a process tender's, see pool_ops.attach */
+enum debug { DEBUG_NONE, DEBUG_CLONES, DEBUG_BOOT };
+
 struct ref_opts {
 	const struct image *img;
 	int window0;			/* memfd of ETLFS_WINDOW0 bytes */
@@ -25,9 +28,11 @@ struct ref_opts {
 	enum recycle recycle;
 	int trace;			/* system calls to the log */
 	int verify;			/* compare everything after a rollback */
+	enum debug debug;		/* BOOT: wait before the first instruction */
 	uint64_t boot_timeout_ns;
-	uid_t uid;			/* clones run as this user when the gateway
-					   is root; 0: do not change */
+	uint64_t log_max;		/* bytes of log of the boot */
+	uid_t uid;			/* who it and its clones run as when the
+					   gateway is root; 0: do not change */
 };
 
 int ref_start(const struct ref_opts *o, int *sock, pid_t *pid,

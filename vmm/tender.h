@@ -47,7 +47,7 @@ enum tender_exit {
 	TENDER_BROKEN,			/* anything else: the guest is finished */
 };
 
-#define TENDER_FDS	3
+#define TENDER_FDS	4
 #define TENDER_SLOT_HOST 7	/* slot of host window 0; see guest.c */
 
 struct tender_ops {
@@ -55,8 +55,7 @@ struct tender_ops {
 	int (*check)(struct err *err);
 	/* host-wide things, once, before any create; inherited by fork */
 	int (*init)(struct err *err);
-	int (*create)(struct tender **out, struct ram *ram, uid_t uid,
-		      struct err *err);
+	int (*create)(struct tender **out, struct ram *ram, struct err *err);
 	/* what this tender's stub page holds, before the first create */
 	void (*stubs)(struct ram *ram);
 	/* guest [addr, addr + len) is host memory at p */
@@ -74,6 +73,13 @@ struct tender_ops {
 	enum tender_exit (*run)(struct tender *t);
 	/* async-signal-safe: the current or next run answers TENDER_INTR */
 	void (*kick)(struct tender *t);
+	/* a tick has found it between runs; or NULL */
+	void (*idle)(struct tender *t);
+	/*
+	 * After TENDER_INTR: regs->rip is where the guest is, or -errno; it may
+	 * have gone on until here.  NULL: it always is.
+	 */
+	int (*locate)(struct tender *t);
 	/*
 	 * The last TENDER_TRAP: what happened; the next run enters the libOS
 	 * at entry.  -EFAULT, and broken says why, when no program's
@@ -104,8 +110,10 @@ enum tender_kind { TENDER_AUTO, TENDER_KVM, TENDER_PROCESS };
  * NULL and an error where none does.
  */
 const struct tender_ops *tender_choose(enum tender_kind t, struct err *err);
-/* can this host run the tender?  0, or -errno and a line that says the fix */
+/* can this host run KVM or PROCESS?  0, or -errno and a line with the fix */
 int tender_check(enum tender_kind t, struct err *err);
+/* what AUTO is here; why, unless "", says what KVM lacked.  0, or -errno */
+int tender_resolve(enum tender_kind *t, struct err *why, struct err *err);
 /* 0, or -EINVAL: auto, kvm, process */
 int tender_parse(const char *text, enum tender_kind *out);
 
@@ -116,5 +124,11 @@ struct tender_cpu {
 	uint64_t tsc_khz;
 };
 extern struct tender_cpu tender_cpu;
+
+/*
+ * A debugger is to attach to guests' processes: set before create, inherited
+ * by fork.  They let it, and the libOS's text can take its breakpoints.
+ */
+extern int tender_debug;
 
 #endif

@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -206,6 +208,30 @@ static void test_waiting(void)
 	close(ep);
 }
 
+static void test_signal(void)
+{
+	struct signalfd_siginfo si;
+	int ep = epoll_create1(0), fd;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_NONBLOCK);
+	add(ep, fd, EPOLLIN | EPOLLET, 1);
+	ok(look(ep) == 0, "a signalfd without a signal");
+	raise(SIGUSR1);
+	ok(look(ep) == 1 && ev[0].events == EPOLLIN, "a signal is an edge");
+	ok(look(ep) == 0, "used up");
+	ok(read(fd, &si, sizeof(si)) == sizeof(si) && look(ep) == 0, "read");
+	kill(getpid(), SIGUSR1);
+	ok(look(ep) == 1, "and the next one is another");
+	ok(read(fd, &si, sizeof(si)) == sizeof(si), "read");
+	close(fd);
+	close(ep);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
 static void test_socket(void)
 {
 	int ep = epoll_create1(0), s[2];
@@ -235,5 +261,6 @@ int main(void)
 	test_errors();
 	test_waiting();
 	test_socket();
+	test_signal();
 	return done_testing();
 }

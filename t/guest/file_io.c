@@ -241,6 +241,35 @@ static void test_descriptors(void)
 	unlink("d");
 }
 
+/* a vector that is read over, lengths and flags at their ends */
+static void test_edges(void)
+{
+	struct iovec v[2] = { { &v[1], 4 }, { buf, 3 } };
+	int fd = open("e", O_CREAT | O_RDWR | O_TRUNC, 0600), p[2], dir;
+
+	write(fd, "\0\0\0\0abc", 7);
+	ok(preadv(fd, v, 2, 0) == 7 && !memcmp(buf, "abc", 3),
+	   "a vector is taken before it is read over");
+	pipe(p);
+	write(p[1], "\0\0\0\0abc", 7);
+	memset(buf, 0, 3);
+	v[0] = (struct iovec){ &v[1], 4 };
+	v[1] = (struct iovec){ buf, 3 };
+	ok(readv(p[0], v, 2) == 7 && !memcmp(buf, "abc", 3), "a pipe's, too");
+	fails(read(fd, buf, -1), EFAULT, "read: more than memory");
+	fails(write(fd, buf, -1), EFAULT, "write: more than memory");
+	v[0] = (struct iovec){ buf, 3 };
+	ok(preadv2(fd, v, 1, 4, RWF_NOWAIT) == 3 && !memcmp(buf, "abc", 3),
+	   "a file makes nobody wait");
+	dir = open(".", O_RDONLY);
+	fails(sendfile(p[1], dir, NULL, 1), EINVAL, "sendfile: a directory");
+	close(dir);
+	close(p[0]);
+	close(p[1]);
+	close(fd);
+	unlink("e");
+}
+
 static void test_nameless(void)
 {
 	int fd = memfd_create("mem", MFD_ALLOW_SEALING), fd2;
@@ -288,6 +317,7 @@ int main(void)
 	test_space();
 	test_copy();
 	test_descriptors();
+	test_edges();
 	test_nameless();
 	unlink("f");
 	ok(chdir("/") == 0 && rmdir(dir) == 0, "nothing is left");

@@ -244,6 +244,13 @@ static void test_cwd(const char *home)
 	rmdir("../in");
 	fails(syscall(SYS_getcwd, buf, 100), ENOENT, "a removed directory");
 	fails(open("x", O_CREAT | O_RDWR, 0600), ENOENT, "takes no names");
+	ok(chdir("..") == 0 && getcwd(buf, sizeof(buf)) &&
+	   !strncmp(buf, want, strlen(want) - 3), "but still lies somewhere");
+	mkdir("x", 0755);
+	mkdir("x/y", 0755);
+	ok(chdir("x/y") == 0 && rmdir("../../x/y") == 0 &&
+	   rmdir("../../x") == 0 && chdir("../..") == 0 &&
+	   access("x", F_OK) < 0, "as does one in another");
 	ok(chdir(home) == 0 && rmdir("v") == 0, "back");
 	fails(chdir("nosuch"), ENOENT, "chdir: missing");
 	make("f", "");

@@ -166,6 +166,11 @@ static void test_auxv(void)
 static void test_processes(void)
 {
 	fails(waitpid(-1, NULL, WNOHANG), ECHILD, "no child to wait for");
+	fails(syscall(SYS_wait4, -1, NULL, 0x10000, NULL), EINVAL,
+	      "wait4: options");
+	fails(waitid(P_ALL, 0, NULL, 0), EINVAL, "waitid: for what");
+	fails(waitid(77, 0, NULL, WEXITED), EINVAL, "waitid: for whom");
+	fails(waitid(P_ALL, 0, NULL, WEXITED), ECHILD, "waitid: nobody");
 	if (!in_guest()) {
 		skip("fork", "Linux has it");
 		skip("vfork", "Linux has it");

@@ -102,6 +102,17 @@ static void test_advice(void)
 	munmap(p, 3 * PAGE);
 }
 
+/* as a file's pages are: others may look at it */
+static void test_shared(void)
+{
+	char *p = mmap(NULL, 2 * PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	p[0] = 7;
+	ok(madvise(p, 2 * PAGE, MADV_DONTNEED) == 0 && p[0] == 7 &&
+	   p[PAGE] == 0, "shared memory outlives MADV_DONTNEED");
+	munmap(p, 2 * PAGE);
+}
+
 static void test_exec(void)
 {
 	static const unsigned char code[] = {
@@ -167,6 +178,7 @@ int main(void)
 	test_mmap();
 	test_errors();
 	test_advice();
+	test_shared();
 	test_exec();
 	test_mremap();
 	test_many();

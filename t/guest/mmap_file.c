@@ -83,6 +83,60 @@ static void test_resize(void)
 	munmap(p, PAGE);
 }
 
+/* what is behind the end belongs to the mapping alone */
+static void test_tail(void)
+{
+	int f = open("/tmp/mmap_tail", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	char back[600] = "", *p;
+
+	write(f, "abc", 3);
+	p = mmap(NULL, PAGE, RW, MAP_SHARED, f, 0);
+	p[100] = 'x';
+	ok(fallocate(f, 0, 0, 200) == 0 && pread(f, back, 200, 0) == 200 &&
+	   back[100] == 0, "fallocate does not show it");
+	p[300] = 'x';
+	ok(ftruncate(f, 400) == 0 && pread(f, back, 400, 0) == 400 &&
+	   back[300] == 0, "nor does ftruncate");
+	p[500] = 'x';
+	ok(pwrite(f, "z", 1, 599) == 1 && pread(f, back, 600, 0) == 600 &&
+	   back[500] == 0, "nor a write further on");
+	munmap(p, PAGE);
+	close(f);
+	unlink("/tmp/mmap_tail");
+}
+
+/* a file that cannot grow where it is stays mapped where it is */
+static void test_stuck(void)
+{
+	enum { SMALL = 64 * 1024, LARGE = 4 * SMALL };
+	int f = open("/tmp/mmap_stuck", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	int g = open("/tmp/mmap_other", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	static char other[LARGE];
+	char back[8] = "", *p, *q;
+	int i;
+
+	ftruncate(f, LARGE);
+	p = mmap(NULL, SMALL, RW, MAP_SHARED, f, 0);
+	strcpy(p, "first");
+	memset(other, 'o', sizeof(other));
+	write(g, other, sizeof(other));
+	q = mremap(p, SMALL, LARGE, 0);
+	if (q != MAP_FAILED)
+		p = q;
+	ok(!strcmp(p, "first"), "mremap in place, or not at all");
+	for (i = 0; i < 4; i++)
+		write(g, other, sizeof(other));
+	strcpy(p, "after");
+	ok(pread(f, back, 6, 0) == 6 && !strcmp(back, "after"),
+	   "is the file's memory still");
+	ok(pread(g, back, 1, 0) == 1 && back[0] == 'o', "and no other's");
+	munmap(p, q != MAP_FAILED ? LARGE : SMALL);
+	close(f);
+	close(g);
+	unlink("/tmp/mmap_stuck");
+	unlink("/tmp/mmap_other");
+}
+
 static void test_life(void)
 {
 	char *p = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, PAGE);
@@ -133,6 +187,8 @@ int main(void)
 	test_private();
 	test_shared();
 	test_resize();
+	test_tail();
+	test_stuck();
 	test_life();
 	test_errors();
 	test_zero();

@@ -141,6 +141,28 @@ static void test_blocking(void)
 	close(p[0]);
 }
 
+static void test_size(void)
+{
+	static char buf[CAPACITY];
+	int p[2];
+
+	ok(pipe2(p, O_NONBLOCK) == 0 &&
+	   fcntl(p[0], F_GETPIPE_SZ) == CAPACITY, "F_GETPIPE_SZ");
+	ok(fcntl(p[1], F_SETPIPE_SZ, 5000) == 8192 &&
+	   fcntl(p[0], F_SETPIPE_SZ, 1) == 4096 &&
+	   fcntl(p[0], F_GETPIPE_SZ) == 4096, "F_SETPIPE_SZ rounds up");
+	ok(write(p[1], buf, 5000) == 4096 && bits(p[1], POLLOUT) == 0,
+	   "a smaller pipe holds less");
+	ok(fcntl(p[0], F_SETPIPE_SZ, 8192) == 8192 &&
+	   bits(p[1], POLLOUT) == POLLOUT && write(p[1], buf, 5000) == 4096,
+	   "a larger one more");
+	fails(fcntl(p[0], F_SETPIPE_SZ, 4096), EBUSY, "but not than is in it");
+	ok(read(p[0], buf, sizeof(buf)) == 8192, "and nothing was lost");
+	fails(fcntl(0, F_GETPIPE_SZ + 1000), EINVAL, "no such command");
+	close(p[0]);
+	close(p[1]);
+}
+
 static void test_dup(void)
 {
 	char c;
@@ -161,6 +183,7 @@ int main(void)
 	test_capacity();
 	test_reader_gone();
 	test_blocking();
+	test_size();
 	test_dup();
 	return done_testing();
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/select.h>
 #include <sys/time.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -154,6 +155,18 @@ static void test_select(void)
 	   "EINVAL");
 }
 
+/* expires more often than anyone can look, and nobody asks about it */
+static void test_busy_timer(void)
+{
+	struct itimerspec its = { { 0, 1 }, { 0, 1 } };
+	struct pollfd f = { .fd = p[0], .events = POLLIN };
+	int tm = timerfd_create(CLOCK_MONOTONIC, 0);
+
+	timerfd_settime(tm, 0, &its, NULL);
+	ok(poll(&f, 1, 20) == 0, "a busy timer does not keep poll for ever");
+	close(tm);
+}
+
 int main(void)
 {
 	ok(pipe(p) == 0, "pipe");
@@ -161,5 +174,6 @@ int main(void)
 	test_files();
 	test_ppoll();
 	test_select();
+	test_busy_timer();
 	return done_testing();
 }

@@ -159,6 +159,22 @@ static void test_sigwait(void)
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
+static void *kill_own(void *arg)
+{
+	return (void *)syscall(SYS_kill, syscall(SYS_gettid), 0);
+}
+
+/* a number that is a thread's: the process that it is of */
+static void test_kill_thread(void)
+{
+	pthread_t t;
+	void *r;
+
+	pthread_create(&t, NULL, kill_own, NULL);
+	pthread_join(t, &r);
+	ok(r == NULL, "kill of a thread's number");
+}
+
 static void *kill_later(void *main_thread)
 {
 	usleep(20000);
@@ -307,5 +323,6 @@ int main(void)
 	test_restart();
 	test_suspend();
 	test_to_thread();
+	test_kill_thread();
 	return done_testing();
 }

@@ -268,6 +268,7 @@ static void test_lone(void)
 	   "not connected");
 	ok(read(fd, buf, 1) < 0 && errno == EINVAL, "nothing to read");
 	ok(listen(fd, 1) < 0 && errno == EINVAL, "listen: not bound");
+	ok(shutdown(fd, SHUT_RDWR) == 0, "shutdown of a lone one");
 	close(fd);
 	ok(socket(AF_UNIX, 77, 0) < 0 && errno == EINVAL, "bad type");
 	ok(socketpair(AF_UNIX, SOCK_STREAM, 99, s) < 0 &&
@@ -307,6 +308,29 @@ static void test_threads(void)
 	close(s[0]);
 }
 
+static void on_alarm(int sig)
+{
+}
+
+/* it would begin with the whole timeout again */
+static void test_timeout_signal(void)
+{
+	struct sigaction sa = { .sa_handler = on_alarm,
+				.sa_flags = SA_RESTART };
+	struct itimerval it = { { 0, 0 }, { 0, 20000 } };
+	struct timeval tv = { 5, 0 };
+	int s[2];
+
+	socketpair(AF_UNIX, SOCK_STREAM, 0, s);
+	setsockopt(s[0], SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	sigaction(SIGALRM, &sa, NULL);
+	setitimer(ITIMER_REAL, &it, NULL);
+	ok(read(s[0], buf, 1) < 0 && errno == EINTR,
+	   "with a timeout no call begins again");
+	close(s[0]);
+	close(s[1]);
+}
+
 int main(void)
 {
 	signal(SIGPIPE, on_sigpipe);
@@ -320,5 +344,6 @@ int main(void)
 	test_options();
 	test_lone();
 	test_threads();
+	test_timeout_signal();
 	return done_testing();
 }

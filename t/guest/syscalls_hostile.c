@@ -40,6 +40,7 @@ static const int left_out[] = {
 	SYS_readv, SYS_write, SYS_writev, SYS_recvfrom, SYS_recvmsg,
 	SYS_recvmmsg, SYS_accept, SYS_accept4, SYS_preadv2, SYS_pwritev2,
 	SYS_sendfile, SYS_splice, SYS_sendto, SYS_sendmsg, SYS_sendmmsg,
+	SYS_flock,
 	/* would fill all memory from a large file, if told to */
 	SYS_pread64, SYS_preadv,
 	/* take memory or the thread's own state away */

@@ -392,6 +392,19 @@ class Case(unittest.TestCase):
             self.assertIn("Fatal Python error: Segmentation fault", g.text())
             self.assertIn("app.py\", line 2", g.text())
 
+    def test_last_signal_has_tracebacks(self) -> None:
+        app = ("import threading, time\n"
+               "def wait(): time.sleep(60)\n"
+               "threading.Thread(target=wait, daemon=True).start()\n"
+               "def handler(e, c):\n"
+               "    import os\n"
+               "    os.kill(os.getpid(), 64)\n"
+               "    return 1\n")
+        with Guest(app) as g:
+            self.assertEqual(g.call(), 1)
+            self.assertIn("app.py\", line 2 in wait", g.text())
+            self.assertIn("app.py\", line 6 in handler", g.text())
+
     # after the freeze
 
     def test_reseeded(self) -> None:

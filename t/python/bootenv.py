@@ -1,7 +1,8 @@
 """bootenv.py - runs the real boot.py where there is no /dev/usetl.
 
 usage: PYTHON -I -S -B bootenv.py BOOT_PY; descriptors of the stand-ins for
-event, result and error are in BOOTENV_FDS, the text of info in BOOTENV_INFO.
+event, result and error are in BOOTENV_FDS, the text of info in BOOTENV_INFO;
+report is standard error.
 """
 
 import functools
@@ -23,7 +24,7 @@ def fake_open(path, flags, mode=0o777, *, dir_fd=None):
         os.write(w, info)
         os.close(w)
         return r
-    return os.dup(fds[name])
+    return os.dup(2 if name == "report" else fds[name])
 
 
 # not a plain function: as an attribute of a class it must not be a method

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 
 #include "cmd/gateway.h"
+#include "cmd/http.h"
 #include "t/unit/fakeref.h"
 #include "t/unit/tap.h"
 #include "vmm/pool.h"
@@ -30,7 +31,7 @@ static void on_event(void *arg, struct function *f, enum pool_event what,
 	ready |= what == POOL_READY;
 }
 
-static const struct pool_ops ops = { on_log, on_event, NULL };
+static const struct pool_ops ops = { .log = on_log, .event = on_event };
 
 static int caller(int small)
 {
@@ -211,11 +212,13 @@ int main(void)
 	};
 	struct pool_opts po = {
 		.response_max = 8 << 20, .log_max = 1000, .queue = 1024,
-		.wait_ns = 600000000000, .fetch_timeout_ns = 1000000000,
+		.wait_ns = 600000000000, .boot_ns = 60000000000,
+		.fetch_timeout_ns = 1000000000,
 		.fetch_max = 1 << 20, .ops = &ops,
 	};
 	struct function *f;
 	struct err err = { "" };
+	int fd;
 
 	signal(SIGALRM, SIG_DFL);
 	signal(SIGPIPE, SIG_IGN);
@@ -226,8 +229,9 @@ int main(void)
 	    pool_add(pool, image("d"), &fo, &f, &err) < 0)
 		return 1;
 	UNTIL(ready);
-	if (gateway_create(&gateway, loop, pool, "127.0.0.1:0", 2088960,
-			   &err) < 0) {
+	fd = http_bind("127.0.0.1:0", &err);
+	if (fd < 0 || gateway_create(&gateway, loop, pool, fd, 2088960,
+				     &err) < 0) {
 		printf("Bail out! %s\n", err.msg);
 		return 1;
 	}

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <ev.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -37,7 +38,8 @@ enum fake_boot {
 
 enum fake_clone {
 	CLONE_WELL, CLONE_FAILS, CLONE_ENDS, CLONE_NO_UP, CLONE_UP_TWICE,
-	CLONE_BABBLES, CLONE_WRONG_PID, CLONE_TWO_WORDS,
+	CLONE_BABBLES, CLONE_WRONG_PID, CLONE_TWO_WORDS, CLONE_DEAF,
+	CLONE_DEAF_ONCE,
 };
 
 struct fake {
@@ -98,6 +100,7 @@ static void fake_request(int sock, const char *event, unsigned served)
 {
 	static char big[FAKE_BIG];
 	struct msg m = { .type = MSG_LOG };
+	struct run_stats st = { .rollback_ns = 1000 };
 	char text[128];
 
 	if (is(event, "crash")) {
@@ -117,8 +120,10 @@ static void fake_request(int sock, const char *event, unsigned served)
 		say(sock, &m, "http://x/", 9, "", 0);
 	}
 	if (is(event, "log"))
-		for (int i = 0; i < 64; i++)
+		for (int i = 0; i < (is(event, "logs") ? 64 : 2); i++)
 			say(sock, &m, big, 65536, "", 0);
+	if (is(event, "chatter"))
+		say(sock, &m, "x", 1, "", 0);
 	if (is(event, "big")) {
 		memset(big, '1', sizeof(big));
 		report(sock, MSG_RESULT, UK_RESULT_OK, big, sizeof(big), 0);
@@ -128,6 +133,12 @@ static void fake_request(int sock, const char *event, unsigned served)
 		 served);
 	report(sock, MSG_RESULT, is(event, "raise") ? UK_RESULT_ERROR :
 	       UK_RESULT_OK, text, strlen(text), 0);
+	m = (struct msg){ .type = MSG_IDLE };
+	for (int i = 0; is(event, "idles") && i < 100; i++)
+		say(sock, &m, &st, sizeof(st), "", 0);
+	m.type = is(event, "late log") ? MSG_LOG : MSG_CANCEL;
+	if (is(event, "late"))
+		say(sock, &m, "", 0, big, m.type == MSG_LOG ? 65536 : 0);
 	if (is(event, "twice"))
 		report(sock, MSG_RESULT, UK_RESULT_OK, "2", 1, 0);
 }
@@ -138,6 +149,7 @@ static void fake_clone(int sock, int window)
 	struct run_stats st = { .rollback_ns = 1000 };
 	const char *w = mmap(NULL, ETLFS_WINDOW0, PROT_READ, MAP_SHARED,
 			     window, 0);
+	struct pollfd p = { .fd = sock, .events = POLLIN };
 	unsigned served = 0;
 	char event[64];
 	int fds[CHAN_FDS];
@@ -152,6 +164,12 @@ static void fake_clone(int sock, int window)
 	say(sock, &up, "", 0, "", 0);
 	if (fake->clone == CLONE_UP_TWICE)
 		say(sock, &up, "", 0, "", 0);
+	if (fake->clone == CLONE_DEAF || fake->clone == CLONE_DEAF_ONCE) {
+		if (fake->clone == CLONE_DEAF_ONCE)
+			fake->clone = CLONE_WELL;
+		if (poll(&p, 1, -1) > 0)
+			_exit(0);
+	}
 	while (chan_recv(sock, &m, fds) == 0) {
 		chan_close_fds(fds);
 		if (m.type != MSG_INVOKE)

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "t/unit/mem_guest.h"
+#include "t/unit/shadow.h"
 #include "unikernel/vfs.h"
 
 /* not kabi.h: libc has the same names */
@@ -46,7 +47,7 @@ static int map(uint64_t addr, uint64_t len, int prot)
 	void *p = mmap((void *)addr, len, prot, MAP_PRIVATE | MAP_ANONYMOUS |
 		       MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 
-	return p == (void *)addr ? 0 : -1;
+	return p == (void *)addr ? shadow_map(addr, len) : -1;
 }
 
 #undef uk_ctl
@@ -60,7 +61,7 @@ int guest_setup(uint64_t limit)
 	total_limit = limit;
 	if (map(UK_STUB, UK_PAGE, PROT_READ | PROT_WRITE | PROT_EXEC) < 0 ||
 	    map(UK_CTL, 2 * UK_PAGE, PROT_READ | PROT_WRITE) < 0 ||
-	    map(UK_HOST_BASE, 0x400000, PROT_READ) < 0)
+	    map(UK_HOST_BASE, 0x40000, PROT_READ) < 0)
 		return -1;
 	memcpy(stub, "\x48\xb8", 2);		/* mov $target, %rax */
 	memcpy(stub + 2, &target, 8);
@@ -134,6 +135,11 @@ u64 file_map(struct file *f, u64 off, u64 len, int shared_write, int *err)
 void file_unmap(u64 addr, u64 len)
 {
 	file_unmaps++;
+}
+
+long file_path(struct file *f, char *buf, size_t len)
+{
+	return snprintf(buf, len, "/file/%d", (int)(f - files) + FD_COPIED);
 }
 
 long file_pread(struct file *f, void *buf, size_t len, u64 off)

@@ -5,7 +5,7 @@
  * them; the doorbell's page holds a jump to a function of ours.
  *
  * Sources: this file, t/unit/mem_guest.c, and unikernel/ mem.c kmalloc.c
- * mmap.c inplace.c remap.c protect.c elf.c user.c.
+ * mmap.c inplace.c remap.c protect.c elf.c user.c module.c.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 
 #include "unikernel/mem.h"
+#include "unikernel/module.h"
 #include "t/unit/tap.h"
 #include "t/unit/mem_guest.h"
 
@@ -284,6 +285,52 @@ static void test_files(void)
 	   -EINVAL, "file: offset not aligned");
 }
 
+static int is_module(u64 addr, u64 start, u64 len, u64 off)
+{
+	const struct module *m = module_at(addr);
+
+	return m && m->addr == start && m->len == len && m->off == off &&
+	       !strcmp(m->path, "/file/3");
+}
+
+static void test_modules(void)
+{
+	const int rx = PROT_READ | PROT_EXEC, fixed = MAP_PRIVATE | MAP_FIXED;
+	u64 a = sys_mmap(0, 5 * 4096, rx, MAP_PRIVATE, FD_COPIED, 4096), b;
+	int i;
+
+	ok(is_module(a, a, 5 * 4096, 4096) &&
+	   is_module(a + 5 * 4096 - 1, a, 5 * 4096, 4096) &&
+	   !module_at(a - 1) && !module_at(a + 5 * 4096),
+	   "modules: a file's code");
+	sys_mmap(a + 4096, 4096, RW, ANON | MAP_FIXED, -1, 0);
+	ok(is_module(a, a, 4096, 4096) && !module_at(a + 4096) &&
+	   is_module(a + 8192, a + 8192, 3 * 4096, 3 * 4096),
+	   "modules: another mapping in the middle");
+	sys_mmap(a + 4096, 8192, rx, fixed, FD_COPIED, 0);
+	ok(is_module(a + 8192, a + 4096, 8192, 0) &&
+	   is_module(a + 3 * 4096, a + 3 * 4096, 2 * 4096, 4 * 4096),
+	   "modules: code over code");
+	sys_munmap(a, 4 * 4096);
+	ok(!module_at(a) && !module_at(a + 3 * 4096) &&
+	   is_module(a + 4 * 4096, a + 4 * 4096, 4096, 5 * 4096),
+	   "modules: unmapped but for the last page");
+	b = sys_mremap(a + 4 * 4096, 4096, 8192, MREMAP_MAYMOVE |
+		       MREMAP_FIXED, a);
+	ok(b == a && !modules, "modules: what moves is no file's any more");
+	sys_munmap(a, 8192);
+	b = sys_mmap(0, 4096, PROT_READ, MAP_PRIVATE, FD_COPIED, 0);
+	ok(!module_at(b), "modules: data is none");
+	sys_munmap(b, 4096);
+	for (i = 0; i < MODULES_MAX + 10; i++)
+		sys_mmap(0, 4096, rx, MAP_PRIVATE, FD_COPIED, 0);
+	for (i = 0, b = 0; b < UK_EXEC_END; b += 4096)
+		i += !!module_at(b);
+	ok(i == MODULES_MAX, "modules: at most so many");
+	sys_munmap(UK_EXEC_BASE, UK_EXEC_END - UK_EXEC_BASE);
+	ok(!modules, "modules: all unmapped");
+}
+
 static void test_user(void)
 {
 	u64 span = arena_span(UK_ARENA_DATA);
@@ -342,6 +389,7 @@ int main(void)
 	test_mremap();
 	test_brk();
 	test_files();
+	test_modules();
 	test_user();
 	test_exhaust();
 	return plan();

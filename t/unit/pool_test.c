@@ -7,6 +7,7 @@
  * must be none.
  */
 #include <errno.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "t/unit/fakeref.h"
@@ -53,7 +54,9 @@ static void on_idle(void *arg, struct function *f, const struct run_stats *st)
 	idles++;
 }
 
-static const struct pool_ops ops = { on_log, on_event, on_idle };
+static const struct pool_ops ops = {
+	.log = on_log, .event = on_event, .idle = on_idle,
+};
 
 /* --- requests */
 
@@ -127,7 +130,8 @@ static struct function *begin(const struct function_opts *o)
 	notes[0] = '\0';
 	opts = (struct pool_opts){
 		.response_max = 1000, .log_max = 100000, .queue = 2,
-		.wait_ns = 30000 * MS, .fetch_timeout_ns = 1000 * MS,
+		.wait_ns = 30000 * MS, .boot_ns = 60000 * MS,
+		.fetch_timeout_ns = 1000 * MS,
 		.fetch_max = 1 << 20, .ops = &ops,
 	};
 	if (pool_create(&pool, loop, &opts) < 0)
@@ -236,8 +240,12 @@ static void test_clone_ends(void)
 		{ "vanish", JOB_DIED, DIED_HOST },
 		{ "garbage", JOB_DIED, DIED_HOST },
 		{ "fetch", JOB_DIED, DIED_HOST },
+		{ "logs", JOB_DIED, DIED_HOST },
+		{ "chatter", JOB_DIED, DIED_HOST },
 		{ "hang", JOB_TIMEOUT, DIED_TIMEOUT },
 	};
+	static const char *const late[] = { "idles", "late log",
+					    "late cancel" };
 	struct function *f = begin(&plain);
 	struct call a, b;
 
@@ -254,6 +262,14 @@ static void test_clone_ends(void)
 	ok(ask(f, &a, "twice") == JOB_OK, "two results: the first counts");
 	UNTIL(strstr(notes, "an idle clone was lost: it broke the protocol"));
 	ok(ask(f, &b, "1") == JOB_OK && b.pid != a.pid, "and that clone ends");
+	for (size_t i = 0; i < sizeof(late) / sizeof(late[0]); i++) {
+		notes[0] = '\0';
+		if (ask(f, &a, late[i]) != JOB_OK)
+			exit(1);
+		UNTIL(strstr(notes, "an idle clone was lost"));
+		ok(ask(f, &b, "1") == JOB_OK && b.pid != a.pid,
+		   "%s, after its result: that clone ends", late[i]);
+	}
 	ok(fake->boots && info(f).ready, "none of it hurt the reference");
 	end();
 }
@@ -315,6 +331,40 @@ static void test_clone_fails(void)
 	end();
 }
 
+/* what a clone takes is not to be had in this process */
+static void test_clone_refused(void)
+{
+	struct rlimit was, none;
+	struct function_opts o = plain;
+	struct function *f;
+	struct call a;
+
+	o.min = 0;
+	f = begin(&o);
+	getrlimit(RLIMIT_NOFILE, &was);
+	none = was;
+	none.rlim_cur = 3;
+	setrlimit(RLIMIT_NOFILE, &none);
+	if (submit(f, &a, "1") < 0)
+		exit(1);
+	for (int i = 0; i < 100 && !a.done; i++) {
+		later(0.01);
+		shift += 0.2;
+	}
+	ok(a.done && a.outcome == JOB_UNAVAILABLE &&
+	   !strcmp(a.text, "no clone can be made"),
+	   "without descriptors for a clone nobody waits for ever");
+	ok(strstr(notes, "cannot clone: Too many open files") != NULL,
+	   "and it is said");
+	setrlimit(RLIMIT_NOFILE, &was);
+	shift += 15;
+	if (submit(f, &a, "2") < 0)
+		exit(1);
+	UNTIL(a.done);
+	ok(a.outcome == JOB_OK, "with them the next request is answered");
+	end();
+}
+
 static void test_reference_ends(void)
 {
 	struct function_opts o = plain;
@@ -347,6 +397,115 @@ static void test_reference_ends(void)
 	shift += 2;
 	UNTIL(a.done);
 	ok(a.outcome == JOB_OK, "until it is there");
+	end();
+}
+
+/* what has no second boot must not wait for one */
+static void test_reference_once(void)
+{
+	struct function_opts o = plain;
+	struct function *f;
+	struct call a;
+	unsigned boots;
+
+	o.once = 1;
+	o.min = 0;
+	f = begin(&o);
+	boots = fake->boots;
+	kill(fake->ref, SIGKILL);
+	if (submit(f, &a, "1") < 0)
+		exit(1);
+	UNTIL(a.done);
+	ok(a.done && a.outcome == JOB_UNAVAILABLE &&
+	   !strcmp(a.text, "its reference ended"),
+	   "once: the reference is killed, the request that waits fails");
+	shift += 61;
+	later(0.3);
+	ok(submit(f, &a, "1") == -EHOSTDOWN && fake->boots == boots,
+	   "once: and so does the next, and nothing boots");
+	end();
+	f = begin(&o);
+	fake->held = 1;
+	if (submit(f, &a, "hold") < 0)
+		exit(1);
+	UNTIL(info(f).busy == 1);
+	kill(fake->ref, SIGKILL);
+	UNTIL(strstr(notes, "its reference ended"));
+	fake->held = 0;
+	UNTIL(a.done);
+	ok(a.done && a.outcome == JOB_OK, "once: one that runs is answered");
+	end();
+}
+
+/* a process that is killed is not the function's own doing */
+static void test_killed(void)
+{
+	struct function_opts o = plain;
+	struct function *f;
+	struct call a;
+	unsigned boots;
+
+	o.min = 0;
+	f = begin(&o);
+	fake->clone = CLONE_DEAF_ONCE;
+	ok(ask(f, &a, "1") == JOB_OK && strstr(notes, "a clone was lost"),
+	   "a request that its clone did not read is another's");
+	end();
+	f = begin(&o);
+	fake->clone = CLONE_DEAF;
+	ok(ask(f, &a, "1") == JOB_DIED && a.died == DIED_HOST,
+	   "but not for ever");
+	end();
+
+	f = begin(&o);
+	boots = fake->boots;
+	fake->boot = BOOT_VANISHES;
+	kill(fake->ref, SIGKILL);
+	UNTIL(!info(f).ready);
+	if (submit(f, &a, "1") < 0)
+		exit(1);
+	shift += 1;
+	UNTIL(fake->boots > boots || a.done);
+	later(0.1);
+	fake->boot = BOOT_WELL;
+	shift += 10;
+	UNTIL(a.done);
+	ok(a.done && a.outcome == JOB_OK && !failed,
+	   "a reference that is killed while it boots boots again");
+	fake->boot = BOOT_VANISHES;
+	kill(fake->ref, SIGKILL);
+	UNTIL(!info(f).ready);
+	if (submit(f, &a, "1") < 0)
+		exit(1);
+	for (int i = 0; i < 200 && !a.done; i++) {
+		later(0.02);
+		shift += 0.1;
+	}
+	ok(a.done && a.outcome == JOB_UNAVAILABLE && failed == 1 &&
+	   !strcmp(a.text, "the function cannot boot"),
+	   "after some times it has failed");
+	end();
+}
+
+static void test_reference_hangs(void)
+{
+	struct function_opts o = plain;
+	struct function *f;
+	struct call a;
+
+	o.min = 0;
+	f = begin(&o);
+	kill(fake->ref, SIGSTOP);
+	if (submit(f, &a, "1") < 0)
+		exit(1);
+	UNTIL(info(f).coming == 1);
+	shift += 10.1;
+	UNTIL(strstr(notes, "its reference ended"));
+	ok(strstr(notes, "its reference ended") != NULL,
+	   "a reference that answers no CLONE is ended");
+	shift += 15;
+	UNTIL(a.done);
+	ok(a.done && a.outcome == JOB_OK, "and another serves");
 	end();
 }
 
@@ -565,7 +724,11 @@ int main(void)
 	test_queue();
 	test_clone_ends();
 	test_clone_fails();
+	test_clone_refused();
 	test_reference_ends();
+	test_reference_once();
+	test_reference_hangs();
+	test_killed();
 	test_boot_fails();
 	test_recycle();
 	test_reap();

@@ -6,13 +6,14 @@
 #include <stdio.h>
 
 static int tests, failures;
+static const char *tap_prefix = "";	/* of each test's name */
 
 static void __attribute__((format(printf, 2, 3), unused))
 ok(int pass, const char *fmt, ...)
 {
 	va_list ap;
 
-	printf("%sok %d - ", pass ? "" : "not ", ++tests);
+	printf("%sok %d - %s", pass ? "" : "not ", ++tests, tap_prefix);
 	va_start(ap, fmt);
 	vprintf(fmt, ap);
 	va_end(ap);

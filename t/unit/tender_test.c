@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,10 @@ const struct blob blob_vdso = {
 	"vdso", _binary_tiny_elf_start, _binary_tiny_elf_start + 64
 };
 
+#define PATIENCE	30000000000ull	/* ns: emulated processors are slow */
+
 static char payload[1 << 20];
+static pid_t clone_pid;			/* of the newest */
 
 /* one message with its payload; 0 at the end of the stream */
 static int next(int sock, struct msg *m)
@@ -70,6 +74,7 @@ static int clone_one(int ref, int window)
 	close(sv[1]);
 	if (!next(ref, &m) || m.type != MSG_CLONED || (int64_t)m.a[0] <= 0)
 		return -1;
+	clone_pid = (pid_t)m.a[0];
 	if (!next(sv[0], &m) || m.type != MSG_UP)
 		return -1;
 	printf("# clone set-up %llu us\n", (unsigned long long)m.a[0] / 1000);
@@ -94,13 +99,23 @@ static const uint64_t *answer(void)
 	return (const uint64_t *)(payload + sizeof(struct run_stats));
 }
 
+/* the report in the last DIED */
+static void like_report(const char *what, const char *name)
+{
+	const char *report = payload + sizeof(struct run_stats);
+
+	ok(strstr(report, what) != NULL, name);
+	if (!strstr(report, what))
+		printf("# %s\n", report);
+}
+
 static void check_answers(int clone)
 {
 	struct msg m, idle;
 	int good = 1;
 
 	for (int i = 0; i < 50; i++) {
-		m = invoke(clone, 100u + (unsigned)i, 1000000000u);
+		m = invoke(clone, 100u + (unsigned)i, PATIENCE);
 		good &= m.type == MSG_RESULT && m.a[1] == 64 &&
 			answer()[0] == 100u + (unsigned)i &&
 			answer()[1] == 0 && answer()[2] == 1 &&
@@ -127,13 +142,77 @@ static void check_answers(int clone)
 	       ((struct run_stats *)payload)->run_ns / 1000);
 }
 
+/* the guest's process is killed from outside: by name in the report */
+static void check_killed(int clone)
+{
+	char path[64];
+	struct msg m;
+	FILE *f;
+	int pid = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", clone_pid,
+		 clone_pid);
+	f = fopen(path, "re");
+	if (!f || fscanf(f, "%d", &pid) != 1) {
+		tests++;
+		printf("ok %d - killed from outside # SKIP no %s\n", tests,
+		       path);
+	} else {
+		kill(pid, SIGKILL);
+		m = invoke(clone, 100, PATIENCE);
+		ok(m.type == MSG_DIED && m.a[0] == DIED_FAULT, "a guest whose "
+		   "process is killed is told of");
+		payload[sizeof(struct run_stats) + m.a[1]] = '\0';
+		like_report("signal 9, SIGKILL", "with the signal's name");
+	}
+	if (f)
+		fclose(f);
+}
+
+/* rollback's figures of one request */
+static struct run_stats rolled_back(int clone)
+{
+	struct run_stats st = { 0 };
+	struct msg m = invoke(clone, 100, PATIENCE);
+
+	if (m.type == MSG_RESULT && next(clone, &m) && m.type == MSG_IDLE)
+		memcpy(&st, payload, sizeof(st));
+	else if (m.type == MSG_DIED)
+		printf("# %.*s\n", (int)m.len - (int)sizeof(st), payload +
+		       sizeof(st));
+	return st;
+}
+
+/* one request that writes 40 MB, of which a rollback keeps 32; then, some
+   requests later, none of it */
+static void check_budget(int clone, uint8_t *event)
+{
+	struct run_stats st;
+
+	*event = 'B';
+	st = rolled_back(clone);
+	ok(st.pages_private > 10000 && st.pages_copied < 9000,
+	   "of a large request's pages some are given back");
+	*event = 'A';
+	for (int i = 0; i < 20; i++)
+		st = rolled_back(clone);
+	ok(st.pages_private && st.pages_copied < 1000,
+	   "and later ones do not pay for them");
+	check_answers(clone);
+	*event = 'B';
+	st = rolled_back(clone);
+	*event = 'A';
+	ok(st.pages_private > 10000, "it can be large again");
+	check_answers(clone);
+}
+
 static void run(enum tender_kind kind)
 {
 	char path[] = "/tmp/tender_test.XXXXXX", *argv[] = { "/x", NULL };
 	struct image img = { .path = path, .memory = 64u << 20,
 			     .files = 16u << 20, .argv = argv, .size = 4096 };
 	struct ref_opts o = { .img = &img, .tender = kind, .verify = 1,
-			      .boot_timeout_ns = 2000000000u };
+			      .boot_timeout_ns = PATIENCE };
 	struct err err;
 	struct msg m;
 	int sock, clone, clone2;
@@ -143,11 +222,11 @@ static void run(enum tender_kind kind)
 
 	if (tender_check(kind, &err) < 0) {
 		tests++;
-		printf("ok %d - the %s tender # SKIP %s\n", tests, name,
+		printf("ok %d - by the %s tender # SKIP %s\n", tests, name,
 		       err.msg);
 		return;
 	}
-	printf("# the %s tender\n", name);
+	tap_prefix = kind == TENDER_KVM ? "kvm: " : "process: ";
 	img.fd = mkstemp(path);
 	unlink(path);
 	ftruncate(img.fd, 4096);
@@ -168,30 +247,40 @@ static void run(enum tender_kind kind)
 	check_answers(clone);
 	clone2 = clone_one(sock, o.window0);
 	check_answers(clone2);
+	check_budget(clone2, win + ETLFS_EVENT_OFF);
 	win[ETLFS_EVENT_OFF] = 'L';
 	m = invoke(clone, 1, 50000000);
 	ok(m.type == MSG_DIED && m.a[0] == DIED_TIMEOUT, "a loop times out");
+	payload[m.type == MSG_DIED ? sizeof(struct run_stats) + m.a[1] : 0] =
+		'\0';
+	like_report("libOS at after", "and where it was is told");
 	ok(!next(clone, &m), "and the clone is gone");
 	win[ETLFS_EVENT_OFF] = 'U';
-	m = invoke(clone2, 1, 50000000);
+	m = invoke(clone2, 1, PATIENCE);
 	ok(m.type == MSG_DIED && m.a[0] == DIED_EXIT && m.a[3] == 7,
 	   "an exit is told");
 	clone = clone_one(sock, o.window0);
 	win[ETLFS_EVENT_OFF] = 'M';
-	m = invoke(clone, 1, 1000000000);
+	m = invoke(clone, 1, PATIENCE);
 	/* its handler goes back to READY, which may ring only once */
 	ok(m.type == MSG_DIED && m.a[0] == DIED_FAULT, "a wild access is a "
 	   "fault inside the guest, and READY rings once");
 	clone = clone_one(sock, o.window0);
 	win[ETLFS_EVENT_OFF] = 'A';
 	check_answers(clone);
+	if (kind == TENDER_PROCESS)
+		check_killed(clone);
 	close(sock);
 	ok(waitpid(pid, NULL, 0) == pid, "the reference ends with its socket");
 }
 
 int main(void)
 {
-	run(TENDER_KVM);
-	run(TENDER_PROCESS);
+	const char *only = getenv("USETL_TENDER");
+
+	if (!only || strcmp(only, "process"))
+		run(TENDER_KVM);
+	if (!only || strcmp(only, "kvm"))
+		run(TENDER_PROCESS);
 	return plan();
 }

@@ -92,7 +92,21 @@ after:
 	mov	(%rbx), %cl
 	cmp	$'L', %cl
 	je	.			/* 'L': loop for ever */
-	cmp	$'M', %cl
+	cmp	$'B', %cl
+	jne	2f
+	mov	$UK_ARENA_DATA, %edi	/* 'B': ask for much, write it all */
+	mov	$40 << 20, %esi
+	mov	$DB_GROW, %ecx
+	mov	$UK_STUB, %eax
+	call	*%rax
+	test	%rax, %rax
+	jnz	bad
+	mov	$UK_DATA_BASE, %rdx
+1:	mov	%rdx, (%rdx)
+	add	$UK_PAGE, %rdx
+	cmp	$(UK_DATA_BASE + (40 << 20)) & 0xffffffff, %edx
+	jne	1b
+2:	cmp	$'M', %cl
 	jne	1f
 	movabs	UK_DATA_END - 8, %rax	/* 'M': outside what is mapped */
 1:	cmp	$'U', %cl

@@ -18,6 +18,7 @@
 #undef MFD_CLOEXEC
 #undef MFD_ALLOW_SEALING
 
+#include "t/unit/shadow.h"
 #include "t/unit/tap.h"
 #include "unikernel/fetchdev.c"
 #include "unikernel/fetchhead.c"
@@ -62,7 +63,7 @@ static void *window(u64 addr, size_t len, int prot)
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
 		       0);
 
-	if (p != (void *)addr) {
+	if (p != (void *)addr || shadow_map(addr, len) < 0) {
 		printf("1..0 # SKIP 0x%lx is taken in this process\n",
 		       (unsigned long)addr);
 		exit(0);
@@ -85,6 +86,7 @@ static void windows(void)
 	window(UK_LOG, UK_LOG_SIZE, PROT_READ | PROT_WRITE);
 	v.host = window(UK_HOST_BASE, ETLFS_WINDOW0, PROT_READ | PROT_WRITE);
 	v.ctl->host_size = ETLFS_WINDOW0;
+	v.ctl->windows = 3;
 	v.ctl->event_off = ETLFS_EVENT_OFF;
 	v.ctl->mem_limit = 128 << 20;
 	v.ctl->timeout_ms = 10250;
@@ -125,6 +127,18 @@ static struct file files[8];
 static u32 released;
 static int marks, extents_err, unmapped;
 static void (*on_wait)(void);
+
+static char reported[64];
+static int reports;
+
+void panic(const char *fmt, ...) { printf("Bail out! %s\n", fmt); exit(1); }
+void crash_forget(void) { reports = 0; }
+
+void crash_write(const void *buf, size_t len)
+{
+	memcpy(reported, buf, len);
+	reports++;
+}
 
 void *kmalloc(size_t len) { return malloc(len); }
 void *kzalloc(size_t len) { return calloc(1, len); }
@@ -249,6 +263,11 @@ static void test_event(void)
 	   "USETL_EVENT_LEN");
 	ok(event_ioctl(f, 1, (u64)&len) == -ENOTTY, "no other ioctl");
 	ok(event_read(f, buf, sizeof(buf), 0) == 0, "an event is read once");
+	ok(report_write(f, "where", 5, 0) == 5 && reports == 1 &&
+	   !memcmp(reported, "where", 5), "a report is kept");
+	event_put("second");
+	ok(result_write(f, "[1]", 3, 0) == 3 && !reports, "until the answer");
+	event_read(f, buf, sizeof(buf), 0);
 	event_put("second");
 	ok(result_write(f, "[1]", 3, 0) == 3 && rung.nr == DB_NEXT &&
 	   rung.a == UK_RESULT_OK && rung.c == 3 &&
@@ -360,6 +379,14 @@ static void test_fetch_failed(void)
 	   "a window of its own: the tender is let attach it");
 	f->ops->close(f);
 	f = fetch_new();
+	rung.answer = 64 + 6;
+	put(f, "GET http://x/ 0 -1\n");
+	ticket_put(64 + 6, ETLFS_DONE, "A: b\n");
+	v.host->ticket[6].body_off = 2 * ETLFS_WINDOW_STRIDE;
+	ok(!strncmp(get(f), "ERROR 12\n", 9), "that it could not attach: "
+	   "a fetch that failed");
+	f->ops->close(f);
+	f = fetch_new();
 	rung.answer = 64 + 5;
 	put(f, "GET http://x/ 0 -1\n");
 	released = 0;
@@ -411,6 +438,11 @@ static void test_log(void)
 	ok(rung.count[DB_LOG] == 1 && rung.log_len == UK_LOG_SIZE &&
 	   rung.a == UK_LOG_SIZE && v.out->log_len == 17,
 	   "a full buffer rings LOG");
+	v.out->log_len = UK_LOG_SIZE - 6;
+	log_write("one\ntwo\n", 8);
+	ok(rung.count[DB_LOG] == 2 && rung.log_len == UK_LOG_SIZE - 2 &&
+	   v.out->log_len == 4 && !memcmp((void *)UK_LOG, "two\n", 4),
+	   "a line is not cut");
 	v.out->log_len = 0xfffffff0;
 	log_write("ab", 2);
 	ok(v.out->log_len == 2 && !memcmp((void *)UK_LOG, "ab", 2),

@@ -320,6 +320,12 @@ static void test_host(void)
 	hostfs_release(64 + 9);
 	is(cancelled, 64 + 9, "one without a body at once");
 	t->gen = 4;
+	ctl_set(windows, 1);
+	is(content("/usetl/in/5"), -ENOENT, "nor one whose window is not");
+	ctl_set(windows, 3);
+	is(content("/usetl/in/5"), 50000, "until it is");
+	hostfs_release(4 * 64 + 5);
+	t->gen = 5;
 	t->body_off = 15 * ETLFS_WINDOW_STRIDE + 1;
 	t->body_len = ETLFS_WINDOW_STRIDE;
 	is(content("/usetl/in/5"), -ENOENT, "a body outside its window is not");

@@ -37,6 +37,7 @@ EVENT_MAX = 0x200000        # bytes, as ETLFS_EVENT_MAX in etlfs/format.h
 MESSAGE_MAX = 8192          # characters of an errorMessage
 FRAMES_MAX = 50             # stack frames in a stackTrace
 WARM_ROUNDS = 64            # more than any interpreter's specialiser waits
+LAST_SIGNAL = 64            # UK_LAST_SIGNAL in unikernel/abi.h
 
 
 class BootError(Exception):
@@ -410,12 +411,20 @@ def set_streams() -> None:
                                line_buffering=True)
 
 
+def set_report() -> None:
+    """All threads' tracebacks go to the report of a bad end: after a fatal
+    signal, and when the time limit is over.  The descriptor stays open."""
+    report = os.open(DEV + "report", os.O_WRONLY | os.O_CLOEXEC)
+    faulthandler.enable(report)
+    faulthandler.register(LAST_SIGNAL, report)
+
+
 def main() -> NoReturn:
     spec = os.environ.get("USETL_HANDLER", "")
     what = f"importing the module of handler '{spec}'"
     try:
         set_streams()
-        faulthandler.enable(2)
+        set_report()
         set_path(os.environ.get("USETL_PATH", "/app").split(":"))
         sys.argv[:] = [""]
         handler = load(spec)

@@ -229,8 +229,10 @@ long overwrite(long at)
 {
 	static const uint64_t page[] = {
 		UK_STUB, UK_VDSO, UK_CLOCK, UK_CTL, UK_CTL + UK_PAGE, PROC_RO,
-		PROC_LOAD_AREA, UK_LIBOS, UK_IMAGE_BASE, UK_HOST_BASE, UK_PML4,
-		UK_GDT, UK_SUPSTACK,
+		PROC_LOAD_AREA, PROC_LIST, UK_LIBOS, UK_IMAGE_BASE,
+		UK_HOST_BASE, UK_PML4, UK_GDT, UK_SUPSTACK,
+		PROC_SNAP + UK_EXEC_BASE, PROC_SNAP + UK_LIBOS,
+		PROC_SNAP + PROC_ALT,
 	};
 	long gave = 0;
 
@@ -244,7 +246,129 @@ long overwrite(long at)
 /* all memory that the arenas could have, without asking for it */
 long touch(long at)
 {
-	for (uint64_t a = UK_DATA_BASE; a < UK_DATA_END; a += UK_PAGE)
-		AT(char, a) = 1;
+	static const uint64_t from[] = {
+		UK_DATA_BASE, UK_HEAP_BASE, UK_EXEC_BASE,
+	};
+	static volatile int i;
+	static volatile uint64_t a;
+
+	/* above what is in use, so that nothing else ends it */
+	for (i = 0; i < 3; i++)
+		TRY(for (a = from[i] + (24 << 20);; a += UK_PAGE)
+			AT(char, a) = 1);
+	for (;;)
+		;
+}
+
+/* the gateway's windows: 15 GB that are there to be read, and hold nothing */
+long windows(long at)
+{
+	uint64_t a = UK_HOST_BASE + (UK_HOST_END - UK_HOST_BASE) / 16;
+	long sum = 0;
+
+	for (; a < UK_HOST_END; a += UK_PAGE)
+		sum += AT(char, a);
+	return sum;
+}
+
+/* what of the snapshot lies beyond its spans, where a read would fill it */
+long holes(long at)
+{
+	static const uint64_t from[] = {
+		UK_SYS_END, UK_STACK_END, UK_HEAP_END - UK_PAGE,
+		UK_DATA_END - UK_PAGE, UK_USF_END - UK_PAGE, UK_RAM_END,
+	};
+	long seen = 0;
+
+	for (unsigned i = 0; i < sizeof(from) / sizeof(from[0]); i++) {
+		TRY(AT(const char, PROC_SNAP + from[i]));
+		seen += !caught;
+	}
+	return seen;
+}
+
+/* protection keys: no data access for anybody.  at: 1 no write, 3 no read */
+long keys(long at)
+{
+	uint32_t a = 7, b, c = 0, d;
+
+	__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+	if (!(c & 1 << 4)) {
+		ring_next();
+		return -1;
+	}
+	tell_next();
+	/* without a memory access in between: sleep where the stub would */
+	__asm__ volatile("mov (%3), %%r8d\n\t"
+			 "xor %%ecx, %%ecx; xor %%edx, %%edx; wrpkru\n\t"
+			 "mov $202, %%eax; mov %3, %%rdi; xor %%esi, %%esi\n\t"
+			 "mov %%r8d, %%edx; xor %%r10d, %%r10d; jmp *%2"
+			 : : "a"(at == 1 ? 2 : 1), "c"(0), "r"(stub_syscall(1)),
+			     "r"((uint64_t)RO_SEQ)
+			 : "memory", "rdx", "rsi", "rdi", "r8", "r10");
 	return 0;
+}
+
+static uint64_t stub_find(const void *code, size_t len)
+{
+	for (uint64_t a = UK_STUB; a < UK_STUB + UK_PAGE - len; a++)
+		if (!memcmp((void *)a, code, len))
+			return a;
+	return 0;
+}
+
+/*
+ * Into the stub's copying, with a list and registers of ours.  at: 0 over our
+ * own memory, 1 over the libOS, 2 over the page of orders, 3 over the stub
+ */
+long copying(long at)
+{
+	static const uint8_t movs[] = { 0xf3, 0x48, 0xa5 };
+	static uint64_t list[2], room[1024];
+	static const uint64_t to[] = { 0, UK_LIBOS, PROC_RO, UK_STUB };
+	uint64_t insn = stub_find(movs, sizeof(movs));
+
+	if (!insn)
+		return -1;
+	TRY(__asm__ volatile("mov %2, %%rbx; xor %%ebp, %%ebp; jmp *%3" : :
+			     "D"(at ? to[at & 3] : (uint64_t)room),
+			     "S"((uint64_t)room + 4096), "r"(list), "r"(insn),
+			     "c"(512l) : "memory", "rbx"));
+	return caught;
+}
+
+/* all of the order: go where PARK goes, with what the tender left over */
+long park(long at)
+{
+	static const uint8_t xorsel[] = { 0x8e, 0xd8, 0x8e, 0xc0 };
+	uint64_t insn = stub_find(xorsel, sizeof(xorsel));
+
+	if (!insn)
+		return -1;
+	TRY(__asm__ volatile("jmp *%0" : : "r"(insn), "a"(0l) : "memory"));
+	return caught;
+}
+
+/* the stub's MADV_DONTNEED, of pages of our choice */
+long drop(long at)
+{
+	static const uint64_t from[] = {
+		UK_STUB, PROC_RO, PROC_RW, PROC_ALT, UK_LIBOS, UK_DATA_BASE,
+		UK_EXEC_BASE, PROC_SNAP + UK_EXEC_BASE, UK_IMAGE_BASE,
+		UK_HOST_BASE,
+	};
+
+	TRY(__asm__ volatile("jmp *%0" : : "r"(stub_syscall(2)), "a"(28l),
+			     "D"(from[at % 10]), "S"(at == 4 ? 0x200000l :
+			     (long)UK_PAGE), "d"(4l) : "memory"));
+	return caught;
+}
+
+/* the same call with what is not to be allowed: at is the advice */
+long advice(long at)
+{
+	TRY(__asm__ volatile("jmp *%0" : : "r"(stub_syscall(2)), "a"(28l),
+			     "D"((long)UK_DATA_BASE), "S"((long)UK_PAGE),
+			     "d"(at) : "memory"));
+	return caught;
 }

@@ -68,15 +68,20 @@ def check_sqlite():
 def check_asyncio():
     order = []
 
-    async def work(name, delay):
-        await asyncio.sleep(delay)
+    async def work(loop, name, at):
+        # not sleep(): its end depends on when it began
+        woken = loop.create_future()
+        loop.call_at(at, woken.set_result, None)
+        await woken
         order.append(name)
         return name
 
     async def main():
-        got = await asyncio.gather(work("a", 0.03), work("b", 0.01),
-                                   work("c", 0.02))
         loop = asyncio.get_running_loop()
+        now = loop.time()
+        got = await asyncio.gather(work(loop, "a", now + 0.03),
+                                   work(loop, "b", now + 0.01),
+                                   work(loop, "c", now + 0.02))
         return got + [await loop.run_in_executor(None, lambda: "thread")]
 
     return [asyncio.run(main()), order]

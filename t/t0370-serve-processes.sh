@@ -1,0 +1,206 @@
+#!/bin/sh
+# the processes of serve: locked, and none left behind, whoever is killed
+. "$(dirname "$0")/lib.sh"
+need_tender
+need_python
+command -v curl >/dev/null || skip_all "no curl"
+bake_or_end hostile
+
+cat >"$tmp/usetl.conf" <<END
+[pool]
+min = 1
+max = 2
+[function hostile]
+image = $tmp/hostile.usetl
+timeout = 60s
+END
+
+# children PID...: of all of them
+children() {
+	for p; do
+		cat "/proc/$p/task/$p/children" 2>/dev/null
+	done | tr ' ' '\n' | grep .
+}
+
+# tree PID: its references, clones and guests
+tree() {
+	# shellcheck disable=SC2046
+	set -- $(children "$1")
+	echo "$@"
+	# shellcheck disable=SC2046
+	set -- $(children "$@")
+	echo "$@"
+	# shellcheck disable=SC2046
+	set -- $(children "$@")
+	echo "$@"
+}
+
+# gone PID...: soon, none of them is there, or only its exit status is
+gone() {
+	i=0
+	while :; do
+		left=
+		for p; do
+			grep -qs '^State:.[^ZX]' "/proc/$p/status" &&
+				left="$left $p"
+		done
+		test -n "$left" || return 0
+		i=$((i + 1))
+		test $i -lt 100 || break
+		sleep 0.1
+	done
+	# shellcheck disable=SC2086
+	ps -o pid,ppid,stat,comm -p "$(echo $left | tr ' ' ,)"
+	return 1
+}
+
+named() {
+	for p; do
+		test "$(cat "/proc/$p/comm" 2>/dev/null)" = "$name" && echo "$p"
+	done
+}
+
+# one NAME: the first process of serve's with that name
+one() {
+	name=$1
+	i=0
+	while :; do
+		# shellcheck disable=SC2046
+		found=$(named $(tree "$serve_pid") | head -n 1)
+		test -z "$found" || break
+		i=$((i + 1))
+		test $i -lt 100 || break
+		sleep 0.1
+	done
+	echo "$found"
+}
+
+served() {
+	call hostile '{"do": "nothing"}'
+	is "$1: the next request is served" "$status $(json d)" \
+		'200 {"fine": true}'
+}
+
+# begin EVENT: a request in the background, running
+begin() {
+	curl -sS -m 60 -o "$tmp/slow.out" -w '%{http_code}' -d "$1" \
+		"$url/function/hostile" >"$tmp/slow" 2>"$tmp/slow.err" &
+	curl_pid=$!
+	i=0
+	while ! curl -sS "$url/function" | grep -q '"busy": 1' &&
+		test $i -lt 100
+	do
+		i=$((i + 1))
+		sleep 0.1
+	done
+}
+
+fds() {
+	ls "/proc/$serve_pid/fd" | wc -l
+}
+
+serve_or_end -c "$tmp/usetl.conf"
+served "to begin with"
+
+# what they are
+names="usetl-ref usetl-clone"
+test "$tender" = kvm || names="$names usetl-guest"
+for n in $names; do
+	cp "/proc/$(one "$n")/status" "$tmp/status" 2>/dev/null
+	like "$n: there is one" "$tmp/status" "^Name:.$n"
+	like "$n: a filter is locked" "$tmp/status" '^Seccomp:.2'
+	like "$n: no new privileges" "$tmp/status" '^NoNewPrivs:.1'
+	like "$n: no capabilities" "$tmp/status" '^CapEff:.0000000000000000$'
+	if test "$(id -u)" = 0; then
+		unlike "$n: nothing of root's" "$tmp/status" \
+			'^(Uid|Gid|Groups):.*\b0\b'
+	else
+		skip "$n: nothing of root's" "not root"
+	fi
+done
+
+# clones
+kill -9 "$(one usetl-clone)"
+served "an idle clone is killed"
+begin '{"do": "loop"}'
+kill -9 "$(one usetl-clone)"
+wait "$curl_pid"
+is "a busy clone is killed: 502" "$(cat "$tmp/slow")" 502
+served "a busy clone is killed"
+if test "$tender" = process; then
+	begin '{"do": "loop"}'
+	kill -9 "$(one usetl-guest)"
+	wait "$curl_pid"
+	is "a busy guest is killed: 502" "$(cat "$tmp/slow")" 502
+	served "a busy guest is killed"
+fi
+
+# references
+was=$(one usetl-ref)
+kill -9 "$was"
+served "the reference is killed"
+if test "$(one usetl-ref)" != "$was"; then
+	pass "by another one"
+else
+	fail "by another one"
+fi
+begin '{"do": "sleep", "seconds": 2}'
+kill -9 "$(one usetl-ref)"
+wait "$curl_pid"
+like "the reference is killed: what runs ends well, or with 502" \
+	"$tmp/slow" '^(200|502)$'
+served "the reference is killed, with a request"
+before=$(fds)
+for i in 1 2; do
+	kill -9 "$(one usetl-ref)"
+	served "once more ($i)"
+done
+if test "$(fds)" -le "$before"; then
+	pass "no descriptor is left of them"
+else
+	ls -l "/proc/$serve_pid/fd" >"$tmp/why"
+	fail "no descriptor is left of them" "$tmp/why"
+fi
+
+# the gateway: idle, and with a function that would run for a minute
+for how in idle busy; do
+	test "$how" = idle || begin '{"do": "loop"}'
+	all=$(tree "$serve_pid")
+	kill -9 "$serve_pid"
+	wait "$serve_pid" 2>/dev/null
+	test "$how" = idle || wait "$curl_pid"
+	# shellcheck disable=SC2086
+	ok "serve is killed, $how: nobody is left" gone $all
+	test "$how" = busy || serve_or_end -c "$tmp/usetl.conf"
+	test "$how" = busy || served "serve, again"
+done
+serve_pid=
+
+# invoke: it ends with a line, whoever is killed
+for who in ref clone; do
+	"$usetl" invoke -t 60s -d '{"do": "loop"}' "$tmp/hostile.usetl" \
+		>"$tmp/out" 2>"$tmp/err" &
+	serve_pid=$!
+	clone=$(one usetl-clone)
+	all=$(tree "$serve_pid")
+	test "$who" = clone || kill -9 "$(one usetl-ref)"
+	# a request that runs outlives its reference
+	kill -9 "$clone"
+	wait "$serve_pid"
+	is "invoke, its $who is killed: status 1" $? 1
+	like "and a line" "$tmp/err" '^usetl invoke: '
+	# shellcheck disable=SC2086
+	ok "and nobody is left" gone $all
+done
+"$usetl" invoke -t 60s -d '{"do": "loop"}' "$tmp/hostile.usetl" \
+	>"$tmp/out" 2>"$tmp/err" &
+serve_pid=$!
+one usetl-clone >/dev/null
+all=$(tree "$serve_pid")
+kill -9 "$serve_pid"
+wait "$serve_pid" 2>/dev/null
+# shellcheck disable=SC2086
+ok "invoke is killed: nobody is left" gone $all
+serve_pid=
+
+plan

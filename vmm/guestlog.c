@@ -1,0 +1,59 @@
+/*
+ * guestlog.c - what a guest logs, on its way to the gateway
+ *
+ * A guest may ring DB_LOG as often as it can, with a byte each time.  So what
+ * it logs gathers here and goes out in messages of UK_LOG_SIZE and more, the
+ * last with the result; and what is past its limit stays here: beyond one
+ * byte, by which the gateway sees that there was more, nothing is sent.
+ */
+#include <string.h>
+
+#include "vmm/chan.h"
+#include "vmm/guest.h"
+
+void guest_log_limit(struct guest *g, uint64_t max)
+{
+	g->log_len = 0;
+	g->log_left = max && max < UINT64_MAX ? max + 1 : max;
+}
+
+static void gather(struct guest *g)
+{
+	struct uk_out *out = ram_sys(g->ram, UK_OUT);
+	uint32_t n = *(volatile uint32_t *)&out->log_len;
+
+	out->log_len = 0;
+	if (n > UK_LOG_SIZE)
+		n = UK_LOG_SIZE;
+	if (n > g->log_left)
+		n = (uint32_t)g->log_left;
+	if (n > sizeof(g->log) - g->log_len)
+		n = sizeof(g->log) - g->log_len;
+	memcpy(g->log + g->log_len, ram_sys(g->ram, UK_LOG), n);
+	g->log_len += n;
+	g->log_left -= n;
+}
+
+uint32_t guest_log(struct guest *g, const char **log)
+{
+	uint32_t n;
+
+	gather(g);
+	n = g->log_len;
+	g->log_len = 0;
+	*log = g->log;
+	return n;
+}
+
+int guest_log_rung(struct guest *g)
+{
+	struct msg m = { .type = MSG_LOG };
+	struct iovec iov = { .iov_base = g->log };
+
+	gather(g);
+	if (g->log_len < UK_LOG_SIZE)
+		return 0;
+	iov.iov_len = g->log_len;
+	g->log_len = 0;
+	return chan_send(g->sock, &m, &iov, 1);
+}

@@ -1,0 +1,279 @@
+/*
+ * process_run.c - orders to a guest's process, and what it tells
+ *
+ * One of the two always sleeps: the child for proc_ro.seq, the tender for
+ * proc_rw.ring.  All that the child tells may be a lie; what it tells that it
+ * cannot have to tell is its end.
+ */
+#include "vmm/process_impl.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vmm/board.h"
+
+#define LOOK_NS		50000000	/* how often to see if it is alive */
+#define LOCATE_NS	20000000	/* what a tick takes at most */
+
+static long futex(_Atomic uint32_t *at, int op, uint32_t val,
+		  const struct timespec *timeout)
+{
+	long rc = syscall(SYS_futex, at, op, val, timeout, NULL, 0);
+
+	return rc < 0 ? -errno : rc;
+}
+
+uint64_t proc_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* the child's end */
+
+int proc_dead(struct process *p)
+{
+	int status = 0;
+
+	if (p->pid <= 0)
+		return 1;
+	if (waitpid(p->pid, &status, WNOHANG) == 0)
+		return 0;
+	if (WIFSIGNALED(status)) {
+		const char *name = sigabbrev_np(WTERMSIG(status));
+
+		snprintf(p->t.broken, sizeof(p->t.broken), "the guest's "
+			 "process was killed by signal %d%s%s",
+			 WTERMSIG(status), name ? ", SIG" : "",
+			 name ? name : "");
+	} else {
+		snprintf(p->t.broken, sizeof(p->t.broken), "the guest's "
+			 "process ended");
+	}
+	p->pid = -1;
+	return 1;
+}
+
+void proc_signal(struct process *p, int sig)
+{
+	syscall(SYS_pidfd_send_signal, p->pidfd, sig, NULL, 0);
+}
+
+void proc_go(struct process *p, uint32_t mode, uint32_t seq)
+{
+	p->ro->mode = mode;
+	atomic_store(&p->ro->seq, seq);
+	futex(&p->ro->seq, FUTEX_WAKE, 1, NULL);
+}
+
+void proc_go_on(struct process *p, uint32_t mode)
+{
+	uint32_t seq = atomic_load(&p->ro->seq) + 1;
+
+	proc_go(p, mode, seq < SEQ_RUN ? SEQ_RUN : seq);
+	p->place = RUNNING;
+}
+
+/* until the child rings: its kind; -EINTR when we were kicked, -ESRCH when it
+   has ended, -ETIMEDOUT */
+static int ring_wait(struct process *p, uint64_t until)
+{
+	struct timespec look = { 0, LOOK_NS };
+
+	while (!atomic_load(&p->rw->ring)) {
+		if (p->kicked)
+			return -EINTR;
+		if (futex(&p->rw->ring, FUTEX_WAIT, 0, &look) == 0 ||
+		    atomic_load(&p->rw->ring))
+			continue;
+		if (proc_dead(p))
+			return -ESRCH;
+		if (proc_now() > until)
+			return -ETIMEDOUT;
+	}
+	atomic_store(&p->rw->ring, 0);
+	return (int)*(volatile uint32_t *)&p->rw->kind;
+}
+
+/* the child's answer to an order of ours that takes no time */
+int proc_ring_soon(struct process *p)
+{
+	uint64_t until = proc_now() + SETTLE_NS;
+	int rc;
+
+	do {
+		p->kicked = 0;
+		rc = ring_wait(p, until);
+	} while (rc == -EINTR && proc_now() < until);
+	return rc;
+}
+
+/* run */
+
+/* a tick: answered at once; the child's own answer, if any, comes later */
+static enum tender_exit kicked(struct process *p)
+{
+	struct uk_out *out = ram_sys(p->ram, UK_OUT);
+
+	p->kicked = 0;
+	proc_unpin(&p->t);
+	if (proc_limit_check(p) < 0)
+		return TENDER_BROKEN;
+	if (*(volatile uint32_t *)&out->want_tick)
+		proc_signal(p, SIGALRM);
+	/* nothing is known of where it is, so nothing is done to it there */
+	p->regs.rip = BOARD_DB_RET;
+	return TENDER_INTR;
+}
+
+/* to where the registers say, from wherever it waits */
+static void send_off(struct process *p, int probe)
+{
+	struct proc_ro *ro = p->ro;
+	const struct cpu_regs *r = &p->regs;
+
+	switch (p->place) {
+	case PARKED:
+		proc_pin(p);
+		ro->regs = *r;
+		ro->iret[0] = probe ? UK_STUB : r->rip;
+		ro->iret[1] = 0x33;
+		ro->iret[2] = r->rflags;
+		ro->iret[3] = r->rsp;
+		ro->iret[4] = 0x2b;
+		proc_go(p, PROC_LOAD, SEQ_RUN);
+		break;
+	case AT_DOORBELL:
+		proc_windows_copy(p);
+		ro->rax = r->rax;
+		proc_go_on(p, PROC_RET);
+		break;
+	case AT_TRAP:
+		ro->rip = p->enter;
+		proc_go_on(p, PROC_ENTER);
+		break;
+	case AT_TICK:
+		ro->rip = r->rip;
+		proc_go_on(p, p->t.regs_dirty ? PROC_ENTER : PROC_BACK);
+		break;
+	default:
+		break;
+	}
+	p->t.regs_dirty = 0;
+	p->place = RUNNING;
+}
+
+static void facts_take(struct process *p)
+{
+	struct proc_rw *rw = p->rw;
+
+	memcpy(&p->regs, &rw->regs, sizeof(p->regs));
+	p->facts = (struct uk_trap){
+		.vector = *(volatile uint64_t *)&rw->vector & 0xff,
+		.error = rw->error, .cr2 = rw->cr2,
+		.at = { p->regs.rip, p->regs.rsp, p->regs.rflags },
+	};
+	p->cs = *(volatile uint64_t *)&rw->cs;
+	p->t.vector = p->facts.vector;
+	if (p->t.vector != 14)
+		p->facts.cr2 = 0;
+}
+
+/* what a guest tells that it cannot have to tell is its end */
+static enum tender_exit told(struct process *p, int kind)
+{
+	p->t.exits++;
+	switch (kind) {
+	case PROC_DOORBELL:
+		memcpy(&p->regs, &p->rw->regs, sizeof(p->regs));
+		p->regs.rip = BOARD_DB_RET;
+		p->place = AT_DOORBELL;
+		return TENDER_DOORBELL;
+	case PROC_TRAP:
+		facts_take(p);
+		p->place = AT_TRAP;
+		return TENDER_TRAP;
+	case PROC_TICK:
+		facts_take(p);
+		p->place = AT_TICK;
+		return TENDER_INTR;
+	}
+	snprintf(p->t.broken, sizeof(p->t.broken), "the stub told %d, which is "
+		 "not its to tell", kind);
+	return TENDER_BROKEN;
+}
+
+enum tender_exit proc_run(struct tender *t)
+{
+	struct process *p = (struct process *)t;
+	/* kicked before it began: enter, go through the doorbell, stop */
+	int probe = p->place == PARKED && p->kicked, rc;
+
+	send_off(p, probe);
+	if (probe) {
+		rc = proc_ring_soon(p);
+		p->kicked = 0;
+		if (rc >= 0 && told(p, rc) == TENDER_DOORBELL)
+			return TENDER_INTR;
+		return TENDER_BROKEN;
+	}
+	rc = ring_wait(p, UINT64_MAX);
+	if (rc == -EINTR)
+		return kicked(p);
+	return rc < 0 ? TENDER_BROKEN : told(p, rc);
+}
+
+void proc_kick(struct tender *t)
+{
+	((struct process *)t)->kicked = 1;
+}
+
+/*
+ * A tick that is told from inside the libOS too.  Not from the stub, where it
+ * would destroy what is being told: then that comes, and no place is named.
+ */
+int proc_locate(struct tender *t)
+{
+	struct process *p = (struct process *)t;
+	uint64_t until = proc_now() + LOCATE_NS;
+	struct timespec look = { 0, LOCATE_NS / 2 };
+
+	if (p->place != RUNNING)
+		return 0;
+	p->ro->tell = 1;
+	proc_signal(p, SIGALRM);
+	while (!atomic_load(&p->rw->ring) && proc_now() < until)
+		futex(&p->rw->ring, FUTEX_WAIT, 0, &look);
+	p->ro->tell = 0;
+	if (!atomic_load(&p->rw->ring) ||
+	    *(volatile uint32_t *)&p->rw->kind != PROC_TICK)
+		return -EAGAIN;
+	atomic_store(&p->rw->ring, 0);
+	facts_take(p);
+	p->place = AT_TICK;
+	return 0;
+}
+
+int proc_trap(struct tender *t, struct uk_trap *facts, uint64_t entry)
+{
+	struct process *p = (struct process *)t;
+
+	if (p->cs != 0x33) {
+		snprintf(t->broken, sizeof(t->broken), "exception %u in 32-bit "
+			 "code at rip 0x%llx", t->vector,
+			 (unsigned long long)p->regs.rip);
+		return -EFAULT;
+	}
+	*facts = p->facts;
+	p->enter = entry;
+	return 0;
+}
