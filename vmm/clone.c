@@ -286,7 +286,9 @@ void clone_main(const struct clone_opts *o)
 	keep[2] = o->ram->stat;
 	keep[3] = o->ram->mem;
 	g->t->ops->descriptors(g->t, keep + 4);
-	jail_close_others(keep, 4 + TENDER_FDS);
+	rc = jail_close_others(keep, 4 + TENDER_FDS);
+	if (rc < 0)
+		fail(&c, "descriptors", rc);
 	o->ram->memfd = -1;
 	/* the gateway sees it all the same, by its capability */
 	if (o->hide)

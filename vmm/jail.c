@@ -195,7 +195,7 @@ int jail_lock(const struct jail *j, pid_t remote)
 	return 0;
 }
 
-void jail_close_others(const int *keep, int n)
+int jail_close_others(const int *keep, int n)
 {
 	unsigned from = 3;
 
@@ -205,11 +205,11 @@ void jail_close_others(const int *keep, int n)
 		for (int i = 0; i < n; i++)
 			if (keep[i] >= (int)from && (unsigned)keep[i] < next)
 				next = (unsigned)keep[i];
-		if (next != from)
-			syscall(SYS_close_range, from,
-				next == ~0u ? ~0u : next - 1, 0);
+		if (next != from && syscall(SYS_close_range, from,
+				next == ~0u ? ~0u : next - 1, 0) < 0)
+			return -errno;
 		if (next == ~0u)
-			return;
+			return 0;
 		from = next + 1;
 	}
 }

@@ -26,8 +26,8 @@ int jail_prepare(struct jail *j, const struct tender_ops *ops, struct err *err);
  * remote: the process whose memory it may reach, and no other's (0: none's).
  */
 int jail_lock(const struct jail *j, pid_t remote);
-/* closes every descriptor from 3 but those listed (n <= 8) */
-void jail_close_others(const int *keep, int n);
+/* closes every descriptor from 3 but those listed; 0 or -errno */
+int jail_close_others(const int *keep, int n);
 
 /* jail_ref.c: a reference's */
 int jail_ref_prepare(struct jail *j, const struct tender_ops *ops,

@@ -242,9 +242,10 @@ static void child_main(const struct proc_child *c, pid_t parent)
 	int rc;
 
 	prctl(PR_SET_NAME, "usetl-guest");
-	syscall(SYS_close_range, 0, ~0u, 0);
+	rc = syscall(SYS_close_range, 0, ~0u, 0) < 0 ? -errno : 0;
 	rseq_leave();
-	rc = privileges_set(parent);
+	if (rc == 0)
+		rc = privileges_set(parent);
 	if (rc == 0) {
 		rc = move_all(c);
 		rw = (void *)PROC_RW;

@@ -297,7 +297,7 @@ static void serve(struct ref *r)
 }
 
 /* the child of a gateway begins with nothing of its parent's but these */
-static void inherit_little(struct ref *r)
+static int inherit_little(struct ref *r)
 {
 	int keep[] = { r->sock, r->o->window0, r->o->img->fd };
 	struct rlimit no_core = { 0, 0 };	/* guests are in it */
@@ -316,7 +316,7 @@ static void inherit_little(struct ref *r)
 	signal(SIGCHLD, SIG_IGN);	/* clones are reaped by the kernel */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	jail_close_others(keep, 3);
+	return jail_close_others(keep, 3);
 }
 
 static void ref_main(const struct ref_opts *o, int sock, pid_t parent,
@@ -324,6 +324,7 @@ static void ref_main(const struct ref_opts *o, int sock, pid_t parent,
 {
 	static struct ref r;
 	struct err err = { "" };
+	int rc;
 
 	r.o = o;
 	r.sock = sock;
@@ -331,7 +332,13 @@ static void ref_main(const struct ref_opts *o, int sock, pid_t parent,
 	r.parent = parent;
 	if (die_with_parent(&r, &err) < 0)
 		_exit(1);
-	inherit_little(&r);
+	rc = inherit_little(&r);
+	if (rc < 0) {
+		err_set(&err, rc, "cannot close descriptors: %s",
+			strerror(-rc));
+		say_died(&r, DIED_HOST, err.msg);
+		_exit(1);
+	}
 	tender_debug = o->debug != DEBUG_NONE;
 	if (tender_debug)		/* ^C is the debugger's alone */
 		setpgid(0, 0);
