@@ -13,7 +13,6 @@
  */
 #include "vmm/tender.h"
 
-#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -25,24 +24,7 @@
 #include <unistd.h>
 
 #include "vmm/board.h"
-
-#ifndef KVM_VCPU_TSC_CTRL
-#define KVM_VCPU_TSC_CTRL	0
-#define KVM_VCPU_TSC_OFFSET	0
-#endif
-
-#define CR0	0x80050033ull	/* PG AM WP NE ET MP PE */
-#define CR4	0x50620ull	/* OSXSAVE FSGSBASE OSXMMEXCPT OSFXSR PAE */
-#define EFER	0xd01ull	/* NXE LMA LME SCE */
-#define STAR	((0x23ull << 48) | (0x10ull << 32))
-/* cleared on a system call: NT, which iretq refuses, TF, AC, DF */
-#define SFMASK	((1u << 14) | (1u << 8) | (1u << 18) | (1u << 10))
-#define MSR_STAR	0xc0000081u
-#define MSR_LSTAR	0xc0000082u
-#define MSR_SFMASK	0xc0000084u
-#define MSR_TSC		0x10u
-
-#define CPUIDS	256
+#include "vmm/kvm_cpu.h"
 
 struct kvm {
 	struct tender t;
@@ -56,10 +38,6 @@ struct kvm {
 static struct {
 	int fd;
 	int run_size;
-	struct {
-		struct kvm_cpuid2 head;
-		struct kvm_cpuid_entry2 entry[CPUIDS];
-	} cpuid;
 } host = { .fd = -1 };
 
 static int xioctl(int fd, unsigned long req, void *arg)
@@ -67,52 +45,6 @@ static int xioctl(int fd, unsigned long req, void *arg)
 	int rc = ioctl(fd, req, arg);
 
 	return rc < 0 ? -errno : rc;
-}
-
-/* the guest's processor: the host's without what XCR0 or CR4 leave out */
-static void cpuid_filter(void)
-{
-	uint64_t xcr0 = 3;
-
-	for (unsigned i = 0; i < host.cpuid.head.nent; i++) {
-		struct kvm_cpuid_entry2 *e = &host.cpuid.entry[i];
-
-		if (e->function == 1 && (e->ecx & bit_AVX))
-			xcr0 |= 4;
-	}
-	tender_cpu.xcr0 = xcr0;
-	/* legacy area and header, then the upper halves of the ymm registers */
-	tender_cpu.xsave_size = xcr0 & 4 ? 576 + 256 : 576;
-	for (unsigned i = 0; i < host.cpuid.head.nent; i++) {
-		struct kvm_cpuid_entry2 *e = &host.cpuid.entry[i];
-
-		if (e->function == 1) {
-			/* no VMX, x2APIC, TSC deadline; OSXSAVE as CR4 has */
-			e->ecx &= ~((1u << 5) | (1u << 21) | (1u << 24));
-			e->ecx |= 1u << 27;
-		} else if (e->function == 7 && e->index == 0) {
-			/* no AVX-512 (state beyond XCR0), MPX, PKU, AMX, CET */
-			e->ebx &= ~((1u << 14) | (1u << 16) | (1u << 17) |
-				    (1u << 21) | 0xdc000000u);
-			e->ecx &= ~((1u << 1) | (1u << 3) | (1u << 4) |
-				    (1u << 6) | (1u << 7) | (1u << 11) |
-				    (1u << 12) | (1u << 14));
-			e->edx &= ~((1u << 2) | (1u << 3) | (1u << 8) |
-				    (1u << 20) | (0xfu << 22));
-		} else if (e->function == 7 && e->index == 1) {
-			e->eax &= ~(1u << 5);	/* AVX512_BF16 */
-			e->edx &= ~(1u << 19);	/* AVX10 */
-		} else if (e->function == 0xd && e->index == 0) {
-			e->eax = (uint32_t)xcr0;
-			e->edx = 0;
-			e->ebx = e->ecx = xcr0 & 4 ? 832 : 576;
-		} else if (e->function == 0xd && e->index == 1) {
-			e->eax &= 1;		/* XSAVEOPT only */
-			e->ebx = e->ecx = e->edx = 0;
-		} else if (e->function == 0xd && e->index > 2) {
-			e->eax = e->ebx = e->ecx = e->edx = 0;
-		}
-	}
 }
 
 static const struct {
@@ -187,88 +119,14 @@ static int kvm_init(struct err *err)
 		return rc;
 	host.fd = rc;
 	host.run_size = ioctl(host.fd, KVM_GET_VCPU_MMAP_SIZE, 0);
-	host.cpuid.head.nent = CPUIDS;
-	rc = xioctl(host.fd, KVM_GET_SUPPORTED_CPUID, &host.cpuid);
+	rc = kvm_cpu_learn(host.fd);
 	if (rc < 0 || host.run_size <= 0) {
 		close(host.fd);
 		host.fd = -1;
 		return err_set(err, rc < 0 ? rc : -EIO, "/dev/kvm: cannot read "
 			       "the supported processor features");
 	}
-	cpuid_filter();
 	return 0;
-}
-
-static int msrs_set(struct kvm *k)
-{
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry e[3];
-	} m = {
-		.head.nmsrs = 3,
-		.e = {
-			{ .index = MSR_STAR, .data = STAR },
-			{ .index = MSR_LSTAR, .data = UK_BOUNCE },
-			{ .index = MSR_SFMASK, .data = SFMASK },
-		},
-	};
-	int rc = xioctl(k->vcpu, KVM_SET_MSRS, &m);
-
-	return rc < 0 ? rc : rc == 3 ? 0 : -EIO;
-}
-
-/* the guest's TSC is the host's, so that one clock page serves all clones */
-static void tsc_set(struct kvm *k)
-{
-	uint64_t zero = 0;
-	struct kvm_device_attr attr = {
-		.group = KVM_VCPU_TSC_CTRL, .attr = KVM_VCPU_TSC_OFFSET,
-		.addr = (uintptr_t)&zero,
-	};
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry e[1];
-	} m = { .head.nmsrs = 1, .e = { { .index = MSR_TSC } } };
-
-	if (!tender_cpu.tsc_khz)
-		tender_cpu.tsc_khz = (uint64_t)ioctl(k->vcpu, KVM_GET_TSC_KHZ,
-						     0);
-	if (ioctl(k->vcpu, KVM_SET_DEVICE_ATTR, &attr) == 0)
-		return;
-	/* kernels before 5.16: good to some microseconds */
-	m.e[0].data = __builtin_ia32_rdtsc();
-	ioctl(k->vcpu, KVM_SET_MSRS, &m);
-}
-
-static void sregs_init(struct kvm *k)
-{
-	struct kvm_sregs *s = &k->sregs;
-	struct kvm_segment cs = {
-		.limit = 0xffffffff, .selector = 0x33, .present = 1,
-		.type = 11, .dpl = 3, .s = 1, .l = 1, .g = 1,
-	};
-	struct kvm_segment ss = cs, none = { .unusable = 1 };
-
-	ss.type = 3;
-	ss.selector = 0x2b;
-	ss.db = 1;
-	ss.l = 0;
-	s->cs = cs;
-	s->ss = ss;
-	s->ds = s->es = s->fs = s->gs = none;
-	s->ldt = none;
-	s->tr = (struct kvm_segment){
-		.base = UK_TSS, .limit = 0x68 + 0x2000 - 1, .selector = 0x40,
-		.type = 11, .present = 1,
-	};
-	s->gdt.base = UK_GDT;
-	s->gdt.limit = 10 * 8 - 1;
-	s->idt.base = UK_IDT;
-	s->idt.limit = 32 * 16 - 1;
-	s->cr0 = CR0;
-	s->cr3 = UK_PML4;
-	s->cr4 = CR4;
-	s->efer = EFER;
 }
 
 static void kvm_destroy(struct tender *t)
@@ -289,9 +147,6 @@ static void kvm_destroy(struct tender *t)
 /* only once memory is mapped: changing slots under a vCPU is slower */
 static int vcpu_create(struct kvm *k)
 {
-	struct kvm_xcrs xcrs = { .nr_xcrs = 1 };
-	int rc;
-
 	k->vcpu = xioctl(k->vm, KVM_CREATE_VCPU, NULL);
 	if (k->vcpu < 0)
 		return k->vcpu;
@@ -304,20 +159,7 @@ static int vcpu_create(struct kvm *k)
 	}
 	k->t.regs = (struct cpu_regs *)&k->run->s.regs.regs;
 	k->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
-	rc = xioctl(k->vcpu, KVM_SET_CPUID2, &host.cpuid);
-	if (rc == 0)
-		rc = xioctl(k->vcpu, KVM_GET_SREGS, &k->sregs);
-	if (rc < 0)
-		return rc;
-	sregs_init(k);
-	rc = xioctl(k->vcpu, KVM_SET_SREGS, &k->sregs);
-	xcrs.xcrs[0].value = tender_cpu.xcr0;
-	if (rc == 0)
-		rc = xioctl(k->vcpu, KVM_SET_XCRS, &xcrs);
-	if (rc == 0)
-		rc = msrs_set(k);
-	tsc_set(k);
-	return rc;
+	return kvm_cpu_init(k->vcpu, &k->sregs);
 }
 
 static int kvm_create(struct tender **out, struct ram *ram, struct err *err)

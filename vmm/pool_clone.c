@@ -1,14 +1,11 @@
 /*
- * pool_clone.c - a function's clones: asked for, running, stopped
+ * pool_clone.c - a function's clones: running, stopped (pool_new.c: begun)
  *
- * A clone is usable once its own UP and the reference's CLONED have both
- * come, in either order.  A stopped one stays, DYING, until its process has
- * ended, because until then it may still read its host windows; only then do
- * they go back to the pool.
+ * A stopped one stays, DYING, until its process has ended, because until then
+ * it may still read its host windows; only then do they go back to the pool.
  *
- * Invariants: f->n[s] is the length of f->clones[s]; a clone in its
- * reference's `asked` is freed by CLONED or by the reference's end, no sooner.
- * One that is not f->ref's has `last` set.
+ * Invariants: f->n[s] is the length of f->clones[s]; a clone that is not
+ * f->ref's has `last` set.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,13 +17,7 @@
 
 #include "vmm/pool_impl.h"
 
-#define RETRY_S		0.1		/* after a failed clone, doubled each */
-#define RETRY_MAX_S	10.0
-#define GIVE_UP		3		/* failures until requests get 503 */
-
-static const char ended[] = "its process ended without a word";
-
-static void enter(struct clone *c, enum clone_state s)
+void clone_enter(struct clone *c, enum clone_state s)
 {
 	struct function *f = c->proc.f;
 
@@ -64,20 +55,25 @@ static void on_exit_of(struct ev_loop *loop, struct ev_io *w, int revents)
 	pool_wake(f->pool);
 }
 
+/* freed once its process has ended */
+void clone_await_end(struct clone *c)
+{
+	proc_kill(&c->proc);
+	proc_watch(&c->proc, on_exit_of);
+}
+
 void clone_stop(struct clone *c)
 {
 	if (c->state == CLONE_DYING)
 		return;
-	enter(c, CLONE_DYING);
+	clone_enter(c, CLONE_DYING);
 	peer_destroy(c->proc.peer);
 	c->proc.peer = NULL;
 	proc_reset(&c->proc);
-	if (c->proc.pidfd >= 0) {
-		proc_kill(&c->proc);
-		proc_watch(&c->proc, on_exit_of);
-	} else if (!c->asked) {
+	if (c->proc.pidfd >= 0)
+		clone_await_end(c);
+	else if (!c->asked)
 		clone_free(c);
-	}
 }
 
 /* what a request that this clone was running comes to; frees nothing */
@@ -119,39 +115,11 @@ static void replace(struct clone *c)
 	queue_dispatch(f);
 }
 
-static void failed(struct function *f, const char *why)
-{
-	double delay = RETRY_S * (1 << (f->clone_failures < 7 ?
-					f->clone_failures : 7));
-
-	pool_note(f, "cannot clone: %s", why);
-	f->clone_failures++;
-	f->clone_retry_at = pool_now(f) + (delay < RETRY_MAX_S ? delay :
-					   RETRY_MAX_S);
-}
-
-static void give_up(struct function *f)
-{
-	if (f->clone_failures >= GIVE_UP && !f->n[CLONE_BUSY] &&
-	    !f->n[CLONE_IDLE] && !f->n[CLONE_COMING])
-		queue_fail(f, "no clone can be made");
-	pool_wake(f->pool);
-}
-
-static void failed_to_come(struct clone *c, const char *why)
-{
-	struct function *f = c->proc.f;
-
-	failed(f, why);
-	clone_stop(c);
-	give_up(f);
-}
-
 /* its process ended or broke the protocol, or it has to end */
-static void lost(struct clone *c, enum died died, const char *why)
+void clone_lost(struct clone *c, enum died died, const char *why)
 {
 	if (c->state == CLONE_COMING) {
-		failed_to_come(c, why);
+		clone_missed(c, why);
 		return;
 	}
 	if (c->state == CLONE_BUSY)
@@ -163,54 +131,6 @@ static void lost(struct clone *c, enum died died, const char *why)
 
 /* messages */
 
-static void maybe_usable(struct clone *c)
-{
-	struct function *f = c->proc.f;
-
-	if (!c->up || c->asked)
-		return;
-	if (c->guest) {
-		if (!proc_is_child(&c->proc, (uint64_t)c->guest)) {
-			lost(c, DIED_HOST, "it has no process of that number");
-			return;
-		}
-		c->proc.deadline = pool_now(f) + DEBUG_S;
-		f->pool->o.ops->attach(f->pool->o.arg, f, c->guest);
-		return;
-	}
-	f->clone_ns = (ev_time() - c->asked_at) * 1e9;
-	f->clone_failures = 0;
-	enter(c, CLONE_IDLE);
-	clone_stop_last(f);
-	queue_dispatch(f);
-}
-
-static void on_up(struct clone *c, const struct msg *m)
-{
-	if (c->up) {
-		lost(c, DIED_HOST, "it came up twice");
-		return;
-	}
-	c->up = 1;
-	c->proc.f->clone_pages = m->a[1];
-	if (c->proc.f->o.debug)
-		c->guest = (pid_t)m->a[2];
-	maybe_usable(c);
-}
-
-void clone_attached(struct function *f)
-{
-	struct clone *c, *after;
-
-	for (c = TAILQ_FIRST(&f->clones[CLONE_COMING]); c; c = after) {
-		after = TAILQ_NEXT(c, link);
-		if (!c->up)
-			continue;
-		c->guest = 0;
-		maybe_usable(c);
-	}
-}
-
 /* the request is answered; the clone goes on to the next, or ends */
 static void next(struct clone *c)
 {
@@ -221,7 +141,7 @@ static void next(struct clone *c)
 		clone_stop(c);
 		clone_top_up(f);
 	} else {
-		enter(c, CLONE_IDLE);
+		clone_enter(c, CLONE_IDLE);
 	}
 	queue_dispatch(f);
 }
@@ -235,7 +155,7 @@ static void on_result(struct clone *c, const struct msg *m,
 	char text[128];
 
 	if (c->state != CLONE_BUSY || peer_report(m, payload, &rep) < 0) {
-		lost(c, DIED_HOST, "it broke the protocol");
+		clone_lost(c, DIED_HOST, "it broke the protocol");
 		return;
 	}
 	proc_log(&c->proc, rep.log, rep.log_len);
@@ -276,14 +196,14 @@ static void on_died(struct clone *c, const struct msg *m,
 	char why[512];
 
 	if (peer_report(m, payload, &rep) < 0) {
-		lost(c, DIED_HOST, "it broke the protocol");
+		clone_lost(c, DIED_HOST, "it broke the protocol");
 		return;
 	}
 	proc_log(&c->proc, rep.log, rep.log_len);
 	if (c->state != CLONE_BUSY) {
 		snprintf(why, sizeof(why), "%.*s", (int)(rep.text_len < 500 ?
 			 rep.text_len : 500), rep.text);
-		lost(c, DIED_HOST, why);
+		clone_lost(c, DIED_HOST, why);
 		return;
 	}
 	if (rep.code == DIED_ROLLBACK && c->job && !c->said &&
@@ -312,7 +232,7 @@ static void on_idle(struct clone *c, const struct msg *m,
 	struct peer_report rep;
 
 	if (!c->proc.idle_due || peer_report(m, payload, &rep) < 0) {
-		lost(c, DIED_HOST, "it broke the protocol");
+		clone_lost(c, DIED_HOST, "it broke the protocol");
 		return;
 	}
 	c->proc.idle_due--;
@@ -337,15 +257,15 @@ static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
 		on_idle(c, m, payload);
 		return;
 	case MSG_UP:
-		on_up(c, m);
+		clone_up(c, m);
 		return;
 	}
 	/* only what runs has something to say */
 	c->said = 1;
 	r = c->state == CLONE_BUSY ? proc_message(&c->proc, m, payload) : 0;
 	if (r <= 0)
-		lost(c, DIED_HOST, r == 0 || r == -EPROTO ?
-		     "it broke the protocol" : strerror(-r));
+		clone_lost(c, DIED_HOST, r == 0 || r == -EPROTO ?
+			   "it broke the protocol" : strerror(-r));
 }
 
 /*
@@ -362,114 +282,17 @@ static void on_closed(void *arg, int error)
 	struct clone *c = arg;
 
 	if (error == -EPROTO)
-		lost(c, DIED_HOST, "it broke the protocol");
+		clone_lost(c, DIED_HOST, "it broke the protocol");
 	else if (c->asked && c->state == CLONE_COMING)
 		c->ended = 1;		/* CLONED is to say why */
 	else if (error == -ECONNRESET && unread(c))
 		give_back(c, "its process ended");
 	else				/* reset: something was not read */
-		lost(c, DIED_HOST, error == 0 || error == -ECONNRESET ?
-		     ended : strerror(-error));
+		clone_lost(c, DIED_HOST, error == 0 || error == -ECONNRESET ?
+			   clone_ended : strerror(-error));
 }
 
-static const struct peer_ops clone_ops = { on_message, on_closed };
-
-/* asking for one */
-
-void clone_cloned(struct ref *ref, const struct msg *m)
-{
-	struct clone *c = TAILQ_FIRST(&ref->asked);
-	int64_t pid = (int64_t)m->a[0];
-	int r;
-
-	if (!c) {
-		ref_kill(ref);
-		return;
-	}
-	TAILQ_REMOVE(&ref->asked, c, ask);
-	c->asked = 0;
-	r = pid <= 0 ? -EAGAIN : proc_identify(&c->proc, pid, ref->proc.pid);
-	if (c->state == CLONE_DYING) {
-		/* stopped before it had a name */
-		if (r < 0) {
-			clone_free(c);
-		} else {
-			proc_kill(&c->proc);
-			proc_watch(&c->proc, on_exit_of);
-		}
-		return;
-	}
-	if (r == -ESRCH || (r == 0 && c->ended))
-		failed_to_come(c, ended);
-	else if (r == -EPERM)
-		ref_kill(ref);		/* it named what is not its child */
-	else if (r < 0)
-		failed_to_come(c, pid <= 0 && pid > -4096 ?
-			       strerror((int)-pid) : strerror(-r));
-	else
-		maybe_usable(c);
-}
-
-/* the reference is to fork one, with a socket to us and a window 0 */
-static int ask(struct clone *c)
-{
-	struct msg m = { .type = MSG_CLONE };
-	int sv[2], fds[2], r;
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
-		return -errno;
-	r = proc_connect(&c->proc, sv[0], &clone_ops);
-	if (r == 0) {
-		fds[0] = sv[1];
-		fds[1] = host_window0(c->proc.host)->fd;
-		r = peer_send(c->ref->proc.peer, &m, NULL, fds, 2);
-	}
-	close(sv[1]);
-	if (r == 0) {
-		c->asked = 1;
-		TAILQ_INSERT_TAIL(&c->ref->asked, c, ask);
-	}
-	return r;
-}
-
-static int start(struct function *f)
-{
-	struct clone *c = calloc(1, sizeof(*c));
-	int r;
-
-	if (!c)
-		return -ENOMEM;
-	r = proc_open(&c->proc, f);
-	if (r < 0) {
-		free(c);
-		return r;
-	}
-	c->ref = f->ref;
-	c->ref->clones++;
-	c->state = CLONE_COMING;
-	c->since = pool_now(f);
-	c->asked_at = ev_time();
-	c->proc.deadline = c->since + CLONE_S;
-	TAILQ_INSERT_TAIL(&f->clones[CLONE_COMING], c, link);
-	f->n[CLONE_COMING]++;
-	r = ask(c);
-	if (r < 0)
-		clone_free(c);
-	return r;
-}
-
-int clone_start(struct function *f)
-{
-	int r = start(f);
-
-	/* too little of something here; ask again in a while */
-	if (r < 0) {
-		failed(f, strerror(-r));
-		f->clone_refused = 1;
-	}
-	pool_wake(f->pool);
-	return r;
-}
+const struct peer_ops clone_ops = { on_message, on_closed };
 
 /* running */
 
@@ -486,7 +309,7 @@ void clone_run(struct clone *c, struct job *j)
 	uint64_t off;
 	int r;
 
-	enter(c, CLONE_BUSY);
+	clone_enter(c, CLONE_BUSY);
 	c->job = j;
 	c->said = 0;
 	c->proc.deadline = c->since + limit / 1e9 + GRACE_S;
@@ -522,15 +345,15 @@ void clone_tick(struct function *f, double now)
 		/* not even a word of it: then it is the reference that hangs */
 		if (c->asked)
 			ref_kill(c->ref);
-		lost(c, DIED_HOST, "it did not come up in time");
+		clone_lost(c, DIED_HOST, "it did not come up in time");
 	}
 	while ((c = overdue(f, CLONE_BUSY, now)))
-		lost(c, DIED_TIMEOUT, "");
+		clone_lost(c, DIED_TIMEOUT, "");
 	clone_reap(f, now);
 	clone_top_up(f);
 	/* not where it failed: that may be in the middle of a request's start */
 	if (f->clone_refused) {
 		f->clone_refused = 0;
-		give_up(f);
+		clone_give_up(f);
 	}
 }

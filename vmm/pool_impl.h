@@ -4,7 +4,8 @@
  *   pool.c        the table of functions, the tick
  *   pool_queue.c  requests: waiting, dispatched, answered
  *   pool_ref.c    a function's references: boot, verify, back-off, refresh
- *   pool_clone.c  its clones: asked for, running, stopped
+ *   pool_new.c    its new clones: asked for, come up, or not
+ *   pool_clone.c  its clones: running, stopped
  *   pool_size.c   how many of them there are
  *   pool_proc.c   what both are: a process, its socket, its host region
  *
@@ -172,14 +173,26 @@ void ref_verify_start(struct function *f);
 void ref_verify_join(struct function *f);
 void ref_attached(struct ref *r);
 
-/* pool_clone.c */
+/* pool_new.c */
+extern const char clone_ended[];
 int clone_start(struct function *f);
+void clone_cloned(struct ref *r, const struct msg *m);
+void clone_up(struct clone *c, const struct msg *m);
+void clone_attached(struct function *f);
+/* it did not come up; requests are refused after some of these in a row */
+void clone_missed(struct clone *c, const char *why);
+void clone_give_up(struct function *f);
+
+/* pool_clone.c */
+extern const struct peer_ops clone_ops;
+void clone_enter(struct clone *c, enum clone_state s);
 void clone_run(struct clone *c, struct job *j);
 void clone_stop(struct clone *c);
-void clone_cloned(struct ref *r, const struct msg *m);
+void clone_await_end(struct clone *c);
+/* its process ended or broke the protocol, or it has to end */
+void clone_lost(struct clone *c, enum died died, const char *why);
 void clone_tick(struct function *f, double now);
 void clone_free(struct clone *c);
-void clone_attached(struct function *f);
 
 /* pool_size.c */
 void clone_top_up(struct function *f);	/* to min */
