@@ -2,6 +2,7 @@
 #include "cmd/answer.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,4 +186,24 @@ void answer_print(FILE *to, const char *who, const char *json, size_t len)
 			print_line(to, json_string_value(line),
 				   json_string_length(line));
 	json_decref(o);
+}
+
+int answer_is_error(const char *json, size_t len)
+{
+	json_t *o = json_loadb(json, len, JSON_DECODE_ANY, NULL);
+	int r = json_is_string(json_object_get(o, "errorType"));
+
+	json_decref(o);
+	return r;
+}
+
+int answer_show(const char *who, const char *text, size_t len)
+{
+	errno = 0;
+	if ((!len || fwrite(text, len, 1, stdout) == 1) &&
+	    putchar('\n') != EOF && fflush(stdout) == 0)
+		return 0;
+	fprintf(stderr, "%s: cannot write standard output: %s\n", who,
+		strerror(errno));
+	return 1;
 }

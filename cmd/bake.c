@@ -118,6 +118,35 @@ static void on_warning(void *arg, const char *line)
 	fprintf(stderr, "usetl bake: warning: %s\n", line);
 }
 
+/*
+ * The image takes the place of an older one or of an empty file.  A slip like
+ * `-o app.py` must not cost a function's source, nor root's `-o /dev/null`
+ * all others their /dev/null.
+ */
+static int may_replace(const char *path, struct err *err)
+{
+	static const char member[] = "usetl/manifest.json";
+	char head[sizeof(member)] = "";
+	struct stat st;
+	ssize_t n = -1;
+	int fd;
+
+	if (stat(path, &st) < 0)
+		return 0;
+	if (S_ISDIR(st.st_mode))
+		return err_set(err, -EISDIR, "cannot write '%s': %s", path,
+			       strerror(EISDIR));
+	fd = S_ISREG(st.st_mode) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	if (fd >= 0) {
+		n = read(fd, head, sizeof(head));
+		close(fd);
+	}
+	if (n == 0 || !memcmp(head, member, sizeof(member)))
+		return 0;
+	return err_set(err, -EEXIST, "'%s' is there, and is no usetl image: "
+		       "remove it first, or choose another -o", path);
+}
+
 /* a hidden file beside the image; its descriptor or -errno */
 static int open_temp(struct bake *b, struct err *err)
 {
@@ -260,6 +289,8 @@ static int bake(struct bake *b, struct err *err)
 		rc = default_image(b, m, image, sizeof(image));
 		b->image = image;
 	}
+	if (!rc)
+		rc = may_replace(b->image, err);
 	if (!rc)
 		rc = pack(b, m, &r, err);
 	if (!rc)

@@ -262,12 +262,23 @@ static void check_traced(void)
 		line(WARN, "debugger", "%s", note.msg);
 }
 
+static void usage(FILE *to)
+{
+	fprintf(to, "usage: usetl check\n\n"
+		"  -h, --help\n\n"
+		"ok: there; warn: works, but slower or with less room; FAIL: "
+		"needed and missing\n");
+}
+
 int cmd_check(int argc, char **argv)
 {
 	if (argc > 1) {
-		int help = !strcmp(argv[1], "-h");
+		int help = !strcmp(argv[1], "-h") || !strcmp(argv[1], "--help");
 
-		fprintf(help ? stdout : stderr, "usage: usetl check\n");
+		if (!help)
+			fprintf(stderr, "usetl check: '%s': nothing is taken\n",
+				argv[1]);
+		usage(help ? stdout : stderr);
 		return help ? 0 : 2;
 	}
 	/* a child must not print it again */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cmd/cmd.h"
+#include "conf/value.h"
 #include "etlfs/image.h"
 
 struct inspect {
@@ -100,18 +101,12 @@ static void print_duration(uint64_t ns)
 		printf("%llus", (unsigned long long)ns / 1000000000);
 }
 
-/* the largest unit that says it exactly */
 static void print_limit(const char *what, uint64_t bytes)
 {
-	static const char units[] = "\0KMG";
-	int u = 0;
+	char text[VALUE_SIZE_MAX];
 
-	while (u < 3 && bytes && !(bytes & 1023)) {
-		bytes >>= 10;
-		u++;
-	}
-	printf("%-12s %llu%.1s\n", what, (unsigned long long)bytes,
-	       units + u);
+	value_print_size(text, bytes);
+	printf("%-12s %s\n", what, text);
 }
 
 static void print_list(const char *what, char *const *v)

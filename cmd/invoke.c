@@ -363,11 +363,9 @@ static int run_image(const char *path, const struct invoke_opts *o)
 	else if (submit(&r) == 0)
 		ev_run(r.loop, 0);
 	if (r.result && r.status == 0) {
-		fwrite(r.result, 1, r.result_len, stdout);
-		putchar('\n');
+		r.status = answer_show(who, r.result, r.result_len);
 		if (o->stats)
 			show_stats(&r);
-		fflush(stdout);
 	}
 	pool_destroy(r.pool);
 	gdb_destroy(r.gdb);
@@ -390,8 +388,7 @@ int cmd_invoke(int argc, char **argv)
 	}
 	r = invoke_event(&o);
 	if (r == 0)
-		r = !strncmp(o.target, "http://", 7) ||
-		    !strncmp(o.target, "https://", 8) ?
+		r = invoke_remote(&o) ?
 		    remote_invoke(o.target, o.event, o.event_len,
 				  o.timeout_ns, o.repeat, o.stats) :
 		    run_image(o.target, &o);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd/tender.h"
 #include "conf/value.h"
 
 #define REPEAT_MAX	1000000u
@@ -27,10 +28,11 @@ static int read_stream(FILE *f, struct invoke_opts *o)
 				return -ENOMEM;
 			o->event = p;
 		}
+		errno = 0;
 		n = fread(o->event + o->event_len, 1, size - o->event_len, f);
 		o->event_len += n;
 		if (!n)
-			return ferror(f) ? -EIO : 0;
+			return !ferror(f) ? 0 : errno ? -errno : -EIO;
 		if (o->event_len > EVENT_MAX)
 			return -EFBIG;
 	}
@@ -173,6 +175,31 @@ static int add_gdb(struct invoke_opts *o, char *text)
 	return 0;
 }
 
+int invoke_remote(const struct invoke_opts *o)
+{
+	return !strncmp(o->target, "http://", 7) ||
+	       !strncmp(o->target, "https://", 8);
+}
+
+/* what only who runs an image here can say */
+static int check_remote(const struct invoke_opts *o)
+{
+	const char *option = o->trace ? "--trace" : o->tender ? "--tender" :
+		o->recycle != RECYCLE_ROLLBACK ? "--recycle" :
+		o->boot_ns ? "--boot-timeout" : NULL;
+	struct err err;
+
+	if (option && invoke_remote(o)) {
+		fprintf(stderr, "%s: %s needs an IMAGE, to run here\n", who,
+			option);
+		return 2;
+	}
+	if (tender_option(o->tender, &err) == 0)
+		return 0;
+	fprintf(stderr, "%s: %s\n", who, err.msg);
+	return 2;
+}
+
 /* what cannot be had together */
 static int check_gdb(const struct invoke_opts *o)
 {
@@ -180,8 +207,7 @@ static int check_gdb(const struct invoke_opts *o)
 
 	if (!o->debug)
 		why = o->n_gdb ? "--gdb-command is for --gdb" : NULL;
-	else if (!strncmp(o->target, "http://", 7) ||
-		 !strncmp(o->target, "https://", 8))
+	else if (invoke_remote(o))
 		why = "--gdb needs an IMAGE, to run here";
 	else if (o->repeat > 1 || o->recycle != RECYCLE_ROLLBACK || o->stats)
 		why = "--gdb is for one run: no --repeat, --recycle or "
@@ -246,6 +272,7 @@ int invoke_parse(int argc, char **argv, struct invoke_opts *o)
 	};
 	int c, r;
 
+	argv[0] = "usetl invoke";	/* for getopt's own messages */
 	*o = (struct invoke_opts){ .data = "{}", .repeat = 1 };
 	while ((c = getopt_long(argc, argv, "d:t:h", longs, NULL)) != -1) {
 		r = set(o, c);
@@ -253,9 +280,12 @@ int invoke_parse(int argc, char **argv, struct invoke_opts *o)
 			return r;
 	}
 	if (argc - optind != 1) {
+		fprintf(stderr, "%s: %s\n", who, argc == optind ?
+			"which image or URL?" : "one image or URL at a time");
 		usage(stderr);
 		return 2;
 	}
 	o->target = argv[optind];
-	return check_gdb(o);
+	r = check_remote(o);
+	return r ? r : check_gdb(o);
 }

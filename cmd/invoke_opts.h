@@ -1,7 +1,7 @@
 /*
  * invoke_opts.h - what `usetl invoke` was asked for, and the event
  *
- * Both say on standard error what is wrong, and answer an exit status: 0
+ * Parsing and reading say on standard error what is wrong, and answer an exit status: 0
  * where there is nothing.
  */
 #ifndef CMD_INVOKE_OPTS_H
@@ -29,6 +29,8 @@ struct invoke_opts {
 
 /* -1: help was asked for, and given */
 int invoke_parse(int argc, char **argv, struct invoke_opts *o);
+/* 1: the target is a URL, and runs elsewhere */
+int invoke_remote(const struct invoke_opts *o);
 /* reads it from where o->data says; it is JSON */
 int invoke_event(struct invoke_opts *o);
 

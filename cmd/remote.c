@@ -71,6 +71,7 @@ static int post(CURL *c, const char *url, struct body *b, double *total_us)
 	curl_off_t us = 0;
 	long status = 0;
 	CURLcode rc;
+	int ours;
 
 	b->len = 0;
 	b->run_us = -1;
@@ -88,11 +89,14 @@ static int post(CURL *c, const char *url, struct body *b, double *total_us)
 	*total_us = us;
 	if (status == 200)
 		return 0;
+	ours = b->len && answer_is_error(b->data, b->len);
+	if (!ours)
+		fprintf(stderr, "usetl invoke: '%s' answered with status %ld, "
+			"and not as usetl serve does%s\n", url, status,
+			b->len ? ":" : "");
 	if (b->len)
-		answer_print(stderr, "usetl invoke", b->data, b->len);
-	else
-		fprintf(stderr, "usetl invoke: '%s': HTTP status %ld\n", url,
-			status);
+		answer_print(stderr, ours ? "usetl invoke" : NULL, b->data,
+			     b->len);
 	return 1;
 }
 
@@ -120,9 +124,7 @@ int remote_invoke(const char *url, const void *event, size_t len,
 		if (status)
 			goto out;
 	}
-	if (b.len)
-		fwrite(b.data, 1, b.len, stdout);
-	putchar('\n');
+	status = answer_show("usetl invoke", b.data, b.len);
 	if (stats) {
 		fprintf(stderr, "%-10s %10.1f us\n", "request",
 			median(total, repeat));

@@ -34,6 +34,7 @@ struct server {
 	int listen_fd;			/* its, until then */
 	struct conf *conf;
 	const char *conf_path, *listen, *tender;
+	enum tender_kind runs;		/* what was resolved at the start */
 	char **images;
 	size_t n_images;
 	struct sink *log;		/* what functions print */
@@ -161,6 +162,7 @@ static void fill_pool_opts(struct server *s, struct pool_opts *o)
 {
 	memset(o, 0, sizeof(*o));
 	deploy_pool_opts(s->conf, o);
+	o->tender = s->runs;
 	o->ops = &pool_ops;
 	o->arg = s;
 }
@@ -243,7 +245,7 @@ static void on_hup(struct ev_loop *loop, struct ev_signal *w, int revents)
 	if (s->stopping || !s->gateway)
 		return;
 	if (load(s, &conf, &err) < 0) {
-		say(err.msg);
+		sayf("%s; all goes on as it was", err.msg);
 		return;
 	}
 	s->conf = conf;
@@ -252,7 +254,7 @@ static void on_hup(struct ev_loop *loop, struct ev_signal *w, int revents)
 	    open_log(s, &err) < 0 ||
 	    deploy_apply(s->pool, conf, s->images, s->n_images, say,
 			 &err) < 0) {
-		say(err.msg);
+		sayf("%s; all goes on as it was", err.msg);
 		s->conf = old;
 		conf_destroy(conf);
 		return;
@@ -261,6 +263,8 @@ static void on_hup(struct ev_loop *loop, struct ev_signal *w, int revents)
 	gateway_set(s->gateway, conf->request_max);
 	if (!s->listen && strcmp(conf->listen, old->listen))
 		say("'listen' has changed: it takes effect at the next start");
+	if (!s->tender && conf->tender != old->tender)
+		say("'tender' has changed: it takes effect at the next start");
 	conf_destroy(old);
 	say("the configuration was read again");
 }
@@ -300,7 +304,6 @@ static void raise_files(void)
 static int start(struct server *s, struct err *err)
 {
 	struct pool_opts o;
-	enum tender_kind tender = TENDER_AUTO;
 	struct err note;
 	int r = load(s, &s->conf, err);
 
@@ -310,13 +313,12 @@ static int start(struct server *s, struct err *err)
 		r = err_set(err, -EINVAL, "nothing to serve: give an IMAGE, or "
 			    "a [function NAME] in the configuration");
 	if (r == 0)
-		r = tender_wanted(s->tender, s->conf, &tender, &note, err);
+		r = tender_wanted(s->tender, s->conf, &s->runs, &note, err);
 	if (r < 0)
 		return r;
 	if (note.msg[0])
 		say(note.msg);
 	fill_pool_opts(s, &o);
-	o.tender = tender;
 	/* before anything boots: what is in use is said at once */
 	s->listen_fd = http_bind(s->listen ? s->listen : s->conf->listen, err);
 	if (s->listen_fd < 0)
@@ -398,6 +400,7 @@ int cmd_serve(int argc, char **argv)
 	struct err err;
 	int c;
 
+	argv[0] = "usetl serve";	/* for getopt's own messages */
 	while ((c = getopt_long(argc, argv, "c:l:h", longs, NULL)) != -1) {
 		switch (c) {
 		case 'c':
@@ -417,13 +420,15 @@ int cmd_serve(int argc, char **argv)
 			return 2;
 		}
 	}
-	if (s.listen && http_listen_check(s.listen, &err) < 0) {
+	if ((s.listen && http_listen_check(s.listen, &err) < 0) ||
+	    tender_option(s.tender, &err) < 0) {
 		say(err.msg);
 		return 2;
 	}
 	s.images = argv + optind;
 	s.n_images = argc - optind;
 	if (!s.n_images && !s.conf_path) {
+		say("which image, or whose configuration?");
 		usage(stderr);
 		return 2;
 	}

@@ -53,6 +53,21 @@ static int resolve(enum tender_kind *out, struct err *note, struct err *err)
 	return rc;
 }
 
+static int parse(const char *name, enum tender_kind *kind, struct err *err)
+{
+	if (tender_parse(name, kind) == 0)
+		return 0;
+	return err_set(err, -EINVAL, "tender '%s' is none of auto, kvm, "
+		       "process", name);
+}
+
+int tender_option(const char *option, struct err *err)
+{
+	enum tender_kind kind;
+
+	return option ? parse(option, &kind, err) : 0;
+}
+
 int tender_wanted(const char *option, const struct conf *c,
 		  enum tender_kind *out, struct err *note, struct err *err)
 {
@@ -69,9 +84,8 @@ int tender_wanted(const char *option, const struct conf *c,
 
 	if (!option && kind == TENDER_AUTO && env && *env)
 		option = env;
-	if (option && tender_parse(option, &kind) < 0)
-		return err_set(err, -EINVAL, "tender '%s' is none of auto, "
-			       "kvm, process", option);
+	if (option && parse(option, &kind, err) < 0)
+		return -EINVAL;
 	note->msg[0] = '\0';
 	*out = kind;
 	rc = kind == TENDER_AUTO ? resolve(out, note, err) :

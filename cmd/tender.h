@@ -16,6 +16,9 @@
 int tender_wanted(const char *option, const struct conf *c,
 		  enum tender_kind *out, struct err *note, struct err *err);
 
+/* -EINVAL where an option (NULL: none) names no tender, for the usage */
+int tender_option(const char *option, struct err *err);
+
 /* 1, and a line that says by what, when a debugger traces this process */
 int tender_traced(struct err *note);
 

@@ -156,6 +156,25 @@ static int set_word(struct parser *p, const struct key *k, const char *value,
 		    value, w[0], w[1], w[2]);
 }
 
+static int out_of_range(struct parser *p, const struct key *k,
+			const char *value)
+{
+	uint64_t unit = k->kind == TIME ? SEC : 1;
+	char min[VALUE_SIZE_MAX], max[VALUE_SIZE_MAX];
+
+	if (k->kind == SIZE) {
+		value_print_size(min, k->min);
+		value_print_size(max, k->max);
+		return fail(p, -ERANGE, "%s '%s' is out of range: %s to %s",
+			    k->name, value, min, max);
+	}
+	return fail(p, -ERANGE, "%s '%s' is out of range: %s%llu to %llu%s",
+		    k->name, value, k->min && k->min < unit ? "over " : "",
+		    (unsigned long long)(k->min / unit),
+		    (unsigned long long)(k->max / unit),
+		    k->kind == TIME ? " seconds" : "");
+}
+
 static int set_number(struct parser *p, const struct key *k, const char *value,
 		      void *to)
 {
@@ -173,17 +192,8 @@ static int set_number(struct parser *p, const struct key *k, const char *value,
 	if (r == -EINVAL)
 		return fail(p, r, "%s '%s' is not %s", k->name, value,
 			    how[k->kind].like);
-	if (r < 0 || v < k->min || v > k->max) {
-		uint64_t unit = k->kind == TIME ? SEC : 1;
-
-		return fail(p, -ERANGE, "%s '%s' is out of range: %s%llu to "
-			    "%llu%s", k->name, value,
-			    k->min && k->min < unit ? "over " : "",
-			    (unsigned long long)(k->min / unit),
-			    (unsigned long long)(k->max / unit),
-			    k->kind == TIME ? " seconds" :
-			    k->kind == SIZE ? " bytes" : "");
-	}
+	if (r < 0 || v < k->min || v > k->max)
+		return out_of_range(p, k, value);
 	if (k->kind == COUNT)
 		*(unsigned *)to = v;
 	else

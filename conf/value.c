@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,6 +46,19 @@ int value_size(const char *s, uint64_t *out)
 	if (!u || rest[1])
 		return -EINVAL;
 	return scale(out, 1024ull << 10 * (u - units));
+}
+
+void value_print_size(char buf[VALUE_SIZE_MAX], uint64_t bytes)
+{
+	static const char *const units[] = { "", "K", "M", "G" };
+	unsigned u = 0;
+
+	while (u < 3 && bytes && bytes % 1024 == 0) {
+		bytes /= 1024;
+		u++;
+	}
+	snprintf(buf, VALUE_SIZE_MAX, "%llu%s", (unsigned long long)bytes,
+		 units[u]);
 }
 
 int value_time(const char *s, uint64_t *out)

@@ -41,6 +41,24 @@ fails "no folder" 1 "$usetl" bake -o "$tmp/m.usetl" "$tmp/nowhere"
 fails "no argument" 2 "$usetl" bake
 fails "unknown option" 2 "$usetl" bake --frobnicate "$tmp/m"
 
+# what stands where the image goes
+copy_function echo
+cp "$tmp/src/echo/app.py" "$tmp/app.py"
+fails "onto a source" 1 "$usetl" bake --no-check -o "$tmp/src/echo/app.py" \
+	"$tmp/src/echo"
+like "onto a source: what is said" "$tmp/err" 'app\.py.* no usetl image'
+ok "onto a source: it stays" cmp "$tmp/app.py" "$tmp/src/echo/app.py"
+mkfifo "$tmp/fifo"
+fails "onto what is no file" 1 "$usetl" bake --no-check -o "$tmp/fifo" \
+	"$tmp/src/echo"
+ok "onto what is no file: it stays" test -p "$tmp/fifo"
+: >"$tmp/replaced"
+ok "onto an empty file" "$usetl" bake --no-check -o "$tmp/replaced" \
+	"$tmp/src/echo"
+ok "onto an image" "$usetl" bake --no-check -o "$tmp/replaced" \
+	"$tmp/src/echo"
+rm -f "$tmp/replaced"
+
 copy_function syntaxerror
 fails "a syntax error" 1 "$usetl" bake -o "$tmp/x.usetl" \
 	"$tmp/src/syntaxerror"

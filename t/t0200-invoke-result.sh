@@ -55,4 +55,19 @@ for what in boot clone run rollback pages exits; do
 	like "--stats says: $what" "$tmp/err" "$what"
 done
 is "and the result is there" "$(cat "$tmp/out")" '{}'
+
+sh -c '"$0" invoke "$1" >/dev/full' "$usetl" "$tmp/echo.usetl" 2>"$tmp/err"
+is "a result that cannot be written" $? 1
+like "is said" "$tmp/err" 'cannot write standard output'
+fails "an event that is a folder" 1 "$usetl" invoke -d "@$tmp" \
+	"$tmp/echo.usetl"
+like "is named as one" "$tmp/err" 'Is a directory'
+fails "no such tender" 2 "$usetl" invoke --tender=none "$tmp/echo.usetl"
+for option in --trace --tender=kvm --recycle=keep --boot-timeout=1s; do
+	fails "$option of a URL" 2 "$usetl" invoke "$option" \
+		http://127.0.0.1:1/function/echo
+	like "$option of a URL: why" "$tmp/err" "${option%=*} needs an IMAGE"
+done
+fails "two images" 2 "$usetl" invoke "$tmp/echo.usetl" "$tmp/log.usetl"
+like "are one too many" "$tmp/err" 'one image or URL'
 plan

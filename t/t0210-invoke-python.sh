@@ -33,6 +33,8 @@ is "files behave as on Linux" "$(json d)" '["append", "copy_on_write",'\
 ok "files: fill" invoke files '{"do": "fill"}'
 is "a full file system is ENOSPC" "$(json 'd["errno"]')" '"ENOSPC"'
 is "near its limit" "$(json '24 <= d["megabytes"] <= 32')" true
+like "and the key to raise it by is said" "$tmp/err" \
+	'limit of 32 MB; see files in function\.ini'
 
 ok "hooks" invoke hooks '{}'
 is "run once each" "$(json '[d["ready"], d["clone"], d["calls"]]')" \

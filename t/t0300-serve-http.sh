@@ -102,6 +102,15 @@ unlike "before anything boots" "$tmp/err" 'is ready'
 fails "the same function twice" 1 "$usetl" serve -l 127.0.0.1:0 \
 	"$tmp/echo.usetl" "$tmp/echo.usetl"
 fails "no image" 2 "$usetl" serve -l 127.0.0.1:0
+fails "no such tender" 2 "$usetl" serve --tender=none "$tmp/echo.usetl"
+fails "an unknown option" 2 "$usetl" serve --frobnicate "$tmp/echo.usetl"
+like "is said in usetl's name" "$tmp/err" '^usetl serve: '
+fails "check takes nothing" 2 "$usetl" check "$tmp/echo.usetl"
+ok "check --help" "$usetl" check --help
+start_httpd
+fails "what is no function's URL" 1 "$usetl" invoke "$http/function/echo"
+like "is told from an error of usetl's" "$tmp/err" \
+	"status 201, and not as usetl serve does"
 
 # SIGTERM: what runs is finished, then 0
 curl -sS -m 60 -d '{"do": "sleep", "seconds": 1}' \
@@ -144,6 +153,12 @@ while call two '{}' && test "$status" != 404 && test $i -lt 100; do
 	sleep 0.1
 done
 is "a function with a new name loses the old one" "$status" 404
+cp "$tmp/usetl.conf" "$tmp/good.conf"
+echo 'colour = red' >>"$tmp/usetl.conf"
+kill -HUP "$serve_pid"
+ok "SIGHUP: a bad file is said to change nothing" wait_for "$tmp/serve.err" \
+	"usetl\.conf:.*'colour'.*; all goes on as it was" "$serve_pid"
+cp "$tmp/good.conf" "$tmp/usetl.conf"
 call three "@$t/functions/json/event.json"
 is "and has the new one" "$status $(json 'd["h"]')" '200 471952060'
 printf '[pool]\ncolour = red\n' >"$tmp/bad.conf"

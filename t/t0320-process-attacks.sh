@@ -65,6 +65,9 @@ is "x32 calls are unknown" "$answer" '{"answer": 0}'
 attack overwrite 0 200
 is "what the tender writes gives way to nobody" "$answer" '{"answer": 0}'
 attack compat 0 200 502 504
+attack fast 0 200 502 504
+is "no address of the host's is told" \
+	"$(echo "$answer" | grep -cE '0x[5-7][0-9a-f]{11}')" 0
 attack stack 8 200 502 504
 attack touch 0 502
 too_much='more memory was [a-z]+ than|outside its memory'
@@ -78,6 +81,16 @@ if test "$tender" = process; then
 		attack $what 0 200
 		is "it rang by itself" "$answer" "$rung"
 	done
+	# the answer is out; then the next caller's request goes elsewhere
+	for at in 0 1 2 3; do
+		attack elsewhere $at 200
+		is "it rang by itself" "$answer" "$rung"
+	done
+	attack flood 0 504
+	attack flood 1 502
+	is "that was why" "$(echo "$answer" | grep -cE "$too_much")" 1
+	attack no_frame 0 502
+	is "that was why" "$(echo "$answer" | grep -c 'signal 11')" 1
 	for at in 1 3; do
 		attack keys $at 200 502
 	done
@@ -123,6 +136,9 @@ if test "$tender" = process; then
 		skip "a guest's process" "none could be looked at"
 	else
 		cat "$seen/maps" >"$tmp/maps"
+		# but for the vsyscall page, which is the kernel's
+		grep '^VmFlags:' "$seen/smaps" |
+			grep -vE ' dd( |$)|: ex *$' >"$tmp/nodump"
 		cp "$seen/status" "$tmp/status"
 		# addresses of 9 digits or fewer lie below UK_END; then the
 		# snapshot, to 1800000000
@@ -135,6 +151,10 @@ if test "$tender" = process; then
 		like "its libOS is there" "$tmp/maps" '^70200000-.* r-xp '
 		unlike "nothing but the program's arena is rwx" "$tmp/maps" \
 			'^(7|9|[1-9a-f][0-9a-f]{8}).* rwx'
+		# of 0 a program that core(5) pipes to would know nothing
+		like "it leaves no core" "$seen/limits" \
+			'^Max core file size +[01] +[01] '
+		unlike "nor has it anything for one" "$tmp/nodump" .
 		is "it has no descriptors" "$(ls "$seen/fd" | wc -l)" 0
 		like "it is filtered" "$tmp/status" '^Seccomp:.*2'
 		like "it gains no privileges" "$tmp/status" '^NoNewPrivs:.*1'

@@ -176,6 +176,47 @@ for how in idle busy; do
 done
 serve_pid=
 
+# what is booted after a SIGHUP runs as all that was before: by the tender
+# that was asked for, though `auto` would take another where there is KVM
+hup() {
+	printf '[function %s]\nimage = %s\n' "$1" "$tmp/hostile.usetl" \
+		>>"$tmp/more.conf"
+	kill -HUP "$serve_pid"
+	ok "SIGHUP: function $1" wait_for "$tmp/serve.err" \
+		"function '$1' is ready" "$serve_pid"
+}
+count() {
+	name=$1
+	# shellcheck disable=SC2046
+	named $(tree "$serve_pid") | wc -l
+}
+if works process; then
+	{
+		printf '[serve]\ntender = process\n'
+		cat "$tmp/usetl.conf"
+	} >"$tmp/more.conf"
+	serve_or_end -c "$tmp/more.conf"
+	hup second
+	hup third
+	i=0
+	while found="$(count usetl-clone) $(count usetl-guest)" &&
+		test "$found" != "3 3" && test $i -lt 100
+	do
+		i=$((i + 1))
+		sleep 0.1
+	done
+	is "SIGHUP: three clones, whose guests are processes" "$found" "3 3"
+	sed -i 's/^tender = process/tender = kvm/' "$tmp/more.conf"
+	kill -HUP "$serve_pid"
+	ok "SIGHUP: another tender is for the next start" \
+		wait_for "$tmp/serve.err" \
+		"'tender' has changed: .* the next start" "$serve_pid"
+	stop_serve
+	serve_pid=
+else
+	skip "SIGHUP: what is booted after it is a process" "$why"
+fi
+
 # invoke: it ends with a line, whoever is killed
 for who in ref clone; do
 	"$usetl" invoke -t 60s -d '{"do": "loop"}' "$tmp/hostile.usetl" \

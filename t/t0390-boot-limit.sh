@@ -11,7 +11,7 @@ name    = endless
 handler = app.handler
 END
 echo 'while True: pass' >"$tmp/endless/app.py"
-hint="not ready within 1 seconds.*'boot' in \[limits\].*--boot-timeout"
+hint="not ready within 1 s;.*'boot' in \[limits\].*--boot-timeout"
 
 fails "bake gives up" 1 "$usetl" bake --boot-timeout 1s \
 	-o "$tmp/endless.usetl" "$tmp/endless"

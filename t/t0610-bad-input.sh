@@ -143,7 +143,7 @@ head -c 3000000 /dev/zero | tr '\0' 1 >"$tmp/large"
 call echo "@$tmp/large"
 answer "a body that is too large" 413 Usetl.RequestTooLarge 'request\.max'
 call hostile '{"do": "memory"}'
-answer "memory past the limit" 500 MemoryError 'limit is 96 MB'
+answer "memory past the limit" 500 MemoryError 'limit is 64 MB'
 call hostile '{"do": "network"}'
 answer "a socket" 500 OSError 'Errno 97'
 like "the log says what to use" "$tmp/serve.err" \

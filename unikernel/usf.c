@@ -128,10 +128,24 @@ static u32 find(u32 want, u32 *len)
 	return find_run(0, usf.total, want, len);
 }
 
+/* one line says why what follows fails, with the name of the key */
+static void tell_full(void)
+{
+	static int told;
+
+	if (!told)
+		log_printf("usetl: files have reached their limit of %lu MB; "
+			   "see files in function.ini(5)\n",
+			   (u64)usf.total * ETLFS_EXTENT >> 20);
+	told = 1;
+}
+
 u32 usf_alloc(u32 after, u32 want, u32 *got, u32 *fresh)
 {
 	u32 at, len;
 
+	if (usf.used == usf.total && want)
+		tell_full();
 	if (usf.used == usf.total || want == 0)
 		return 0;
 	want = MIN(want, usf.total - usf.used);

@@ -27,11 +27,14 @@ static enum guest_end db_ready(struct guest *g, struct ring *r)
 
 static enum guest_end db_next(struct guest *g, struct ring *r)
 {
-	const void *p = ram_pull(g->ram, r->b, r->c);
+	const void *p = NULL;
 
-	if (r->a > UK_RESULT_ERROR || !p || r->c > MSG_PAYLOAD_MAX / 2) {
-		r->ret = r->a > UK_RESULT_ERROR ? -EINVAL : !p ? -EFAULT :
-			 -EFBIG;
+	/* the length first: what is pulled is copied */
+	if (r->a <= UK_RESULT_ERROR && r->c <= MSG_PAYLOAD_MAX / 2)
+		p = ram_pull(g->ram, r->b, r->c);
+	if (!p) {
+		r->ret = r->a > UK_RESULT_ERROR ? -EINVAL :
+			 r->c > MSG_PAYLOAD_MAX / 2 ? -EFBIG : -EFAULT;
 		return GUEST_GOES_ON;
 	}
 	g->kind = (unsigned)r->a;

@@ -30,7 +30,7 @@ struct scan_arg {
 #define ENTRIES		4096
 
 /* -ENOTTY, -EINVAL or -EPERM where this is not to be had */
-static int scan(int fd, uint64_t at, uint64_t end,
+static int scan(int fd, uint64_t at, uint64_t end, uint64_t not_of,
 		int (*fn)(void *arg, uint64_t from, uint64_t to), void *arg)
 {
 	static struct scan_region vec[REGIONS];
@@ -39,8 +39,8 @@ static int scan(int fd, uint64_t at, uint64_t end,
 		struct scan_arg scan = {
 			.size = sizeof(scan), .start = at, .end = end,
 			.vec = (uint64_t)(uintptr_t)vec, .vec_len = REGIONS,
-			.category_inverted = SCAN_FILE | SCAN_ZERO,
-			.category_mask = SCAN_FILE | SCAN_ZERO,
+			.category_inverted = not_of,
+			.category_mask = not_of,
 			.category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
 			.return_mask = SCAN_PRESENT,
 		};
@@ -109,14 +109,15 @@ int pagemap_read_private(int fd, uint64_t at, uint64_t len,
 	return walk(fd, at, len, if_private, &p);
 }
 
-int pagemap_private(int fd, uint64_t at, uint64_t len,
+int pagemap_private(int fd, uint64_t at, uint64_t len, int anonymous,
 		    int (*fn)(void *arg, uint64_t from, uint64_t to), void *arg)
 {
 	static int no_scan;
 	int rc = -ENOTTY;
 
 	if (!no_scan)
-		rc = scan(fd, at, at + len, fn, arg);
+		rc = scan(fd, at, at + len,
+			  SCAN_FILE | (anonymous ? SCAN_ZERO : 0), fn, arg);
 	if (rc != -ENOTTY && rc != -EINVAL && rc != -EPERM)
 		return rc;
 	no_scan = 1;

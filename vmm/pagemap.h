@@ -12,9 +12,11 @@
 /*
  * fn for each run of pages in [at, at + len) that are the process's own and
  * no longer a file's; addresses are the process's.  fd: an open pagemap.
- * Ends with fn's first value below 0, or -errno.
+ * Ends with fn's first value below 0, or -errno.  anonymous: there is no file
+ * there, and where only zeros were read may be left out.  (In a file's place
+ * the zero page is one's own, too: same-page merging puts it there.)
  */
-int pagemap_private(int fd, uint64_t at, uint64_t len,
+int pagemap_private(int fd, uint64_t at, uint64_t len, int anonymous,
 		    int (*fn)(void *arg, uint64_t from, uint64_t to),
 		    void *arg);
 /* the same, always by reading, and with the zero page where it was read */

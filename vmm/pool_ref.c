@@ -186,7 +186,7 @@ static void on_died(struct ref *r, const struct msg *m, const uint8_t *payload)
 		break;
 	case DIED_TIMEOUT:
 		snprintf(head, sizeof(head), "it was not ready within %g "
-			 "seconds; the limit is 'boot' in [limits] of "
+			 "s; the limit is 'boot' in [limits] of "
 			 "usetl.conf, --boot-timeout of bake and invoke",
 			 f->pool->o.boot_ns / 1e9);
 		break;

@@ -251,6 +251,9 @@ static void child_main(const struct proc_child *c, pid_t parent)
 		rw = (void *)PROC_RW;
 	}
 	if (rc == 0) {
+		/* a core would also fill the holes of what is sparse */
+		madvise((void *)UK_EXEC_BASE, PROC_SNAP_END - UK_EXEC_BASE,
+			MADV_DONTDUMP);
 		ram_populate(c->ram, NULL);
 		signals_set();
 		((void (*)(void))proc_stub_at(proc_leave))();

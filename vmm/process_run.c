@@ -83,21 +83,25 @@ void proc_go_on(struct process *p, uint32_t mode)
 	p->place = RUNNING;
 }
 
-/* until the child rings: its kind; -EINTR when we were kicked, -ESRCH when it
-   has ended, -ETIMEDOUT */
+/*
+ * Until the child rings: its kind; -EINTR when we were kicked, -ESRCH when it
+ * has ended, -ETIMEDOUT.  It can ring and wake without end, and that must keep
+ * nobody from hearing of a tick, or of the time.
+ */
 static int ring_wait(struct process *p, uint64_t until)
 {
 	struct timespec look = { 0, LOOK_NS };
 
-	while (!atomic_load(&p->rw->ring)) {
+	for (;;) {
 		if (p->kicked)
 			return -EINTR;
-		if (futex(&p->rw->ring, FUTEX_WAIT, 0, &look) == 0 ||
-		    atomic_load(&p->rw->ring))
-			continue;
-		if (proc_dead(p))
+		if (atomic_load(&p->rw->ring))
+			break;
+		/* at once: its end and a tick may come together */
+		if (futex(&p->rw->ring, FUTEX_WAIT, 0, &look) < 0 &&
+		    !atomic_load(&p->rw->ring) && proc_dead(p))
 			return -ESRCH;
-		if (proc_now() > until)
+		if (until != UINT64_MAX && proc_now() > until)
 			return -ETIMEDOUT;
 	}
 	atomic_store(&p->rw->ring, 0);
@@ -268,9 +272,17 @@ int proc_trap(struct tender *t, struct uk_trap *facts, uint64_t entry)
 	struct process *p = (struct process *)t;
 
 	if (p->cs != 0x33) {
-		snprintf(t->broken, sizeof(t->broken), "exception %u in 32-bit "
-			 "code at rip 0x%llx", t->vector,
-			 (unsigned long long)p->regs.rip);
+		int n = snprintf(t->broken, sizeof(t->broken), "exception %u "
+				 "in 32-bit code", t->vector);
+
+		/*
+		 * The kernel's fast 32-bit entries return to the vDSO, which
+		 * the child has not, but this program has, there.
+		 */
+		if (p->regs.rip < UK_END)
+			snprintf(t->broken + n, sizeof(t->broken) - (size_t)n,
+				 " at rip 0x%llx",
+				 (unsigned long long)p->regs.rip);
 		return -EFAULT;
 	}
 	*facts = p->facts;

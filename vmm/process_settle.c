@@ -34,20 +34,25 @@
 #include "vmm/process_impl.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PATIENCE_NS	1000000		/* then look if it is alive */
+#define PAUSE_NS	1000000		/* from then on, between two looks */
 #define TRIES		4		/* its own doing can divert it */
+#define RAN_NS		100000000	/* from ring to sleep takes few 1000 */
 
 /*
  * Does the child sleep in the futex call before pc, for this seq?  proc(5):
  * the call's number, six arguments, stack pointer and program counter; the
- * last two arguments and the stack pointer mean nothing here.
+ * last two arguments and the stack pointer mean nothing here.  -EPROTO: it
+ * sleeps for proc_ro.seq otherwise than the stub would.
  */
 static int asleep_at(struct process *p, uint64_t pc, uint32_t seq)
 {
@@ -62,16 +67,36 @@ static int asleep_at(struct process *p, uint64_t pc, uint32_t seq)
 		return 0;		/* "running" */
 	head = snprintf(want, sizeof(want), "%d 0x%x 0x0 0x%x 0x0 ", SYS_futex,
 			RO_SEQ, seq);
-	if (strncmp(text, want, (size_t)head))
-		return 0;
-	tail = snprintf(want, sizeof(want), " 0x%llx\n",
-			(unsigned long long)pc);
-	return n > head + tail && !strcmp(text + n - tail, want);
+	if (!strncmp(text, want, (size_t)head)) {
+		tail = snprintf(want, sizeof(want), " 0x%llx\n",
+				(unsigned long long)pc);
+		return n > head + tail && !strcmp(text + n - tail, want) ? 1 :
+		       -EPROTO;
+	}
+	head = snprintf(want, sizeof(want), "%d 0x%x ", SYS_futex, RO_SEQ);
+	return strncmp(text, want, (size_t)head) ? 0 : -EPROTO;
 }
 
+/*
+ * The processor time that the child has had: a clock's number is made of a
+ * process's by ~pid << 3 | 2 (linux/posix-timers.h).
+ */
+static uint64_t ran(const struct process *p)
+{
+	struct timespec t = { 0 };
+
+	clock_gettime((clockid_t)(~(unsigned)p->pid << 3 | 2), &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/*
+ * A caller's next request may be waiting for this already, so it is no place
+ * for patience with a guest that does not come.
+ */
 static int asleep_wait(struct process *p, uint64_t pc, uint32_t seq)
 {
-	uint64_t start = proc_now(), t;
+	const struct timespec pause = { 0, PAUSE_NS };
+	uint64_t start = proc_now(), had = ran(p), t;
 	int rc;
 
 	for (;;) {
@@ -82,11 +107,15 @@ static int asleep_wait(struct process *p, uint64_t pc, uint32_t seq)
 		if (atomic_load(&p->rw->ring))
 			return -EAGAIN;
 		t = proc_now() - start;
-		if (t > PATIENCE_NS && proc_dead(p))
+		if (t <= PATIENCE_NS) {
+			sched_yield();
+			continue;
+		}
+		if (proc_dead(p))
 			return -ESRCH;
-		if (t > SETTLE_NS)
+		if (ran(p) - had > RAN_NS || t > SETTLE_NS)
 			return -ETIMEDOUT;
-		sched_yield();
+		ppoll(NULL, 0, &pause, NULL);
 	}
 }
 

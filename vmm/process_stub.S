@@ -69,6 +69,18 @@
 	xrstor64 (\from)
 .endm
 
+/*
+ * All that the processor has, so also what nobody here knows of.  Of AMD's,
+ * those before Zen 2 leave the x87's last addresses as they are; fninit not.
+ */
+.macro vectors_restore
+	mov	$PROC_LOAD_AREA, %ecx
+	mov	$-1, %eax
+	mov	$-1, %edx
+	fninit
+	xrstor64 (%rcx)
+.endm
+
 /* all that a signal frame holds but rip and rsp; rdi last */
 .macro frame_load
 	mov	UC_FPSTATE(%rdi), %rsi
@@ -264,8 +276,7 @@ go_park:
 	mov	%eax, %es
 	mov	%eax, %fs
 	mov	%eax, %gs
-	mov	$PROC_LOAD_AREA, %ecx
-	vectors_load %rcx
+	vectors_restore
 	mov	$PROC_LIST, %ebx
 	mov	RO_RUNS, %ebp
 restore:
@@ -331,8 +342,7 @@ go_load:
 	wrfsbase %rax
 	mov	RO_GS, %rax
 	wrgsbase %rax
-	mov	$PROC_LOAD_AREA, %ecx
-	vectors_load %rcx
+	vectors_restore
 	mov	RO_REGS + R_RAX, %rax
 	mov	RO_REGS + R_RBX, %rbx
 	mov	RO_REGS + R_RCX, %rcx

@@ -300,11 +300,16 @@ static void serve(struct ref *r)
 static int inherit_little(struct ref *r)
 {
 	int keep[] = { r->sock, r->o->window0, r->o->img->fd };
-	struct rlimit no_core = { 0, 0 };	/* guests are in it */
+	/*
+	 * Guests are in it.  Of 0 only files know: what core(5) pipes to a
+	 * program is 1's to forbid.
+	 */
+	const struct rlimit no_core = { 1, 1 }, no_core_file = { 0, 0 };
 	sigset_t none;
 
 	prctl(PR_SET_NAME, "usetl-ref");
-	setrlimit(RLIMIT_CORE, &no_core);
+	if (setrlimit(RLIMIT_CORE, &no_core) < 0)
+		setrlimit(RLIMIT_CORE, &no_core_file);
 	for (int s = 1; s < NSIG; s++)
 		if (s != SIGKILL && s != SIGSTOP)
 			signal(s, SIG_DFL);

@@ -105,9 +105,13 @@ static int scan(struct ram *ram)
 	ram->list.n = 0;
 	for (int i = 0; i < RAM_WINDOWS && rc == 0; i++) {
 		const struct ram_window *w = &ram->win[ascending[i]];
+		uint64_t base = mapped_at(ram) + w->base, end = extent(ram, w);
 
-		rc = pagemap_private(ram->pagemap, mapped_at(ram) + w->base,
-				     extent(ram, w), add_run, ram);
+		rc = pagemap_private(ram->pagemap, base, w->sealed, 0, add_run,
+				     ram);
+		if (rc == 0 && end > w->sealed)
+			rc = pagemap_private(ram->pagemap, base + w->sealed,
+					     end - w->sealed, 1, add_run, ram);
 	}
 	return rc;
 }
@@ -286,7 +290,9 @@ uint64_t ram_populate(struct ram *ram, uint8_t *base)
 	if (!ws || atomic_load(&ws->state) != 2)
 		return 0;
 	/* other clones could write here: a bad list costs time, no more */
-	n = ws->n < WORKSET_MAX ? ws->n : WORKSET_MAX;
+	n = *(volatile uint32_t *)&ws->n;
+	if (n > WORKSET_MAX)
+		n = WORKSET_MAX;
 	while (i < n && !(ram->remote && base)) {
 		uint64_t a = (uint64_t)ws->page[i] * UK_PAGE;
 		uint32_t j = i + 1;
@@ -294,7 +300,8 @@ uint64_t ram_populate(struct ram *ram, uint8_t *base)
 		while (j < n && ws->page[j] == ws->page[j - 1] + 1)
 			j++;
 		if (a + (uint64_t)(j - i) * UK_PAGE <= UK_RAM_END)
-			madvise(base + a, (size_t)(j - i) * UK_PAGE,
+			madvise((void *)((uintptr_t)base + a),
+				(size_t)(j - i) * UK_PAGE,
 				MADV_POPULATE_WRITE);
 		i = j;
 	}
@@ -303,7 +310,7 @@ uint64_t ram_populate(struct ram *ram, uint8_t *base)
 
 void ram_learn(struct ram *ram)
 {
-	uint32_t empty = 0;
+	uint32_t empty = 0, n;
 
 	if (!ram->ws || !atomic_compare_exchange_strong(&ram->ws->state,
 							 &empty, 1))
@@ -311,9 +318,10 @@ void ram_learn(struct ram *ram)
 	/* a clone for one request never rolls back, so it has not looked */
 	if (!ram->list.n && scan(ram) < 0)
 		ram->list.n = 0;
-	ram->ws->n = ram->list.n < WORKSET_MAX ? (uint32_t)ram->list.n :
-		     WORKSET_MAX;
-	memcpy(ram->ws->page, ram->list.page, ram->ws->n * sizeof(uint32_t));
+	/* of one's own: other clones could write what is in there */
+	n = ram->list.n < WORKSET_MAX ? (uint32_t)ram->list.n : WORKSET_MAX;
+	memcpy(ram->ws->page, ram->list.page, n * sizeof(uint32_t));
+	ram->ws->n = n;
 	atomic_store(&ram->ws->state, 2);
 }
 

@@ -141,6 +141,13 @@ class Case(unittest.TestCase):
         self.assertIn("'app.handler' is not callable: it is of type 'int'",
                       text)
 
+    def test_nothing_runs(self) -> None:
+        for text in ("async def handler(e, c): return 1\n",
+                     "def handler(e, c): yield 1\n",
+                     "async def handler(e, c): yield 1\n"):
+            self.assertIn("'app.handler' is async or a generator",
+                          self.boot_fails(text))
+
     def test_bad_form(self) -> None:
         for spec in ("handler", ".handler", "app.", ""):
             self.assertIn("not of the form", self.boot_fails("", spec))

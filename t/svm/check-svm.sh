@@ -134,27 +134,32 @@ report() {
 		tail -n 20 "$tmp/$1.err" "$tmp/$1.console" | sed 's/^/# /'
 }
 
-# two at a time: what is long, and the others
-no_avx=max,-smap,-avx,-avx2,-fma,-f16c,-vaes,-vpclmulqdq
+no_avx() {
+	machine no-avx max,-smap,-avx,-avx2,-fma,-f16c,-vaes,-vpclmulqdq \
+		slice kvm,process avx,avx2
+}
+
+# two at a time, of about the same length
 if test $all = yes; then
-	first=kvm_amd
-	machine kvm_amd max,-smap whole kvm &
+	names="kvm_amd process no-avx EPYC Haswell Opteron_G3 SandyBridge"
+	{
+		machine kvm_amd max,-smap whole kvm
+		no_avx
+	} &
 	pid=$!
-	others="process no-avx EPYC Haswell Opteron_G3 SandyBridge"
 	machine process max,-smap whole process
 	machine EPYC EPYC-v1,-smap slice kvm,process
 	machine Haswell Haswell-v1,-smap slice process
 else
-	first=kvm_amd
+	names="kvm_amd no-avx Opteron_G3 SandyBridge"
 	machine kvm_amd max,-smap slice kvm,process &
 	pid=$!
-	others="no-avx Opteron_G3 SandyBridge"
+	no_avx
 fi
-machine no-avx $no_avx slice kvm,process avx,avx2
 machine Opteron_G3 Opteron_G3-v1 refused kvm,process xsave,fsgsbase
 machine SandyBridge SandyBridge-v1 refused process fsgsbase
 wait $pid
-for name in $first $others; do
+for name in $names; do
 	merge "$name" report "$name"
 done
 plan

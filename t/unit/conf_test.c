@@ -32,6 +32,12 @@ static void test_values(void)
 		{ "1h", 0, 3600000000000ull }, { "1d", -EINVAL, 0 },
 		{ "s", -EINVAL, 0 }, { "18446744073709551615", -ERANGE, 0 },
 	};
+	static const struct { uint64_t v; const char *s; } printed[] = {
+		{ 0, "0" }, { 1, "1" }, { 2048, "2K" }, { 2049, "2049" },
+		{ 33554432, "32M" }, { 1ull << 50, "1048576G" },
+		{ UINT64_MAX, "18446744073709551615" },
+	};
+	char text[VALUE_SIZE_MAX];
 	uint64_t v;
 	int r;
 
@@ -44,6 +50,11 @@ static void test_values(void)
 		r = value_time(times[i].s, &v);
 		ok(r == times[i].r && (r < 0 || v == times[i].v),
 		   "time '%s'", times[i].s);
+	}
+	for (size_t i = 0; i < sizeof(printed) / sizeof(printed[0]); i++) {
+		value_print_size(text, printed[i].v);
+		ok(!strcmp(text, printed[i].s), "printed as '%s'",
+		   printed[i].s);
 	}
 	ok(value_count("12", &v) == 0 && v == 12, "a count");
 	ok(value_count("12x", &v) == -EINVAL, "not a count");

@@ -154,6 +154,14 @@ void panic(const char *fmt, ...)
 	abort();
 }
 
+/* how often the program was told something */
+static unsigned log_lines __attribute__((unused));
+
+void log_printf(const char *fmt, ...)
+{
+	log_lines++;
+}
+
 void devfs_init(void)
 {
 }

@@ -99,6 +99,13 @@ static const uint64_t *answer(void)
 	return (const uint64_t *)(payload + sizeof(struct run_stats));
 }
 
+/* what a DIED says is a string now; of another message it is empty */
+static void report_end(const struct msg *m)
+{
+	payload[m->type == MSG_DIED ? sizeof(struct run_stats) + m->a[1] :
+		sizeof(struct run_stats)] = '\0';
+}
+
 /* the report in the last DIED */
 static void like_report(const char *what, const char *name)
 {
@@ -162,7 +169,7 @@ static void check_killed(int clone)
 		m = invoke(clone, 100, PATIENCE);
 		ok(m.type == MSG_DIED && m.a[0] == DIED_FAULT, "a guest whose "
 		   "process is killed is told of");
-		payload[sizeof(struct run_stats) + m.a[1]] = '\0';
+		report_end(&m);
 		like_report("signal 9, SIGKILL", "with the signal's name");
 	}
 	if (f)
@@ -251,8 +258,7 @@ static void run(enum tender_kind kind)
 	win[ETLFS_EVENT_OFF] = 'L';
 	m = invoke(clone, 1, 50000000);
 	ok(m.type == MSG_DIED && m.a[0] == DIED_TIMEOUT, "a loop times out");
-	payload[m.type == MSG_DIED ? sizeof(struct run_stats) + m.a[1] : 0] =
-		'\0';
+	report_end(&m);
 	like_report("libOS at after", "and where it was is told");
 	ok(!next(clone, &m), "and the clone is gone");
 	win[ETLFS_EVENT_OFF] = 'U';

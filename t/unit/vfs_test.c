@@ -182,6 +182,7 @@ static void test_limit(void)
 	is(sys_pwrite64(fd, buf, 100, 5), 100, "what is there is writable");
 	sys_ftruncate(fd, 1 << 30);
 	is(sys_pwrite64(fd, buf, 1, (1 << 30) - 1), -ENOSPC, "a hole is not");
+	is(log_lines, 1, "a line of the log says why, once");
 	sys_unlink("/tmp/full");
 	is(usf_used(), (long)FILES_LIMIT / ETLFS_EXTENT,
 	   "an unlinked open file keeps its bytes");

@@ -132,6 +132,11 @@ def load(spec: str) -> Handler:
     if not callable(handler):
         raise BootError(f"handler '{spec}' is not callable: it is of type "
                         f"'{type(handler).__name__}'")
+    # CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR: a call runs nothing
+    if getattr(getattr(handler, "__code__", None), "co_flags", 0) & 0x2a0:
+        raise BootError(f"handler '{spec}' is async or a generator: a call of "
+                        "it runs nothing; let a plain function return "
+                        "asyncio.run(...) or list(...)")
     return handler
 
 

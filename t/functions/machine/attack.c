@@ -169,6 +169,60 @@ long run_on(long at)
 		room[i % sizeof(room)]++;
 }
 
+/*
+ * Tell NEXT and sleep for the tender's word, but not as the stub does.  at:
+ * bits 0 at proc_parked, 1 with more of an operation than the filter sees
+ */
+long elsewhere(long at)
+{
+	uint64_t insn = stub_syscall(at & 1 ? 4 : 1);
+	uint32_t seq = AT(uint32_t, RO_SEQ);
+
+	if (!insn) {
+		ring_next();
+		return -1;
+	}
+	tell_next();
+	__asm__ volatile("xor %%r10d, %%r10d; jmp *%4" : :
+			 "a"(202l), "D"((long)RO_SEQ),
+			 "S"(at & 2 ? 1l << 32 : 0l), "d"((long)seq), "r"(insn)
+			 : "memory", "r10");
+	return 0;
+}
+
+static void tell_nothing(void)
+{
+	AT(uint64_t, RW_REGS + R_RCX) = DB_COUNT;
+	AT(uint32_t, RW_KIND) = PROC_DOORBELL;
+	AT(uint32_t, RW_RING) = 1;
+}
+
+/* ring without end and without waiting; at: and take memory meanwhile */
+long flood(long at)
+{
+	static const uint64_t from[] = {
+		UK_DATA_BASE, UK_HEAP_BASE, UK_EXEC_BASE,
+	};
+	static volatile int i;
+	static volatile uint64_t a;
+
+	for (i = 0; at && i < 3; i++)
+		TRY(for (a = from[i] + (24 << 20);; a += UK_PAGE) {
+			AT(char, a) = 1;
+			tell_nothing();
+		});
+	for (;;)
+		TRY(tell_nothing());
+}
+
+/* a fault where no frame fits: the kernel kills, and would dump a core */
+long no_frame(long at)
+{
+	TRY(__asm__ volatile("mov %0, %%rsp; ud2" : : "r"(PROC_ALT + 0x300l)
+			     : "memory"));
+	return caught;
+}
+
 /* ring with a stack pointer that points nowhere */
 long stack(long at)
 {
@@ -201,6 +255,18 @@ long compat(long at)
 {
 	TRY(__asm__ volatile("pushq $0x23; pushq %0; lretq" : :
 			     "r"(attack32) : "memory"));
+	return caught;
+}
+
+/* `syscall` there: the kernel returns to where the vDSO was */
+__asm__(".globl fast32\nfast32: .byte 0xb8, 20, 0, 0, 0, 0x0f, 0x05, "
+	"0xeb, 0xfe\n");
+extern char fast32[];
+
+long fast(long at)
+{
+	TRY(__asm__ volatile("pushq $0x23; pushq %0; lretq" : :
+			     "r"(fast32) : "memory"));
 	return caught;
 }
 

@@ -1,0 +1,165 @@
+/*
+ * process_test.c - what a hostile child of a process tender could do to it,
+ * where a guest program cannot show it for sure
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "t/unit/tap.h"
+#include "vmm/pagemap.h"
+#include "vmm/process_impl.h"
+
+#ifndef PR_SET_MEMORY_MERGE
+#define PR_SET_MEMORY_MERGE 67
+#endif
+#define PAGES	16
+#define SCANS	"/sys/kernel/mm/ksm/full_scans"
+
+static struct proc_ro ro;
+static struct proc_rw rw;
+
+static void test_ring(void)
+{
+	size_t len = PROC_SHARED_END - PROC_SHARED;
+	uint8_t *at = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+			   MAP_ANONYMOUS, -1, 0);
+	/* of which nothing is reached but what both sides see */
+	struct ram ram = {
+		.base = (uint8_t *)((uintptr_t)at - PROC_SHARED),
+		.snap = at, .memfd = -1,
+	};
+	struct process p = {
+		.ram = &ram, .ro = &ro, .rw = &rw, .place = RUNNING,
+		.pid = -1, .pidfd = -1, .syscall_fd = -1, .statm_fd = -1,
+		.windows_fd = -1, .pages_max = 1, .kicked = 1,
+	};
+
+	p.t.regs = &p.regs;
+	rw.kind = PROC_DOORBELL;
+	atomic_store(&rw.ring, 1);
+	ok(proc_run(&p.t) == TENDER_INTR && atomic_load(&rw.ring),
+	   "a child that always rings does not hide a tick");
+	ok(proc_run(&p.t) == TENDER_DOORBELL && !atomic_load(&rw.ring),
+	   "and is heard after it");
+	ok(proc_run(&p.t) == TENDER_BROKEN, "nor does it outlive its end");
+	munmap(at, len);
+}
+
+/* a child that does not come to sleep where it should */
+static void test_settle(void)
+{
+	struct ram ram = { .memfd = -1 };
+	struct process p = {
+		.ram = &ram, .ro = &ro, .rw = &rw, .place = RUNNING,
+		.pidfd = -1, .statm_fd = -1, .windows_fd = -1,
+	};
+	char path[64];
+
+	atomic_store(&rw.ring, 0);
+	atomic_store(&ro.seq, SEQ_RUN);
+	p.pid = fork();
+	if (p.pid == 0)
+		for (;;)
+			;
+	snprintf(path, sizeof(path), "/proc/%d/syscall", (int)p.pid);
+	p.syscall_fd = open(path, O_RDONLY | O_CLOEXEC);
+	ok(proc_settle(&p.t) == -ETIMEDOUT && p.place == RUNNING,
+	   "a child that runs on is given up");
+	kill(p.pid, SIGKILL);
+	waitpid(p.pid, NULL, 0);
+	ok(proc_settle(&p.t) < 0, "one that has ended, too");
+	close(p.syscall_fd);
+}
+
+static long number(const char *path)
+{
+	char text[32] = "";
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0 && read(fd, text, sizeof(text) - 1) < 0)
+		text[0] = '\0';
+	if (fd >= 0)
+		close(fd);
+	return strtol(text, NULL, 10);
+}
+
+static int count(void *arg, uint64_t from, uint64_t to)
+{
+	*(uint64_t *)arg += (to - from) / UK_PAGE;
+	return 0;
+}
+
+/*
+ * Same-page merging, where it runs, makes the zero page of pages of zeros: in
+ * a private mapping of a file they are still not the file's.
+ */
+static void test_merged(int pagemap)
+{
+	int fd = memfd_create("merged", MFD_CLOEXEC);
+	const struct timespec pause = { 0, 100000000 };
+	uint64_t n = 0, all = 0;
+	uint8_t *p;
+
+	if (number("/sys/kernel/mm/ksm/run") != 1 ||
+	    number("/sys/kernel/mm/ksm/use_zero_pages") != 1 ||
+	    prctl(PR_SET_MEMORY_MERGE, 1, 0, 0, 0) < 0) {
+		ok(1, "merged pages # SKIP no same-page merging here");
+		return;
+	}
+	if (ftruncate(fd, PAGES * UK_PAGE) < 0)
+		exit(1);
+	p = mmap(NULL, PAGES * UK_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE,
+		 fd, 0);
+	memset(p, 0, PAGES * UK_PAGE);
+	/* two rounds of it, however long; then it either has or has not */
+	for (int i = 0, to = (int)number(SCANS) + 3; i < 100 &&
+	     number(SCANS) < to; i++)
+		nanosleep(&pause, NULL);
+	pagemap_private(pagemap, (uintptr_t)p, PAGES * UK_PAGE, 0, count, &n);
+	pagemap_read_private(pagemap, (uintptr_t)p, PAGES * UK_PAGE,
+			     count, &all);
+	ok(n == PAGES && all == PAGES, "merged pages of a file are private");
+	munmap(p, PAGES * UK_PAGE);
+	close(fd);
+}
+
+/* what was read of anonymous memory is nobody's, what was written is */
+static void test_anonymous(int pagemap)
+{
+	uint8_t *p = mmap(NULL, PAGES * UK_PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	volatile uint8_t sum = 0;
+	uint64_t n = 0;
+
+	madvise(p, PAGES * UK_PAGE, MADV_NOHUGEPAGE);
+	for (int i = 0; i < PAGES; i++)
+		sum += p[i * UK_PAGE];
+	p[3 * UK_PAGE] = 1;
+	pagemap_private(pagemap, (uintptr_t)p, PAGES * UK_PAGE, 1, count, &n);
+	/* a kernel without PAGEMAP_SCAN cannot tell them apart */
+	ok(n == 1 || n == PAGES, "a page that was written is found");
+	n = 0;
+	pagemap_private(pagemap, (uintptr_t)p + 3 * UK_PAGE, UK_PAGE, 1, count,
+			&n);
+	ok(n == 1, "by itself, too");
+	munmap(p, PAGES * UK_PAGE);
+}
+
+int main(void)
+{
+	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
+	test_ring();
+	test_settle();
+	test_anonymous(pagemap);
+	test_merged(pagemap);
+	return plan();
+}
