@@ -196,6 +196,7 @@ demo: deps
 # can.  TENDER=kvm or process: by that one, and root's /dev/kvm is hidden for
 # process.
 check: deps
+	$(Q)sh t/deps.sh check
 	$(Q)$(MAKE) --no-print-directory DEVELOPER=1 check-unit check-cli \
 	  check-fuzz lint
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# deps.sh [bench | svm] - install from Debian what is missing to build, test
-# and run usetl; for bench; for check-svm, which can do without
+# deps.sh [bench | check | svm] - install from Debian what is missing to build,
+# test and run usetl; for bench; for check and check-svm, which can do without
 set -eu
 
 need="make gcc libc6-dev binutils pkg-config linux-libc-dev
@@ -9,6 +9,7 @@ libseccomp-dev libelf-dev libjansson-dev libssl-dev libev-dev
 python3 python3-minimal libpython3-stdlib curl perl mandoc"
 case ${1:-} in
 bench) need="$need wrk gunicorn python3-gunicorn" ;;
+check) more="gdb libpython3.11-testsuite" ;;
 svm) more="qemu-system-x86 linux-image-amd64 busybox-static cpio" ;;
 esac
 

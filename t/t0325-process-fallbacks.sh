@@ -49,4 +49,13 @@ ok "no madvise" "$deny" madvise -- "$usetl" invoke --repeat 3 \
 	-d '{"do": "memory_caught"}' "$tmp/hostile.usetl"
 like "a clone was lost" "$tmp/err" 'a clone was lost: rollback'
 is "its requests were not" "$(json '16 < d["megabytes"] < 64')" true
+
+# tender and guest share a processor: by real-time rules one would starve
+if chrt -f 1 true 2>/dev/null; then
+	fails "a loop ends where real-time rules hold" 1 timeout 100 chrt -f 1 \
+		"$usetl" invoke -t 1s -d '{"do": "loop"}' "$tmp/hostile.usetl"
+	like "by its time limit" "$tmp/err" 'time limit of 1 s'
+else
+	skip "a loop ends where real-time rules hold" "not ours to set"
+fi
 plan

@@ -305,9 +305,14 @@ static int inherit_little(struct ref *r)
 	 * program is 1's to forbid.
 	 */
 	const struct rlimit no_core = { 1, 1 }, no_core_file = { 0, 0 };
+	struct sched_param usual = { 0 };
 	sigset_t none;
 
 	prctl(PR_SET_NAME, "usetl-ref");
+	/* by real-time rules a guest's loop would keep its tender waiting */
+	if (sched_getscheduler(0) == SCHED_FIFO ||
+	    sched_getscheduler(0) == SCHED_RR)
+		sched_setscheduler(0, SCHED_OTHER, &usual);
 	if (setrlimit(RLIMIT_CORE, &no_core) < 0)
 		setrlimit(RLIMIT_CORE, &no_core_file);
 	for (int s = 1; s < NSIG; s++)
