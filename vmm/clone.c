@@ -113,6 +113,8 @@ static void verify(struct clone *c)
 	    now.fs_base != want->fs_base || now.gs_base != want->gs_base ||
 	    !same_vectors(now.xsave, want->xsave))
 		fail(c, "rollback left different registers", -EUCLEAN);
+	if (g->t->ops->verify && g->t->ops->verify(g->t) < 0)
+		fail(c, "rollback left different signals", -EUCLEAN);
 }
 
 static void rollback(struct clone *c)

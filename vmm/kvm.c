@@ -378,7 +378,7 @@ static void kvm_descriptors(struct tender *t, int fd[TENDER_FDS])
 {
 	fd[0] = ((struct kvm *)t)->vm;
 	fd[1] = ((struct kvm *)t)->vcpu;
-	fd[2] = fd[3] = -1;
+	fd[2] = fd[3] = fd[4] = -1;
 }
 
 const struct tender_ops tender_kvm = {

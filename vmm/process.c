@@ -115,6 +115,7 @@ static int proc_create(struct tender **out, struct ram *ram, struct err *err)
 	p->t.regs = &p->regs;
 	p->ram = ram;
 	p->pid = p->pidfd = p->syscall_fd = p->statm_fd = -1;
+	p->status_fd = -1;
 	p->windows_fd = -1;
 	proc_limit_init(p);
 	proc_pin_init(p);
@@ -159,6 +160,8 @@ static void proc_destroy(struct tender *t)
 		close(p->syscall_fd);
 	if (p->statm_fd >= 0)
 		close(p->statm_fd);
+	if (p->status_fd >= 0)
+		close(p->status_fd);
 	if (p->windows_fd >= 0)
 		close(p->windows_fd);
 	free(p);
@@ -187,6 +190,8 @@ static int child_create(struct process *p)
 	rc = fd_open(p, "syscall", &p->syscall_fd);
 	if (rc == 0)
 		rc = fd_open(p, "statm", &p->statm_fd);
+	if (rc == 0)
+		rc = fd_open(p, "status", &p->status_fd);
 	p->ram->remote = p->pid;
 	p->ram->far = &p->far;
 	return rc;
@@ -244,6 +249,7 @@ static void proc_descriptors(struct tender *t, int fd[TENDER_FDS])
 	fd[1] = p->syscall_fd;
 	fd[2] = p->statm_fd;
 	fd[3] = p->windows_fd;
+	fd[4] = p->status_fd;
 }
 
 const struct tender_ops tender_process = {
@@ -257,6 +263,7 @@ const struct tender_ops tender_process = {
 	.load = proc_load,
 	.settle = proc_settle,
 	.save = proc_save,
+	.verify = proc_verify,
 	.run = proc_run,
 	.kick = proc_kick,
 	.idle = proc_unpin,

@@ -30,7 +30,7 @@ struct process {
 	struct proc_rw *rw;
 	uint64_t text, text_end;
 	pid_t pid;
-	int pidfd, syscall_fd, statm_fd;
+	int pidfd, syscall_fd, statm_fd, status_fd;
 	cpu_set_t cpus;			/* empty: no pinning */
 	int pinned;
 	volatile sig_atomic_t kicked;
@@ -73,6 +73,7 @@ int proc_limit_windows(struct process *p);
 
 /* process_settle.c */
 int proc_settle(struct tender *t);
+int proc_verify(struct tender *t);
 int proc_copy(struct ram_far *f, const uint32_t *page, size_t n);
 int proc_drop(struct ram_far *f, const uint32_t *page, size_t n);
 /* what both map of RAM, as in the snapshot; nothing while there is none */

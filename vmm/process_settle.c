@@ -259,3 +259,37 @@ int proc_settle(struct tender *t)
 	return done == l->n ? 0 :
 	       restore(p, l->page + done, l->n - done, 0);
 }
+
+/* a line of /proc/PID/status is this mask */
+static int mask_is(const char *status, const char *line, uint64_t want)
+{
+	const char *at = strstr(status, line);
+	unsigned long long mask;
+
+	return at && sscanf(at + strlen(line), "%llx", &mask) == 1 &&
+	       mask == want;
+}
+
+/*
+ * No guest can change these, nor the signal stack, which /proc does not show:
+ * none of its system calls does.
+ */
+int proc_verify(struct tender *t)
+{
+	static const int caught[] = {
+		SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGALRM,
+	};
+	struct process *p = (struct process *)t;
+	char text[4096];
+	uint64_t handlers = 0;
+	ssize_t n = pread(p->status_fd, text, sizeof(text) - 1, 0);
+
+	if (n <= 0)
+		return n < 0 ? -errno : -ESRCH;
+	text[n] = '\0';
+	for (size_t i = 0; i < sizeof(caught) / sizeof(caught[0]); i++)
+		handlers |= 1ull << (caught[i] - 1);
+	return mask_is(text, "\nSigPnd:", 0) && mask_is(text, "\nShdPnd:", 0) &&
+	       mask_is(text, "\nSigBlk:", 0) && mask_is(text, "\nSigIgn:", 0) &&
+	       mask_is(text, "\nSigCgt:", handlers) ? 0 : -EUCLEAN;
+}

@@ -47,7 +47,7 @@ enum tender_exit {
 	TENDER_BROKEN,			/* anything else: the guest is finished */
 };
 
-#define TENDER_FDS	4
+#define TENDER_FDS	5
 #define TENDER_SLOT_HOST 7	/* slot of host window 0; see guest.c */
 
 struct tender_ops {
@@ -70,6 +70,12 @@ struct tender_ops {
 	 */
 	int (*settle)(struct tender *t);
 	int (*save)(struct tender *t, struct cpu_state *s);
+	/*
+	 * To prove a rollback: is what neither memory nor save() shows (of a
+	 * process: its signals) as it was made?  -EUCLEAN when not.  NULL:
+	 * there is nothing else.
+	 */
+	int (*verify)(struct tender *t);
 	enum tender_exit (*run)(struct tender *t);
 	/* async-signal-safe: the current or next run answers TENDER_INTR */
 	void (*kick)(struct tender *t);
