@@ -6,6 +6,7 @@
  * again.
  */
 #include "vmm/jail_impl.h"
+#include "vmm/pagemap.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +49,7 @@ static const struct jail_rule clone_rules[] = {
 	JAIL_ARG(ioctl, 1, KVM_GET_SREGS), /* fault address, verify */
 	JAIL_ARG(ioctl, 1, KVM_SET_XSAVE), /* rollback of vector state */
 	JAIL_ARG(ioctl, 1, KVM_GET_XSAVE), /* verify */
-	JAIL_ARG(ioctl, 1, JAIL_PAGEMAP_SCAN),
+	JAIL_ARG(ioctl, 1, PAGEMAP_SCAN_CALL),
 };
 
 /* stands for the number that is filled in at the lock */

@@ -21,8 +21,6 @@ struct jail_rule {
 #define JAIL_BITS(name, n, m, v) { SCMP_SYS(name), (n), (m), (v) }
 #define JAIL_COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
-/* PAGEMAP_SCAN, which headers before Linux 6.7 lack */
-#define JAIL_PAGEMAP_SCAN _IOC(_IOC_READ | _IOC_WRITE, 'f', 16, 96)
 
 /* into j, which is freed with the process; otherwise is a SCMP_ACT_* */
 int jail_compile(struct jail *j, const struct jail_rule *const list[],

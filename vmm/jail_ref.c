@@ -14,6 +14,7 @@
  * one that kills would win.
  */
 #include "vmm/jail_impl.h"
+#include "vmm/pagemap.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -79,7 +80,7 @@ static const struct jail_rule ref_rules[] = {
 	JAIL_ARG(ioctl, 1, KVM_SET_DEVICE_ATTR), /* the TSC's offset */
 	JAIL_ARG(ioctl, 1, KVM_GET_XSAVE),
 	JAIL_ARG(ioctl, 1, KVM_SET_XSAVE),
-	JAIL_ARG(ioctl, 1, JAIL_PAGEMAP_SCAN), /* rollback */
+	JAIL_ARG(ioctl, 1, PAGEMAP_SCAN_CALL), /* rollback */
 	/* time and signals of one's own */
 	JAIL_CALL(setitimer),		/* the tick */
 	JAIL_CALL(rt_sigaction),	/* its handler */

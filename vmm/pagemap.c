@@ -16,7 +16,7 @@ struct scan_arg {
 	uint64_t category_inverted, category_mask, category_anyof_mask;
 	uint64_t return_mask;
 };
-#define SCAN_IOCTL	_IOWR('f', 16, struct scan_arg)
+_Static_assert(_IOWR('f', 16, struct scan_arg) == PAGEMAP_SCAN_CALL, "its size");
 #define SCAN_FILE	(1u << 2)
 #define SCAN_PRESENT	(1u << 3)
 #define SCAN_SWAPPED	(1u << 4)
@@ -44,7 +44,7 @@ static int scan(int fd, uint64_t at, uint64_t end, uint64_t not_of,
 			.category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
 			.return_mask = SCAN_PRESENT,
 		};
-		int n = ioctl(fd, SCAN_IOCTL, &scan), rc;
+		int n = ioctl(fd, PAGEMAP_SCAN_CALL, &scan), rc;
 
 		if (n < 0)
 			return -errno;

@@ -8,6 +8,10 @@
 #define VMM_PAGEMAP_H
 
 #include <stdint.h>
+#include <sys/ioctl.h>
+
+/* the ioctl PAGEMAP_SCAN, which headers before Linux 6.7 lack */
+#define PAGEMAP_SCAN_CALL _IOC(_IOC_READ | _IOC_WRITE, 'f', 16, 96)
 
 /*
  * fn for each run of pages in [at, at + len) that are the process's own and

@@ -139,9 +139,21 @@ static int proc_create(struct tender **out, struct ram *ram, struct err *err)
 	return 0;
 }
 
+static void proc_descriptors(struct tender *t, int fd[TENDER_FDS])
+{
+	struct process *p = (struct process *)t;
+
+	fd[0] = p->pidfd;
+	fd[1] = p->syscall_fd;
+	fd[2] = p->statm_fd;
+	fd[3] = p->windows_fd;
+	fd[4] = p->status_fd;
+}
+
 static void proc_destroy(struct tender *t)
 {
 	struct process *p = (struct process *)t;
+	int fd[TENDER_FDS];
 
 	if (!p)
 		return;
@@ -154,16 +166,10 @@ static void proc_destroy(struct tender *t)
 	signal(SIGCHLD, SIG_IGN);
 	if (p->windows)
 		munmap(p->windows, WINDOWS_SIZE);
-	if (p->pidfd >= 0)
-		close(p->pidfd);
-	if (p->syscall_fd >= 0)
-		close(p->syscall_fd);
-	if (p->statm_fd >= 0)
-		close(p->statm_fd);
-	if (p->status_fd >= 0)
-		close(p->status_fd);
-	if (p->windows_fd >= 0)
-		close(p->windows_fd);
+	proc_descriptors(t, fd);
+	for (int i = 0; i < TENDER_FDS; i++)
+		if (fd[i] >= 0)
+			close(fd[i]);
 	free(p);
 }
 
@@ -239,17 +245,6 @@ static int proc_save(struct tender *t, struct cpu_state *s)
 	p->place = AT_DOORBELL;
 	memcpy(s->xsave, ram_sys(p->ram, PROC_SAVE_AREA), sizeof(s->xsave));
 	return 0;
-}
-
-static void proc_descriptors(struct tender *t, int fd[TENDER_FDS])
-{
-	struct process *p = (struct process *)t;
-
-	fd[0] = p->pidfd;
-	fd[1] = p->syscall_fd;
-	fd[2] = p->statm_fd;
-	fd[3] = p->windows_fd;
-	fd[4] = p->status_fd;
 }
 
 const struct tender_ops tender_process = {

@@ -192,6 +192,14 @@ static inline uint64_t proc_stub_at(const uint8_t *label)
 	return UK_STUB + (uint64_t)(label - proc_stub);
 }
 
+/* what both map of RAM, but for the pages above: the snapshot's after a
+   rollback (process_settle.c) */
+struct proc_span {
+	uint64_t addr, len;
+};
+#define PROC_RESTORED	5
+extern const struct proc_span proc_restored[PROC_RESTORED];
+
 /* process_check.c */
 int proc_check(struct err *err);
 int proc_init(struct err *err);

@@ -197,30 +197,33 @@ static int restore(struct process *p, const uint32_t *page, size_t n, int drop)
 	return rc;
 }
 
+static struct process *of_far(struct ram_far *f)
+{
+	return (struct process *)((char *)f - offsetof(struct process, far));
+}
+
 int proc_copy(struct ram_far *f, const uint32_t *page, size_t n)
 {
-	return restore((struct process *)((char *)f -
-					  offsetof(struct process, far)),
-		       page, n, 0);
+	return restore(of_far(f), page, n, 0);
 }
 
 int proc_drop(struct ram_far *f, const uint32_t *page, size_t n)
 {
-	return restore((struct process *)((char *)f -
-					  offsetof(struct process, far)),
-		       page, n, 1);
+	return restore(of_far(f), page, n, 1);
 }
 
-/* the shared part of RAM that the stub does not use */
+const struct proc_span proc_restored[PROC_RESTORED] = {
+	{ UK_CLOCK, UK_PAGE }, { UK_CTL, UK_CTL_PAGES * UK_PAGE },
+	{ UK_OUT, UK_PAGE }, { UK_REPORT, UK_REPORT_SIZE },
+	{ UK_LOG, UK_LOG_SIZE },
+};
+
 static void shared_restore(struct ram *ram)
 {
-	if (!ram->snap)
-		return;
-	memcpy(ram_sys(ram, UK_CLOCK), ram->snap + UK_CLOCK,
-	       UK_CTL + UK_CTL_PAGES * UK_PAGE - UK_CLOCK);
-	memcpy(ram_sys(ram, UK_OUT), ram->snap + UK_OUT, UK_PAGE);
-	memcpy(ram_sys(ram, UK_REPORT), ram->snap + UK_REPORT, UK_REPORT_SIZE);
-	memcpy(ram_sys(ram, UK_LOG), ram->snap + UK_LOG, UK_LOG_SIZE);
+	for (size_t i = 0; ram->snap && i < PROC_RESTORED; i++)
+		memcpy(ram_sys(ram, proc_restored[i].addr),
+		       ram->snap + proc_restored[i].addr,
+		       proc_restored[i].len);
 }
 
 void proc_shared_restore(struct process *p)

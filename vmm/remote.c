@@ -131,11 +131,6 @@ static int differ(void *arg, uint64_t addr, uint64_t to)
 /* a page that is not private is the snapshot's: the kernel says which are */
 int remote_verify(const struct ram *ram, uint64_t *addr)
 {
-	static const uint64_t shared[][2] = {
-		{ UK_CLOCK, UK_PAGE }, { UK_CTL, UK_CTL_PAGES * UK_PAGE },
-		{ UK_OUT, UK_PAGE }, { UK_LOG, UK_LOG_SIZE },
-		{ UK_REPORT, UK_REPORT_SIZE },
-	};
 	struct difference d = { .ram = ram };
 	int rc = 0;
 
@@ -145,9 +140,10 @@ int remote_verify(const struct ram *ram, uint64_t *addr)
 					  differ, &d);
 	}
 	*addr = d.addr;
-	for (int i = 0; i < 5 && rc == 0; i++) {
-		*addr = shared[i][0];
-		if (memcmp(ram->base + *addr, ram->snap + *addr, shared[i][1]))
+	for (int i = 0; i < PROC_RESTORED && rc == 0; i++) {
+		*addr = proc_restored[i].addr;
+		if (memcmp(ram->base + *addr, ram->snap + *addr,
+			   proc_restored[i].len))
 			rc = -EUCLEAN;
 	}
 	return rc;
