@@ -171,7 +171,7 @@ $(O)/t/unit/pool_test $(O)/t/unit/callers_test: private CFLAGS += \
 	  -Wl,--wrap=image_verify,--wrap=image_close
 
 # the libOS's scheduler and signals, run natively: its own objects
-THREAD_TEST = thread switch clone futex robust signal sigframe sigrestart \
+THREAD_TEST = thread switch clone fork futex robust signal sigframe sigrestart \
 	  sigcall timer xstate
 $(O)/t/unit/thread_test: private CFLAGS += -no-pie -fno-pie \
 	  -Wl,--wrap=__asan_handle_no_return

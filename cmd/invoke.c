@@ -30,7 +30,7 @@ static const char who[] = "usetl invoke";
 
 /* what --stats shows the median of; times in microseconds */
 enum {
-	RUN, GUEST, ROLLBACK, TOUCHED, WRITTEN, COPIED, EXITS, FETCHES,
+	RUN, CHILD, GUEST, ROLLBACK, TOUCHED, WRITTEN, COPIED, EXITS, FETCHES,
 	SETUP,				/* of the clone: fork to first entry */
 	CLONE,				/* the same: asked for to up */
 	FIRST,				/* fork to the first result */
@@ -154,6 +154,7 @@ static void note_run(struct run *r, const struct run_stats *st)
 	r->stat[CLONE][r->done] = i.clone_ns / 1e3;
 	r->stat[FIRST][r->done] = (st->setup_ns + st->run_ns) / 1e3;
 	r->stat[RUN][r->done] = st->run_ns / 1e3;
+	r->stat[CHILD][r->done] = st->child_ns / 1e3;
 	r->stat[GUEST][r->done] = st->guest_ns / 1e3;
 	r->stat[EXITS][r->done] = st->exits;
 	r->stat[FETCHES][r->done] = st->fetches;
@@ -229,6 +230,8 @@ static void print_stats(struct run *r)
 	fprintf(stderr, "%-10s %10.1f us   %.1f us of it in the guest%s\n",
 		"run", row(r, RUN, n), row(r, GUEST, n),
 		n > 1 ? "; medians" : "");
+	fprintf(stderr, "%-10s %10.1f us   of a fork, before its request came"
+		"\n", "child", row(r, CHILD, n));
 	fprintf(stderr, "%-10s %10.1f us   %.0f pages copied back\n",
 		"rollback", row(r, ROLLBACK, m), row(r, COPIED, m));
 	fprintf(stderr, "%-10s %10.0f touched, %.0f written\n", "pages",
@@ -249,13 +252,14 @@ static void print_json(struct run *r, double first_us)
 	fprintf(stderr, "{\"boot_us\": %.1f, \"boot_exits\": %llu, "
 		"\"resident\": %llu, \"clone_us\": %.1f, \"setup_us\": %.1f, "
 		"\"populated\": %llu, \"first_us\": %.1f, \"run_us\": %.1f, "
+		"\"child_us\": %.1f, "
 		"\"guest_us\": %.1f, \"rollback_us\": %.1f, \"touched\": %.0f, "
 		"\"written\": %.0f, \"copied\": %.0f, \"exits\": %.0f, "
 		"\"fetches\": %.0f, \"fetched\": %llu, \"runs\": %u}\n",
 		i.boot.boot_ns / 1e3, (unsigned long long)i.boot.exits,
 		(unsigned long long)i.boot.ram_bytes, row(r, CLONE, n),
 		row(r, SETUP, n), (unsigned long long)i.clone_pages, first_us,
-		row(r, RUN, n), row(r, GUEST, n), row(r, ROLLBACK, m),
+		row(r, RUN, n), row(r, CHILD, n), row(r, GUEST, n), row(r, ROLLBACK, m),
 		row(r, TOUCHED, m), row(r, WRITTEN, m), row(r, COPIED, m),
 		row(r, EXITS, n), row(r, FETCHES, n),
 		(unsigned long long)(n ? i.fetched / n : 0), n);

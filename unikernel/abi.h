@@ -29,7 +29,7 @@
 #ifndef UNIKERNEL_ABI_H
 #define UNIKERNEL_ABI_H
 
-#define UK_ABI_VERSION	1
+#define UK_ABI_VERSION	2
 
 #define UK_PAGE		0x1000
 #define UK_BIG		0x200000		/* unit of spans and of DB_GROW */
@@ -86,7 +86,7 @@
  *
  * All other registers, flags and vector state are preserved.
  */
-#define DB_READY	0	/* -> event length; here a clone begins */
+#define DB_READY	0	/* -> 0; here a clone begins, see below */
 #define DB_NEXT		1	/* (kind, addr, len) -> event length */
 #define DB_FETCH	2	/* () descriptor in uk_out.fetch -> ticket */
 #define DB_WAIT		3	/* (deadline mono ns, 0 poll, ~0 for ever) -> 0 */
@@ -95,7 +95,16 @@
 #define DB_TRAP		6	/* from the gates, not callable */
 #define DB_EXIT		7	/* (status, signal or 0) does not return */
 #define DB_CANCEL	8	/* (ticket) the ticket and its body are free */
-#define DB_COUNT	9
+#define DB_EVENT	9	/* () the first of a clone -> event length */
+#define DB_COUNT	10
+
+/*
+ * READY is a fork(2) that returns in every clone, and again after each
+ * rollback, as the child: of uk_ctl, pid, the entropy and the clock are its
+ * own by then.  What a child has to do for itself it does before it asks for
+ * its first event by DB_EVENT, which waits for one; with uk_ctl.event_here
+ * that is there already, and there is nothing to ask for.
+ */
 
 #define UK_PORT_DB	0x40	/* out by UK_STUB */
 #define UK_PORT_TRAP	0x60	/* + vector, out by the gates */
@@ -110,6 +119,14 @@
 #define UK_ARENA_DATA	2
 #define UK_ARENA_USF	3
 #define UK_ARENAS	4
+
+/*
+ * Process ids.  What boots is process 1, its other threads are numbered up to
+ * UK_PID_FIRST: none of them has the number of a request's process.
+ */
+#define UK_PID_BOOT	1
+#define UK_PID_FIRST	0x8000
+#define UK_PID_LAST	0x3fffff	/* Linux's PID_MAX_LIMIT - 1 */
 
 #define UK_TICKETS	64	/* fetches in flight per clone */
 #define UK_EXTENTS	1024	/* extents in one DB_FETCH body */
@@ -187,6 +204,9 @@ struct uk_ctl {
 	struct uk_trap trap;
 	struct uk_regs3 preempt;
 	uint64_t windows;		/* bit per host window that is there */
+	uint32_t pid;			/* of the process that READY returns
+					   in: UK_PID_FIRST to UK_PID_LAST */
+	uint32_t event_here;		/* DB_EVENT need not be rung */
 	/* strings, each NUL-terminated: argv (argc of them), then environment */
 	uint32_t argc, envc;
 	uint32_t strings_len;

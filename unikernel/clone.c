@@ -3,7 +3,8 @@
  *
  * A thread shares all with the process: address space, descriptors, working
  * directory, signal actions.  Any clone() that would share less asks for
- * another process, which there is not: process_refuse().
+ * another process, which there is not: process_refuse().  But one may be
+ * READY (fork.c).
  *
  * The process ends with its last thread, with the status of the first one
  * (Linux's group leader), or by exit_group().
@@ -104,6 +105,8 @@ static long clone_thread(u64 flags, u64 stack, int *ptid, int *ctid, u64 tls)
 long sys_clone(u64 flags, u64 stack, int *ptid, int *ctid, u64 tls)
 {
 	/* the low byte is the exit signal, which a thread does not send */
+	if (fork_hook && !(flags & (CLONE_VM | CLONE_THREAD)))
+		return process_fork(flags & ~0xffull, stack, ctid);
 	return clone_thread(flags & ~0xffull, stack, ptid, ctid, tls);
 }
 
@@ -166,7 +169,7 @@ long sys_exit(int status)
 		*t->clear_tid = 0;
 		futex_wake((u64)t->clear_tid, 1);
 	}
-	if (t->tid == UK_PID) {
+	if (t->tid == process_ids.pid) {
 		leader_status = status;
 		leader_gone = 1;
 	}

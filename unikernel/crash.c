@@ -274,7 +274,7 @@ void crash_syscall(struct regs *r)
 		r->rax = 0;
 		break;
 	case NR_GETPID:
-		r->rax = UK_PID;
+		r->rax = (u64)process_ids.pid;
 		break;
 	case NR_GETTID:
 		r->rax = current->tid;

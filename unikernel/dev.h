@@ -1,11 +1,17 @@
 /*
  * dev.h - how the Python runtime reaches the doorbells: /dev/usetl/
  *
- *   event    read: returns the event's bytes (JSON text).  The first read of
- *            a boot rings DB_READY: the reference is frozen there and every
- *            clone continues from there.  Later reads return what DB_NEXT
- *            brought.  A buffer shorter than the event: the rest is lost;
- *            ioctl USETL_EVENT_LEN tells the length.
+ *   event    read: waits for an event and returns its bytes (JSON text).  A
+ *            buffer shorter than the event: the rest is lost.  ioctl:
+ *
+ *            USETL_EVENT_LEN  tells the length of the last one
+ *            USETL_FORK       the next fork() is READY: the reference is
+ *                             frozen there, and every clone goes on from there
+ *                             as the child.  EBUSY: other threads are alive
+ *            USETL_READY      READY is here, without a fork
+ *
+ *            Without one of the two READY is in the first read.  After READY
+ *            they answer EINVAL.
  *   result   write: one write is one whole result, JSON text, and rings
  *            DB_NEXT(UK_RESULT_OK); it returns only with recycle = keep.
  *   error    the same with UK_RESULT_ERROR
@@ -33,6 +39,9 @@
 #ifndef UNIKERNEL_DEV_H
 #define UNIKERNEL_DEV_H
 
-#define USETL_EVENT_LEN	0x5501		/* ioctl: long, bytes of this event */
+/* ioctls of event */
+#define USETL_EVENT_LEN	0x5501		/* long: bytes of this event */
+#define USETL_FORK	0x5502
+#define USETL_READY	0x5503
 
 #endif

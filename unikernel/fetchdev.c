@@ -231,6 +231,24 @@ static void body_release(struct fetchdev *d)
 	d->body = NULL;
 }
 
+static int refused;
+
+void fetchdev_allow(int allow)
+{
+	refused = !allow;
+}
+
+static long refuse(void)
+{
+	static int told;
+
+	if (!told)
+		log_printf("usetl: a fork handler cannot fetch: the request "
+			   "comes after it; see usetl.on_clone\n");
+	told = 1;
+	return -ENETDOWN;
+}
+
 static long fetch_submit(struct fetchdev *d, const struct fetch_head *h)
 {
 	volatile struct uk_fetch *out = &uk_out->fetch;
@@ -270,6 +288,8 @@ static long fetch_write(struct file *f, const void *buf, size_t len, u64 pos)
 
 	if (d->state != FETCH_NEW)
 		return -EALREADY;
+	if (refused)
+		return refuse();
 	if (len > FETCH_MAX)
 		return -EMSGSIZE;
 	/* a copy, as another thread of the program may write to its buffer */

@@ -12,5 +12,7 @@ int fetchdev_open(struct inode *ip, struct file *f);
 void fetchdev_poll(void);
 /* a new invocation began: the host knows none of our tickets any more */
 void fetchdev_forget(void);
+/* between READY and the first event there is nobody to fetch for: ENETDOWN */
+void fetchdev_allow(int allow);
 
 #endif

@@ -95,7 +95,6 @@ u32 image_nodes(void);
 extern struct inode *root_inode;
 int inode_init(void);
 struct inode *inode_new(u32 mode, u64 dev);	/* nlink 0 */
-struct inode *inode_get(struct inode *ip);
 void inode_put(struct inode *ip);		/* NULL is fine */
 int inode_of_node(u32 node, struct inode **out);
 u32 inode_nlink(struct inode *ip);

@@ -26,6 +26,7 @@ struct arena {
 	u64 first;		/* page that the program may have first */
 	u64 low, high;		/* page numbers */
 	u64 used;		/* pages taken */
+	u64 wipe, wipe_end;	/* page numbers: PAGE_WIPED lie in there */
 };
 
 static struct arena arenas[UK_ARENAS] = {
@@ -212,6 +213,10 @@ static void take(struct arena *a, u64 page, u64 npages, enum page_kind kind)
 		a->used += !a->map[i];
 		a->map[i] = kind;
 	}
+	if (kind == PAGE_WIPED) {
+		a->wipe = a->wipe_end ? MIN(a->wipe, page) : page;
+		a->wipe_end = MAX(a->wipe_end, page + npages);
+	}
 	a->high = MAX(a->high, page + npages);
 	if (page <= a->low && a->low < page + npages)
 		a->low = page + npages;
@@ -338,6 +343,18 @@ int pages_take(u64 addr, u64 npages, enum page_kind kind, int zero)
 	if (zero)
 		zero_below(a, page, npages, high);
 	return 0;
+}
+
+void pages_wipe(void)
+{
+	u64 page;
+	int i;
+
+	for (i = 0; i < UK_ARENAS; i++)
+		for (page = arenas[i].wipe; page < arenas[i].wipe_end; page++)
+			if (arenas[i].map[page] == PAGE_WIPED)
+				memset((void *)page_addr(&arenas[i], page), 0,
+				       UK_PAGE);
 }
 
 u64 mem_used(void)

@@ -35,6 +35,7 @@ enum page_kind {
 	PAGE_ANON,
 	PAGE_FILE,	/* a private copy of file content, shared memory */
 	PAGE_STACK,	/* MAP_STACK: what lies below its pointer is dead */
+	PAGE_WIPED,	/* PAGE_ANON, and zero after a fork: MADV_WIPEONFORK */
 };
 
 void pages_mark(u64 addr, u64 npages, enum page_kind kind);
@@ -48,6 +49,8 @@ u64 pages_run(u64 addr, u64 max);
  * arena), or -EINVAL when one is the libOS's.
  */
 int pages_take(u64 addr, u64 npages, enum page_kind kind, int zero);
+/* a fork: PAGE_WIPED are zeroed */
+void pages_wipe(void);
 /* the program's pages of the range, in any arena, become free */
 void pages_unmap(u64 addr, u64 npages);
 

@@ -4,6 +4,10 @@
 #include "unikernel/syscall.h"
 #include "unikernel/thread.h"
 
+struct process_ids process_ids = {
+	.pid = UK_PID_BOOT, .pgid = UK_PID_BOOT, .sid = UK_PID_BOOT,
+};
+
 long process_refuse(void)
 {
 	static int told;
@@ -17,7 +21,7 @@ long process_refuse(void)
 
 long sys_fork(void)
 {
-	return process_refuse();
+	return fork_hook ? process_fork(0, 0, NULL) : process_refuse();
 }
 
 long sys_vfork(void)
@@ -62,46 +66,57 @@ long sys_ptrace(long req, int pid, void *addr, void *data)
 
 long sys_getpid(void)
 {
-	return UK_PID;
+	return process_ids.pid;
 }
 
 long sys_getppid(void)
 {
-	return UK_PPID;
+	return process_ids.ppid;
 }
 
-/* one process, in a group and a session of its own */
-static long pid_or_esrch(int pid)
+static int is_self(int pid)
 {
-	return pid == 0 || pid == UK_PID ? UK_PID : -ESRCH;
+	return pid == 0 || pid == process_ids.pid;
 }
 
 long sys_getpgrp(void)
 {
-	return UK_PID;
+	return process_ids.pgid;
 }
 
 long sys_getpgid(int pid)
 {
-	return pid_or_esrch(pid);
+	return is_self(pid) ? process_ids.pgid : -ESRCH;
 }
 
 long sys_getsid(int pid)
 {
-	return pid_or_esrch(pid);
+	return is_self(pid) ? process_ids.sid : -ESRCH;
 }
 
 long sys_setpgid(int pid, int pgid)
 {
 	if (pgid < 0)
 		return -EINVAL;
+	if (!is_self(pid))
+		return -ESRCH;
 	/* a session's leader stays in its group */
-	return pid_or_esrch(pid) < 0 ? -ESRCH : -EPERM;
+	if (process_ids.sid == process_ids.pid)
+		return -EPERM;
+	/* a group of its own, or one of those that are there */
+	if (pgid && pgid != process_ids.pid && pgid != process_ids.pgid &&
+	    pgid != process_ids.sid)
+		return -EPERM;
+	process_ids.pgid = pgid ? pgid : process_ids.pid;
+	return 0;
 }
 
 long sys_setsid(void)
 {
-	return -EPERM;
+	if (process_ids.pgid == process_ids.pid)
+		return -EPERM;
+	process_ids.pgid = process_ids.sid = process_ids.pid;
+	return process_ids.pid;
 }
 
 #define PR_SET_PDEATHSIG	1

@@ -3,7 +3,8 @@
  *
  * A text file is composed when it is opened, so that a reader that takes it
  * in pieces sees one moment.  /proc/self is a link to the only process;
- * links under it stand for what is open.
+ * links under it stand for what is open.  Its nodes are those of /proc/1, as
+ * it boots, found by the number that it has.
  */
 #include "unikernel/mem.h"
 #include "unikernel/proctext.h"
@@ -15,7 +16,7 @@
 #define LINE_MAX	1024
 
 #define SELF		"/proc/1"
-_Static_assert(UK_PID == 1, "SELF is /proc/UK_PID");
+_Static_assert(UK_PID_BOOT == 1, "SELF is /proc/UK_PID_BOOT");
 
 static int text_reserve(struct text *t, size_t len)
 {
@@ -186,6 +187,43 @@ static const struct node_ops fd_dir = {
 	.list = fd_list,
 };
 
+static struct inode *self_dir;		/* SELF */
+
+static long self_readlink(struct inode *ip, char *buf, size_t len)
+{
+	char pid[12];
+	int n = k_snprintf(pid, sizeof(pid), "%d", process_ids.pid);
+
+	memcpy(buf, pid, MIN((size_t)n, len));
+	return MIN(n, (long)len);
+}
+
+static const struct node_ops self_nodes = { .readlink = self_readlink };
+
+/* the process by its number; while it boots the tree has that itself */
+static struct inode *pid_lookup(struct inode *dir, const char *name,
+				size_t len)
+{
+	char pid[12];
+	int n = k_snprintf(pid, sizeof(pid), "%d", process_ids.pid);
+
+	return (size_t)n == len && !memcmp(pid, name, len) ?
+		inode_get(self_dir) : NULL;
+}
+
+static int pid_list(struct inode *dir, u64 k, char *name)
+{
+	if (k || process_ids.pid == UK_PID_BOOT)
+		return -ENOENT;
+	k_snprintf(name, NAME_MAX + 1, "%d", process_ids.pid);
+	return S_IFDIR;
+}
+
+static const struct node_ops pid_nodes = {
+	.lookup = pid_lookup,
+	.list = pid_list,
+};
+
 static void add(const char *path, u32 mode, const struct node_ops *ops,
 		const void *priv)
 {
@@ -207,7 +245,9 @@ void procfs_init(void)
 	add(SELF "/cwd", S_IFLNK | 0777, &cwd_nodes, NULL);
 	add(SELF "/root", S_IFLNK | 0777, NULL, "/");
 	add(SELF "/fd", S_IFDIR | 0500, &fd_dir, NULL);
-	add("/proc/self", S_IFLNK | 0777, NULL, "1");
+	self_dir = vfs_find(SELF);
+	node_set_ops("/proc", &pid_nodes);
+	add("/proc/self", S_IFLNK | 0777, &self_nodes, NULL);
 	add("/proc/mounts", S_IFLNK | 0777, NULL, "self/mounts");
 	add_texts(proc_self_texts);
 	add_texts(proc_system_texts);

@@ -48,7 +48,8 @@ static void uptime_text(struct text *t)
 
 static void loadavg_text(struct text *t)
 {
-	text_printf(t, "0.00 0.00 0.00 1/%d %d\n", thread_count, UK_PID);
+	text_printf(t, "0.00 0.00 0.00 1/%d %d\n", thread_count,
+		    process_ids.pid);
 }
 
 static void version_text(struct text *t)
@@ -131,7 +132,7 @@ static void entropy_text(struct text *t)
 
 static void pid_max_text(struct text *t)
 {
-	text_printf(t, "32768\n");
+	text_printf(t, "%d\n", UK_PID_LAST + 1);
 }
 
 static void threads_max_text(struct text *t)

@@ -123,8 +123,9 @@ static void statm_text(struct text *t)
 static void stat_text(struct text *t)
 {
 	/* 1-13: one process, no terminal, no faults counted */
-	text_printf(t, "%d (%s) R %d %d %d 0 -1 0 0 0 0 0 ", UK_PID, comm(),
-		    UK_PPID, UK_PID, UK_PID);
+	text_printf(t, "%d (%s) R %d %d %d 0 -1 0 0 0 0 0 ",
+		    process_ids.pid, comm(), process_ids.ppid,
+		    process_ids.pgid, process_ids.sid);
 	/* 14-22: times, priority, threads, start */
 	text_printf(t, "%lu 0 0 0 20 0 %d 0 0 ", now_cpu() / TICK_NS,
 		    thread_count);
@@ -153,7 +154,8 @@ static void status_text(struct text *t)
 	text_printf(t, "Name:\t%s\nUmask:\t0022\nState:\tR (running)\n"
 		    "Tgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\n"
 		    "TracerPid:\t0\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\n",
-		    comm(), UK_PID, UK_PID, UK_PPID);
+		    comm(), process_ids.pid, process_ids.pid,
+		    process_ids.ppid);
 	text_printf(t, "FDSize:\t%d\nGroups:\t \nVmPeak:\t%8lu kB\n"
 		    "VmSize:\t%8lu kB\nVmHWM:\t%8lu kB\nVmRSS:\t%8lu kB\n",
 		    fd_count(), uk_ctl->mem_limit / 1024,

@@ -131,9 +131,39 @@ static void dont_need(u64 addr, u64 end)
 		piece(addr, end, &len);
 		heap = addr >= UK_HEAP_BASE && addr < UK_HEAP_END;
 		stack = addr >= UK_STACK_BASE && addr < UK_STACK_END;
-		if (heap || stack || page_kind(addr) == PAGE_ANON)
+		if (heap || stack || page_kind(addr) == PAGE_ANON ||
+		    page_kind(addr) == PAGE_WIPED)
 			memset((void *)addr, 0, len);
 	}
+}
+
+/*
+ * Private anonymous memory, as Linux has it; of that the heap and the main
+ * thread's stack have no books here.  What cannot be done is not answered
+ * with success: who asks relies on it.
+ */
+static long wipe_on_fork(u64 addr, u64 end)
+{
+	u64 at, n;
+
+	for (at = addr; at < end; at += n * UK_PAGE) {
+		if (page_kind(at) <= PAGE_LIBOS || page_kind(at) == PAGE_FILE)
+			return -EINVAL;
+		n = pages_run(at, (end - at) / UK_PAGE);
+	}
+	for (at = addr; at < end; at += n * UK_PAGE) {
+		n = pages_run(at, (end - at) / UK_PAGE);
+		pages_mark(at, n, PAGE_WIPED);
+	}
+	return 0;
+}
+
+static long keep_on_fork(u64 addr, u64 end)
+{
+	for (; addr < end; addr += UK_PAGE)
+		if (page_kind(addr) == PAGE_WIPED)
+			pages_mark(addr, 1, PAGE_ANON);
+	return 0;
 }
 
 long sys_madvise(u64 addr, u64 len, int advice)
@@ -153,6 +183,10 @@ long sys_madvise(u64 addr, u64 len, int advice)
 		return -EINVAL;
 	if (advice == MADV_DONTNEED)
 		dont_need(addr, end);
+	if (advice == MADV_WIPEONFORK)
+		return wipe_on_fork(addr, end);
+	if (advice == MADV_KEEPONFORK)
+		return keep_on_fork(addr, end);
 	return 0;
 }
 

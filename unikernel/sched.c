@@ -23,7 +23,7 @@ static int nice_value;
 
 static int exists(int pid)
 {
-	return pid == 0 || pid == UK_PID || thread_find(pid);
+	return pid == 0 || pid == process_ids.pid || thread_find(pid);
 }
 
 static int is_realtime(int policy)

@@ -161,7 +161,7 @@ static long send_plain(struct thread *t, int sig, int code)
 {
 	struct k_siginfo info = { .code = code };
 
-	info.fields[0] = UK_PID;	/* and uid 0 above it */
+	info.fields[0] = (u32)process_ids.pid;	/* and uid 0 above it */
 	return send(t, sig, &info);
 }
 
@@ -169,8 +169,12 @@ long sys_kill(int pid, int sig)
 {
 	if (sig < 0 || sig >= NSIG)
 		return -EINVAL;
-	/* 0 and -UK_PID: our group; a thread's number stands for all of it */
-	if (pid != UK_PID && pid != 0 && pid != -UK_PID && !thread_find(pid))
+	/* who forked us is there, and out of reach */
+	if (pid == process_ids.ppid && pid)
+		return -EPERM;
+	/* 0 and -pgid: our group; a thread's number stands for all of it */
+	if (pid != process_ids.pid && pid != 0 && pid != -process_ids.pgid &&
+	    !thread_find(pid))
 		return -ESRCH;
 	return send_plain(NULL, sig, K_SI_USER);
 }
@@ -189,7 +193,7 @@ long sys_tgkill(int tgid, int tid, int sig)
 {
 	if (tgid <= 0)
 		return -EINVAL;
-	return tgid == UK_PID ? sys_tkill(tid, sig) : -ESRCH;
+	return tgid == process_ids.pid ? sys_tkill(tid, sig) : -ESRCH;
 }
 
 static long send_queued(struct thread *t, int sig, const void *info)
@@ -205,7 +209,7 @@ static long send_queued(struct thread *t, int sig, const void *info)
 
 long sys_rt_sigqueueinfo(int pid, int sig, const void *info)
 {
-	return pid == UK_PID ? send_queued(NULL, sig, info) : -ESRCH;
+	return pid == process_ids.pid ? send_queued(NULL, sig, info) : -ESRCH;
 }
 
 long sys_rt_tgsigqueueinfo(int tgid, int tid, int sig, const void *info)
@@ -214,7 +218,7 @@ long sys_rt_tgsigqueueinfo(int tgid, int tid, int sig, const void *info)
 
 	if (tgid <= 0 || tid <= 0)
 		return -EINVAL;
-	t = tgid == UK_PID ? thread_find(tid) : NULL;
+	t = tgid == process_ids.pid ? thread_find(tid) : NULL;
 	return t ? send_queued(t, sig, info) : -ESRCH;
 }
 

@@ -198,6 +198,22 @@ void signal_thread_exit(struct thread *t)
 	}
 }
 
+static void pending_drop(struct sigpending *p)
+{
+	p->mask = 0;
+	while (p->head)
+		queue_unlink(&p->head);
+}
+
+void signal_pending_reset(void)
+{
+	struct thread *t;
+
+	pending_drop(&shared);
+	for (t = thread_list; t; t = t->next)
+		pending_drop(&t->sig.own);
+}
+
 struct k_sigaction signal_action(int signo)
 {
 	return actions[signo];

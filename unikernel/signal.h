@@ -139,6 +139,9 @@ struct k_sigaction signal_action(int signo);
 void signal_action_set(int signo, const struct k_sigaction *act);
 /* replaces the mask until the call returns (ppoll, pselect, sigsuspend) */
 void signal_mask_temporarily(u64 mask);
+/* a new process: nothing is pending, no timer is there */
+void signal_pending_reset(void);
+void signal_timer_reset(void);
 /* what the process had asked a dying thread to take goes to another */
 void signal_thread_exit(struct thread *t);
 

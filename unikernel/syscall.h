@@ -13,8 +13,15 @@
 
 struct regs;
 
-#define UK_PID		1	/* the one process, and its first thread */
-#define UK_PPID		0
+/*
+ * The one process.  It boots as UK_PID_BOOT, in a group and a session of its
+ * own, and READY makes it a child of that (fork.c).  Its first thread has its
+ * number.
+ */
+struct process_ids {
+	int pid, ppid, pgid, sid;
+};
+extern struct process_ids process_ids;	/* process.c */
 
 #define UK_SYSNAME	"Linux"
 #define UK_RELEASE	"6.1.0-usetl"
@@ -45,8 +52,10 @@ long process_refuse(void);
 
 /* nanoseconds this process did not sleep; time.c */
 u64 now_cpu(void);
-/* added to by whoever rings DB_WAIT: mono ns slept in it */
+/* added to by whoever sleeps in a doorbell: mono ns slept in it */
 extern u64 time_idle_ns;
+/* a new process: none are used yet */
+void now_cpu_reset(void);
 
 /* time.c; ts, tv: struct timespec, struct timeval */
 long sys_nanosleep(const struct k_timespec *req, struct k_timespec *rem);

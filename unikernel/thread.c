@@ -321,15 +321,26 @@ static void list_remove(struct thread *t)
 	thread_count--;
 }
 
-/* numbers go up, and around; never one that lives, nor 0 */
+/*
+ * Numbers go up, and around; never one that lives, nor 0.  Before READY they
+ * stay below those of the processes to come, thereafter above the lowest.
+ */
+static int tid_last = UK_PID_BOOT - 1;
+
+void thread_ids_from(int tid)
+{
+	tid_last = tid;
+}
+
 static int tid_new(void)
 {
-	static int last = UK_PID - 1;
-
 	do {
-		last = last == 0x3fffff ? UK_PID + 1 : last + 1;
-	} while (thread_find(last));
-	return last;
+		if (++tid_last == UK_PID_FIRST)
+			tid_last = UK_PID_BOOT + 1;
+		else if (tid_last > UK_PID_LAST)
+			tid_last = UK_PID_FIRST;
+	} while (thread_find(tid_last));
+	return tid_last;
 }
 
 struct thread *thread_create(void)

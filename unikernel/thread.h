@@ -110,6 +110,9 @@ int thread_tick(void);
  */
 void thread_return(struct regs *r);
 
+/* numbers of threads to come go up from here; never below it again */
+void thread_ids_from(int tid);
+
 /* for clone.c: all but regs, TLS and signals is filled; not runnable yet */
 struct thread *thread_create(void);
 void thread_start(struct thread *t);
@@ -121,6 +124,16 @@ void thread_switch(u64 *save_ksp, u64 load_ksp);
 void thread_begin(void);
 /* thread.c, for switch.S: now on a stack of its own */
 void thread_landed(void);
+
+/*
+ * fork.c.  fork_hook: set while a fork() is READY; it rings for it, calls
+ * process_begin(), and returns in the child, 0 or -errno.  process_fork() is
+ * that fork: 0, in the child; or -errno.
+ */
+extern long (*fork_hook)(void);
+long process_fork(u64 flags, u64 stack, int *ctid);
+/* READY has returned: the process is another one */
+void process_begin(void);
 
 /* futex.c: wakes up to n that wait at addr */
 int futex_wake(u64 addr, int n);

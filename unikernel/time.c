@@ -36,6 +36,12 @@ u64 now_cpu(void)
 	return used > time_idle_ns ? used - time_idle_ns : 0;
 }
 
+void now_cpu_reset(void)
+{
+	boot_mono = now_mono();
+	time_idle_ns = 0;
+}
+
 /*
  * A negative id is a CPU clock of one process or thread: ~pid << 3, or-ed
  * with 4 for a thread and 0..2 for which time.  -EINVAL for a stranger's.
@@ -46,7 +52,7 @@ static long clock_cpu_ns(int id, u64 *ns)
 
 	if ((id & 3) == 3)
 		return -EINVAL;
-	if (pid && pid != UK_PID && !((id & 4) && thread_find(pid)))
+	if (pid && pid != process_ids.pid && !((id & 4) && thread_find(pid)))
 		return -EINVAL;
 	*ns = now_cpu();
 	return 0;

@@ -442,3 +442,16 @@ long sys_timer_delete(int id)
 	kfree(t);
 	return 0;
 }
+
+void signal_timer_reset(void)
+{
+	int i;
+
+	for (i = 0; i < ITIMERS; i++) {
+		expiry_set(&itimers[i], NEVER);
+		itimers[i].interval = 0;
+	}
+	for (i = 0; i < TIMERS_MAX; i++)
+		if (timers[i])
+			sys_timer_delete(i);
+}

@@ -1,37 +1,45 @@
 /*
  * usetldev.c - /dev/usetl: event, result, error, info, report (see dev.h)
  *
- * The event's first read rings DB_READY, where the reference is frozen: what
- * follows that call runs in every clone, and after every rollback, so nothing
- * that the host keeps (uk_ctl, the host table) is remembered across it.  The
- * same goes for DB_NEXT, which returns only when state is kept.
+ * READY, which rings DB_READY, is where the reference is frozen: what follows
+ * that call runs in every clone, and after every rollback, so nothing that the
+ * host keeps (uk_ctl, the host table) is remembered across it.  The same goes
+ * for DB_NEXT, which returns only when state is kept.
  */
 #include "etlfs/format.h"
 #include "unikernel/crash.h"
 #include "unikernel/dev.h"
 #include "unikernel/fetchdev.h"
 #include "unikernel/mem.h"
+#include "unikernel/syscall.h"
 #include "unikernel/syspoll.h"
+#include "unikernel/thread.h"
 #include "unikernel/vfs.h"
 
 #define MISC_MAJOR	10
 
 #define INFO_MAX	1024
 
-enum event_state { EVENT_NEVER, EVENT_UNREAD, EVENT_READ };
+/* NEVER: before READY; NONE: after it, and no event was asked for yet */
+enum event_state { EVENT_NEVER, EVENT_NONE, EVENT_UNREAD, EVENT_READ };
 
 static enum event_state event_state;
 static u64 event_len;
+
+/* the tender has what was logged so far, and a bad end is over or was none */
+static void host_forget(void)
+{
+	uk_out->log_len = 0;
+	crash_forget();
+	fetchdev_forget();
+}
 
 /* an event arrived: the host began a new invocation */
 static void event_begin(u64 len)
 {
 	event_len = len;
 	event_state = EVENT_UNREAD;
-	/* the tender has what was logged so far */
-	uk_out->log_len = 0;
-	crash_forget();
-	fetchdev_forget();
+	fetchdev_allow(1);
 }
 
 /* the event where the tender says it is, checked against the window */
@@ -61,18 +69,56 @@ static void selectors_reset(void)
 	__asm__ volatile("wrgsbase %0" : : "r"(gs));
 }
 
+/* 0, in a clone, as another process; or -errno */
+static long ready(void)
+{
+	u64 from = now_mono();
+	long r;
+
+	fork_hook = NULL;
+	r = doorbell(0, 0, 0, DB_READY);
+	if (r < 0)
+		return r;
+	selectors_reset();
+	/* however old the snapshot is */
+	time_idle_ns += now_mono() - from;
+	event_state = EVENT_NONE;
+	host_forget();
+	fetchdev_allow(0);
+	process_begin();
+	return 0;
+}
+
+/* a clone's first event; it may be there already, or nobody has one yet */
+static long event_wait(void)
+{
+	u64 from = now_mono();
+	long r;
+
+	if (uk_ctl->event_here) {
+		event_begin(uk_ctl->event_len);
+		return 0;
+	}
+	r = doorbell(0, 0, 0, DB_EVENT);
+	if (r < 0)
+		return r;
+	time_idle_ns += now_mono() - from;
+	uk_out->log_len = 0;
+	event_begin((u64)r);
+	return 0;
+}
+
 static long event_read(struct file *f, void *buf, size_t len, u64 pos)
 {
 	const u8 *event;
-	long r;
+	long r = 0;
 
-	if (event_state == EVENT_NEVER) {
-		r = doorbell(0, 0, 0, DB_READY);
-		if (r < 0)
-			return r;
-		selectors_reset();
-		event_begin((u64)r);
-	}
+	if (event_state == EVENT_NEVER)
+		r = ready();
+	if (r == 0 && event_state == EVENT_NONE)
+		r = event_wait();
+	if (r < 0)
+		return r;
 	/* one event is one read: the next comes with the next invocation */
 	if (event_state == EVENT_READ)
 		return 0;
@@ -85,16 +131,38 @@ static long event_read(struct file *f, void *buf, size_t len, u64 pos)
 	return (long)len;
 }
 
-static long event_ioctl(struct file *f, unsigned cmd, u64 arg)
+static long event_tell_len(u64 arg)
 {
 	long len = (long)event_len;
 
-	if (cmd != USETL_EVENT_LEN)
-		return -ENOTTY;
 	if (!user_ok((void *)arg, sizeof(len), 1))
 		return -EFAULT;
 	memcpy((void *)arg, &len, sizeof(len));
 	return 0;
+}
+
+static long fork_arm(void)
+{
+	if (event_state != EVENT_NEVER)
+		return -EINVAL;
+	if (thread_count > 1)
+		return -EBUSY;
+	fork_hook = ready;
+	return 0;
+}
+
+static long event_ioctl(struct file *f, unsigned cmd, u64 arg)
+{
+	switch (cmd) {
+	case USETL_EVENT_LEN:
+		return event_tell_len(arg);
+	case USETL_FORK:
+		return fork_arm();
+	case USETL_READY:
+		return event_state == EVENT_NEVER ? ready() : -EINVAL;
+	default:
+		return -ENOTTY;
+	}
 }
 
 static long next_write(const void *buf, size_t len, int kind)
@@ -102,11 +170,12 @@ static long next_write(const void *buf, size_t len, int kind)
 	long r;
 
 	/* an answer needs a question, and JSON text is never empty */
-	if (event_state == EVENT_NEVER || len == 0)
+	if (event_state < EVENT_UNREAD || len == 0)
 		return -EINVAL;
 	r = doorbell(kind, (long)buf, (long)len, DB_NEXT);
 	if (r < 0)
 		return r;
+	host_forget();
 	event_begin((u64)r);
 	return (long)len;
 }

@@ -109,6 +109,27 @@ int vfs_add_node(const char *path, u32 mode, u64 rdev,
 	return err;
 }
 
+struct inode *vfs_find(const char *path)
+{
+	struct lookup lk;
+	struct inode *ip;
+
+	if (path_walk(root_inode, path, strlen(path), 0, &lk) < 0)
+		return NULL;
+	ip = lk.ip ? inode_get(lk.ip) : NULL;
+	path_done(&lk);
+	return ip;
+}
+
+void node_set_ops(const char *path, const struct node_ops *ops)
+{
+	struct inode *ip = vfs_find(path);
+
+	assert(ip && S_ISDIR(ip->mode));
+	ip->ops = ops;
+	inode_put(ip);
+}
+
 /* a directory of the tree with the device and flags that belong to it */
 static void mount(const char *path, u64 dev, u32 mode, u32 flags)
 {

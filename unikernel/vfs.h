@@ -139,6 +139,11 @@ int vfs_add_node(const char *path, u32 mode, u64 rdev,
 struct inode *node_new(u32 mode, u64 rdev, const struct node_ops *ops,
 		       void *priv);
 void *node_priv(struct inode *ip);
+/* what an absolute path leads to, with a reference; NULL: nothing */
+struct inode *vfs_find(const char *path);
+struct inode *inode_get(struct inode *ip);	/* one reference more */
+/* a directory that is there has the children of ops as well */
+void node_set_ops(const char *path, const struct node_ops *ops);
 void devfs_init(void);
 void procfs_init(void);
 void usetldev_init(void);

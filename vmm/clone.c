@@ -1,13 +1,16 @@
 /*
  * clone.c - the life of a clone: set up, lock, then request after request
  *
- * A request begins from the reference's state with a fresh clock and seed.
- * The answer goes out first, then the clone rolls back.  After anything but
- * an answer the process ends: what cannot be trusted is not reused.
+ * A request begins from the reference's state with a fresh clock, seed and
+ * process id: READY returns in the guest as fork(2) does in a child.  The answer
+ * goes out first, then the clone rolls back, and the child of the next request
+ * begins.  After anything but an answer the process ends: what cannot be
+ * trusted is not reused.
  */
 #include "vmm/clone.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,10 +21,14 @@
 #include "vmm/board.h"
 #include "vmm/chan.h"
 
+#define CLOSE_NS	3000000		/* from one request to the next */
+
 struct clone {
 	const struct clone_opts *o;
 	struct guest g;
-	uint64_t rollback_ns, copied, private;
+	uint64_t rollback_ns, child_ns, copied, private;
+	uint64_t begun;			/* mono ns: the request, or its child */
+	uint32_t pid;			/* of the guest's next process */
 	int first;
 };
 
@@ -159,14 +166,22 @@ static void send_idle(struct clone *c)
 		_exit(0);
 }
 
-/* waits for an INVOKE; ends the process when the gateway hangs up */
-static void next_invoke(struct clone *c, struct msg *m)
+/*
+ * An INVOKE: 1 when there is one; 0 when none came for a while, ns, or NULL:
+ * for ever.  Ends the process when the gateway hangs up.
+ */
+static int next_invoke(struct clone *c, struct msg *m,
+		       const struct timespec *wait)
 {
 	struct guest *g = &c->g;
+	struct pollfd p = { .fd = g->sock, .events = POLLIN };
 	int fds[CHAN_FDS], rc;
 
 	for (;;) {
-		rc = chan_recv(g->sock, m, fds);
+		rc = wait ? ppoll(&p, 1, wait, NULL) : 1;
+		if (rc == 0)
+			return 0;
+		rc = rc < 0 ? -EINTR : chan_recv(g->sock, m, fds);
 		if (rc == -EINTR) {
 			guest_idle(g);
 			continue;
@@ -176,7 +191,7 @@ static void next_invoke(struct clone *c, struct msg *m)
 		/* only ATTACH brings any, and it came too late */
 		chan_close_fds(fds);
 		if (m->type == MSG_INVOKE)
-			return;
+			return 1;
 		if (m->type == MSG_ATTACH)
 			send_idle(c);
 		else if (m->type != MSG_KICK)
@@ -184,7 +199,7 @@ static void next_invoke(struct clone *c, struct msg *m)
 	}
 }
 
-static void begin(struct clone *c, const struct msg *m)
+static void stats_begin(struct clone *c)
 {
 	struct guest *g = &c->g;
 	uint64_t setup = g->st.setup_ns;
@@ -192,35 +207,95 @@ static void begin(struct clone *c, const struct msg *m)
 	memset(&g->st, 0, sizeof(g->st));
 	g->st.setup_ns = setup;
 	g->st.rollback_ns = c->rollback_ns;
+	g->st.child_ns = c->child_ns;
 	g->st.pages_copied = c->copied;
 	g->st.pages_private = c->private;
-	g->deadline = guest_now() + m->a[1];
+	c->begun = guest_now();
+}
+
+static void begin(struct clone *c, const struct msg *m)
+{
+	struct guest *g = &c->g;
+
+	stats_begin(c);
+	c->pid = (uint32_t)m->a[4];
 	guest_log_limit(g, m->a[3]);
-	guest_refresh(g);
+	guest_clock(g);
 	guest_set_event(g, ETLFS_EVENT_OFF, m->a[0], m->a[1]);
-	g->t->regs->rax = m->a[0];
-	g->t->regs_dirty = 1;
+}
+
+/* what its process has for what it does before there is a request */
+static uint64_t child_deadline(const struct clone *c)
+{
+	return tender_debug ? UINT64_MAX :
+		guest_now() + c->o->ref->img->timeout_ns;
+}
+
+/*
+ * READY returns, in another process, which does what a child has to and asks
+ * for its event.  Where requests follow each other closely the event is there
+ * by then, and it need not ask: an exit costs more than all that a child does.
+ * What it ends by otherwise is told to whoever asks next: it is no answer to a
+ * request that was before.
+ */
+static enum guest_end child(struct clone *c, struct msg *m)
+{
+	static const struct timespec close = { 0, CLOSE_NS };
+	struct guest *g = &c->g;
+	/* what a debugger waits for has not run at all before */
+	int here = next_invoke(c, m, tender_debug ? NULL : &close);
+	enum guest_end end;
+
+	c->child_ns = 0;
+	stats_begin(c);
+	guest_child(g, c->pid, child_deadline(c));
+	guest_log_limit(g, UK_LOG_SIZE - 1);
+	if (here) {
+		begin(c, m);
+		guest_event_here(g);
+		return guest_run(g);
+	}
+	end = guest_run(g);
+	c->child_ns = guest_now() - c->begun;
+	next_invoke(c, m, NULL);
+	if (end != GUEST_EVENT)
+		return end == GUEST_RESULT ? guest_died(g, DIED_FAULT, 0,
+			"the guest answered before it was asked") : end;
+	begin(c, m);
+	guest_answer(g, (long)m->a[0]);
+	return guest_run(g);
+}
+
+/* state is kept: the last answer's doorbell returns with the next event */
+static enum guest_end another(struct clone *c, struct msg *m)
+{
+	next_invoke(c, m, NULL);
+	begin(c, m);
+	guest_answer(&c->g, (long)m->a[0]);
+	return guest_run(&c->g);
 }
 
 static void serve(struct clone *c)
 {
+	const enum recycle recycle = c->o->ref->recycle;
 	struct guest *g = &c->g;
 	enum guest_end end;
 	struct msg m;
-	uint64_t t0;
+	int asked = 0;
 
 	for (;;) {
-		next_invoke(c, &m);
-		t0 = guest_now();
-		begin(c, &m);
-		end = guest_run(g);
-		g->st.run_ns = guest_now() - t0;
+		if (!asked || recycle == RECYCLE_ROLLBACK)
+			end = child(c, &m);
+		else
+			end = another(c, &m);
+		asked = 1;
+		g->st.run_ns = guest_now() - c->begun;
 		if (m.a[2] & INVOKE_IDLE)
 			g->st.pages_touched = ram_touched(g->ram);
 		switch (end) {
 		case GUEST_RESULT:
 			/* before the answer: it is killed after it */
-			if (c->o->ref->recycle == RECYCLE_FORK)
+			if (recycle == RECYCLE_FORK)
 				ram_learn(g->ram);
 			send_result(c);
 			break;
@@ -234,7 +309,7 @@ static void serve(struct clone *c)
 			send_died(c);
 			_exit(0);
 		}
-		if (c->o->ref->recycle == RECYCLE_ROLLBACK)
+		if (recycle == RECYCLE_ROLLBACK)
 			rollback(c);
 		if (m.a[2] & INVOKE_IDLE || g->window_seen)
 			send_idle(c);
@@ -273,6 +348,7 @@ void clone_main(const struct clone_opts *o)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 	c.o = o;
 	c.first = 1;
+	c.pid = o->pid;
 	g->ram = o->ram;
 	g->img = o->ref->img;
 	g->sock = o->sock;

@@ -22,6 +22,7 @@ struct clone_opts {
 	uint64_t entropy_gen;
 	const uint32_t *ticket_gen;	/* UK_TICKETS of them, used already */
 	int hide;			/* from its user's other processes */
+	uint32_t pid;			/* the guest's, of its first request */
 	uint64_t forked;		/* mono ns, just before the fork */
 };
 

@@ -25,6 +25,19 @@ static enum guest_end db_ready(struct guest *g, struct ring *r)
 	return GUEST_READY;
 }
 
+static enum guest_end db_event(struct guest *g, struct ring *r)
+{
+	const struct uk_ctl *c = ram_sys(g->ram, UK_CTL);
+
+	if (g->phase != PHASE_CHILD) {
+		r->ret = c->event_here ? (long)c->event_len : -EINVAL;
+		return GUEST_GOES_ON;
+	}
+	/* it begins a new one */
+	guest_log_rung(g);
+	return GUEST_EVENT;
+}
+
 static enum guest_end db_next(struct guest *g, struct ring *r)
 {
 	const void *p = NULL;
@@ -95,6 +108,8 @@ static long fetch(struct guest *g)
 	struct msg m = { .type = MSG_FETCH };
 	int rc;
 
+	if (g->phase == PHASE_CHILD)
+		return -ENETDOWN;
 	memcpy(&f, &out->fetch, sizeof(f));
 	if (f.method > UK_PATCH || f.url_len == 0)
 		return -EINVAL;
@@ -152,7 +167,9 @@ static int messages_take(struct guest *g)
 /* sleeps until a KICK or ATTACH came, or the guest's or our deadline */
 static enum guest_end db_wait(struct guest *g, struct ring *r)
 {
-	struct pollfd p = { .fd = g->sock, .events = POLLIN };
+	/* a child's request stays where it is until it is asked for */
+	const short sent = g->phase == PHASE_CHILD ? 0 : POLLIN;
+	struct pollfd p = { .fd = g->sock, .events = sent };
 	uint64_t until = r->a < g->deadline ? r->a : g->deadline;
 	enum guest_end end = GUEST_GOES_ON;
 
@@ -166,7 +183,7 @@ static enum guest_end db_wait(struct guest *g, struct ring *r)
 			ts.tv_nsec = (long)((until - now) % 1000000000u);
 		}
 		if (ppoll(&p, 1, &ts, NULL) > 0) {
-			if (messages_take(g) < 0)
+			if (!sent || messages_take(g) < 0)
 				end = GUEST_ORPHAN;
 			break;
 		}
@@ -246,6 +263,7 @@ static enum guest_end (*const doorbells[DB_COUNT])(struct guest *,
 	[DB_GROW] = db_grow,
 	[DB_EXIT] = db_exit,
 	[DB_CANCEL] = db_cancel,
+	[DB_EVENT] = db_event,
 };
 
 enum guest_end doorbell_ring(struct guest *g)

@@ -201,11 +201,36 @@ void guest_refresh(struct guest *g)
 	c->ticks = g->ticks;
 }
 
+void guest_child(struct guest *g, uint32_t pid, uint64_t deadline)
+{
+	guest_refresh(g);
+	g->phase = PHASE_CHILD;
+	g->deadline = deadline;
+	g->overdue = 0;
+	ctl(g)->flags &= ~UK_CTL_OVERDUE;
+	ctl(g)->pid = pid;
+	ctl(g)->event_here = 0;
+	guest_answer(g, 0);
+}
+
+void guest_event_here(struct guest *g)
+{
+	ctl(g)->event_here = 1;
+}
+
+void guest_answer(struct guest *g, long ret)
+{
+	g->t->regs->rax = (uint64_t)ret;
+	g->t->regs_dirty = 1;
+}
+
 void guest_set_event(struct guest *g, uint64_t off, uint64_t len,
 		     uint64_t timeout_ns)
 {
 	uint64_t ms = timeout_ns / 1000000;
 
+	g->phase = PHASE_REQUEST;
+	g->deadline = guest_now() + timeout_ns;
 	g->overdue = 0;
 	ctl(g)->flags &= ~UK_CTL_OVERDUE;
 	ctl(g)->event_off = off;

@@ -2,8 +2,8 @@
  * guest.h - one running guest: its memory, its tender, its invocation
  *
  * Used by the reference while it boots and by each clone.  guest_run() lets
- * it run until it rings READY or NEXT, or is finished; everything else that
- * it asks for (doorbell.c) is answered on the way.
+ * it run until it rings READY, EVENT or NEXT, or is finished; everything else
+ * that it asks for (doorbell.c) is answered on the way.
  */
 #ifndef VMM_GUEST_H
 #define VMM_GUEST_H
@@ -19,10 +19,18 @@
 enum guest_end {
 	GUEST_GOES_ON,			/* internal to the run loop */
 	GUEST_READY,
+	GUEST_EVENT,			/* it is a child, and asks for one */
 	GUEST_RESULT,			/* kind, result, result_len are set */
 	GUEST_DIED,			/* died, died_status, report are set */
 	GUEST_ORPHAN,			/* the gateway is gone */
 };
+
+/*
+ * CHILD: READY has returned, as fork(2) does in a child, and no request is
+ * known to the guest: there is nobody to fetch for or to log to, and what the
+ * gateway sends meanwhile is left in the socket.
+ */
+enum guest_phase { PHASE_BOOT, PHASE_CHILD, PHASE_REQUEST };
 
 struct guest {
 	struct ram *ram;
@@ -31,7 +39,8 @@ struct guest {
 	int sock;
 	int trace;
 	unsigned slots;			/* next free slot for DB_GROW */
-	uint64_t deadline;		/* mono ns; of boot or invocation */
+	enum guest_phase phase;
+	uint64_t deadline;		/* mono ns; of the phase */
 	int overdue;			/* that was over; this is a grace */
 	uint64_t entropy_gen, ticks;
 
@@ -65,12 +74,21 @@ int guest_ctl_init(struct guest *g, struct err *err);
 /* fresh clock and entropy, before the next instruction */
 void guest_refresh(struct guest *g);
 void guest_clock(struct guest *g);
+/* READY is to return, in process pid, which has until deadline, mono ns */
+void guest_child(struct guest *g, uint32_t pid, uint64_t deadline);
+/* a request: an event of len bytes at off in the host region */
 void guest_set_event(struct guest *g, uint64_t off, uint64_t len,
 		     uint64_t timeout_ns);
 
+/* the event is there: a child need not ask for it */
+void guest_event_here(struct guest *g);
+/* what the doorbell that it rang last returns */
+void guest_answer(struct guest *g, long ret);
+
 enum guest_end guest_run(struct guest *g);
 
-/* guestlog.c: bytes of log that this boot or invocation may send */
+/* guestlog.c: bytes of log that this boot or invocation may send, with what
+   was said before it */
 void guest_log_limit(struct guest *g, uint64_t max);
 /* what was not sent yet; bytes, *log is the guest's until it runs */
 uint32_t guest_log(struct guest *g, const char **log);

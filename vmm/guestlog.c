@@ -4,7 +4,8 @@
  * A guest may ring DB_LOG as often as it can, with a byte each time.  So what
  * it logs gathers here and goes out in messages of UK_LOG_SIZE and more, the
  * last with the result; and what is past its limit stays here: beyond one
- * byte, by which the gateway sees that there was more, nothing is sent.
+ * byte, by which the gateway sees that there was more, nothing is sent.  What
+ * a child says before its request comes is that request's.
  */
 #include <string.h>
 
@@ -13,8 +14,11 @@
 
 void guest_log_limit(struct guest *g, uint64_t max)
 {
-	g->log_len = 0;
-	g->log_left = max && max < UINT64_MAX ? max + 1 : max;
+	uint64_t left = max && max < UINT64_MAX ? max + 1 : max;
+
+	if (g->log_len > left)
+		g->log_len = (uint32_t)left;
+	g->log_left = left - g->log_len;
 }
 
 static void gather(struct guest *g)
@@ -51,7 +55,7 @@ int guest_log_rung(struct guest *g)
 	struct iovec iov = { .iov_base = g->log };
 
 	gather(g);
-	if (g->log_len < UK_LOG_SIZE)
+	if (g->log_len < UK_LOG_SIZE || g->phase == PHASE_CHILD)
 		return 0;
 	iov.iov_len = g->log_len;
 	g->log_len = 0;

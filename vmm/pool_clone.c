@@ -310,6 +310,8 @@ void clone_run(struct clone *c, struct job *j)
 	int r;
 
 	clone_enter(c, CLONE_BUSY);
+	c->pid = c->next_pid;
+	m.a[4] = c->next_pid = clone_pid(f);
 	c->job = j;
 	c->said = 0;
 	c->proc.deadline = c->since + limit / 1e9 + GRACE_S;

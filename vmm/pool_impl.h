@@ -58,6 +58,8 @@ struct clone {
 	int up;
 	pid_t guest;			/* DEBUG: its process, until attached */
 	int ended;			/* so its socket said, while asked */
+	uint32_t pid, next_pid;		/* of this request's process, and of
+					   the next one's; 0: none yet */
 	int last;			/* no request after this one */
 	int said;			/* something, in this request */
 	double since;			/* in this state */
@@ -122,6 +124,7 @@ struct function {
 	struct job *head, **tail;	/* waiting */
 	unsigned queued;
 
+	uint32_t pid;			/* the last process id given */
 	uint64_t requests, errors, refreshes, fetched;
 	uint32_t run_us[RUN_SAMPLES];
 	unsigned runs;
@@ -173,7 +176,13 @@ void ref_verify_start(struct function *f);
 void ref_verify_join(struct function *f);
 void ref_attached(struct ref *r);
 
-/* pool_new.c */
+/*
+ * pool_new.c
+ *
+ * A process id that no request of f had, until all have been used; then one
+ * that no clone of f has or will have.
+ */
+uint32_t clone_pid(struct function *f);
 extern const char clone_ended[];
 int clone_start(struct function *f);
 void clone_cloned(struct ref *r, const struct msg *m);

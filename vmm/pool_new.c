@@ -130,10 +130,32 @@ void clone_cloned(struct ref *ref, const struct msg *m)
 		maybe_usable(c);
 }
 
+static int pid_lives(const struct function *f, uint32_t pid)
+{
+	const struct clone *c;
+
+	for (int s = 0; s <= CLONE_DYING; s++)
+		TAILQ_FOREACH(c, &f->clones[s], link)
+			if (c->pid == pid || c->next_pid == pid)
+				return 1;
+	return 0;
+}
+
+uint32_t clone_pid(struct function *f)
+{
+	do {
+		if (f->pid < UK_PID_FIRST || f->pid >= UK_PID_LAST)
+			f->pid = UK_PID_FIRST;
+		else
+			f->pid++;
+	} while (pid_lives(f, f->pid));
+	return f->pid;
+}
+
 /* the reference is to fork one, with a socket to us and a window 0 */
 static int ask(struct clone *c)
 {
-	struct msg m = { .type = MSG_CLONE };
+	struct msg m = { .type = MSG_CLONE, .a = { c->next_pid } };
 	int sv[2], fds[2], r;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
@@ -169,6 +191,7 @@ static int start(struct function *f)
 	c->state = CLONE_COMING;
 	c->since = pool_now(f);
 	c->asked_at = ev_time();
+	c->next_pid = clone_pid(f);
 	c->proc.deadline = c->since + CLONE_S;
 	TAILQ_INSERT_TAIL(&f->clones[CLONE_COMING], c, link);
 	f->n[CLONE_COMING]++;

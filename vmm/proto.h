@@ -9,9 +9,11 @@
  *   reference:  gateway forks it (ref.h); it boots, may FETCH and LOG, says
  *               READY or DIED, then answers each CLONE by forking.
  *   clone:      says UP; then for each INVOKE any number of FETCH, CANCEL,
- *               LOG, and one RESULT or DIED.  After RESULT it rolls back and
- *               reads its next INVOKE, which may be sent at once.  After DIED
- *               it exits.  End of file on its socket ends it.
+ *               LOG, and one RESULT or DIED.  After RESULT it rolls back, lets
+ *               the guest do what a child of fork(2) does, and reads its next
+ *               INVOKE, which may be sent at once; a guest that ends before
+ *               that is reported when the INVOKE has come.  After DIED it
+ *               exits.  End of file on its socket ends it.
  */
 #ifndef VMM_PROTO_H
 #define VMM_PROTO_H
@@ -19,11 +21,13 @@
 #include <stdint.h>
 
 enum msg_type {
-	/* gateway to reference: fds: clone's socket, its window 0 */
+	/* gateway to reference: a: process id of its first request; fds:
+	   clone's socket, its window 0 */
 	MSG_CLONE = 1,
 	/* gateway to clone */
 	MSG_INVOKE,		/* a: event bytes, timeout ns, INVOKE_* flags,
-				      bytes of log */
+				      bytes of log, process id of the request
+				      after it */
 	MSG_KICK,		/* a ticket changed */
 	MSG_ATTACH,		/* a: window number 1..15, bytes; fd: its memfd */
 	/* to the gateway */
@@ -91,6 +95,7 @@ struct run_stats {
 	uint64_t pages_touched;	/* mapped by the tender, read or written */
 	uint64_t fetches;
 	uint64_t setup_ns;	/* of the clone: fork to first entry */
+	uint64_t child_ns;	/* READY to DB_EVENT; 0: in run_ns */
 };
 
 #endif

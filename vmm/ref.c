@@ -241,7 +241,7 @@ static int boot(struct ref *r, struct err *err)
 	return chan_send(r->sock, &m, iov, 2);
 }
 
-static int do_clone(struct ref *r, int fds[CHAN_FDS])
+static int do_clone(struct ref *r, uint64_t guest_pid, int fds[CHAN_FDS])
 {
 	struct clone_opts o = {
 		.ref = r->o, .ops = r->ops, .ram = &r->ram,
@@ -249,6 +249,7 @@ static int do_clone(struct ref *r, int fds[CHAN_FDS])
 		.sock = fds[0], .window0 = fds[1],
 		.entropy_gen = r->g.entropy_gen,
 		.ticket_gen = r->g.ticket_gen, .hide = r->hide,
+		.pid = (uint32_t)guest_pid,
 		.forked = guest_now(),
 	};
 	struct msg m = { .type = MSG_CLONED };
@@ -288,7 +289,7 @@ static void serve(struct ref *r)
 		if (rc < 0)
 			return;
 		if (m.type == MSG_CLONE)
-			rc = do_clone(r, fds);
+			rc = do_clone(r, m.a[0], fds);
 		else
 			chan_close_fds(fds);
 		if (rc < 0)

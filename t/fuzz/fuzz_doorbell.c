@@ -41,6 +41,7 @@ struct ring {
 #define RING_NO_MAP	8	/* the kernel maps nothing more */
 #define RING_TICKET	16	/* a is the last ticket, more or less */
 #define RING_DETACH	32	/* a rollback came before */
+#define RING_CHILD	64	/* the same, and no request has come since */
 
 static struct ram ram;
 static struct ram_window start[RAM_WINDOWS];
@@ -240,6 +241,9 @@ static void check(const struct guest *g, enum guest_end end)
 		break;
 	case GUEST_READY:
 		break;
+	case GUEST_EVENT:
+		MUST(g->phase == PHASE_CHILD);
+		break;
 	default:
 		abort();		/* the gateway is there */
 	}
@@ -295,13 +299,21 @@ static void message(const struct ring *r)
 	MUST(sendmsg(sv[1], &h, MSG_NOSIGNAL) == sizeof(m));
 }
 
+/* to the gateway it is still the request before, or none: all is left there */
+static void child_says_nothing(void)
+{
+	char c;
+
+	MUST(recv(sv[1], &c, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN);
+}
+
 static enum guest_end ring(struct guest *g, const struct ring *r,
 			   const uint8_t *data, size_t size)
 {
 	size_t at = r->arg[0][1] * 8u;
 	enum guest_end end;
 
-	if (r->flags & RING_DETACH) {
+	if (r->flags & (RING_DETACH | RING_CHILD)) {
 		guest_detach(g);
 		memset(live, 0, sizeof(live));
 	}
@@ -320,7 +332,10 @@ static enum guest_end ring(struct guest *g, const struct ring *r,
 	regs.rsi = argument(r->arg[1]);
 	regs.rdx = argument(r->arg[2]);
 	g->deadline = guest_now() + WAIT_NS;
+	g->phase = r->flags & RING_CHILD ? PHASE_CHILD : PHASE_REQUEST;
 	end = doorbell_ring(g);
+	if (g->phase == PHASE_CHILD)
+		child_says_nothing();
 	drain();
 	check(g, end);
 	return end;
@@ -378,6 +393,9 @@ static const struct seed seeds[] = { {
 		{ DB_NEXT, 0, { { 64, 0 }, { 10, 0 }, { 64, 200 } } },
 		{ DB_NEXT, 0, { { 64, 1 }, { 13, 9 }, { 25, 0 } } },
 		{ DB_WAIT, 0, { { 64, 0 } } },
+		{ DB_EVENT, RING_CHILD, { { 0, 0 } } },
+		{ DB_WAIT, RING_CHILD | RING_KICK, { { 24, 0 } } },
+		{ DB_FETCH, RING_CHILD | RING_DESCRIPTOR, { { 0, OUT(0) } } },
 	},
 	.out = {
 		{ .fetch = { .method = UK_GET, .url = AT(url), .url_len = 20,

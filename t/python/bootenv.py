@@ -2,11 +2,16 @@
 
 usage: PYTHON -I -S -B bootenv.py BOOT_PY; descriptors of the stand-ins for
 event, result and error are in BOOTENV_FDS, the text of info in BOOTENV_INFO;
-report is standard error.
+report is standard error.  READY is a real fork() whose parent only waits; it
+is refused where other threads are alive.
 """
 
+import errno
+import faulthandler
+import fcntl
 import functools
 import os
+import signal
 import sys
 
 fds = dict(zip(("event", "result", "error"),
@@ -26,6 +31,42 @@ def fake_open(path, flags, mode=0o777, *, dir_fd=None):
         return r
     return os.dup(2 if name == "report" else fds[name])
 
+
+armed = False
+real_ioctl, real_fork = fcntl.ioctl, os.fork
+
+
+def fake_ioctl(fd, request, *more):
+    global armed
+    if request == 0x5502:
+        if len(sys._current_frames()) > 1:
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+        armed = True
+    elif request != 0x5503:
+        return real_ioctl(fd, request, *more)
+    return 0
+
+
+def fake_fork():
+    global armed
+    if not armed:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    armed = False
+    child = real_fork()
+    if child:
+        faulthandler.disable()
+        faulthandler.unregister(64)
+        signal.signal(64, lambda *_: os.kill(child, 64))
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if status < 0:
+            if status != -signal.SIGKILL:
+                signal.signal(-status, signal.SIG_DFL)
+            os.kill(os.getpid(), -status)
+        os._exit(status)
+    return child
+
+
+fcntl.ioctl, os.fork = fake_ioctl, fake_fork
 
 # not a plain function: as an attribute of a class it must not be a method
 os.open = functools.partial(fake_open)

@@ -7,7 +7,7 @@
  * few instructions below.
  *
  * Objects, compiled as for the guest, linked -no-pie: unikernel/ thread
- * switch clone futex robust signal sigframe sigrestart sigcall timer xstate.
+ * switch clone fork futex robust signal sigframe sigrestart sigcall timer xstate.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -17,10 +17,18 @@
 #include <sys/mman.h>
 #include <cpuid.h>
 
+/* what libc's headers and kabi.h both define */
+#undef RENAME_NOREPLACE
+#undef RENAME_EXCHANGE
+#undef RENAME_WHITEOUT
+#undef MFD_CLOEXEC
+#undef MFD_ALLOW_SEALING
+
 #include "t/unit/shadow.h"
 #include "t/unit/tap.h"
 #include "unikernel/crash.h"
 #include "unikernel/mem.h"
+#include "unikernel/syscall.h"
 #include "unikernel/thread.h"
 
 #define MS		1000000ull
@@ -108,7 +116,6 @@ u64 now_real(void)
 	return mono + EPOCH;
 }
 
-u64 now_cpu(void);
 u64 now_cpu(void)
 {
 	return mono - time_idle_ns;
@@ -123,7 +130,20 @@ void signalfd_notify(u64 bit)
 {
 }
 
-long process_refuse(void);
+struct process_ids process_ids = { .pid = UK_PID_BOOT };
+
+void now_cpu_reset(void)
+{
+	time_idle_ns = mono;
+}
+
+static int wiped;
+
+void pages_wipe(void)
+{
+	wiped++;
+}
+
 long process_refuse(void)
 {
 	return -ENOSYS;
@@ -694,6 +714,100 @@ static void test_clone_flags(void)
 	ok(sys_clone3(args, 88) == -ENOSYS, "clone3: what we do not know");
 }
 
+/* READY as a fork */
+
+#define FORK_FLAGS	(0x1200000 | 17) /* CHILD_SETTID, CHILD_CLEARTID */
+
+static long forked(void)
+{
+	fork_hook = NULL;
+	mono += 1000 * MS;
+	ctl->pid = 40000;
+	process_begin();
+	return 0;
+}
+
+static long refused_ready(void)
+{
+	return -EIO;
+}
+
+static void nothing(long arg)
+{
+	sys_exit(0);
+}
+
+static void block_all(int on)
+{
+	current->sig.blocked = on ? ~SIG_UNBLOCKABLE : 0;
+}
+
+static void test_fork(void)
+{
+	struct two_words timer[2] = { { 0 }, { 3600, 0 } }, left[2];
+	int tid[2] = { 7, 7 }, id = -1, allocs;
+
+	fork_hook = refused_ready;
+	ok(sys_clone(FORK_FLAGS, 0, NULL, tid, 0) == -EIO && tid[0] == 7 &&
+	   process_ids.pid == 1, "a fork that READY refuses");
+	fork_hook = forked;
+	ok(sys_clone(FORK_FLAGS | 0x20000000, 0, NULL, tid, 0) == -ENOSYS &&
+	   sys_clone(17, 0x5000, NULL, tid, 0) == -ENOSYS,
+	   "no namespaces and no other stack for a child");
+	spawn(nothing, 0);
+	ok(sys_clone(FORK_FLAGS, 0, NULL, tid, 0) == -EAGAIN,
+	   "no fork while another thread lives");
+	join_all();
+
+	allocs = allocs_live;
+	block_all(1);
+	sys_kill(1, 12);
+	sys_tkill(1, 40);
+	sys_timer_create(1, NULL, &id);
+	sys_timer_settime(id, 0, timer, NULL);
+	sys_setitimer(0, timer, NULL);
+	sys_set_robust_list(tid, 24);
+	sys_set_tid_address(&tid[1]);
+	ok(id == 0 && signal_timer_armed() == 2 && signal_pending_set(current),
+	   "before the fork: signals and timers");
+	wiped = 0;
+	ok(sys_clone(FORK_FLAGS, 0, NULL, tid, 0) == 0,
+	   "the fork returns in the child");
+	ok(process_ids.pid == 40000 && process_ids.ppid == 1 &&
+	   current->tid == 40000 && sys_gettid() == 40000,
+	   "with a number of its own, its thread's too");
+	ok(tid[0] == 40000 && current->clear_tid == (u32 *)&tid[0] &&
+	   tid[1] == 7, "at the child's address, no longer the parent's");
+	ok(!signal_pending_set(current) && !signal_timer_armed() &&
+	   sys_timer_gettime(id, left) == -EINVAL &&
+	   sys_getitimer(0, left) == 0 && !left[1].a && !left[1].b,
+	   "signals, timers and interval timers are not inherited");
+	ok(current->sig.blocked == ~SIG_UNBLOCKABLE, "the signal mask is");
+	ok(!current->robust_list && now_cpu() == 0,
+	   "nor are the robust list and the times");
+	ok(wiped == 1, "memory is wiped, once");
+	ok(allocs_live == allocs, "and nothing of it is left");
+	block_all(0);
+	ok(sys_clone(FORK_FLAGS, 0, NULL, tid, 0) == -ENOSYS,
+	   "a second fork is refused");
+	ok(spawn(nothing, 0) == 40001, "threads are numbered from there");
+	join_all();
+	ok(sys_kill(1, 0) == -EPERM && sys_kill(40000, 0) == 0 &&
+	   sys_kill(2, 0) == -ESRCH, "whom a signal may be sent to");
+
+	/* READY alone: the address that the C library gave is the number's */
+	spawn(wait_and_note, 'x');
+	thread_yield();
+	ctl->pid = UK_PID_LAST;
+	process_begin();
+	ok(current->tid == UK_PID_LAST && tid[0] == UK_PID_LAST,
+	   "with threads alive the first has the number");
+	ok(thread_find(40002) != NULL, "and the others keep theirs");
+	ok(spawn(nothing, 0) == UK_PID_FIRST, "numbers go around");
+	thread_wake(&queue, 1);
+	join_all();
+}
+
 static void test_exit(void)
 {
 	exit_expected = 1;
@@ -720,6 +834,7 @@ int main(void)
 	test_timers();
 	test_limits();
 	test_clone_flags();
+	test_fork();
 	test_exit();
 	while (n_stacks)
 		free(stacks[--n_stacks]);

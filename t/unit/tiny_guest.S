@@ -65,7 +65,14 @@ after:
 	mov	$UK_STUB, %eax
 	call	*%rax
 
-	/* a clone: rax is the event's length */
+	/* a clone: a child, whose event comes when it asks */
+	test	%rax, %rax
+	jnz	bad
+	mov	$DB_EVENT, %ecx
+	mov	$UK_STUB, %eax
+	call	*%rax
+
+	/* rax is the event's length */
 	mov	%rax, answer+0(%rip)
 	rdfsbase %rcx
 	mov	%rcx, answer+8(%rip)

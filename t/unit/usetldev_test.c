@@ -43,7 +43,7 @@ static struct {
 	long nr, a, b, c;
 	int count[DB_COUNT];
 	long answer;
-	u32 log_len;
+	u32 log_len, ready_log_len;
 } rung;
 
 static long bell(long a, long b, long c, long nr)
@@ -54,6 +54,8 @@ static long bell(long a, long b, long c, long nr)
 	rung.c = c;
 	rung.count[nr]++;
 	rung.log_len = v.out->log_len;
+	if (nr == DB_READY)
+		rung.ready_log_len = rung.log_len;
 	return rung.answer;
 }
 
@@ -121,6 +123,9 @@ static void ticket_put(u32 ticket, u32 state, const char *head)
 
 struct thread *current;
 int thread_count = 1;
+u64 time_idle_ns;
+long (*fork_hook)(void);
+static int begun;
 void (*file_unwatch)(struct file *f);
 
 static struct file files[8];
@@ -133,6 +138,7 @@ static int reports;
 
 void panic(const char *fmt, ...) { printf("Bail out! %s\n", fmt); exit(1); }
 void crash_forget(void) { reports = 0; }
+void process_begin(void) { begun++; }
 
 void crash_write(const void *buf, size_t len)
 {
@@ -246,6 +252,62 @@ static void test_head(void)
 	ok(parse(&h, lng) == -EMSGSIZE, "long headers");
 }
 
+/* each of these begins as before READY */
+static void again(void)
+{
+	event_state = EVENT_NEVER;
+	fetchdev_allow(1);
+	memset(&rung, 0, sizeof(rung));
+	begun = 0;
+}
+
+static struct file *fetch_new(void);
+static long put(struct file *f, const char *text);
+
+static void test_ready(void)
+{
+	struct file *f = &files[0];
+	char buf[64];
+
+	again();
+	ok(event_ioctl(f, USETL_READY, 0) == 0 && rung.count[DB_READY] == 1 &&
+	   begun == 1 && !rung.count[DB_EVENT], "READY alone");
+	ok(result_write(f, "[1]", 3, 0) == -EINVAL && !rung.count[DB_NEXT],
+	   "no answer before there is a question");
+	ok(put(fetch_new(), "GET http://x 0 -1\n") == -ENETDOWN &&
+	   !rung.count[DB_FETCH], "nor a fetch");
+	v.out->log_len = 7;
+	event_put("{}");
+	v.ctl->event_here = 1;
+	v.ctl->event_len = 2;
+	ok(event_read(f, buf, sizeof(buf), 0) == 2 && !rung.count[DB_EVENT],
+	   "an event that is there need not be asked for");
+	ok(v.out->log_len == 7, "what was logged before it stays");
+	rung.answer = 64;
+	ok(put(fetch_new(), "GET http://x 0 -1\n") > 0 &&
+	   rung.count[DB_FETCH] == 1, "then it may fetch");
+	v.ctl->event_here = 0;
+	v.out->log_len = 0;
+
+	again();
+	thread_count = 2;
+	ok(event_ioctl(f, USETL_FORK, 0) == -EBUSY && !fork_hook,
+	   "no fork where other threads live");
+	thread_count = 1;
+	ok(event_ioctl(f, USETL_FORK, 0) == 0 && fork_hook &&
+	   !rung.count[DB_READY], "a fork that will be READY");
+	ok(fork_hook() == 0 && rung.count[DB_READY] == 1 && begun == 1 &&
+	   !fork_hook, "and is, once");
+
+	again();
+	event_ioctl(f, USETL_FORK, 0);
+	rung.answer = -EIO;
+	ok(fork_hook() == -EIO && !begun, "one that the tender refuses");
+	again();
+	pending = NULL;
+	marks = 0;
+}
+
 static void test_event(void)
 {
 	struct file *f = &files[0];
@@ -257,8 +319,13 @@ static void test_event(void)
 	v.out->log_len = 5;
 	ok(event_read(f, buf, sizeof(buf), 0) == 8 &&
 	   !memcmp(buf, "{\"a\": 1}", 8), "the first read has the event");
-	ok(rung.count[DB_READY] == 1 && rung.log_len == 5 &&
-	   v.out->log_len == 0, "and rang READY, the log left to the tender");
+	ok(rung.count[DB_READY] == 1 && rung.ready_log_len == 5 && begun == 1,
+	   "and rang READY, the log left to the tender");
+	ok(rung.count[DB_EVENT] == 1 && rung.log_len == 0 &&
+	   v.out->log_len == 0, "then EVENT");
+	ok(event_ioctl(f, USETL_FORK, 0) == -EINVAL &&
+	   event_ioctl(f, USETL_READY, 0) == -EINVAL && !fork_hook,
+	   "READY is rung once");
 	ok(event_ioctl(f, USETL_EVENT_LEN, (u64)&len) == 0 && len == 8,
 	   "USETL_EVENT_LEN");
 	ok(event_ioctl(f, 1, (u64)&len) == -ENOTTY, "no other ioctl");
@@ -471,6 +538,7 @@ int main(void)
 {
 	windows();
 	test_head();
+	test_ready();
 	test_event();
 	test_fetch();
 	test_fetch_failed();

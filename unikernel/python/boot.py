@@ -5,11 +5,12 @@ Started as ``PYTHON -I -S -B /usetl/boot.py`` with USETL_HANDLER
 the environment; unikernel/dev.h says what the files under /dev/usetl are.
 
 Invariants:
-  - The reference is frozen inside the first read of /dev/usetl/event; every
-    clone, fresh or rolled back, goes on from there.  So whatever a request
-    needs is imported, opened and allocated before that read, and has run
-    often enough that the interpreter has specialised it: each page that a
-    request is the first to touch costs as much as hundreds of bytecodes.
+  - The reference is frozen inside fork(); every clone, fresh or rolled back,
+    returns from it as the child: what libraries do for safety after a fork()
+    happens before each request, and before its event is there.
+  - Whatever a request needs is imported, opened and allocated before that, and
+    has run often enough that the interpreter has specialised it: each page
+    that a request is the first to touch costs as much as many bytecodes.
   - Nothing random that was drawn before the freeze is used after it.
   - One result or one error is written per event; with rollback that write
     does not return.
@@ -38,6 +39,9 @@ MESSAGE_MAX = 8192          # characters of an errorMessage
 FRAMES_MAX = 50             # stack frames in a stackTrace
 WARM_ROUNDS = 64            # more than any interpreter's specialiser waits
 LAST_SIGNAL = 64            # UK_LAST_SIGNAL in unikernel/abi.h
+USETL_FORK = 0x5502         # ioctls of /dev/usetl/event, unikernel/dev.h
+USETL_READY = 0x5503
+EBUSY = 16
 
 
 class BootError(Exception):
@@ -294,29 +298,194 @@ def leave(exc: SystemExit) -> NoReturn:
     os._exit(code & 0xff)
 
 
+# --- another process for each request
+
+
+class Unseeded:
+    """The generators made before the freeze that nobody gave a seed.
+
+    A fork() leaves them alone, so each child must seed them anew; those that
+    were given a seed repeat themselves because somebody wants that.  Which is
+    which is observed: what asks for a seed of random.Random, or for the bits
+    that numpy's SeedSequence begins with, is watched from the moment that the
+    module is imported, by being a finder of modules.
+    """
+
+    def __init__(self) -> None:
+        self.made: dict[int, Any] = {}  # id: weak reference
+        self.drawn: set[int] = set()    # what secrets.randbits returned
+        self.undo: list[Callable[[], None]] = []
+
+    def begin(self) -> None:
+        sys.meta_path.insert(0, self)   # type: ignore[arg-type]
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None
+                  ) -> Any:
+        watch = {"random": self.watch_random,
+                 "secrets": self.watch_secrets}.get(name)
+        if watch is None:
+            return None
+        for finder in sys.meta_path:
+            find = getattr(finder, "find_spec", None)
+            spec = find(name, path, target) if finder is not self else None
+            if spec is not None:
+                break
+        else:
+            return None
+        load = spec.loader.exec_module
+
+        def exec_module(module: Any) -> None:
+            load(module)
+            watch(module)
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+    def watch_random(self, random: Any) -> None:
+        from _weakref import ref
+        kind, seed, setstate = random.Random, random.Random.seed, \
+            random.Random.setstate
+
+        def watched_seed(self_: Any, a: Any = None, version: int = 2) -> None:
+            seed(self_, a, version)
+            if a is None:
+                self.made[id(self_)] = ref(self_)
+            else:
+                self.made.pop(id(self_), None)
+
+        def watched_setstate(self_: Any, state: Any) -> None:
+            setstate(self_, state)
+            self.made.pop(id(self_), None)
+
+        def undo() -> None:
+            kind.seed, kind.setstate = seed, setstate
+
+        kind.seed, kind.setstate = watched_seed, watched_setstate
+        self.undo.append(undo)
+
+    def watch_secrets(self, secrets: Any) -> None:
+        randbits = secrets.randbits
+
+        def watched(k: int) -> int:
+            bits: int = randbits(k)
+            self.drawn.add(bits)
+            return bits
+
+        def undo() -> None:
+            for name in ("secrets", "numpy.random.bit_generator"):
+                module = sys.modules.get(name)
+                if getattr(module, "randbits", None) is watched:
+                    module.randbits = randbits      # type: ignore[union-attr]
+
+        secrets.randbits = watched
+        self.undo.append(undo)
+
+    def end(self) -> list[Callable[[], Any]]:
+        """Stop watching; what a child has to call."""
+        sys.meta_path[:] = [f for f in sys.meta_path if f is not self]
+        for undo in self.undo:
+            undo()
+        calls: list[Callable[[], Any]] = []
+        for made in self.made.values():
+            rng = made()
+            # the one that random's own functions use has a fork handler
+            if rng is not None and rng is not sys.modules["random"]._inst:
+                calls.append(rng.seed)
+        if self.drawn and "numpy.random" in sys.modules:
+            calls.extend(self.numpy_generators())
+        self.made.clear()
+        self.drawn.clear()
+        return calls
+
+    def numpy_generators(self) -> Iterator[Callable[[], Any]]:
+        numpy_random = sys.modules["numpy.random"]
+        bit_kind = numpy_random.BitGenerator
+        legacy = numpy_random.RandomState
+        known = [o for o in gc.get_objects()
+                 if isinstance(o, (bit_kind, legacy))]
+        for rs in known:
+            # its seed() also drops the second of a pair of normal values
+            if isinstance(rs, legacy) and self.was_drawn(rs._bit_generator) \
+                    and hasattr(rs._bit_generator, "_legacy_seeding"):
+                yield rs.seed
+                known = [o for o in known if o is not rs._bit_generator]
+        for bits in known:
+            if isinstance(bits, bit_kind) and self.was_drawn(bits):
+                yield lambda bits=bits: setattr(bits, "state",
+                                                type(bits)().state)
+
+    def was_drawn(self, bits: Any) -> bool:
+        seq = getattr(bits, "seed_seq", None) or \
+            getattr(bits, "_seed_seq", None)
+        try:
+            return getattr(seq, "entropy", None) in self.drawn
+        except TypeError:               # a list of integers that was given
+            return False
+
+
 def reseeders() -> list[Callable[[], Any]]:
-    """What makes each clone's randomness its own: of all that was loaded
-    before the freeze and keeps a generator's state in memory, and then the
-    function's own hooks."""
+    """What a child calls for generators that have no fork handler of their
+    own, by the name of their module."""
     calls: list[Callable[[], Any]] = []
-    modules = sys.modules
-    if "random" in modules:
-        calls.append(modules["random"].seed)
-    if "tempfile" in modules:
-        calls.append(lambda tempfile=modules["tempfile"]:
-                     setattr(tempfile, "_name_sequence", None))
-    if "_ssl" in modules:
-        # Reseeds OpenSSL's root generator, which the others then follow.
-        calls.append(lambda add=modules["_ssl"].RAND_add:
-                     add(os.urandom(48), 48.0))
-    if "numpy.random" in modules:
-        calls.append(modules["numpy.random"].seed)
-    usetl = modules.get("usetl")
+    for module, call in (("uuid_utils", "reseed_rng"),):
+        f = getattr(sys.modules.get(module), call, None)
+        if callable(f):
+            calls.append(f)
+    return calls
+
+
+def each_request() -> list[Callable[[], Any]]:
+    """What comes before each call of the handler, when the event is there."""
+    usetl = sys.modules.get("usetl")
+    calls: list[Callable[[], Any]] = []
     if hasattr(usetl, "_named"):
-        # not randomness, but an invocation's own too
         calls.append(usetl._named.clear)
     calls.extend(getattr(usetl, "_clone_hooks", ()))
     return calls
+
+
+def unraisable(what: Any) -> None:
+    """A fork handler raised: one line, and the child goes on."""
+    exc, tb = what.exc_value, what.exc_traceback
+    where = ""
+    while tb is not None:
+        where = f" ({tb.tb_frame.f_code.co_filename}, line {tb.tb_lineno})"
+        tb = tb.tb_next
+    name = getattr(what.object, "__qualname__", None) or repr(what.object)
+    print(f"usetl: fork handler '{name}' raised {what.exc_type.__name__}: "
+          f"{message(exc)}{where}".replace("\n", " "), file=sys.stderr)
+
+
+def fork(event: int) -> bool:
+    """READY: returns in each clone, and after each rollback, as the child of
+    a fork(); False where there was none to be had, for other threads live."""
+    import fcntl
+    saved = sys.unraisablehook
+    try:
+        fcntl.ioctl(event, USETL_FORK)
+    except OSError as e:
+        if e.errno != EBUSY:
+            raise
+        fcntl.ioctl(event, USETL_READY)
+        return False
+    sys.unraisablehook = unraisable
+    try:
+        os.fork()
+    finally:
+        sys.unraisablehook = saved
+    return True
+
+
+def renew_alone() -> None:
+    """What of a child's handlers may run although other threads live: they
+    have locks and queues that most handlers would take for dead."""
+    random, threading = sys.modules.get("random"), sys.modules.get("threading")
+    if random:
+        random.seed()
+    try:
+        threading.main_thread()._set_native_id()    # type: ignore
+    except AttributeError:
+        pass                            # no threading, or an older one
 
 
 class Server:
@@ -327,13 +496,13 @@ class Server:
         self.spec = spec
         self.decode = json.JSONDecoder().raw_decode
         self.encode = json.JSONEncoder(allow_nan=False).encode
-        self.reseed: list[Callable[[], Any]] = []
+        self.before: list[Callable[[], Any]] = []
 
     def answer(self, view: memoryview) -> tuple[bool, bytes]:
         """(True, result) or (False, error), both JSON text."""
         start = time.monotonic()
         try:
-            for call in self.reseed:
+            for call in self.before:
                 call()
             try:
                 text = str(view, "utf-8").strip(" \t\r\n")
@@ -370,8 +539,8 @@ class Server:
         finally:
             self.handler = saved
 
-    def serve(self) -> NoReturn:
-        """Freeze at the first read, then answer for ever."""
+    def serve(self, unseeded: Unseeded) -> NoReturn:
+        """Freeze, then answer for ever."""
         event = io.FileIO(os.open(DEV + "event", os.O_RDONLY | os.O_CLOEXEC))
         result = os.open(DEV + "result", os.O_WRONLY | os.O_CLOEXEC)
         error = os.open(DEV + "error", os.O_WRONLY | os.O_CLOEXEC)
@@ -379,12 +548,17 @@ class Server:
         # would be): only as many pages are touched as the event has.
         buf = io.BytesIO(bytes(EVENT_MAX)).getbuffer()
         self.warm()
-        self.reseed = reseeders()
+        self.before = each_request()
+        renew = unseeded.end() + reseeders()
         flush()
         gc.collect()
         # Collections during requests need not visit, and so not write to,
         # what the reference made.
         gc.freeze()
+        if not fork(event.fileno()):
+            renew_alone()
+        for call in renew:
+            call()
         while True:
             n = event.readinto(buf)
             ok, text = self.answer(buf[:n])
@@ -432,13 +606,15 @@ def main() -> NoReturn:
         set_report()
         set_path(os.environ.get("USETL_PATH", "/app").split(":"))
         sys.argv[:] = [""]
+        unseeded = Unseeded()
+        unseeded.begin()
         handler = load(spec)
         what = "a usetl.on_ready hook"
         ready_hooks()
         what = "the runtime"
         Context.function_name = os.environ.get("USETL_NAME", "")
         Context.memory_limit_in_mb = read_info()["memory"] >> 20
-        Server(handler, spec).serve()
+        Server(handler, spec).serve(unseeded)
     except BaseException as e:
         fail(what, e)
 

@@ -713,8 +713,8 @@ def on_ready(hook: Hook) -> Hook:
 def on_clone(hook: Hook) -> Hook:
     """Decorator: call the function at the start of every invocation.
 
-    For what must not be the same in two clones.  random, numpy.random and
-    OpenSSL's generator are reseeded before it.
+    For what must not be the same in two requests, where usetl bake names
+    something: what notices a fork has been made anew before it.
     """
     _clone_hooks.append(hook)
     return hook
