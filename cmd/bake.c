@@ -37,7 +37,7 @@ struct bake {
 	uint64_t drawn;			/* when the bar was */
 	const char *what;		/* and what stood there */
 	char temp[PATH_MAX];		/* "" while there is none */
-	char *log;			/* of a trial boot that failed, or NULL */
+	char *log;			/* of a trial boot, or NULL: see trial.h */
 };
 
 static volatile sig_atomic_t stopped;
@@ -359,6 +359,15 @@ static int parse(struct bake *b, int argc, char **argv, int *status)
 	return 1;
 }
 
+/* what works, and yet not as its author may think */
+static void print_notes(char *notes)
+{
+	char *save, *line = strtok_r(notes, "\n", &save);
+
+	for (; line; line = strtok_r(NULL, "\n", &save))
+		fprintf(stderr, "usetl bake: note: %s\n", line);
+}
+
 int cmd_bake(int argc, char **argv)
 {
 	struct sigaction sa = { .sa_handler = on_signal };
@@ -383,6 +392,8 @@ int cmd_bake(int argc, char **argv)
 			err.msg);
 		if (b.log && !stopped)
 			log_write(STDERR_FILENO, NULL, b.log, strlen(b.log));
+	} else if (b.log) {
+		print_notes(b.log);
 	}
 	free(b.log);
 	return rc ? 1 : 0;

@@ -79,6 +79,26 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *w, int revents)
 	ev_break(loop, EVBREAK_ALL);
 }
 
+const char trial_note[] = "usetl: note: ";
+
+/* of text, in place, the runtime's notes */
+static void keep_notes(char *text)
+{
+	char *to = text, *line, *save;
+	size_t head = strlen(trial_note), len;
+
+	for (line = strtok_r(text, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		if (strncmp(line, trial_note, head))
+			continue;
+		len = strlen(line + head);
+		memmove(to, line + head, len);
+		to += len;
+		*to++ = '\n';
+	}
+	*(to > text ? to - 1 : to) = '\0';
+}
+
 static void watch_boot(struct trial *t)
 {
 	ev_now_update(t->loop);
@@ -95,7 +115,7 @@ static const struct pool_ops trial_ops = { .log = on_log, .event = on_event };
 static int run(struct trial *t, struct image *img, struct err *err)
 {
 	struct pool_opts po = { .ops = &trial_ops, .arg = t };
-	struct function_opts fo = { .max = 1, .once = 1 };
+	struct function_opts fo = { .max = 1, .once = 1, .trial = 1 };
 	struct pool *pool;
 	struct conf *conf;
 	int r = conf_create(&conf);
@@ -156,7 +176,12 @@ int trial_boot(const struct trial_opts *o, char **log, struct err *err)
 	}
 	r = run(&t, img, err);
 	ev_loop_destroy(t.loop);
-	if (r < 0 && *log_tail(&t))
-		*log = strdup(log_tail(&t));
+	*log = strdup(log_tail(&t));
+	if (*log && r == 0)
+		keep_notes(*log);
+	if (*log && !**log) {
+		free(*log);
+		*log = NULL;
+	}
 	return r;
 }

@@ -18,9 +18,11 @@ struct trial_opts {
 
 /*
  * 0 when the function of the image got as far as READY; else -errno, and err
- * says why, and *log, which the caller frees, is the end of what the
- * interpreter said: whole lines, or NULL.
+ * says why.  *log, which the caller frees, is the end of what the interpreter
+ * said, whole lines, or NULL; after a success only what the runtime noticed,
+ * without trial_note before each line.
  */
+extern const char trial_note[];
 int trial_boot(const struct trial_opts *o, char **log, struct err *err);
 
 #endif

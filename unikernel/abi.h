@@ -251,6 +251,8 @@ struct uk_out {
  * /dev/usetl/report has a moment for that.
  */
 #define UK_LAST_SIGNAL	64
+/* sent to a thread that draws randomness while that is watched (dev.h) */
+#define UK_DRAW_SIGNAL	63
 #define UK_REPORT_FRAMES 32
 #define UK_REPORT_STACK	8
 #define UK_REPORT_HEAD	256

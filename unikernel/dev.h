@@ -34,6 +34,10 @@
  *            shown to the caller then and dropped otherwise.  At the time
  *            limit a handler of UK_LAST_SIGNAL is run with a moment to write
  *            here.
+ *   draws    the first open begins to note who draws randomness, until READY.
+ *            read: a line for each draw so far, the path of the file whose
+ *            code asked.  A handler of UK_DRAW_SIGNAL runs at each, in the
+ *            thread that did.
  *   info     read: JSON: name, memory, timeout ...; entropy generation
  */
 #ifndef UNIKERNEL_DEV_H

@@ -7,6 +7,7 @@
  * snapshot never share output: entropy_gen moves before a clone's first
  * instruction and after every rollback).
  */
+#include "unikernel/draws.h"
 #include "unikernel/syscall.h"
 
 #define KEY_WORDS	8
@@ -124,5 +125,6 @@ long sys_getrandom(void *buf, size_t len, unsigned flags)
 	if (!user_ok(buf, len, 1))
 		return -EFAULT;
 	random_bytes(buf, len);
+	draws_note();
 	return len;
 }

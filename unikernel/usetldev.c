@@ -9,6 +9,7 @@
 #include "etlfs/format.h"
 #include "unikernel/crash.h"
 #include "unikernel/dev.h"
+#include "unikernel/draws.h"
 #include "unikernel/fetchdev.h"
 #include "unikernel/mem.h"
 #include "unikernel/syscall.h"
@@ -85,6 +86,7 @@ static long ready(void)
 	event_state = EVENT_NONE;
 	host_forget();
 	fetchdev_allow(0);
+	draws_end();
 	process_begin();
 	return 0;
 }
@@ -296,6 +298,7 @@ static int usetldev_open(struct inode *ip, struct file *f)
 }
 
 static const struct node_ops usetldev_nodes = { .open = usetldev_open };
+static const struct node_ops draws_nodes = { .open = draws_open };
 static const struct node_ops fetch_nodes = { .open = fetchdev_open };
 
 void usetldev_poll(void)
@@ -316,6 +319,7 @@ void usetldev_init(void)
 		{ "/dev/usetl/info", &usetldev_nodes, &info_ops },
 		{ "/dev/usetl/fetch", &fetch_nodes, NULL },
 		{ "/dev/usetl/report", &usetldev_nodes, &report_ops },
+		{ "/dev/usetl/draws", &draws_nodes, NULL },
 	};
 	size_t i;
 	int r;

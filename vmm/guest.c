@@ -133,6 +133,7 @@ static int strings_add(struct uk_ctl *c, char *const *list, uint32_t *count)
 
 int guest_ctl_init(struct guest *g, struct err *err)
 {
+	char *const trial[] = { "USETL_TRIAL=1", NULL };
 	struct uk_ctl *c = ctl(g);
 	int rc;
 
@@ -155,6 +156,8 @@ int guest_ctl_init(struct guest *g, struct err *err)
 	rc = strings_add(c, g->img->argv, &c->argc);
 	if (rc == 0)
 		rc = strings_add(c, g->img->env, &c->envc);
+	if (rc == 0 && g->trial)
+		rc = strings_add(c, trial, &c->envc);
 	if (rc < 0)
 		return err_set(err, rc, "arguments and environment are longer "
 			       "than %zu bytes; shorten [environment]",

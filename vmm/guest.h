@@ -37,7 +37,7 @@ struct guest {
 	struct tender *t;
 	const struct image *img;
 	int sock;
-	int trace;
+	int trace, trial;		/* as ref_opts has them */
 	unsigned slots;			/* next free slot for DB_GROW */
 	enum guest_phase phase;
 	uint64_t deadline;		/* mono ns; of the phase */

@@ -110,7 +110,7 @@ struct function_opts {
 	uint64_t refresh_ns;		/* age of a reference, about, when
 					   another replaces it; 0: never */
 	enum recycle recycle;
-	int trace, verify;		/* see ref_opts */
+	int trace, trial, verify;	/* see ref_opts */
 	int say_idle;			/* ask for a report of each rollback */
 	int once;			/* do not boot again after a failure */
 	enum debug debug;		/* not NONE: no deadlines */

@@ -344,6 +344,7 @@ int ref_boot(struct ref *r, struct err *err)
 			     pool->o.boot_ns / 1e9;
 	struct ref_opts o = {
 		.img = f->img, .recycle = f->o.recycle, .trace = f->o.trace,
+		.trial = f->o.trial,
 		.verify = f->o.verify, .boot_timeout_ns = limit * 1e9,
 		.debug = f->o.debug,
 		.uid = pool->o.uid, .tender = pool->o.tender,

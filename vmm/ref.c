@@ -84,6 +84,7 @@ static int build(struct ref *r, struct err *err)
 	g->img = img;
 	g->sock = r->sock;
 	g->trace = r->o->trace;
+	g->trial = r->o->trial;
 	guest_log_limit(g, r->o->log_max);
 	rc = ram_map_image(&r->ram, img->fd, img->size);
 	if (rc == 0)

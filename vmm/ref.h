@@ -27,6 +27,7 @@ struct ref_opts {
 	enum tender_kind tender;
 	enum recycle recycle;
 	int trace;			/* system calls to the log */
+	int trial;			/* the runtime says what it notices */
 	int verify;			/* compare everything after a rollback */
 	enum debug debug;		/* BOOT: wait before the first instruction */
 	uint64_t boot_timeout_ns;

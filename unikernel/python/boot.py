@@ -42,6 +42,7 @@ LAST_SIGNAL = 64            # UK_LAST_SIGNAL in unikernel/abi.h
 USETL_FORK = 0x5502         # ioctls of /dev/usetl/event, unikernel/dev.h
 USETL_READY = 0x5503
 EBUSY = 16
+DRAW_SIGNAL = 63            # UK_DRAW_SIGNAL in unikernel/abi.h
 
 
 class BootError(Exception):
@@ -301,6 +302,115 @@ def leave(exc: SystemExit) -> NoReturn:
 # --- another process for each request
 
 
+class Draws:
+    """Who draws randomness while the function is loaded, in a trial boot.
+
+    What is made of it is the same in every request, unless it is known to be
+    made anew in a child.  The device notes the file whose code asked, and for
+    each draw a signal has faulthandler write the Python stack.
+    """
+
+    # libraries that notice a fork, or that keep nothing of what they draw
+    SAFE = ("libcrypto.", "libssl.", "_ssl.", "_hashlib.", "_rust.abi3.",
+            "libsodium", "_sodium.", "cygrpc.", "libgcrypt.", "libgnutls.",
+            "libuuid.", "libpq", "liblzma.")
+    # of the standard library: fork handlers, and keys that mean the family
+    SAFE_PYTHON = ("multiprocessing/process.py",)
+
+    def __init__(self) -> None:
+        self.handled: list[tuple[int, int]] = []    # known to be seeded anew
+        self.lines = os.open(DEV + "draws", os.O_RDONLY | os.O_CLOEXEC)
+        path = "/tmp/.usetl-draws"
+        self.stacks = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL |
+                              os.O_CLOEXEC, 0o600)
+        os.unlink(path)
+        faulthandler.register(DRAW_SIGNAL, self.stacks, all_threads=False)
+
+    def at(self) -> int:
+        return os.lseek(self.stacks, 0, os.SEEK_END)
+
+    def all_of(self, fd: int) -> str:
+        data = b""
+        os.lseek(fd, 0, os.SEEK_SET)
+        while True:
+            more = os.read(fd, 65536)
+            if not more:
+                return data.decode("utf-8", "replace")
+            data += more
+
+    def taken(self) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+        """(file whose code asked, [(Python file, line)], innermost first) of
+        each draw that nobody is known to make up for."""
+        files = self.all_of(self.lines).splitlines()
+        offset = 0
+        stacks: list[list[tuple[str, str]]] = []
+        starts: list[int] = []
+        for line in self.all_of(self.stacks).splitlines(keepends=True):
+            if line.startswith('  File "'):
+                name, _, rest = line[8:].rpartition('", line ')
+                stacks[-1].append((name, rest.split()[0]))
+            elif not line.startswith("  "):
+                stacks.append([])
+                starts.append(offset)
+            offset += len(line.encode())
+        for file, start, frames in zip(files, starts, stacks):
+            if not any(a <= start < b for a, b in self.handled):
+                yield file, frames
+
+    def note(self, file: str, frames: list[tuple[str, str]]) -> str:
+        base = file.rpartition("/")[2]
+        own = trim.__code__.co_filename
+        stdlib = os.__file__.rpartition("/")[0] + "/"
+        theirs = [f for f in frames if f[0] != own and
+                  not f[0].startswith(("<frozen", stdlib))]
+        where = f"{theirs[0][0]} line {theirs[0][1]}" if theirs else ""
+        if theirs and theirs[-1][0] != theirs[0][0]:
+            where += f" (called at {theirs[-1][0]} line {theirs[-1][1]})"
+        if base.startswith(self.SAFE) or frames and \
+                frames[0][0].endswith(self.SAFE_PYTHON):
+            return ""
+        if base.startswith(("python", "libpython")) or \
+                "/lib-dynload/" in file:
+            if not theirs:
+                return ""       # the interpreter's own beginnings
+            return (f"{where} drew randomness that all requests will share; "
+                    "if they must not, draw it in a function under "
+                    "@usetl.on_clone")
+        if base.startswith("_uuid_utils.") and reseeders():
+            return ""
+        return (f"{base} drew randomness, at {where or 'the start'}; unless "
+                "it notices a fork, all requests will get the same of it: add "
+                "a function under @usetl.on_clone that seeds it again")
+
+    def end(self) -> Iterator[str]:
+        """Lines for whoever bakes the function."""
+        faulthandler.unregister(DRAW_SIGNAL)
+        seen = {""}
+        for file, frames in self.taken():
+            line = self.note(file, frames)
+            if line not in seen:
+                seen.add(line)
+                yield line
+        os.close(self.lines)
+        os.close(self.stacks)
+
+
+def thread_note() -> Iterator[str]:
+    """Who else lives: then READY is no fork, and no fork handler runs."""
+    with open("/proc/self/status", encoding="ascii") as f:
+        count = next(int(s.split()[1]) for s in f if s.startswith("Threads"))
+    if count < 2:
+        return
+    threading = sys.modules.get("threading")
+    names = [repr(t.name) for t in threading.enumerate()
+             if t is not threading.main_thread()] if threading else []
+    if count - 1 > len(names):
+        names.append(f"{count - 1 - len(names)} not of Python")
+    yield ("threads live on in each request, so fork handlers do not run "
+           f"there: {', '.join(names)}; start them in the handler, or see "
+           "usetl-python(7)")
+
+
 class Unseeded:
     """The generators made before the freeze that nobody gave a seed.
 
@@ -311,7 +421,8 @@ class Unseeded:
     module is imported, by being a finder of modules.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, draws: Draws | None = None) -> None:
+        self.draws = draws              # of a trial boot
         self.made: dict[int, Any] = {}  # id: weak reference
         self.drawn: set[int] = set()    # what secrets.randbits returned
         self.undo: list[Callable[[], None]] = []
@@ -332,7 +443,7 @@ class Unseeded:
                 break
         else:
             return None
-        load = spec.loader.exec_module
+        load = self.handled(spec.loader.exec_module)
 
         def exec_module(module: Any) -> None:
             load(module)
@@ -341,10 +452,26 @@ class Unseeded:
         spec.loader.exec_module = exec_module
         return spec
 
+    def handled(self, call: Any) -> Any:
+        """call, with what it draws known to be made up for in a child"""
+        draws = self.draws
+        if draws is None:
+            return call
+
+        def handled_call(*args: Any) -> Any:
+            start = draws.at()
+            try:
+                return call(*args)
+            finally:
+                draws.handled.append((start, draws.at()))
+
+        return handled_call
+
     def watch_random(self, random: Any) -> None:
         from _weakref import ref
-        kind, seed, setstate = random.Random, random.Random.seed, \
+        kind, was, setstate = random.Random, random.Random.seed, \
             random.Random.setstate
+        seed = self.handled(was)
 
         def watched_seed(self_: Any, a: Any = None, version: int = 2) -> None:
             seed(self_, a, version)
@@ -358,16 +485,17 @@ class Unseeded:
             self.made.pop(id(self_), None)
 
         def undo() -> None:
-            kind.seed, kind.setstate = seed, setstate
+            kind.seed, kind.setstate = was, setstate
 
         kind.seed, kind.setstate = watched_seed, watched_setstate
         self.undo.append(undo)
 
     def watch_secrets(self, secrets: Any) -> None:
         randbits = secrets.randbits
+        draw = self.handled(randbits)
 
         def watched(k: int) -> int:
-            bits: int = randbits(k)
+            bits: int = draw(k)
             self.drawn.add(bits)
             return bits
 
@@ -550,6 +678,9 @@ class Server:
         self.warm()
         self.before = each_request()
         renew = unseeded.end() + reseeders()
+        if unseeded.draws:
+            for line in (*unseeded.draws.end(), *thread_note()):
+                print(f"usetl: note: {line}", file=sys.stderr)
         flush()
         gc.collect()
         # Collections during requests need not visit, and so not write to,
@@ -606,7 +737,8 @@ def main() -> NoReturn:
         set_report()
         set_path(os.environ.get("USETL_PATH", "/app").split(":"))
         sys.argv[:] = [""]
-        unseeded = Unseeded()
+        trial = os.environ.pop("USETL_TRIAL", "")
+        unseeded = Unseeded(Draws() if trial else None)
         unseeded.begin()
         handler = load(spec)
         what = "a usetl.on_ready hook"
