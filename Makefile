@@ -129,6 +129,8 @@ $(O)/%.o: %.S
 # --- tests
 
 JOBS	 = 2
+# failed tests by name, each with what it saw
+PROVE	 = prove --failures --comments
 UNIT_SRC = $(wildcard t/unit/*_test.c)
 UNIT     = $(UNIT_SRC:%.c=$(O)/%)
 LIB_OBJ  = $(filter-out $(O)/usetl.o,$(HOST_OBJ))
@@ -201,12 +203,12 @@ check: deps
 	  check-fuzz lint
 
 check-unit: all $(UNIT)
-	$(Q)USETL_TENDER=$(TENDER) $(FINDINGS) sh t/tender.sh prove $(UNIT)
+	$(Q)USETL_TENDER=$(TENDER) $(FINDINGS) sh t/tender.sh $(PROVE) $(UNIT)
 
 # the last are the longest
 check-cli: all $(O)/t/deny
 	$(Q)USETL=$(abspath $(O))/usetl USETL_TENDER=$(TENDER) \
-	  $(FINDINGS) sh t/tender.sh prove -j $(JOBS) $$(ls -r t/t[0-9]*.sh)
+	  $(FINDINGS) sh t/tender.sh $(PROVE) -j $(JOBS) $$(ls -r t/t[0-9]*.sh)
 
 # on Debian's kvm_amd in QEMU's emulated AMD-V, on other processors than this
 # one, and by processes on that kernel: some minutes; SVM=slice is a sample
@@ -215,7 +217,7 @@ check-svm:
 	$(Q)$(MAKE) --no-print-directory run-svm
 
 run-svm: all $(O)/t/unit/tender_test $(O)/t/guest/mkimage
-	$(Q)SVM=$(SVM) prove t/svm/check-svm.sh :: $(abspath $(O)/usetl \
+	$(Q)SVM=$(SVM) $(PROVE) t/svm/check-svm.sh :: $(abspath $(O)/usetl \
 	  $(O)/t/unit/tender_test $(O)/t/guest/mkimage)
 
 $(O)/t/guest/mkimage: t/guest/mkimage.c $(O)/libusetl.a
@@ -258,7 +260,7 @@ $(O)/t/fuzz/fuzz_%: t/fuzz/fuzz_%.c t/fuzz/driver.c t/fuzz/fuzz.h \
 $(O)/t/fuzz/fuzz_index: $(wildcard unikernel/*.[ch])
 
 run-fuzz: $(FUZZ)
-	$(Q)$(FINDINGS) prove $(FUZZ) :: t/fuzz/corpus
+	$(Q)$(FINDINGS) $(PROVE) $(FUZZ) :: t/fuzz/corpus
 
 run-libfuzzer: $(FUZZ)
 	$(Q)for f in $(FUZZ); do c=$${f##*/fuzz_}; \

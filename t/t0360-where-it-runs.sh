@@ -123,6 +123,59 @@ else
 	skip "under a debugger" "no gdb"
 fi
 
+# find_user: $as runs a command as a user who may use what the tender needs,
+# $uid or 54321; or there is no way, and $why
+find_user() {
+	cat >"$tmp/as" <<'END'
+#!/bin/sh
+# as GROUP COMMAND...: as a user in that group alone
+group=$1
+shift
+exec setpriv --reuid "${uid:-54321}" --regid "$group" --clear-groups "$@"
+END
+	cat >"$tmp/as-open" <<'END'
+#!/bin/sh
+# as-open DIR COMMAND...: the same where /dev/kvm is everybody's
+exec unshare -m sh -c 'mount --make-rprivate / &&
+	mount -t tmpfs -o mode=755 none "$0" &&
+	mknod -m 666 "$0/kvm" c "0x$(stat -c %t /dev/kvm)" \
+		"0x$(stat -c %T /dev/kvm)" &&
+	mount --bind "$0/kvm" /dev/kvm && exec sh "$0/../as" 54321 "$@"' "$@"
+END
+	group=$(stat -c %g /dev/kvm 2>/dev/null || echo 54321)
+	as="sh $tmp/as $group"
+	if ! $as test -r "$tmp/total.usetl" 2>/dev/null; then
+		why="others cannot reach $tmp"
+		return 1
+	fi
+	test "$tender" = kvm || return 0
+	! $as dd if=/dev/kvm of=/dev/null count=0 2>/dev/null || return 0
+	mkdir "$tmp/dev"
+	as="sh $tmp/as-open $tmp/dev"
+	why="only root may use /dev/kvm"
+	$as dd if=/dev/kvm of=/dev/null count=0 2>/dev/null
+}
+
+users() {
+	if ! find_user; then
+		skip "a plain user" "$why"
+		return
+	fi
+	# of what was built in a folder of root's alone, a copy
+	real=$usetl
+	if ! $as test -x "$usetl" 2>/dev/null; then
+		cp "$usetl" "$tmp/usetl"
+		usetl=$tmp/usetl
+	fi
+	# shellcheck disable=SC2086
+	runs "a plain user" $as
+	# of a number of its own: all processes of a user count
+	# shellcheck disable=SC2016,SC2086
+	refused "one process for a user" "a process: .*; $unlimited" \
+		env uid=54322 $as bash -c 'ulimit -u 1 && exec "$@"' bash
+	usetl=$real
+}
+
 if test "$(id -u)" = 0 && command -v setpriv >/dev/null; then
 	# what is left in a container by default
 	caps=-all
@@ -136,14 +189,7 @@ if test "$(id -u)" = 0 && command -v setpriv >/dev/null; then
 	refused "root that may not change its user" \
 		'user to nobody.*--cap-add=SETUID,SETGID' \
 		setpriv --bounding-set=-setuid,-setgid --inh-caps=-all
-	# of the group that may use /dev/kvm
-	g=$(stat -c %g /dev/kvm 2>/dev/null || echo 54321)
-	runs "a plain user" setpriv --reuid 54321 --regid "$g" --clear-groups
-	# of a number of its own: all processes of a user count
-	# shellcheck disable=SC2016
-	refused "one process for a user" "a process: .*; $unlimited" \
-		setpriv --reuid 54322 --regid "$g" --clear-groups \
-		bash -c 'ulimit -u 1 && exec "$@"' bash
+	users
 else
 	skip "capabilities and users" "only root can give them up"
 fi

@@ -32,14 +32,17 @@ END
 fails "serve gives up" 1 "$usetl" serve -l 127.0.0.1:0 -c "$tmp/usetl.conf"
 like "and says the same as bake" "$tmp/err" "$hint"
 
-if command -v script >/dev/null; then
+if ! command -v script >/dev/null; then
+	skip "on a terminal bake says how long it has waited" "no script(1)"
+elif ! script -qec true /dev/null </dev/null >/dev/null 2>&1; then
+	skip "on a terminal bake says how long it has waited" \
+		"no pseudo-terminals"
+else
 	script -qec "'$usetl' bake --boot-timeout 3s -o '$tmp/x.usetl' \
 		'$tmp/endless'" /dev/null >"$tmp/tty" 2>&1 </dev/null
 	tr '\r' '\n' <"$tmp/tty" >"$tmp/lines"
 	like "on a terminal bake says how long it has waited" "$tmp/lines" \
 		'booting it once, [0-9]+ s'
-else
-	skip "on a terminal bake says how long it has waited" "no script(1)"
 fi
 unlike "elsewhere it does not" "$tmp/err" 'booting it once'
 

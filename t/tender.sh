@@ -5,10 +5,12 @@
 # shellcheck disable=SC2016
 hide='d=$(mktemp -d) && mount -t tmpfs -o mode=755 none "$d" || exit 125
 for f in null zero full random urandom tty; do
-	: >"$d/$f" && mount --bind "/dev/$f" "$d/$f" || exit 125
+	test ! -e "/dev/$f" || { : >"$d/$f" &&
+		mount --bind "/dev/$f" "$d/$f"; } || exit 125
 done
 for f in pts shm; do
-	mkdir "$d/$f" && mount --rbind "/dev/$f" "$d/$f" || exit 125
+	test ! -d "/dev/$f" || { mkdir "$d/$f" &&
+		mount --rbind "/dev/$f" "$d/$f"; } || exit 125
 done
 mknod -m 666 "$d/ptmx" c 5 2 && ln -s /proc/self/fd "$d/fd" && ln -s fd/0 "$d/stdin" &&
 	ln -s fd/1 "$d/stdout" && ln -s fd/2 "$d/stderr" &&
