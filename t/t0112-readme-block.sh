@@ -1,0 +1,54 @@
+#!/bin/sh
+# README's first block does what README says of it, word for word
+. "$(dirname "$0")/lib.sh"
+need_tender
+need_python
+command -v curl >/dev/null || skip_all "no curl"
+instrumented && skip_all "its words build without sanitizers"
+
+# the block as a reader would copy it
+awk '/^```sh$/ { on = 1; next } /^```$/ && on { exit } on' \
+	"$top/README.md" >"$tmp/block"
+like "there is a block" "$tmp/block" '^build/usetl bake '
+ok "it is shell" sh -n "$tmp/block"
+
+# a checkout of its own, with what is built here
+mkdir "$tmp/tree"
+ln -s "$top"/* "$tmp/tree"
+rm -f "$tmp/tree/build" "$tmp/tree/total"
+ln -s "$(dirname "$usetl")" "$tmp/tree/build"
+cd "$tmp/tree" || exit 1
+
+# its ports are free: in a network of its own, where that can be had
+cat >"$tmp/up.py" <<'END'
+import fcntl, socket, struct
+s = socket.socket()
+fcntl.ioctl(s, 0x8914, struct.pack("16sH22x", b"lo", 1))  # SIOCSIFFLAGS: up
+END
+cat >"$tmp/free.py" <<'END'
+import socket
+for port in 8080, 9000:
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("127.0.0.1", port))
+END
+if unshare -n "$python" "$tmp/up.py" 2>/dev/null; then
+	# shellcheck disable=SC2016
+	set -- unshare -n sh -c '"$1" "$2" && exec sh -e "$3"' sh \
+		"$python" "$tmp/up.py" "$tmp/block"
+elif "$python" "$tmp/free.py" 2>/dev/null; then
+	set -- sh -e "$tmp/block"
+else
+	skip "the block" "its ports are taken, and no network is to be had"
+	plan
+fi
+unset MAKEFLAGS MFLAGS MAKELEVEL DEVELOPER
+ok "each of its commands succeeds" timeout 300 "$@"
+is "invoke, curl and what was posted" \
+	"$(grep -E '^\{"total|^[0-9]*\.' "$tmp/out" | tr '\n' ' ')" \
+	'{"total": 1234.5} {"total": 1234.5} 1234.5 '
+ok "its function is the one that is tested and shown by make demo" \
+	cmp total/app.py "$t/functions/total/app.py"
+ok "and so is its manifest" \
+	cmp total/function.ini "$t/functions/total/function.ini"
+plan
