@@ -77,6 +77,42 @@ void egress_destroy(struct egress *g)
 	free(g);
 }
 
+/* what may be wrong with an entry that was refused */
+static const char *egress_why(const char *entry)
+{
+	const char *host = strstr(entry, "://");
+
+	if (host && strcspn(host + 3, "*") < strcspn(host + 3, "/?#"))
+		return "a host is written out, one entry for each; '*' alone "
+			"is the public internet";
+	if (!strcmp(entry, "none"))
+		return "it stands alone";
+	if (host && strpbrk(entry, "?#@"))
+		return "only scheme, host, port and path are compared";
+	return "it is not an http:// or https:// URL, '*' or 'none'";
+}
+
+int egress_check(char *const *prefixes, struct err *err)
+{
+	struct egress *g;
+	int rc = egress_create(&g, prefixes);
+
+	if (rc == 0)
+		egress_destroy(g);
+	if (rc == -ENOMEM)
+		return err_set(err, rc, "out of memory");
+	for (size_t i = 0; rc < 0 && prefixes[i]; i++) {
+		char *one[] = { prefixes[i], NULL };
+
+		if (strcmp(one[0], "none") && egress_create(&g, one) == 0)
+			egress_destroy(g);
+		else
+			return err_set(err, rc, "[egress] allow = '%.300s': "
+				       "%s", one[0], egress_why(one[0]));
+	}
+	return rc;
+}
+
 static int rule_matches(const struct url *rule, const struct url *u)
 {
 	size_t len = strlen(rule->path);

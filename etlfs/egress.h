@@ -15,12 +15,16 @@
 #ifndef ETLFS_EGRESS_H
 #define ETLFS_EGRESS_H
 
+#include "conf/err.h"
+
 struct egress;
 struct sockaddr;
 
 /* 0, -ENOMEM, or -EINVAL: an entry is no http or https URL prefix */
 int egress_create(struct egress **out, char *const *prefixes);
 void egress_destroy(struct egress *g);
+/* the same answer without the list; err names the entry, and what it lacks */
+int egress_check(char *const *prefixes, struct err *err);
 /*
  * 1 allowed, 0 refused; *named (may be NULL) says that the host stands in
  * the list.  When it does not, every address that is connected to must pass

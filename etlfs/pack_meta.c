@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "conf/value.h"
+#include "etlfs/egress.h"
 #include "etlfs/pack.h"
 #include "unikernel/abi.h"
 
@@ -148,6 +149,8 @@ int pack_meta_fill(struct image *meta, const struct pack *p)
 			"the packages' folders make too long a path");
 	else
 		rc = check_room(&argv, &env, p->err);
+	if (!rc && egress.n)
+		rc = egress_check(egress.v, p->err);
 	meta->argv = give(&argv);
 	meta->env = give(&env);
 	meta->egress = give(&egress);

@@ -303,9 +303,14 @@ int pool_add(struct pool *pool, struct image *img,
 	     const struct function_opts *o, struct function **out,
 	     struct err *err)
 {
-	struct function *f = function_new(pool, img, o);
-	int r;
+	struct function *f;
+	int r = egress_check(img->egress, err);
 
+	if (r < 0) {
+		image_close(img);
+		return r;
+	}
+	f = function_new(pool, img, o);
 	if (!f) {
 		image_close(img);
 		return err_set(err, -ENOMEM, "out of memory");

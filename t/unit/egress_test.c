@@ -197,6 +197,32 @@ static void test_bad_lists(void)
 	egress_destroy(NULL);
 }
 
+static void test_why(void)
+{
+	static struct { char *entry, *why; } bad[] = {
+		{ "https://*.example.org/", "a host is written out" },
+		{ "https://a*", "a host is written out" },
+		{ "http://example.com/?q=*", "only scheme, host, port and" },
+		{ "http://u@example.com/", "only scheme, host, port and" },
+		{ "example.com", "not an http:// or https:// URL" },
+		{ "none", "it stands alone" },
+	};
+	char *good[] = { "*", "https://example.org/*", NULL };
+	struct err err;
+	char quoted[64];
+
+	ok(egress_check(NULL, &err) == 0 && egress_check(good, &err) == 0,
+	   "nothing is wrong");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		char *list[] = { "https://example.org/", bad[i].entry, NULL };
+
+		snprintf(quoted, sizeof(quoted), "'%s': ", bad[i].entry);
+		ok(egress_check(list, &err) == -EINVAL &&
+		   strstr(err.msg, quoted) && strstr(err.msg, bad[i].why),
+		   "said: %s", err.msg);
+	}
+}
+
 int main(void)
 {
 	test_addresses();
@@ -204,5 +230,6 @@ int main(void)
 	test_list();
 	test_mixed();
 	test_bad_lists();
+	test_why();
 	return plan();
 }

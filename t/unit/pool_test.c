@@ -712,6 +712,22 @@ static void test_refresh_fails(void)
 	end();
 }
 
+/* an image that was baked when nobody looked at its rules */
+static void test_bad_rule(void)
+{
+	char *rules[] = { "https://*.example.org/", NULL };
+	struct function *f = begin(&plain), *g = NULL;
+	struct image *img = image("22");
+	struct err err = { "" };
+
+	img->egress = rules;
+	ok(pool_add(pool, img, &plain, &g, &err) == -EINVAL && !g &&
+	   strstr(err.msg, "'https://*.example.org/'"),
+	   "a rule that cannot be kept is said: %s", err.msg);
+	ok(pool_find(pool, "f") == f, "and the older function stays");
+	end();
+}
+
 int main(void)
 {
 
@@ -737,6 +753,7 @@ int main(void)
 	test_refresh(1, 1);
 	test_refresh(0, 4);
 	test_refresh_fails();
+	test_bad_rule();
 	ok(no_children(), "no process is left");
 	ev_timer_stop(loop, &beat);
 	ev_loop_destroy(loop);
