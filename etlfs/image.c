@@ -53,6 +53,10 @@ static int map_image(struct image *img, struct err *err)
 	if (img->fd < 0 || fstat(img->fd, &st))
 		return err_set(err, -errno, "cannot open '%s': %s", img->path,
 			       strerror(errno));
+	if (S_ISDIR(st.st_mode))
+		return err_set(err, -EISDIR, "'%.400s' is a folder, and no "
+			       "image; make one: usetl bake '%.400s'",
+			       img->path, img->path);
 	if (!S_ISREG(st.st_mode) || st.st_size < IMAGE_TAIL)
 		return image_foreign(img, err);
 	map = mmap(NULL, st.st_size, PROT_READ, MAP_SHARED, img->fd, 0);
