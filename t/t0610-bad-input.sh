@@ -97,6 +97,35 @@ if test "$(id -u)" = 0 && "$tmp/no-kvm" test -c /dev/null 2>/dev/null; then
 else
 	skip "no /dev/kvm" "not root, or no mount namespaces"
 fi
+# of a mode and group, for nobody: what would help is not the same
+cat >"$tmp/kvm-of" <<'END'
+#!/bin/sh
+# kvm-of MODE GROUP COMMAND...: as nobody, with a /dev/kvm of those
+mkdir -p "$(dirname "$0")/dev"
+exec unshare -m sh -c 'mount --make-rprivate / &&
+	mount -t tmpfs -o mode=755 none "$0" &&
+	mknod -m "$1" "$0/kvm" c 10 232 && chgrp "$2" "$0/kvm" &&
+	mount --bind "$0/kvm" /dev/kvm && shift 2 &&
+	exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"' \
+	"$(dirname "$0")/dev" "$@"
+END
+chmod 755 "$tmp/kvm-of"
+if test -e /dev/kvm && test "$(id -u)" = 0 &&
+	"$tmp/kvm-of" 600 0 test -r "$tmp/echo.usetl" -a -x "$usetl" 2>/dev/null
+then
+	join='sudo usermod -aG'
+	barred "/dev/kvm of group daemon" "its group: $join daemon" \
+		"$tmp/kvm-of" 660 daemon
+	for as in '600 0' '660 0' '600 daemon' '660 54321'; do
+		# shellcheck disable=SC2086
+		barred "/dev/kvm of mode and group $as" \
+			"mode 0?${as%% *}.* chgrp kvm .* chmod 660 .*$join" \
+			"$tmp/kvm-of" $as
+	done
+else
+	skip "/dev/kvm of other modes" \
+		"no /dev/kvm, not root, or the tree is not open to nobody"
+fi
 nobody="setpriv --reuid=65534 --regid=65534 --clear-groups"
 # shellcheck disable=SC2086
 if test ! -e /dev/kvm; then

@@ -15,12 +15,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/kvm.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "vmm/board.h"
@@ -59,6 +61,31 @@ static const struct {
 	{ KVM_CAP_XSAVE, "KVM_CAP_XSAVE" },
 };
 
+/* who may use the device, and how one becomes that */
+static int device_denied(struct err *err)
+{
+	static const char join[] = "sudo usermod -aG";
+	struct stat st = { 0 };
+	struct group *g = NULL;
+	unsigned mode;
+
+	if (stat("/dev/kvm", &st) == 0 && st.st_gid)
+		g = getgrgid(st.st_gid);
+	mode = st.st_mode & 0777;
+	if ((mode & 06) == 06)
+		return err_set(err, -EACCES, "/dev/kvm: permission denied, "
+			       "though its mode is %04o; look for a security "
+			       "module's rule in dmesg", mode);
+	if ((mode & 060) == 060 && g)
+		return err_set(err, -EACCES, "/dev/kvm: permission denied; add "
+			       "yourself to its group: %s %s $USER, then log "
+			       "in again", join, g->gr_name);
+	return err_set(err, -EACCES, "/dev/kvm: permission denied, and it is "
+		       "of no group to join (mode %04o); sudo chgrp kvm "
+		       "/dev/kvm && sudo chmod 660 /dev/kvm && %s kvm $USER, "
+		       "then log in again", mode, join);
+}
+
 static int device_open(struct err *err)
 {
 	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
@@ -70,9 +97,7 @@ static int device_open(struct err *err)
 			       "or kvm_amd module, or enable (nested) "
 			       "virtualisation");
 	if (errno == EACCES)
-		return err_set(err, -EACCES, "/dev/kvm: permission denied; add "
-			       "yourself to its group: sudo usermod -aG kvm "
-			       "$USER, then log in again");
+		return device_denied(err);
 	return err_set(err, -errno, "/dev/kvm: %s%s", strerror(errno),
 		       errno == EPERM ? "; in a container: "
 		       "--device=/dev/kvm" : "");
