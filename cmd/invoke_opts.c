@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cmd/tender.h"
 #include "conf/value.h"
@@ -61,6 +62,7 @@ static int read_event(struct invoke_opts *o)
 
 int invoke_event(struct invoke_opts *o)
 {
+	struct stat st;
 	json_error_t e;
 	json_t *j;
 	int r = read_event(o);
@@ -72,6 +74,11 @@ int invoke_event(struct invoke_opts *o)
 	}
 	j = json_loadb(o->event, o->event_len, JSON_DECODE_ANY |
 		       JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &e);
+	if (!j && stat(o->data, &st) == 0 && S_ISREG(st.st_mode)) {
+		fprintf(stderr, "%s: -d '%s' is not JSON; for what is in that "
+			"file: -d '@%s'\n", who, o->data, o->data);
+		return 2;
+	}
 	if (!j) {
 		fprintf(stderr, "%s: -d is not JSON: line %d, column %d: %s\n",
 			who, e.line, e.column, e.text);

@@ -161,12 +161,16 @@ static int out_of_range(struct parser *p, const struct key *k,
 {
 	uint64_t unit = k->kind == TIME ? SEC : 1;
 	char min[VALUE_SIZE_MAX], max[VALUE_SIZE_MAX];
+	char meant[VALUE_SIZE_MAX];
+	int hint;
 
 	if (k->kind == SIZE) {
 		value_print_size(min, k->min);
 		value_print_size(max, k->max);
-		return fail(p, -ERANGE, "%s '%s' is out of range: %s to %s",
-			    k->name, value, min, max);
+		hint = value_size_meant(meant, value, k->min, k->max);
+		return fail(p, -ERANGE, "%s '%s' is out of range: %s to %s"
+			    "%s%s", k->name, value, min, max,
+			    hint ? "; write " : "", hint ? meant : "");
 	}
 	return fail(p, -ERANGE, "%s '%s' is out of range: %s%llu to %llu%s",
 		    k->name, value, k->min && k->min < unit ? "over " : "",
@@ -249,6 +253,12 @@ static int on_key(void *user, const char *section, const char *name,
 	k = find_key(p->section, name);
 	if (!k) {
 		fail(p, -EINVAL, "unknown key '%s' in [%s]", name, p->section);
+		return 0;
+	}
+	if (value_has_comment(value)) {
+		fail(p, -EINVAL, "%s '%s': a comment behind a value begins "
+		     "with ';', one with '#' has a line of its own", name,
+		     value);
 		return 0;
 	}
 	return set(p, k, value) == 0;

@@ -2,8 +2,8 @@
  * manifest.c - function.ini(5), read with inih
  *
  * inih calls back once per value and does not say where: the reader that it
- * pulls lines through counts them.  The first error wins; inih goes on to
- * the end of the text, harmlessly.
+ * pulls lines through (lines.h) counts them.  The first error wins; inih goes
+ * on to the end of the text, harmlessly.
  */
 #include "conf/manifest.h"
 
@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/lines.h"
 #include "conf/text.h"
 #include "conf/value.h"
 
@@ -25,8 +26,7 @@
 struct parser {
 	struct manifest *m;
 	const char *file;
-	const char *at, *end;		/* text still to be read */
-	int line;
+	struct lines lines;
 	uint32_t seen;			/* bit per row of keys[] */
 	int bad;			/* line of the first error, 0: none */
 	int code;
@@ -80,9 +80,9 @@ static int fail(struct parser *p, int code, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(e.msg, sizeof(e.msg), fmt, ap);
 	va_end(ap);
-	p->bad = p->line;
+	p->bad = p->lines.number;
 	p->code = code;
-	return err_set(p->err, code, "%s:%d: %.*s", p->file, p->line, 800,
+	return err_set(p->err, code, "%s:%d: %.*s", p->file, p->bad, 800,
 		       e.msg);
 }
 
@@ -91,15 +91,20 @@ static int set_number(struct parser *p, const struct key *k,
 		      int (*parse)(const char *, uint64_t *),
 		      const char *form)
 {
+	char meant[VALUE_SIZE_MAX];
 	uint64_t n;
-	int rc = parse(value, &n);
+	int rc = parse(value, &n), hint;
 
 	if (rc == -EINVAL)
 		return fail(p, rc, "%s = '%s' is not %s", k->name, value,
 			    form);
-	if (rc || n < k->min || n > k->max)
-		return fail(p, -ERANGE, "%s = '%s' is out of range: %s",
-			    k->name, value, k->range);
+	if (rc || n < k->min || n > k->max) {
+		hint = parse == value_size &&
+			value_size_meant(meant, value, k->min, k->max);
+		return fail(p, -ERANGE, "%s = '%s' is out of range: %s%s%s",
+			    k->name, value, k->range,
+			    hint ? "; write " : "", hint ? meant : "");
+	}
 	*FIELD(p, k, uint64_t) = n;
 	return 0;
 }
@@ -162,22 +167,37 @@ static int set_handler(struct parser *p, const struct key *k,
 	return set_string(p, k, value);
 }
 
-/* whitespace separates, repeating the key adds */
+/* whitespace separates, and commas before it; repeating the key adds */
 static int set_list(struct parser *p, const struct key *k, const char *value)
 {
 	struct strings *s = FIELD(p, k, struct strings);
 
-	for (;;) {
-		size_t len;
+	for (size_t len; *value; value += len) {
+		size_t word;
 
 		value += strspn(value, " \t\r");
-		len = strcspn(value, " \t\r");
-		if (!len)
-			return 0;
-		if (strings_add(s, value, len))
+		len = word = strcspn(value, " \t\r");
+		while (word && value[word - 1] == ',')
+			word--;
+		if (word && strings_add(s, value, word))
 			return fail(p, -ENOMEM, "out of memory");
-		value += len;
 	}
+	return 0;
+}
+
+/* names, so a comma alone separates as well */
+static int set_names(struct parser *p, const struct key *k, const char *value)
+{
+	char *text = strdup(value);
+	int rc;
+
+	if (!text)
+		return fail(p, -ENOMEM, "out of memory");
+	for (char *comma = text; (comma = strchr(comma, ',')); )
+		*comma = ' ';
+	rc = set_list(p, k, text);
+	free(text);
+	return rc;
 }
 
 /* one path per line, so that it may hold spaces */
@@ -208,11 +228,29 @@ static int set_egress(struct parser *p, const struct key *k,
 		if (!host || !*host || strchr("/?#:@", *host))
 			rc = fail(p, -EINVAL, "allow = '%s' is not an http:// "
 				  "or https:// URL, '*' or 'none'", url);
+		else if (memchr(host, '*', strcspn(host, "/?#")))
+			rc = fail(p, -EINVAL, "allow = '%s': a host is "
+				  "written out, one entry for each; '*' alone "
+				  "is the public internet", url);
 	}
 	for (size_t i = 0; !rc && s->n > 1 && i < s->n; i++)
 		if (!strcmp(s->v[i], "none"))
 			rc = fail(p, -EINVAL, "allow = 'none' stands alone");
 	return rc;
+}
+
+/* an indented line: one more of the last variable's value */
+static int extend_variable(struct parser *p, const char *value)
+{
+	struct strings *s = &p->m->environment;
+	char **last = &s->v[s->n - 1], *text;
+	int empty = !strchr(*last, '=')[1];
+
+	if (asprintf(&text, "%s%s%s", *last, empty ? "" : "\n", value) < 0)
+		return fail(p, -ENOMEM, "out of memory");
+	free(*last);
+	*last = text;
+	return 0;
 }
 
 static int set_variable(struct parser *p, const char *name, const char *value)
@@ -258,7 +296,7 @@ static const struct key keys[] = {
 	{ "function", "include", set_list, AT(include), 1, 0, 0, NULL },
 	{ "function", "exclude", set_list, AT(exclude), 1, 0, 0, NULL },
 	{ "packages", "path", set_path, AT(path), 1, 0, 0, NULL },
-	{ "packages", "installed", set_list, AT(installed), 1, 0, 0, NULL },
+	{ "packages", "installed", set_names, AT(installed), 1, 0, 0, NULL },
 	{ "packages", "requirements", set_string, AT(requirements), 0, 0, 0,
 	  NULL },
 	{ "egress", "allow", set_egress, AT(egress), 1, 0, 0, NULL },
@@ -281,14 +319,22 @@ static int on_value(void *arg, const char *section, const char *name,
 	if (p->bad)
 		return 1;
 	if (!strcmp(section, "environment"))
-		return set_variable(p, name, value) == 0;
+		return (p->lines.more && p->m->environment.n ?
+			extend_variable(p, value) :
+			set_variable(p, name, value)) == 0;
 	for (size_t i = 0; i < KEYS; i++) {
 		if (strcmp(section, keys[i].section) ||
 		    strcmp(name, keys[i].name))
 			continue;
 		if (p->seen & 1u << i && !keys[i].repeats)
-			return fail(p, -EINVAL, "'%s' is given twice",
-				    name) == 0;
+			return fail(p, -EINVAL, p->lines.more ?
+				    "an indented line goes on with '%s', "
+				    "which takes one value" :
+				    "'%s' is given twice", name) == 0;
+		if (value_has_comment(value))
+			return fail(p, -EINVAL, "%s = '%s': a comment behind "
+				    "a value begins with ';', one with '#' "
+				    "has a line of its own", name, value) == 0;
 		p->seen |= 1u << i;
 		return keys[i].set(p, &keys[i], value) == 0;
 	}
@@ -307,7 +353,7 @@ static void check_section(struct parser *p, const char *line)
 	char name[64];
 	size_t len;
 
-	if (*line++ != '[')		/* indented, it may continue a value */
+	if (*line++ != '[')
 		return;
 	len = strcspn(line, "]\r\n");
 	if (line[len] != ']')
@@ -317,32 +363,20 @@ static void check_section(struct parser *p, const char *line)
 		fail(p, -EINVAL, "unknown section '[%s]'", name);
 }
 
-/*
- * fgets for inih.  inih takes neither a NUL nor a line longer than its
- * buffer well, so both end here.
- */
+/* fgets for inih */
 static char *next_line(char *buf, int size, void *arg)
 {
 	struct parser *p = arg;
-	const char *nl;
-	size_t len;
+	const char *why;
 
-	if (p->at == p->end)
-		return NULL;
-	p->line++;
-	nl = memchr(p->at, '\n', p->end - p->at);
-	len = (nl ? nl + 1 : p->end) - p->at;
-	if (len >= (size_t)size || memchr(p->at, 0, len)) {
-		fail(p, -EINVAL, len >= (size_t)size ? "line is too long" :
-		     "line holds a NUL byte");
-		p->at = p->end;
-		return NULL;
+	if (lines_next(&p->lines, buf, size, &why)) {
+		if (!p->lines.more)
+			check_section(p, buf);
+		return buf;
 	}
-	memcpy(buf, p->at, len);
-	buf[len] = 0;
-	p->at += len;
-	check_section(p, buf);
-	return buf;
+	if (why)
+		fail(p, -EINVAL, "%s", why);
+	return NULL;
 }
 
 static int check_whole(struct parser *p)
@@ -361,11 +395,10 @@ static int check_whole(struct parser *p)
 int manifest_parse(struct manifest **out, const char *file, const char *text,
 		   size_t len, struct err *err)
 {
-	struct parser p = {
-		.file = file, .at = text, .end = text + len, .err = err,
-	};
+	struct parser p = { .file = file, .err = err };
 	int rc;
 
+	lines_init(&p.lines, text, text + len);
 	p.m = calloc(1, sizeof(*p.m));
 	if (!p.m)
 		return err_set(err, -ENOMEM, "out of memory");
@@ -377,7 +410,7 @@ int manifest_parse(struct manifest **out, const char *file, const char *text,
 	ini_initial_alloc = LINE_LEN;
 	rc = ini_parse_stream(next_line, &p, on_value, &p);
 	if (rc > 0 && (!p.bad || rc < p.bad)) {
-		p.line = rc;
+		p.lines.number = rc;
 		p.bad = 0;
 		fail(&p, -EINVAL, "expected 'key = value' or '[section]'");
 	}

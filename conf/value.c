@@ -48,6 +48,27 @@ int value_size(const char *s, uint64_t *out)
 	return scale(out, 1024ull << 10 * (u - units));
 }
 
+int value_size_meant(char buf[VALUE_SIZE_MAX], const char *s, uint64_t min,
+		     uint64_t max)
+{
+	static const char units[] = "KMGT";
+	uint64_t n, v;
+
+	if (value_count(s, &n) < 0)
+		return 0;
+	for (const char *u = units; *u; u++) {
+		v = n;
+		if (scale(&v, 1024ull << 10 * (u - units)) < 0 || v > max)
+			return 0;
+		if (v >= min) {
+			snprintf(buf, VALUE_SIZE_MAX, "%llu%c",
+				 (unsigned long long)n, *u);
+			return 1;
+		}
+	}
+	return 0;
+}
+
 void value_print_size(char buf[VALUE_SIZE_MAX], uint64_t bytes)
 {
 	static const char *const units[] = { "", "K", "M", "G" };
@@ -89,4 +110,15 @@ int value_name_ok(const char *s)
 		if (!isalnum((unsigned char)*s) && !strchr("_.-", *s))
 			return 0;
 	return 1;
+}
+
+int value_has_comment(const char *s)
+{
+	for (size_t len; *s; s += len) {
+		s += strspn(s, " \t");
+		len = strcspn(s, " \t");
+		if (len == 1 && *s == '#')
+			return 1;
+	}
+	return 0;
 }

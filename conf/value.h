@@ -13,6 +13,12 @@
 
 /* "6M" to bytes: K, M, G, T are powers of 1024 */
 int value_size(const char *s, uint64_t *out);
+/*
+ * for bytes that somebody wrote without a unit, in buf: the same number with
+ * the smallest unit that puts it between min and max; 0 when there is none
+ */
+int value_size_meant(char buf[VALUE_SIZE_MAX], const char *s, uint64_t min,
+		     uint64_t max);
 /* "10s" to nanoseconds: us, ms, s (also when nothing follows), m, h */
 int value_time(const char *s, uint64_t *out);
 int value_count(const char *s, uint64_t *out);
@@ -20,5 +26,7 @@ int value_count(const char *s, uint64_t *out);
 void value_print_size(char buf[VALUE_SIZE_MAX], uint64_t bytes);
 /* 1 when s can be a function's name: [A-Za-z0-9][A-Za-z0-9_.-]* */
 int value_name_ok(const char *s);
+/* 1 when a word of s is '#': it was meant to begin a comment, and does not */
+int value_has_comment(const char *s);
 
 #endif

@@ -187,6 +187,28 @@ static void test_long(void)
 	   strstr(err.msg, "/nonexistent/usetl.conf"), "no file: %s", err.msg);
 }
 
+/* what people write instead of what is meant */
+static void test_hints(void)
+{
+	char buf[VALUE_SIZE_MAX];
+	struct err err;
+	struct conf *c;
+
+	ok(parse("[function a]\nimage = x\nmemory = 128\n", &c, &err) < 0 &&
+	   strstr(err.msg, ":3: memory '128' is out of range: 32M to 8G; "
+		  "write 128M"), "a size without its unit: %s", err.msg);
+	ok(parse("[pool]\nmax = 4 # four\n", &c, &err) < 0 &&
+	   strstr(err.msg, ":2: max '4 # four': a comment behind a value "
+		  "begins with ';'"), "a comment with '#': %s", err.msg);
+	ok(parse("[serve]\nlog = a#b\n", &c, &err) == 0 &&
+	   !strcmp(c->log, "/etc/a#b"), "a '#' within a word is its own");
+	conf_destroy(c);
+	ok(!value_size_meant(buf, "128M", 1 << 20, 1 << 30) &&
+	   !value_size_meant(buf, "99999999999999999999", 1, 2) &&
+	   !value_size_meant(buf, "9000000000000000000", 1 << 20, 1 << 30) &&
+	   !value_size_meant(buf, "0", 1, 9), "nothing to guess");
+}
+
 /* the example has every key, commented at its default */
 static void test_example(void)
 {
@@ -229,6 +251,7 @@ int main(void)
 	test_whole();
 	test_errors();
 	test_long();
+	test_hints();
 	test_example();
 	return plan();
 }

@@ -105,6 +105,19 @@ static void test_refused(void)
 		{ H "[egress]\nallow = ftp://x/\n", "f.ini:4: allow = 'ftp" },
 		{ H "[egress]\nallow = http://\n", "allow = 'http://'" },
 		{ H "[egress]\nallow = none http://a/\n", "stands alone" },
+		{ H "[egress]\nallow = https://*.example.org/\n",
+		  "f.ini:4: allow = 'https://*.example.org/': a host is "
+		  "written out" },
+		{ H "memory = 128\n", "out of range: 32M to 8G; write 128M" },
+		{ H "memory = 2\n", "; write 2G" },
+		{ H "files = 64\n", "; write 64M" },
+		{ F "handler = app.handler # note\n",
+		  "f.ini:2: handler = 'app.handler # note': a comment behind" },
+		{ H "memory = 64M # plenty\n", "begins with ';'" },
+		{ H "[packages]\ninstalled = six\n  pandas # note\n",
+		  "f.ini:5: installed = 'pandas # note': a comment" },
+		{ H "  module\n", "f.ini:3: an indented line goes on with "
+		  "'handler'" },
 	};
 	struct err err;
 
@@ -115,6 +128,41 @@ static void test_refused(void)
 		   m ? "it was not" : err.msg);
 		manifest_destroy(m);
 	}
+}
+
+/* values of several lines, and what is indented without being one */
+static void test_lines(void)
+{
+	struct err err;
+	struct manifest *m = parse(
+		H "[packages]\ninstalled = pandas, lxml,six\n  , pytz\n"
+		"[egress]\nallow = https://a.example/, http://b/x,y/ ,\n"
+		"[environment]\n"
+		"  KEY =\n    -----BEGIN KEY-----\n    MIIB=\n\n"
+		"    # a comment\n\tQQ==\n    -----END KEY-----\n"
+		"  B = x # y\nC = 1\n\t2\n", &err);
+
+	ok(m != NULL, "values of several lines: %s", err.msg);
+	if (!m)
+		return;
+	ok(m->installed.n == 4 && !strcmp(m->installed.v[0], "pandas") &&
+	   !strcmp(m->installed.v[1], "lxml") &&
+	   !strcmp(m->installed.v[3], "pytz"), "commas between names");
+	ok(m->egress.n == 2 && !strcmp(m->egress.v[0], "https://a.example/") &&
+	   !strcmp(m->egress.v[1], "http://b/x,y/"), "commas behind URLs");
+	ok(m->environment.n == 3 && !strcmp(m->environment.v[0],
+	   "KEY=-----BEGIN KEY-----\nMIIB=\nQQ==\n-----END KEY-----"),
+	   "a variable of several lines");
+	ok(!strcmp(m->environment.v[1], "B=x # y"),
+	   "an indented variable after another is one: %s",
+	   m->environment.v[1]);
+	ok(!strcmp(m->environment.v[2], "C=1\n2"),
+	   "a value that begins on the key's line");
+	manifest_destroy(m);
+	m = parse("\xef\xbb\xbf[environment]\n\tA = x\n" H, &err);
+	ok(m && m->environment.n == 1 && !strcmp(m->environment.v[0], "A=x"),
+	   "behind a byte order mark, too");
+	manifest_destroy(m);
 }
 
 /* what inih alone would cut short in silence */
@@ -151,6 +199,7 @@ int main(void)
 	test_defaults();
 	test_whole();
 	test_refused();
+	test_lines();
 	test_odd_text();
 	return plan();
 }

@@ -1,0 +1,55 @@
+#!/bin/sh
+# what people write at first, and what they are told
+. "$(dirname "$0")/lib.sh"
+need_tender
+need_python
+
+# manifest LINE...: $tmp/f, with a handler that answers a variable
+manifest() {
+	rm -rf "$tmp/f"
+	mkdir "$tmp/f"
+	printf '%s\n' 'import os' 'def handler(event, context):' \
+		'    return os.environ.get("KEY")' >"$tmp/f/app.py"
+	printf '%s\n' '[function]' 'name = f' "$@" >"$tmp/f/function.ini"
+}
+
+# told NAME PATTERN LINE...: bake refuses it, with and without a trial boot
+told() {
+	told=$1 pattern=$2
+	shift 2
+	manifest "$@"
+	fails "$told" 1 "$usetl" bake -o "$tmp/f.usetl" "$tmp/f"
+	like "$told: what is said" "$tmp/err" "$pattern"
+	fails "$told: --no-check" 1 "$usetl" bake --no-check \
+		-o "$tmp/f.usetl" "$tmp/f"
+	like "$told: what is said with --no-check" "$tmp/err" "$pattern"
+}
+h='handler = app.handler'
+told "a wildcard for a host" "function\.ini:5: allow = 'https://\*\.exa.*out" \
+	"$h" '[egress]' 'allow = https://*.example.org/'
+told "a query in a rule" "allow = 'https://a/\?b': only scheme, host" \
+	"$h" '[egress]' 'allow = https://a/?b'
+told "memory without a unit" '; write 128M$' "$h" 'memory = 128'
+told "a comment behind a value" "begins with ';'" "$h # note"
+told "commas between distributions" "'nosuch-one' is not installed" \
+	"$h" '[packages]' 'installed = nosuch-one, nosuch-two'
+
+# a value of several lines
+manifest "$h" '[environment]' 'KEY =' '    -----BEGIN KEY-----' \
+	'    bm90IG9uZQ==' '    -----END KEY-----'
+ok "a PEM value on indented lines" "$usetl" bake -o "$tmp/f.usetl" "$tmp/f"
+ok "it runs" invoke f '{}'
+is "and finds it whole" "$(json d)" \
+	'"-----BEGIN KEY-----\nbm90IG9uZQ==\n-----END KEY-----"'
+
+# an event from a file; a folder instead of an image
+echo '{}' >"$tmp/event.json"
+fails "-d FILE" 2 "$usetl" invoke -d "$tmp/event.json" "$tmp/f.usetl"
+like "-d FILE: what is said" "$tmp/err" "-d '@$tmp/event\.json'"
+ok "and that does" "$usetl" invoke -d "@$tmp/event.json" "$tmp/f.usetl"
+fails "invoke FOLDER" 1 "$usetl" invoke "$tmp/f"
+like "invoke FOLDER: what is said" "$tmp/err" \
+	"'$tmp/f' is a folder.*usetl bake '$tmp/f'"
+fails "serve FOLDER" 1 "$usetl" serve -l 127.0.0.1:0 "$tmp/f"
+like "serve FOLDER: what is said" "$tmp/err" "usetl bake '$tmp/f'"
+plan
