@@ -13,31 +13,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cmd/cmd.h"
 #include "cmd/log.h"
+#include "cmd/progress.h"
 #include "cmd/trial.h"
 #include "conf/value.h"
 #include "etlfs/pack.h"
 #include "vmm/blob.h"
 
 #define EXTRAS_MAX	16
-#define BAR		20		/* columns */
-#define REDRAW_NS	50000000ull
 
 struct bake {
 	const char *dir, *image, *manifest;
 	int check;
 	uint64_t boot_ns;		/* the trial boot's limit; 0: serve's */
-	int tty;			/* standard error is a terminal */
-	uint64_t drawn;			/* when the bar was */
-	const char *what;		/* and what stood there */
+	struct progress progress;
 	char temp[PATH_MAX];		/* "" while there is none */
-	char *log;			/* of a trial boot, or NULL: see trial.h */
+	char *log;			/* of pip or a boot that failed, or of one
+					   that did not, its notes; or NULL */
 };
 
 static volatile sig_atomic_t stopped;
@@ -64,58 +60,31 @@ static void print_size(char *buf, size_t size, uint64_t bytes)
 	snprintf(buf, size, "%.1f MB", bytes / 1e6);
 }
 
-static void erase(struct bake *b)
-{
-	if (b->tty && b->drawn)
-		fprintf(stderr, "\r\033[K");
-	b->drawn = 0;
-}
-
-static void draw(const struct pack_progress *p)
-{
-	char size[32], bar[BAR + 1];
-	int full;
-
-	print_size(size, sizeof(size), p->bytes);
-	fprintf(stderr, "\r\033[K%s", p->what);
-	if (p->bytes_total) {
-		full = p->bytes * BAR / p->bytes_total;
-		for (int i = 0; i < BAR; i++)
-			bar[i] = i < full ? '#' : '.';
-		bar[BAR] = 0;
-		fprintf(stderr, " [%s]", bar);
-	}
-	if (p->files)
-		fprintf(stderr, " %llu files", (unsigned long long)p->files);
-	if (p->bytes)
-		fprintf(stderr, ", %s", size);
-	fflush(stderr);
-}
-
 static int on_progress(void *arg, const struct pack_progress *p)
 {
 	struct bake *b = arg;
-	struct timespec ts;
-	uint64_t now;
 
 	if (stopped)
 		return -EINTR;
-	if (!b->tty)
-		return 0;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	now = ts.tv_sec * 1000000000ull + ts.tv_nsec;
-	if (b->drawn && b->what == p->what && now - b->drawn < REDRAW_NS)
-		return 0;
-	b->drawn = now;
-	b->what = p->what;
-	draw(p);
+	progress_tell(&b->progress, p);
 	return 0;
 }
 
 static void on_warning(void *arg, const char *line)
 {
-	erase(arg);
+	struct bake *b = arg;
+
+	progress_erase(&b->progress);
 	fprintf(stderr, "usetl bake: warning: %s\n", line);
+}
+
+/* shown below the error */
+static void on_said(void *arg, const char *text)
+{
+	struct bake *b = arg;
+
+	free(b->log);
+	b->log = strdup(text);
 }
 
 /*
@@ -188,7 +157,7 @@ static int pack(struct bake *b, const struct manifest *m,
 	struct pack_opts o = {
 		.dir = b->dir, .base = base, .image = b->image,
 		.manifest = m, .extra = extra, .progress = on_progress,
-		.warn = on_warning, .arg = b,
+		.warn = on_warning, .said = on_said, .arg = b,
 	};
 	char *slash;
 	int fd, rc;
@@ -207,25 +176,20 @@ static int pack(struct bake *b, const struct manifest *m,
 	if (close(fd) && !rc)
 		rc = err_set(err, -errno, "cannot write '%s': %s", b->image,
 			     strerror(errno));
-	erase(b);
+	progress_erase(&b->progress);
 	return rc;
 }
 
 /* a warm-up may take its time, or never end */
-static int on_boot(void *arg, double seconds)
+static int on_boot(void *arg)
 {
-	struct bake *b = arg;
+	static const struct pack_progress p = { .what = "booting it once" };
 
-	if (stopped)
-		return -EINTR;
-	if (b->tty && seconds >= 1)
-		fprintf(stderr, "\r\033[Kbooting it once, %.0f s", seconds);
-	return 0;
+	return on_progress(arg, &p);
 }
 
 static int check_and_name(struct bake *b, struct err *err)
 {
-	struct pack_progress p = { .what = "booting it once" };
 	struct trial_opts o = {
 		.image = b->temp, .boot_ns = b->boot_ns, .tick = on_boot,
 		.arg = b,
@@ -233,10 +197,8 @@ static int check_and_name(struct bake *b, struct err *err)
 	int rc = 0;
 
 	if (b->check)
-		on_progress(b, &p);
-	if (b->check)
 		rc = trial_boot(&o, &b->log, err);
-	erase(b);
+	progress_erase(&b->progress);
 	if (!rc && stopped)
 		rc = err_set(err, -EINTR, "stopped");
 	if (!rc && rename(b->temp, b->image))
@@ -371,7 +333,7 @@ static void print_notes(char *notes)
 int cmd_bake(int argc, char **argv)
 {
 	struct sigaction sa = { .sa_handler = on_signal };
-	struct bake b = { .check = 1, .tty = isatty(STDERR_FILENO) };
+	struct bake b = { .check = 1 };
 	struct err err = { "" };
 	int status, rc;
 
@@ -385,9 +347,10 @@ int cmd_bake(int argc, char **argv)
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGHUP, &sa, NULL);
+	progress_begin(&b.progress, "usetl bake");
 	rc = bake(&b, &err);
 	if (rc) {
-		erase(&b);
+		progress_erase(&b.progress);
 		fprintf(stderr, "usetl bake: %s\n", stopped ? "stopped" :
 			err.msg);
 		if (b.log && !stopped)

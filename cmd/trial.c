@@ -18,7 +18,6 @@ struct trial {
 	const struct trial_opts *o;
 	struct ev_loop *loop;
 	struct ev_timer tick;
-	double began;
 	struct err *err;
 	enum tender_kind tender;
 	int result;
@@ -73,7 +72,7 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *w, int revents)
 {
 	struct trial *t = w->data;
 
-	if (t->o->tick(t->o->arg, ev_now(loop) - t->began) >= 0)
+	if (t->o->tick(t->o->arg) >= 0)
 		return;
 	t->result = err_set(t->err, -EINTR, "stopped");
 	ev_break(loop, EVBREAK_ALL);
@@ -102,7 +101,6 @@ static void keep_notes(char *text)
 static void watch_boot(struct trial *t)
 {
 	ev_now_update(t->loop);
-	t->began = ev_now(t->loop);
 	ev_timer_init(&t->tick, on_tick, TICK_S, TICK_S);
 	t->tick.data = t;
 	ev_timer_start(t->loop, &t->tick);

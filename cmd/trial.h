@@ -11,8 +11,8 @@
 struct trial_opts {
 	const char *image;
 	uint64_t boot_ns;		/* at most; 0: as long as serve waits */
-	/* now and then, with the seconds since it began; < 0 stops it */
-	int (*tick)(void *arg, double seconds);
+	/* ten times a second; < 0 stops it */
+	int (*tick)(void *arg);
 	void *arg;
 };
 

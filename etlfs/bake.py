@@ -322,6 +322,73 @@ def installed(ask: dict) -> dict:
     }
 
 
+# Wheels
+
+def tag_fits(python: str, abi: str, platform: str) -> bool:
+    """Whether this interpreter takes a wheel of one tag (PEP 425)."""
+    m = re.match(r"(cp|py)3(\d*)$", python)
+    if not m:
+        return False
+    own, flags = sys.version_info[1], getattr(sys, "abiflags", "")
+    minor = int(m.group(2)) if m.group(2) else None
+    if m.group(1) == "py":
+        fits = abi == "none" and (minor is None or minor <= own)
+    elif abi == "abi3":
+        fits = (minor is None or minor <= own) and "t" not in flags
+    else:
+        fits = minor == own and abi in ("none", "cp3%d%s" % (own, flags))
+    old = {"manylinux1": (2, 5), "manylinux2010": (2, 12),
+           "manylinux2014": (2, 17), "linux": (0, 0)}
+    m = re.match(r"(?:(manylinux)_(\d+)_(\d+)|(\w+?))_x86_64$", platform)
+    if platform == "any" or not m:
+        return fits and platform == "any"
+    needs = (int(m.group(2)), int(m.group(3))) if m.group(1) \
+        else old.get(m.group(4), (99, 0))
+    return fits and needs <= libc_version()
+
+
+def libc_version() -> tuple:
+    """Of glibc, as in (2, 36)."""
+    text = os.confstr("CS_GNU_LIBC_VERSION") or ""
+    return tuple(int(n) for n in re.findall(r"\d+", text)[:2])
+
+
+def wheel_tags(path: str) -> list:
+    """The tags of a wheel: those in its name, or else those in its WHEEL."""
+    import zipfile
+
+    parts = os.path.basename(path)[:-len(".whl")].split("-")
+    if len(parts) in (5, 6):
+        return ["-".join(parts[-3:])]
+    try:
+        with zipfile.ZipFile(path) as z:
+            for name in z.namelist():
+                if re.match(r"[^/]+\.dist-info/WHEEL$", name):
+                    return re.findall(r"(?m)^Tag: *(\S+)\s*$",
+                                      z.read(name).decode("utf-8", "replace"))
+    except (OSError, zipfile.BadZipFile):
+        pass                    # whoever unpacks it says what is wrong
+    return []
+
+
+def wheel(ask: dict) -> dict:
+    """Nothing, or what is wrong when no tag of a wheel fits."""
+    tags = wheel_tags(ask["path"])
+    for tag in tags:
+        sets = [part.split(".") for part in tag.split("-")]
+        if len(sets) != 3 or any(tag_fits(p, a, f) for p in sets[0]
+                                 for a in sets[1] for f in sets[2]):
+            return {}
+    own = "cp3%d" % sys.version_info[1]
+    return {} if not tags else {"error": (
+        "'%s' is for %s; %s, Python 3.%d, takes %s-%s%s, older cp3x-abi3 and "
+        "py3-none, each for any, linux_x86_64 or manylinux_2_x_x86_64 up to "
+        "%s" % (os.path.basename(ask["path"]), ", ".join(tags),
+                sys.executable, sys.version_info[1], own, own,
+                getattr(sys, "abiflags", ""),
+                "_".join(map(str, libc_version()))))}
+
+
 # Compiling
 
 def hold_names(code, kept: list) -> None:
@@ -430,5 +497,6 @@ def compile_all(ask: dict) -> dict:
 
 
 if __name__ == "__main__":
-    VERBS = {"probe": probe, "installed": installed, "compile": compile_all}
+    VERBS = {"probe": probe, "installed": installed, "wheel": wheel,
+             "compile": compile_all}
     json.dump(VERBS[sys.argv[1]](json.load(sys.stdin)), sys.stdout)

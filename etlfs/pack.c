@@ -29,6 +29,19 @@ static int on_file(void *arg)
 	return tell(p);
 }
 
+static int on_wait(void *arg)
+{
+	return tell(arg);
+}
+
+static void on_said(void *arg, const char *text)
+{
+	struct pack *p = arg;
+
+	if (p->o->said)
+		p->o->said(p->o->arg, text);
+}
+
 static void on_warning(void *arg, const char *line)
 {
 	struct pack *p = arg;
@@ -73,7 +86,9 @@ static int fill_tree(struct pack *p)
 	if (rc)
 		return rc;
 	p->t->tick = on_file;
+	p->t->wait = on_wait;
 	p->t->warn = on_warning;
+	p->t->said = on_said;
 	p->t->arg = p;
 	rc = pack_stage(p, "collecting the runtime");
 	rc = rc ? rc : pack_runtime(p);

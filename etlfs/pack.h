@@ -44,6 +44,8 @@ struct pack_opts {
 	/* -errno stops */
 	int (*progress)(void *arg, const struct pack_progress *p);
 	void (*warn)(void *arg, const char *line);
+	/* the last lines of a tool that failed */
+	void (*said)(void *arg, const char *text);
 	void *arg;
 };
 

@@ -118,14 +118,19 @@ static int add_path(struct pack *p, const char *path)
 		.arg = &r,
 	};
 	struct stat st;
+	size_t len;
+	int rc = 0;
 
 	if (pack_resolve(p, path, host, sizeof(host)) || stat(host, &st))
 		return err_set(p->err, -ENOENT, "[packages] path: cannot open "
 			       "'%s': %s", path, strerror(errno));
+	len = strlen(host);
 	if (S_ISDIR(st.st_mode))
 		return tree_add_folder(p->t, &f, p->err);
-	return tree_add_archive(p->t, host, PACK_PACKAGES,
-				ETLFS_LAYER_PACKAGES, p->err);
+	if (len > 4 && !strcmp(host + len - 4, ".whl"))
+		rc = python_wheel(p->py, host, p->t, p->err);
+	return rc ? rc : tree_add_archive(p->t, host, PACK_PACKAGES,
+					  ETLFS_LAYER_PACKAGES, p->err);
 }
 
 static int keep_required(void *arg, const char *rel, int is_dir)

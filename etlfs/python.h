@@ -52,6 +52,9 @@ int python_installed(const struct python *py, const struct strings *names,
 		     struct err *err);
 void python_dists_free(struct python_dists *d);
 
+/* is a wheel for this interpreter?  0, or -errno with its tags in err */
+int python_wheel(const struct python *py, const char *file, struct tree *t,
+		 struct err *err);
 /* pip install -r file into the empty folder target */
 int python_pip(const struct python *py, const char *file, const char *target,
 	       struct tree *t, struct err *err);
@@ -59,8 +62,9 @@ int python_pip(const struct python *py, const char *file, const char *target,
 /*
  * python_run.c: runs argv with `in` on its standard input; *out is the whole
  * of its output, NUL-terminated, the caller's.  Its last line on standard
- * error is the reason when it fails.  spool, when >= 0, stays open in it
- * under the same number.  t->tick() is asked while waiting, when t is there.
+ * error is the reason when it fails, and t->said() gets the last 20.  spool,
+ * when >= 0, stays open in it under the same number.  t->wait() is asked
+ * while waiting.  t may be NULL.
  */
 int python_run(char *const argv[], const char *in, int spool,
 	       struct tree *t, char **out, struct err *err);

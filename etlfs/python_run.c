@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,6 +32,8 @@ __asm__(".pushsection .rodata\n"
 extern const char bake_py[] __attribute__((visibility("hidden")));
 
 #define ENV_EXTRA	3
+#define LINES_SAID	20
+#define WAIT_MS		250
 
 /* this process's environment without PYTHON*, fixed where bytes depend on it */
 static char **child_environment(void)
@@ -78,10 +82,23 @@ static char *slurp(int fd)
 	return text;
 }
 
-/* the last line that is not blank, cut to what fits an error */
-static void last_line(int fd, char *buf, size_t size)
+/* the last lines of text, which ends with no line feed */
+static const char *last_lines(const char *text, int n)
 {
-	char *text = slurp(fd), *end, *line;
+	const char *at = text + strlen(text);
+
+	while (at > text && (at[-1] != '\n' || --n > 0))
+		at--;
+	return at;
+}
+
+/*
+ * Why a program failed: the last line that is not blank of what it said,
+ * cut to what fits an error; several are for t->said().
+ */
+static void say_why(int fd, struct tree *t, char *buf, size_t size)
+{
+	char *text = slurp(fd), *end;
 
 	snprintf(buf, size, "it said nothing");
 	if (!text)
@@ -89,26 +106,44 @@ static void last_line(int fd, char *buf, size_t size)
 	end = text + strlen(text);
 	while (end > text && strchr(" \t\r\n", end[-1]))
 		*--end = 0;
-	line = strrchr(text, '\n');
 	if (*text)
-		snprintf(buf, size, "%s", line ? line + 1 : text);
+		snprintf(buf, size, "%s", last_lines(text, 1));
+	if (t && t->said && strchr(text, '\n'))
+		t->said(t->arg, last_lines(text, LINES_SAID));
 	free(text);
+}
+
+/*
+ * The child's number when it has ended; 0 after a while, -EINTR after a
+ * signal.  Without pidfds the while has no end.
+ */
+static pid_t wait_some(pid_t pid, int pidfd, int *status)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+	pid_t rc;
+
+	if (pidfd >= 0)
+		poll(&p, 1, WAIT_MS);
+	rc = waitpid(pid, status, pidfd >= 0 ? WNOHANG : 0);
+	return rc < 0 ? -errno : rc;
 }
 
 /* status of the child as 0 or -errno; stopped from outside: -EINTR */
 static int reap(pid_t pid, struct tree *t, int *status)
 {
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	int stop = 0;
+	pid_t rc;
 
-	while (waitpid(pid, status, 0) < 0) {
-		if (errno != EINTR)
-			return -errno;
-		if (!stop && t && t->tick && t->tick(t->arg)) {
+	while ((rc = wait_some(pid, pidfd, status)) == 0 || rc == -EINTR) {
+		if (!stop && t && t->wait && t->wait(t->arg)) {
 			stop = 1;
 			kill(-pid, SIGTERM);
 		}
 	}
-	return stop ? -EINTR : 0;
+	if (pidfd >= 0)
+		close(pidfd);
+	return rc < 0 ? rc : stop ? -EINTR : 0;
 }
 
 static int spawn(char *const argv[], const int fd[3], int spool, pid_t *pid)
@@ -174,7 +209,7 @@ int python_run(char *const argv[], const char *in, int spool,
 		err_set(err, rc, "cannot run '%s': %s", argv[0],
 			strerror(-rc));
 	if (!rc && status) {
-		last_line(fd[2], why, sizeof(why));
+		say_why(fd[2], t, why, sizeof(why));
 		rc = err_set(err, -ECHILD, "'%s' failed: %s", argv[0], why);
 	}
 	if (!rc) {

@@ -1,6 +1,6 @@
 /*
  * python_work.c - what the interpreter does for bake: compile, name the
- * files of distributions, install requirements
+ * files of distributions, judge wheels, install requirements
  */
 #include "etlfs/python.h"
 
@@ -208,6 +208,24 @@ void python_dists_free(struct python_dists *d)
 {
 	strings_free(&d->paths);
 	strings_free(&d->folders);
+}
+
+int python_wheel(const struct python *py, const char *file, struct tree *t,
+		 struct err *err)
+{
+	json_t *ask = json_pack("{s:s}", "path", file), *answer = NULL;
+	const char *bad;
+	int rc;
+
+	if (!ask)
+		return err_set(err, -EINVAL, "'%.400s' is not UTF-8", file);
+	rc = python_ask(py->command, "wheel", ask, -1, t, &answer, err);
+	bad = json_string_value(json_object_get(answer, "error"));
+	if (bad)
+		rc = err_set(err, -ENOEXEC, "[packages] path: %.900s", bad);
+	json_decref(ask);
+	json_decref(answer);
+	return rc;
 }
 
 int python_pip(const struct python *py, const char *file, const char *target,

@@ -44,9 +44,12 @@ struct tree {
 	uint32_t nodes, room;
 	int spool;
 	uint64_t spool_len;
-	/* either may be NULL */
+	/* each may be NULL */
 	void (*warn)(void *arg, const char *line);	/* no line feed */
 	int (*tick)(void *arg);		/* per file; -errno stops the work */
+	int (*wait)(void *arg);		/* while a tool runs; likewise */
+	/* the last lines of a tool that failed, when there are several */
+	void (*said)(void *arg, const char *text);
 	void *arg;
 };
 

@@ -1,0 +1,77 @@
+/* progress.c - how far bake is, on standard error */
+#include "cmd/progress.h"
+
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BAR		20		/* columns */
+#define SECOND		1000000000ull
+#define REDRAW		(SECOND / 20)
+#define QUIET		(10 * SECOND)	/* between lines, off a terminal */
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * SECOND + ts.tv_nsec;
+}
+
+void progress_begin(struct progress *p, const char *who)
+{
+	*p = (struct progress){
+		.who = who, .tty = isatty(STDERR_FILENO), .began = now_ns(),
+	};
+}
+
+static void draw(const struct pack_progress *p, uint64_t lasted)
+{
+	char bar[BAR + 1];
+	int full;
+
+	fprintf(stderr, "\r\033[K%s", p->what);
+	if (p->bytes_total) {
+		full = p->bytes * BAR / p->bytes_total;
+		for (int i = 0; i < BAR; i++)
+			bar[i] = i < full ? '#' : '.';
+		bar[BAR] = 0;
+		fprintf(stderr, " [%s]", bar);
+	}
+	if (p->files)
+		fprintf(stderr, " %llu files", (unsigned long long)p->files);
+	if (p->bytes)
+		fprintf(stderr, ", %.1f MB", p->bytes / 1e6);
+	if (lasted >= SECOND)
+		fprintf(stderr, ", %llu s",
+			(unsigned long long)(lasted / SECOND));
+	fflush(stderr);
+}
+
+void progress_tell(struct progress *p, const struct pack_progress *step)
+{
+	uint64_t now = now_ns(), last = p->drawn ? p->drawn : p->began;
+	int same = p->what == step->what;
+
+	if (!same)
+		p->since = now;
+	p->what = step->what;
+	if (!p->tty && now - last >= QUIET) {
+		p->drawn = now;
+		fprintf(stderr, "%s: %s, %llu s\n", p->who, step->what,
+			(unsigned long long)((now - p->began) / SECOND));
+	}
+	if (p->tty && (!p->drawn || !same || now - last >= REDRAW)) {
+		p->drawn = now;
+		draw(step, now - p->since);
+	}
+}
+
+void progress_erase(struct progress *p)
+{
+	if (!p->tty)
+		return;
+	if (p->drawn)
+		fprintf(stderr, "\r\033[K");
+	p->drawn = 0;
+}
