@@ -156,6 +156,8 @@ long sys_sched_yield(void)
 
 long sys_exit_group(int status)
 {
+	if (status & 0xff)
+		mmap_tell_refused();
 	doorbell(status & 0xff, 0, 0, DB_EXIT);
 	panic("DB_EXIT returned");
 }

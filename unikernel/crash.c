@@ -9,6 +9,7 @@
  */
 #include "unikernel/crash.h"
 #include "unikernel/kabi.h"
+#include "unikernel/mem.h"
 #include "unikernel/module.h"
 #include "unikernel/signal.h"
 #include "unikernel/syscall.h"
@@ -70,6 +71,7 @@ void crash_write(const void *buf, size_t len)
 
 void crash_forget(void)
 {
+	mmap_forget_refused();
 	/* a write costs a page of every clone */
 	if (!report->len && !report->n_frames && !report->head[0])
 		return;
@@ -138,6 +140,7 @@ void crash_end(void)
 {
 	int signo = crashing ? crashing : K_SIGABRT;
 
+	mmap_tell_refused();
 	for (;;)
 		doorbell(128 + signo, signo, 0, DB_EXIT);
 }

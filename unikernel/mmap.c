@@ -165,17 +165,29 @@ static int reservation_refused(const struct request *q)
 	       q->len > MIN(uk_ctl->mem_limit / 4, RESERVE_MAX);
 }
 
-/* one line says why what follows fails: a loader, say, does not */
+/* bytes of the first mapping that the invocation was refused, or 0 */
+static u64 refused;
+
 static long past_limit(const struct request *q)
 {
-	static int told;
-
-	if (!told)
-		log_printf("usetl: %lu KB more would pass the memory limit of "
-			   "%lu MB; see memory in function.ini(5)\n",
-			   q->len >> 10, uk_ctl->mem_limit >> 20);
-	told = 1;
+	if (!refused)
+		refused = q->len;
 	return -ENOMEM;
+}
+
+void mmap_tell_refused(void)
+{
+	if (refused)
+		log_printf("usetl: %lu KB more would have passed the memory "
+			   "limit of %lu MB; see memory in function.ini(5)\n",
+			   refused >> 10, uk_ctl->mem_limit >> 20);
+	mmap_forget_refused();
+}
+
+void mmap_forget_refused(void)
+{
+	if (refused)			/* a write costs a page */
+		refused = 0;
 }
 
 static long map_anonymous(const struct request *q)

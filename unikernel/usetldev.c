@@ -189,6 +189,7 @@ static long result_write(struct file *f, const void *buf, size_t len, u64 pos)
 
 static long error_write(struct file *f, const void *buf, size_t len, u64 pos)
 {
+	mmap_tell_refused();
 	return next_write(buf, len, UK_RESULT_ERROR);
 }
 

@@ -139,6 +139,7 @@ static int reports;
 void panic(const char *fmt, ...) { printf("Bail out! %s\n", fmt); exit(1); }
 void crash_forget(void) { reports = 0; }
 void process_begin(void) { begun++; }
+void mmap_tell_refused(void) { }
 
 void crash_write(const void *buf, size_t len)
 {
