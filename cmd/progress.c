@@ -58,8 +58,9 @@ void progress_tell(struct progress *p, const struct pack_progress *step)
 	p->what = step->what;
 	if (!p->tty && now - last >= QUIET) {
 		p->drawn = now;
-		fprintf(stderr, "%s: %s, %llu s\n", p->who, step->what,
-			(unsigned long long)((now - p->began) / SECOND));
+		fprintf(stderr, "%s: %llu s so far, %s\n", p->who,
+			(unsigned long long)((now - p->began) / SECOND),
+			step->what);
 	}
 	if (p->tty && (!p->drawn || !same || now - last >= REDRAW)) {
 		p->drawn = now;

@@ -292,6 +292,11 @@ def installed(ask: dict) -> dict:
             name = canonical(dist.metadata["Name"])
             found.setdefault(name, dist)
             by_info.setdefault(str(dist._path), name)
+    for name in ask["names"]:
+        if not re.match(r"\*$|[A-Za-z0-9._-]+$", name):
+            return {"error": "'%s' is not a distribution's name alone; what "
+                             "%s has installed is taken, of whatever version"
+                             % (name, sys.executable)}
     todo = [(name, None) for name in ask["names"]]
     if ask["names"] == ["*"]:
         todo = [(name, None) for name in sorted(found) if name != "pip"]

@@ -75,7 +75,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
                     Content_Type="application/json")
 
     def read_body(self):
-        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        data = b""
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            data += self.rfile.read(size)
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass                # trailers
+        return data
 
     def size(self, default=0):
         return int(self.query.get("size", default))

@@ -33,6 +33,9 @@ told "memory without a unit" '; write 128M$' "$h" 'memory = 128'
 told "a comment behind a value" "begins with ';'" "$h # note"
 told "commas between distributions" "'nosuch-one' is not installed" \
 	"$h" '[packages]' 'installed = nosuch-one, nosuch-two'
+told "a version behind a distribution" \
+	"'nosuch==1\.0' is not a distribution's name alone" \
+	"$h" '[packages]' 'installed = nosuch==1.0'
 
 # a value of several lines
 manifest "$h" '[environment]' 'KEY =' '    -----BEGIN KEY-----' \
@@ -41,6 +44,25 @@ ok "a PEM value on indented lines" "$usetl" bake -o "$tmp/f.usetl" "$tmp/f"
 ok "it runs" invoke f '{}'
 is "and finds it whole" "$(json d)" \
 	'"-----BEGIN KEY-----\nbm90IG9uZQ==\n-----END KEY-----"'
+
+# the network by its usual name
+manifest "$h"
+cat >"$tmp/f/app.py" <<'END'
+import socket, urllib.request
+
+
+def handler(event, context):
+    found = socket.gethostbyname("localhost")
+    try:
+        urllib.request.urlopen("http://example.org/")
+    except OSError:
+        return found
+END
+ok "bake a function that opens a URL by itself" "$usetl" bake \
+	-o "$tmp/f.usetl" "$tmp/f"
+ok "it fails to" invoke f '{}'
+is "though there is a localhost" "$(json d)" '"127.0.0.1"'
+like "and is told of usetl.get" "$tmp/err" '^usetl: sockets.*use usetl\.get'
 
 # an event from a file; a folder instead of an image
 echo '{}' >"$tmp/event.json"

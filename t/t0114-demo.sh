@@ -25,4 +25,10 @@ sed -i 's/sum(float(r\["amount"\]) for/max(float(r["amount"]) for/' \
 cd "$top" || exit 1
 ok "what to try next succeeds" timeout 100 sh -e "$tmp/next"
 like "and runs the changed function" "$tmp/out" '^\{"total": 1000.0\}$'
+
+# data of one's own, through a pipe: curl does not know its length
+start_httpd
+printf 'id,amount\n1,2\n' | curl -sS -o "$tmp/out" -T - "$http/piped.csv"
+is "a file that is piped to the server" "$(curl -sS "$http/piped.csv")" \
+	"$(printf 'id,amount\n1,2')"
 plan

@@ -89,7 +89,7 @@ is "and the last 20 lines are shown" \
 	"$(grep -Ec '^(line [0-9]+|ERROR: that is all)$' "$tmp/err")" 20
 like "from there" "$tmp/err" '^line 12$'
 like "a log has a line, while it takes so long" "$tmp/err" \
-	'^usetl bake: waiting for pip, [1-9][0-9]+ s$'
+	'^usetl bake: [1-9][0-9]+ s so far, waiting for pip$'
 if script -qec true /dev/null </dev/null >/dev/null 2>&1; then
 	script -qec "'$usetl' bake --no-check -o '$tmp/f.usetl' '$f'" \
 		/dev/null 2>&1 </dev/null | tr '\r' '\n' >"$tmp/lines"
