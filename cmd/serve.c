@@ -116,8 +116,9 @@ static void on_ready(struct server *s, struct function *f)
 	struct function *g = NULL;
 
 	function_info(f, &i);
-	sayf("function '%s' is ready: %s, booted in %.1f ms, %.1f MB", i.name,
-	     i.handler, i.boot.boot_ns / 1e6, i.boot.ram_bytes / 1048576.0);
+	sayf("function '%s' is ready: %s, booted in %.1f ms, %.1f MB, digest "
+	     "%s", i.name, i.handler, i.boot.boot_ns / 1e6,
+	     i.boot.ram_bytes / 1048576.0, function_image(f)->digest);
 	if (s->gateway)
 		return;
 	while ((g = pool_next(s->pool, g))) {

@@ -19,6 +19,12 @@ curl -sS "$url/function" >"$tmp/out"
 is "the list has the functions" \
 	"$(json 'sorted(f["name"] for f in (d if isinstance(d, list) else d["functions"]))')" \
 	'["echo", "hostile", "json"]'
+digest=$("$usetl" inspect "$tmp/echo.usetl" | grep -Eo '[0-9a-f]{64}' | tail -n 1)
+is "and the digests of their images" \
+	"$(json '[f["digest"] for f in d if f["name"] == "echo"]')" \
+	"[\"$digest\"]"
+like "which the log has, too" "$tmp/serve.err" \
+	"'echo' is ready: .*, digest $digest\$"
 
 call nosuch '{}'
 is "an unknown function" "$status" 404
