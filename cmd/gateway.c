@@ -2,18 +2,23 @@
  * gateway.c - functions over HTTP: POST /function/NAME and what goes with it
  *
  * A request is refused in the first callback where its head already says
- * why, before any of its body is read.  Otherwise the body is gathered, must
- * be JSON, and goes to the pool as the bytes that came; the connection is
- * suspended until the pool answers.
+ * why, before any of its body is read.  Otherwise the body is gathered, and
+ * read as JSON as it comes, and goes to the pool as the bytes that came; the
+ * connection is suspended until the pool answers.
+ *
+ * What callers send and do not take is memory, and callers are connections:
+ * of both each function has a share, so that those of one function cannot
+ * shut the others.  Where one's share is short it takes no new requests and
+ * callers of it who are slow go; where it is used up, nothing is run until
+ * some of it is free.
  *
  * Invariants: a struct request is in g->requests from the first callback to
- * the completed one; it is suspended exactly while it is RUNNING.  g->held is
- * the sum of its requests' `held`: what is gathered, and what is being sent.
+ * the completed one; it is suspended exactly while it is RUNNING.  What a
+ * queue's bytes and requests hold is the sum of its requests'.
  */
 #include "cmd/gateway.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,26 +26,44 @@
 #include <unistd.h>
 
 #include "cmd/answer.h"
+#include "cmd/callers.h"
 #include "cmd/http.h"
-#include "cmd/patience.h"
+#include "cmd/json.h"
+#include "cmd/page.h"
+#include "cmd/share.h"
+#include "conf/value.h"
 
-#define DISCARD_MAX	(8u << 20)	/* read and dropped before a 413 */
-#define HELD_MAX	((size_t)512 << 20)	/* bodies of all callers */
+#define HELD_MAX	((uint64_t)512 << 20)	/* bytes, of all functions */
 #define TAKE_RATE	(64u << 10)	/* bytes/s that a caller must take */
-#define RETRY_AFTER	"1"		/* seconds */
+#define HASTE_S		5.0		/* of patience, where bytes are short */
+#define BODY_MIN	4096u		/* bytes allocated at first */
+#define TICK_S		1.0
+#define PATH_ROOM	(3 * (16 + VALUE_NAME_MAX))	/* all of it escaped */
 
 static const char stopping[] = "the server is stopping";
+static const char crowded[] = "too much is being sent to and by this function";
 
 enum phase { READING, RUNNING, ANSWERED };
+
+/* a function with callers, by its name: it outlives a struct function */
+struct line {
+	LIST_ENTRY(line) link;
+	char *name;
+	unsigned refs;			/* requests */
+	struct share bytes, places;
+};
 
 struct request {
 	LIST_ENTRY(request) link;
 	struct gateway *g;
 	struct MHD_Connection *conn;
 	enum phase phase;
-	char *name;			/* of the function */
+	struct line *line;		/* NULL: it is for no function */
+	int chunked;
+	struct json json;
 	char *body;
-	size_t len, size, dropped, held;
+	size_t len, size, held;
+	double since;			/* of READING, ANSWERED */
 	struct job job;
 	struct MHD_Response *answer;	/* of ANSWERED */
 	unsigned status;
@@ -50,131 +73,107 @@ struct gateway {
 	struct http *http;
 	struct pool *pool;
 	uint64_t request_max;
-	size_t held;			/* bytes */
+	struct store bytes, places;
+	LIST_HEAD(, line) lines;
 	LIST_HEAD(, request) requests;
 	int draining;
 	struct ev_loop *loop;
 	struct ev_timer drained;
+	struct ev_timer tick;		/* runs while there are requests */
 	void (*done)(void *arg);
 	void *done_arg;
 };
 
-/* answers */
+/* shares */
 
-static enum MHD_Result send_response(struct MHD_Connection *c, unsigned status,
-				     struct MHD_Response *r)
+static struct line *line_get(struct gateway *g, const char *name)
 {
-	enum MHD_Result ok;
+	struct line *l;
 
-	if (!r)
-		return MHD_NO;
-	ok = MHD_queue_response(c, status, r);
-	MHD_destroy_response(r);
-	return ok;
-}
-
-static struct MHD_Response *error_response(const char *type, const char *text)
-{
-	size_t len = 0;
-	char *json = answer_error(type, text, &len);
-
-	return http_response(json, len, 1);
-}
-
-/* refuses; the connection cannot go on after a body that was not read */
-static enum MHD_Result refuse(struct MHD_Connection *c, unsigned status,
-			      const char *type, const char *text)
-{
-	struct MHD_Response *r = error_response(type, text);
-
-	if (r)
-		MHD_add_response_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
-	return send_response(c, status, r);
-}
-
-static enum MHD_Result unavailable(struct MHD_Connection *c, const char *text)
-{
-	struct MHD_Response *r = error_response("Usetl.Unavailable", text);
-
-	if (r)
-		MHD_add_response_header(r, MHD_HTTP_HEADER_RETRY_AFTER,
-					RETRY_AFTER);
-	return send_response(c, 503, r);
-}
-
-static enum MHD_Result no_function(struct MHD_Connection *c, const char *name)
-{
-	char text[128];
-
-	snprintf(text, sizeof(text), "no function '%.64s'; GET /function lists "
-		 "those there are", name);
-	return refuse(c, 404, "Usetl.NotFound", text);
-}
-
-static enum MHD_Result wrong_method(struct MHD_Connection *c, const char *allow)
-{
-	struct MHD_Response *r;
-	char text[64];
-
-	snprintf(text, sizeof(text), "the method here is %s", allow);
-	r = error_response("Usetl.MethodNotAllowed", text);
-	if (r) {
-		MHD_add_response_header(r, MHD_HTTP_HEADER_ALLOW, allow);
-		MHD_add_response_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
+	LIST_FOREACH(l, &g->lines, link)
+		if (!strcmp(l->name, name))
+			break;
+	if (!l) {
+		l = calloc(1, sizeof(*l));
+		if (!l)
+			return NULL;
+		l->name = strdup(name);
+		if (!l->name) {
+			free(l);
+			return NULL;
+		}
+		l->bytes.of = &g->bytes;
+		l->places.of = &g->places;
+		LIST_INSERT_HEAD(&g->lines, l, link);
 	}
-	return send_response(c, 405, r);
+	share_set(&l->places, ++l->refs);
+	return l;
 }
 
-static json_t *describe(struct function *f)
+static void line_put(struct line *l)
 {
-	struct function_info i;
-
-	function_info(f, &i);
-	return json_pack("{s:s, s:s, s:s, s:b, s:{s:i, s:i, s:i}, s:i, s:I, "
-			 "s:I, s:I, s:I}", "name", i.name, "handler", i.handler,
-			 "digest", function_image(f)->digest,
-			 "ready", i.ready,
-			 "clones", "idle", (int)i.idle, "busy", (int)i.busy,
-			 "coming", (int)i.coming, "queued", (int)i.queued,
-			 "requests", (json_int_t)i.requests,
-			 "errors", (json_int_t)i.errors,
-			 "refreshes", (json_int_t)i.refreshes,
-			 "run_us_p50", (json_int_t)i.run_us);
+	share_set(&l->places, --l->refs);
+	if (l->refs)
+		return;
+	LIST_REMOVE(l, link);
+	free(l->name);
+	free(l);
 }
 
-static enum MHD_Result send_list(struct gateway *g, struct MHD_Connection *c)
+/* the pool may have another function of that name by now */
+static void line_pause(struct gateway *g, struct line *l)
 {
-	json_t *list = json_array();
-	struct function *f = NULL;
-	char *text;
+	struct function *f = g->pool ? pool_find(g->pool, l->name) : NULL;
 
-	while ((f = pool_next(g->pool, f)))
-		json_array_append_new(list, describe(f));
-	text = json_dumps(list, JSON_INDENT(2));
-	json_decref(list);
-	return send_response(c, 200, http_response(text, text ? strlen(text) :
-						   0, 1));
+	if (f)
+		function_pause(f, share_passes(&l->bytes, 0));
 }
 
-static enum MHD_Result send_health(struct MHD_Connection *c)
+static void hold(struct request *r, size_t bytes)
 {
-	char *text = strdup("ok\n");
+	struct line *l = r->line;
 
-	return send_response(c, 200, http_response(text, 3, 0));
+	if (!l)
+		return;
+	share_set(&l->bytes, l->bytes.held + bytes - r->held);
+	r->held = bytes;
+	line_pause(r->g, l);
+}
+
+/* so much that new requests are refused: half, that what has begun can end */
+static int is_crowded(const struct line *l)
+{
+	return share_passes(&l->bytes, l->bytes.held) ||
+	       share_passes(&l->places, 1);
+}
+
+/* has its caller sent or taken as much as may be asked for by then? */
+static int is_quick(const struct request *r, double now)
+{
+	double due = (now - r->since - HASTE_S) * TAKE_RATE;
+
+	if (r->phase == RUNNING || due <= 0)
+		return 1;
+	return (r->phase == READING ? r->len : callers_taken(r->conn)) >= due;
+}
+
+static void on_tick(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	struct gateway *g = w->data;
+	double now = ev_now(loop);
+	struct request *r;
+	struct line *l;
+
+	if (LIST_EMPTY(&g->requests))
+		ev_timer_stop(loop, w);
+	LIST_FOREACH(r, &g->requests, link)
+		if (r->line && is_crowded(r->line) && !is_quick(r, now))
+			callers_end(r->conn);
+	LIST_FOREACH(l, &g->lines, link)
+		line_pause(g, l);
 }
 
 /* invocations */
-
-/* what callers send and take slowly is memory: here is how much */
-static void hold(struct request *r, size_t bytes)
-{
-	struct gateway *g = r->g;
-
-	g->held += bytes - r->held;
-	r->held = bytes;
-	if (g->pool)
-		pool_pause(g->pool, g->held > HELD_MAX);
-}
 
 static void on_done(struct job *j, const struct job_result *res)
 {
@@ -184,149 +183,174 @@ static void on_done(struct job *j, const struct job_result *res)
 	char *json = answer_json(res, &len), us[32];
 
 	r->status = answer_status(res);
-	r->answer = http_response(json, len, 1);
+	r->answer = page_response(json, len, 1);
 	if (r->answer && res->stats.run_ns) {
 		snprintf(us, sizeof(us), "%llu",
 			 (unsigned long long)(res->stats.run_ns / 1000));
 		MHD_add_response_header(r->answer, "X-Usetl-Run-Us", us);
 	}
 	if (r->answer && r->status == 503)
-		MHD_add_response_header(r->answer, MHD_HTTP_HEADER_RETRY_AFTER,
-					RETRY_AFTER);
+		page_retry(r->answer);
+	/* the daemon takes a line feed alone for the end of a chunk's line:
+	   nothing behind such a body may pass for a request */
+	if (r->answer && r->chunked)
+		page_close(r->answer);
 	free(r->body);
 	r->body = NULL;
 	hold(r, len);
-	patience_set(r->conn, PATIENCE_S + len / TAKE_RATE);
+	callers_set(r->conn, CALLER_TAKES, PATIENCE_S + len / TAKE_RATE);
+	r->since = ev_now(r->g->loop);
 	r->phase = ANSWERED;
 	http_resume(r->g->http, r->conn);
 }
 
-/* NULL, or what is wrong with the body, and where */
-static const char *check_body(struct request *r, char *buf, size_t size)
-{
-	json_error_t e;
-	json_t *o;
+/*
+ * How a request is refused: by page_refuse(), or page_cut_off() while its body
+ * is on its way.
+ */
+typedef enum MHD_Result refuse_fn(struct MHD_Connection *c, unsigned status,
+				  const char *type, const char *text);
 
-	/* only its form counts: numbers of any size are the function's */
-	o = json_loadb(r->body, r->len, JSON_DECODE_ANY | JSON_ALLOW_NUL |
-		       JSON_DECODE_INT_AS_REAL, &e);
-	if (!o) {
-		snprintf(buf, size, "the body is not JSON: line %d, column %d:"
-			 " %s", e.line, e.column, e.text);
-		return buf;
-	}
-	json_decref(o);
-	return NULL;
-}
-
-static enum MHD_Result too_large(struct gateway *g, struct MHD_Connection *c)
+static enum MHD_Result too_large(struct request *r, refuse_fn *refuse)
 {
 	char text[128];
 
 	snprintf(text, sizeof(text), "the body is larger than request.max, "
-		 "%llu bytes", (unsigned long long)g->request_max);
-	return refuse(c, 413, "Usetl.RequestTooLarge", text);
+		 "%llu bytes", (unsigned long long)r->g->request_max);
+	return refuse(r->conn, 413, "Usetl.RequestTooLarge", text);
+}
+
+static enum MHD_Result not_json(struct request *r, refuse_fn *refuse)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "the body is not JSON: line %u, column %u:"
+		 " %s", r->json.line, r->json.column, r->json.wrong);
+	return refuse(r->conn, 400, "Usetl.BadRequest", text);
 }
 
 static enum MHD_Result submit(struct request *r)
 {
 	struct function *f;
-	char buf[256];
-	const char *wrong;
 	int rc;
 
 	if (!r->g->pool)
-		return refuse(r->conn, 503, "Usetl.Unavailable", stopping);
-	f = pool_find(r->g->pool, r->name);
+		return page_refuse(r->conn, 503, "Usetl.Unavailable", stopping);
+	f = pool_find(r->g->pool, r->line->name);
 	if (!f)
-		return no_function(r->conn, r->name);
-	if (r->dropped)
-		return too_large(r->g, r->conn);
-	wrong = r->len ? check_body(r, buf, sizeof(buf)) : NULL;
-	if (wrong)
-		return refuse(r->conn, 400, "Usetl.BadRequest", wrong);
+		return page_no_function(r->conn, r->line->name);
+	if (r->len && json_end(&r->json) < 0)
+		return not_json(r, page_refuse);
 	r->job.event = r->len ? r->body : "{}";
 	r->job.event_len = r->len ? r->len : 2;
 	r->job.done = on_done;
 	rc = pool_submit(f, &r->job);
 	if (rc == -E2BIG)
-		return too_large(r->g, r->conn);
+		return too_large(r, page_refuse);
 	if (rc < 0)
-		return unavailable(r->conn, rc == -EAGAIN ?
-				   "too many requests are waiting" :
-				   "the function cannot boot");
+		return page_unavailable(r->conn, rc == -EAGAIN ?
+					"too many requests are waiting" :
+					"the function cannot boot");
 	r->phase = RUNNING;
-	patience_set(r->conn, 0);
+	callers_set(r->conn, CALLER_SERVED, 0);
 	MHD_suspend_connection(r->conn);
 	return MHD_YES;
 }
 
-static enum MHD_Result gather(struct request *r, const char *data, size_t *n)
+/* what a head announces takes no memory before it comes */
+static int make_room(struct request *r, size_t len)
 {
-	size_t len = *n, size;
+	size_t size = r->size ? r->size : BODY_MIN;
 	char *body;
 
+	while (size < len)
+		size *= 2;
+	if (size == r->size)
+		return 0;
+	body = realloc(r->body, size);
+	if (!body)
+		return -ENOMEM;
+	r->body = body;
+	r->size = size;
+	return 0;
+}
+
+static enum MHD_Result gather(struct request *r, const char *data, size_t *n)
+{
+	size_t len = *n;
+
 	*n = 0;
-	if (r->dropped || len > r->g->request_max - r->len) {
-		r->dropped += len;
-		return r->dropped < DISCARD_MAX ? MHD_YES : MHD_NO;
-	}
-	if (r->len + len > r->size) {
-		size = 2 * (r->len + len);
-		if (r->g->held > HELD_MAX || size > HELD_MAX - r->g->held)
-			return MHD_NO;
-		body = realloc(r->body, size);
-		if (!body)
-			return MHD_NO;
-		r->body = body;
-		r->size = size;
-		hold(r, size);
-	}
+	/* which may have changed since the head came */
+	if (r->len + len > r->g->request_max)
+		return too_large(r, page_cut_off);
+	if (share_passes(&r->line->bytes, len))
+		return page_cut_off(r->conn, 503, "Usetl.Unavailable", crowded);
+	if (json_feed(&r->json, data, len) < 0)
+		return not_json(r, page_cut_off);
+	if (make_room(r, r->len + len) < 0)
+		return MHD_NO;
 	memcpy(r->body + r->len, data, len);
 	r->len += len;
+	hold(r, r->len);
+	return MHD_YES;
+}
+
+/* it is for a function: is there room? */
+static enum MHD_Result enter(struct request *r, const char *name,
+			     int64_t length)
+{
+	struct gateway *g = r->g;
+	struct line *l;
+
+	if (length > 0 && (uint64_t)length > g->request_max)
+		return too_large(r, page_refuse);
+	r->chunked = length < 0;
+	l = line_get(g, name);
+	if (!l)
+		return MHD_NO;
+	r->line = l;
+	if (is_crowded(l))
+		return page_refuse(r->conn, 503, "Usetl.Unavailable", crowded);
+	json_begin(&r->json);
+	callers_set(r->conn, CALLER_SENDS, PATIENCE_S);
 	return MHD_YES;
 }
 
 /* the head has come: refuse, answer, or make ready for the body */
-static enum MHD_Result begin(struct request *r, const char *url,
-			     const char *method, const char *version)
+static enum MHD_Result begin(struct request *r, const struct head *h)
 {
 	static const char prefix[] = "/function/";
+	int is_get = !strcmp(h->method, "GET") || !strcmp(h->method, "HEAD");
 	struct MHD_Connection *c = r->conn;
 	struct gateway *g = r->g;
-	int is_get = !strcmp(method, "GET") || !strcmp(method, "HEAD");
 	const char *wrong;
+	char path[PATH_ROOM];
 	int64_t length;
 
-	wrong = http_framing(c, version, &length);
+	wrong = framing_check(c, h, &length);
 	if (wrong)
-		return refuse(c, 400, "Usetl.BadRequest", wrong);
+		return page_refuse(c, 400, "Usetl.BadRequest", wrong);
 	if (!g->pool)
-		return refuse(c, 503, "Usetl.Unavailable", stopping);
-	if (!strcmp(url, "/healthz"))
-		return is_get ? send_health(c) : wrong_method(c, "GET, HEAD");
-	if (!strcmp(url, "/function"))
-		return is_get ? send_list(g, c) : wrong_method(c, "GET, HEAD");
-	if (strncmp(url, prefix, sizeof(prefix) - 1))
-		return refuse(c, 404, "Usetl.NotFound", "no such page; "
-			      "functions are at /function/NAME");
-	url += sizeof(prefix) - 1;
-	if (!pool_find(g->pool, url))
-		return no_function(c, url);
-	if (strcmp(method, "POST"))
-		return wrong_method(c, "POST");
+		return page_refuse(c, 503, "Usetl.Unavailable", stopping);
+	/* what does not fit names nothing, escaped or not */
+	snprintf(path, sizeof(path), "%s", h->target);
+	framing_unescape(path);
+	if (!strcmp(path, "/healthz"))
+		return is_get ? page_health(c) :
+		       page_wrong_method(c, "GET, HEAD");
+	if (!strcmp(path, "/function"))
+		return is_get ? page_list(c, g->pool) :
+		       page_wrong_method(c, "GET, HEAD");
+	if (strncmp(path, prefix, sizeof(prefix) - 1))
+		return page_refuse(c, 404, "Usetl.NotFound", "no such page; "
+				   "functions are at /function/NAME");
+	if (!pool_find(g->pool, path + sizeof(prefix) - 1))
+		return page_no_function(c, path + sizeof(prefix) - 1);
+	if (strcmp(h->method, "POST"))
+		return page_wrong_method(c, "POST");
 	if (g->draining)
-		return refuse(c, 503, "Usetl.Unavailable", stopping);
-	if (g->held > HELD_MAX / 2)
-		return refuse(c, 503, "Usetl.Unavailable",
-			      "too much is being sent and received");
-	if (length > 0 && (uint64_t)length > g->request_max)
-		return too_large(g, c);
-	r->name = strdup(url);
-	r->size = length > 0 ? length : 0;
-	r->body = r->size ? malloc(r->size) : NULL;
-	hold(r, r->size);
-	return r->name && (r->body || !r->size) ? MHD_YES : MHD_NO;
+		return page_refuse(c, 503, "Usetl.Unavailable", stopping);
+	return enter(r, path + sizeof(prefix) - 1, length);
 }
 
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *c,
@@ -336,6 +360,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c,
 {
 	struct request *r = *slot;
 	struct MHD_Response *answer;
+	struct head h;
 
 	if (!r) {
 		r = calloc(1, sizeof(*r));
@@ -345,8 +370,13 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c,
 		r->conn = c;
 		LIST_INSERT_HEAD(&r->g->requests, r, link);
 		*slot = r;
-		patience_set(c, PATIENCE_S);
-		return begin(r, url, method, version);
+		r->since = ev_now(r->g->loop);
+		if (!ev_is_active(&r->g->tick))
+			ev_timer_again(r->g->loop, &r->g->tick);
+		callers_set(c, CALLER_TAKES, PATIENCE_S);
+		if (http_head(c, method, url, version, &h) < 0)
+			return MHD_NO;
+		return begin(r, &h);
 	}
 	switch (r->phase) {
 	case READING:
@@ -354,7 +384,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c,
 	case ANSWERED:
 		answer = r->answer;
 		r->answer = NULL;
-		return send_response(c, r->status, answer);
+		return page_send(c, r->status, answer);
 	case RUNNING:
 		break;
 	}
@@ -372,11 +402,12 @@ static void on_completed(void *arg, struct MHD_Connection *c, void **slot,
 		return;
 	LIST_REMOVE(r, link);
 	hold(r, 0);
+	if (r->line)
+		line_put(r->line);
 	/* for the next head */
-	patience_set(c, PATIENCE_S);
+	callers_set(c, CALLER_WAITS, PATIENCE_S);
 	if (r->answer)
 		MHD_destroy_response(r->answer);
-	free(r->name);
 	free(r->body);
 	free(r);
 	if (g->draining && LIST_EMPTY(&g->requests))
@@ -414,13 +445,14 @@ const char *gateway_url(const struct gateway *g)
 	return http_url(g->http);
 }
 
-void gateway_set(struct gateway *g, uint64_t request_max)
+void gateway_set(struct gateway *g, const struct gateway_opts *o)
 {
-	g->request_max = request_max;
+	g->request_max = o->request_max;
+	g->places.size = http_limit(g->http, o->connections, o->per_address);
 }
 
 int gateway_create(struct gateway **out, struct ev_loop *loop,
-		   struct pool *pool, int fd, uint64_t request_max,
+		   struct pool *pool, int fd, const struct gateway_opts *o,
 		   struct err *err)
 {
 	struct gateway *g = calloc(1, sizeof(*g));
@@ -432,17 +464,20 @@ int gateway_create(struct gateway **out, struct ev_loop *loop,
 	}
 	g->loop = loop;
 	g->pool = pool;
-	g->request_max = request_max;
+	g->bytes.size = HELD_MAX;
 	LIST_INIT(&g->requests);
+	LIST_INIT(&g->lines);
 	/* from the loop, so that nobody stops the daemon inside a callback */
 	ev_timer_init(&g->drained, on_drained, 0.0, 0.0);
-	g->drained.data = g;
+	ev_timer_init(&g->tick, on_tick, 0.0, TICK_S);
+	g->drained.data = g->tick.data = g;
 	r = http_create(&g->http, loop, fd, on_request, on_completed, g,
 			err);
 	if (r < 0) {
 		free(g);
 		return r;
 	}
+	gateway_set(g, o);
 	*out = g;
 	return 0;
 }
@@ -464,5 +499,6 @@ void gateway_destroy(struct gateway *g)
 	http_run(g->http);
 	ev_timer_stop(g->loop, &g->drained);
 	http_destroy(g->http);
+	ev_timer_stop(g->loop, &g->tick);
 	free(g);
 }

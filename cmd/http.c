@@ -1,24 +1,24 @@
 /*
- * http.c - libmicrohttpd on a libev loop, and the framing that it lets pass
+ * http.c - libmicrohttpd on a libev loop
  */
 #include "cmd/http.h"
 
 #include <errno.h>
 #include <netdb.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "cmd/patience.h"
+#include "cmd/callers.h"
+#include "cmd/framing.h"
 
 #define BACKLOG		1024
 #define KEEP_ALIVE_S	60u
-#define CONNECTIONS	4096u		/* or half the descriptors, if fewer */
+#define CONNECTIONS	65536u		/* or half the descriptors, if fewer */
+#define SPARE		64u		/* of them: to come while others go */
 #define CONNECTION_MEM	((size_t)32 << 10)
 #define HOST_MAX	256
 
@@ -28,7 +28,8 @@ struct http {
 	struct ev_io ready;
 	struct ev_timer timeout;
 	struct ev_prepare prepare;
-	struct patience *patience;
+	struct callers *callers;
+	unsigned connections;
 	int woken;			/* something was resumed in this turn */
 	char url[300];
 };
@@ -209,7 +210,42 @@ static unsigned connection_limit(void)
 
 	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur / 2 > CONNECTIONS)
 		return CONNECTIONS;
-	return r.rlim_cur / 2;
+	return r.rlim_cur / 2 > 2 * SPARE ? r.rlim_cur / 2 : 2 * SPARE;
+}
+
+unsigned http_limit(struct http *h, unsigned places, unsigned per_address)
+{
+	if (places > h->connections - SPARE)
+		places = h->connections - SPARE;
+	callers_limit(h->callers, places, per_address);
+	return places;
+}
+
+/* a request line, before its target is cut at '?': a NUL ends it here alone */
+static void *on_target(void *arg, const char *target, struct MHD_Connection *c)
+{
+	size_t *len = callers_target(c);
+
+	if (len)
+		*len = strlen(target);
+	return NULL;
+}
+
+/* the target stays as it came: see framing_unescape() */
+static size_t unescape_nothing(void *arg, struct MHD_Connection *c, char *s)
+{
+	return strlen(s);
+}
+
+int http_head(struct MHD_Connection *c, const char *method, const char *target,
+	      const char *version, struct head *h)
+{
+	const size_t *len = callers_target(c);
+
+	if (!len)
+		return -ENOMEM;
+	*h = (struct head){ method, target, version, *len };
+	return 0;
 }
 
 int http_create(struct http **out, struct ev_loop *loop, int fd,
@@ -234,21 +270,26 @@ int http_create(struct http **out, struct ev_loop *loop, int fd,
 		free(h);
 		return r;
 	}
-	if (patience_create(&h->patience, loop) < 0) {
+	r = callers_create(&h->callers, loop);
+	if (r < 0) {
 		close(fd);
 		free(h);
-		return err_set(err, -ENOMEM, "out of memory");
+		return err_set(err, r, "no table of callers: %s",
+			       strerror(-r));
 	}
+	h->connections = connection_limit();
 	h->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
-		0, NULL, NULL, handler, arg,
+		0, callers_accept, h->callers, handler, arg,
 		MHD_OPTION_EXTERNAL_LOGGER, no_log, NULL,
 		MHD_OPTION_LISTEN_SOCKET, fd,
-		MHD_OPTION_CONNECTION_LIMIT, connection_limit(),
+		MHD_OPTION_CONNECTION_LIMIT, h->connections,
 		MHD_OPTION_CONNECTION_TIMEOUT, KEEP_ALIVE_S,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEM,
 		MHD_OPTION_NOTIFY_COMPLETED, completed, arg,
-		MHD_OPTION_NOTIFY_CONNECTION, patience_notify, h->patience,
+		MHD_OPTION_NOTIFY_CONNECTION, callers_notify, h->callers,
+		MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL,
+		MHD_OPTION_UNESCAPE_CALLBACK, unescape_nothing, NULL,
 		MHD_OPTION_END);
 	info = h->daemon ? MHD_get_daemon_info(h->daemon,
 					       MHD_DAEMON_INFO_EPOLL_FD) :
@@ -256,7 +297,7 @@ int http_create(struct http **out, struct ev_loop *loop, int fd,
 	if (!info) {
 		if (h->daemon)
 			MHD_stop_daemon(h->daemon);
-		patience_destroy(h->patience);
+		callers_destroy(h->callers);
 		close(fd);
 		free(h);
 		return err_set(err, -EIO, "cannot start the HTTP server");
@@ -279,101 +320,6 @@ void http_destroy(struct http *h)
 	ev_timer_stop(h->loop, &h->timeout);
 	ev_prepare_stop(h->loop, &h->prepare);
 	MHD_stop_daemon(h->daemon);
-	patience_destroy(h->patience);
+	callers_destroy(h->callers);
 	free(h);
-}
-
-/* framing: RFC 9112, sections 3.2, 5.1, 6.1 to 6.3 */
-
-struct framing {
-	unsigned hosts, lengths, encodings;
-	int64_t length;
-	const char *wrong;
-};
-
-static int is_token(const char *s, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if (s[i] <= ' ' || s[i] >= 0x7f ||
-		    strchr("\"(),/:;<=>?@[\\]{}", s[i]))
-			return 0;
-	return len > 0;
-}
-
-static void look_at_length(struct framing *f, const char *v, size_t len)
-{
-	if (f->lengths++) {
-		f->wrong = "Content-Length is given twice";
-		return;
-	}
-	if (!len || len > 18)
-		f->wrong = "Content-Length is not a number";
-	for (size_t i = 0; i < len && !f->wrong; i++) {
-		if (v[i] < '0' || v[i] > '9')
-			f->wrong = "Content-Length is not a number";
-		f->length = f->length * 10 + (v[i] - '0');
-	}
-}
-
-static void look_at_encoding(struct framing *f, const char *v, size_t len)
-{
-	if (f->encodings++)
-		f->wrong = "Transfer-Encoding is given twice";
-	else if (len != 7 || strncasecmp(v, "chunked", 7))
-		f->wrong = "Transfer-Encoding is not 'chunked'";
-}
-
-static enum MHD_Result look_at(void *arg, enum MHD_ValueKind kind,
-			       const char *name, size_t name_len,
-			       const char *value, size_t value_len)
-{
-	struct framing *f = arg;
-
-	if (!is_token(name, name_len))
-		f->wrong = "malformed header name";
-	else if (value && memchr(value, '\0', value_len))
-		f->wrong = "NUL in a header";
-	else if (name_len == 4 && !strncasecmp(name, "host", 4))
-		f->hosts++;
-	else if (name_len == 14 && !strncasecmp(name, "content-length", 14))
-		look_at_length(f, value ? value : "", value_len);
-	else if (name_len == 17 && !strncasecmp(name, "transfer-encoding", 17))
-		look_at_encoding(f, value ? value : "", value_len);
-	return f->wrong ? MHD_NO : MHD_YES;
-}
-
-const char *http_framing(struct MHD_Connection *c, const char *version,
-			 int64_t *length)
-{
-	struct framing f = { 0 };
-	int is_11 = !strcmp(version, MHD_HTTP_VERSION_1_1);
-
-	MHD_get_connection_values_n(c, MHD_HEADER_KIND, look_at, &f);
-	*length = f.encodings ? -1 : f.length;
-	if (f.wrong)
-		return f.wrong;
-	if (f.lengths && f.encodings)
-		return "both Content-Length and Transfer-Encoding";
-	if (f.encodings && !is_11)
-		return "Transfer-Encoding before HTTP/1.1";
-	if (f.hosts > 1)
-		return "Host is given twice";
-	if (!f.hosts && is_11)
-		return "no Host";
-	return NULL;
-}
-
-struct MHD_Response *http_response(char *text, size_t len, int json)
-{
-	struct MHD_Response *r;
-
-	if (!text)
-		return NULL;
-	r = MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
-	if (!r)
-		free(text);
-	else
-		MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, json ?
-					"application/json" : "text/plain");
-	return r;
 }

@@ -1,5 +1,5 @@
 /*
- * http.h - libmicrohttpd on a libev loop, and the framing that it lets pass
+ * http.h - libmicrohttpd on a libev loop
  *
  * The daemon has no thread: its epoll descriptor and its timeout are the
  * loop's.  A connection that waits is suspended; http_resume() wakes it, and
@@ -12,6 +12,7 @@
 #include <microhttpd.h>
 #include <stddef.h>
 
+#include "cmd/framing.h"
 #include "conf/err.h"
 
 struct http;
@@ -41,14 +42,12 @@ void http_resume(struct http *h, struct MHD_Connection *c);
 void http_run(struct http *h);
 
 /*
- * What a request's head says about its framing: NULL when it is sound, or
- * one line that says what is wrong (answer 400 and close).  *length is the
- * body's, -1 when it is chunked, 0 when there is none.
+ * So many connections at a time, of all and of one address (0: as many);
+ * see callers.h.  The first, or what descriptors there are for them.
  */
-const char *http_framing(struct MHD_Connection *c, const char *version,
-			 int64_t *length);
-
-/* a response that owns `text` (malloc'ed); application/json when json */
-struct MHD_Response *http_response(char *text, size_t len, int json);
+unsigned http_limit(struct http *h, unsigned places, unsigned per_address);
+/* what the first callback of a request is told; 0 or -ENOMEM */
+int http_head(struct MHD_Connection *c, const char *method, const char *target,
+	      const char *version, struct head *h);
 
 #endif

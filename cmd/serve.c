@@ -95,11 +95,21 @@ static void on_died(void *arg, struct function *f, const struct job_result *r)
 	free(json);
 }
 
+static struct gateway_opts gateway_opts(const struct conf *c)
+{
+	return (struct gateway_opts){
+		.request_max = c->request_max,
+		.connections = c->connections,
+		.per_address = c->per_address,
+	};
+}
+
 static int start_listening(struct server *s)
 {
+	struct gateway_opts o = gateway_opts(s->conf);
 	struct err err;
-	int r = gateway_create(&s->gateway, s->loop, s->pool,
-			       s->listen_fd, s->conf->request_max, &err);
+	int r = gateway_create(&s->gateway, s->loop, s->pool, s->listen_fd, &o,
+			       &err);
 
 	s->listen_fd = -1;
 	if (r < 0) {
@@ -240,6 +250,7 @@ static void on_hup(struct ev_loop *loop, struct ev_signal *w, int revents)
 {
 	struct server *s = w->data;
 	struct conf *conf, *old = s->conf;
+	struct gateway_opts g;
 	struct pool_opts o;
 	struct err err;
 
@@ -261,7 +272,8 @@ static void on_hup(struct ev_loop *loop, struct ev_signal *w, int revents)
 		return;
 	}
 	pool_set(s->pool, &o);
-	gateway_set(s->gateway, conf->request_max);
+	g = gateway_opts(conf);
+	gateway_set(s->gateway, &g);
 	if (!s->listen && strcmp(conf->listen, old->listen))
 		say("'listen' has changed: it takes effect at the next start");
 	if (!s->tender && conf->tender != old->tender)

@@ -51,6 +51,8 @@ static const struct key keys[] = {
 	{ "limits", "response.max", SIZE, C(response_max), 2,
 	  MSG_PAYLOAD_MAX / 2 },
 	{ "limits", "log.max", SIZE, C(log_max), 0, 1ull << 30 },
+	{ "limits", "connections", COUNT, C(connections), 16, 65536 },
+	{ "limits", "connections.address", COUNT, C(per_address), 0, 65536 },
 	{ "limits", "queue", COUNT, C(queue), 1, 65536 },
 	{ "limits", "wait", TIME, C(wait_ns), 1, 3600 * SEC },
 	{ "limits", "boot", TIME, C(boot_ns), 1, 3600 * SEC },
@@ -467,6 +469,8 @@ int conf_create(struct conf **out)
 	c->request_max = ETLFS_EVENT_MAX - ETLFS_EVENT_OFF;
 	c->response_max = 6u << 20;
 	c->log_max = 1u << 20;
+	c->connections = 4096;
+	c->per_address = 256;
 	c->queue = 1024;
 	c->wait_ns = 30 * SEC;
 	c->boot_ns = 60 * SEC;

@@ -38,6 +38,8 @@ struct conf {
 	uint64_t drain_ns;
 	/* [limits] */
 	uint64_t request_max, response_max, log_max;
+	unsigned connections;
+	unsigned per_address;		/* of them; 0: no limit */
 	unsigned queue;
 	uint64_t wait_ns;
 	uint64_t boot_ns;

@@ -194,18 +194,18 @@ void pool_wake(struct pool *pool)
 		ev_timer_again(pool->loop, &pool->tick);
 }
 
-void pool_pause(struct pool *pool, int paused)
-{
-	/* what waits has the tick running: the next one dispatches it */
-	pool->paused = paused;
-}
-
 unsigned pool_pending(const struct pool *pool)
 {
 	return pool->pending;
 }
 
 /* functions */
+
+void function_pause(struct function *f, int paused)
+{
+	/* what waits has the tick running: the next one dispatches it */
+	f->paused = paused;
+}
 
 const char *function_name(const struct function *f)
 {

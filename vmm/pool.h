@@ -137,11 +137,6 @@ void pool_destroy(struct pool *pool);
 void pool_set(struct pool *pool, const struct pool_opts *o);
 /* makes the warm windows: slow, for when there is nothing else to do */
 int pool_prepare(struct pool *pool);
-/*
- * While it pauses, requests that wait go on waiting, as long as they may:
- * for a caller that has no room for more answers.
- */
-void pool_pause(struct pool *pool, int paused);
 /* requests running or waiting */
 unsigned pool_pending(const struct pool *pool);
 
@@ -163,6 +158,11 @@ struct function *pool_next(struct pool *pool, struct function *f);
 /* 0, -EAGAIN: the queue is full, -EHOSTDOWN: it cannot boot, -E2BIG */
 int pool_submit(struct function *f, struct job *j);
 
+/*
+ * While it pauses, its requests that wait go on waiting, as long as they may:
+ * for a caller that has no room for more answers.
+ */
+void function_pause(struct function *f, int paused);
 /* a debugger is there: what waited for it goes on */
 void function_attached(struct function *f);
 

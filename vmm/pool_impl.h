@@ -123,6 +123,7 @@ struct function {
 
 	struct job *head, **tail;	/* waiting */
 	unsigned queued;
+	int paused;			/* none of them is run */
 
 	uint32_t pid;			/* the last process id given */
 	uint64_t requests, errors, refreshes, fetched;
@@ -141,7 +142,6 @@ struct pool {
 	struct ev_timer tick;
 	struct function_list current, others;	/* others: coming, retired */
 	unsigned pending;
-	int paused;
 	uint64_t functions;		/* ever made */
 };
 

@@ -3,7 +3,7 @@
  *
  * Invariant: a request waits only while no clone is idle, so the queue and
  * the idle list are never both filled once queue_dispatch() returns (unless
- * the function is not ready, or the pool pauses).
+ * the function is not ready, or pauses).
  */
 #include <errno.h>
 #include <string.h>
@@ -74,7 +74,7 @@ void queue_dispatch(struct function *f)
 {
 	struct clone *c;
 
-	if (!ref_usable(f) || f->pool->paused)
+	if (!ref_usable(f) || f->paused)
 		return;
 	while (f->head && (c = TAILQ_FIRST(&f->clones[CLONE_IDLE])))
 		clone_run(c, pop(f));

@@ -15,6 +15,8 @@
 #include "vmm/pool.h"
 
 #define MANY	200
+#define UNTAKEN	60			/* answers of FAKE_BIG */
+#define BODY_MAX 2088960
 #define HEAD	"POST /function/f HTTP/1.1\r\nHost: x\r\n"
 
 static struct pool *pool;
@@ -28,7 +30,7 @@ static void on_log(void *arg, struct function *f, const char *text, size_t len)
 static void on_event(void *arg, struct function *f, enum pool_event what,
 		     const char *text)
 {
-	ready |= what == POOL_READY;
+	ready += what == POOL_READY;
 }
 
 static const struct pool_ops ops = { .log = on_log, .event = on_event };
@@ -71,6 +73,20 @@ static int said(int fd, char *buf, size_t size, const char *what)
 {
 	ended(fd, buf, size);
 	return strstr(buf, what) != NULL;
+}
+
+/* a caller like any other */
+static void served(const char *function, const char *name)
+{
+	char buf[4096] = "", request[256];
+	int fd = caller(0);
+
+	snprintf(request, sizeof(request), "POST /function/%s HTTP/1.1\r\n"
+		 "Host: x\r\nContent-Length: 3\r\n\r\n[1]", function);
+	put(fd, request);
+	UNTIL(said(fd, buf, sizeof(buf), "200 OK"));
+	ok(strstr(buf, "200 OK") != NULL, "%s", name);
+	close(fd);
 }
 
 /* does it end once time has passed, and not before? */
@@ -152,11 +168,51 @@ static void test_long(void)
 	close(fd);
 }
 
+/* so many callers of f, each with all of a body but its last byte */
 static void test_many(void)
 {
 	static int fd[MANY];
-	static char buf[MANY][4096];
+	static char buf[MANY][4096], body[BODY_MAX];
 	int refused = 0, open = 0;
+
+	memset(body, ' ', sizeof(body));
+	for (int i = 0; i < MANY; i++) {
+		size_t sent = 0;
+
+		fd[i] = caller(0);
+		put(fd[i], HEAD "Content-Length: 2088960\r\n\r\n");
+		for (int t = 0; t < 1000 && sent < BODY_MAX - 1; t++) {
+			ssize_t n = send(fd[i], body, BODY_MAX - 1 - sent,
+					 MSG_NOSIGNAL);
+
+			sent += n > 0 ? n : 0;
+			ev_run(loop, EVRUN_ONCE);
+			if (said(fd[i], buf[i], sizeof(buf[i]), "503 "))
+				break;
+		}
+	}
+	for (int i = 0; i < MANY; i++) {
+		if (strstr(buf[i], "503 "))
+			refused++;
+		else
+			open += !ended(fd[i], buf[i], sizeof(buf[i]));
+	}
+	ok(refused && open > 50 && refused + open == MANY,
+	   "bodies past the function's share are refused (%d of %d)",
+	   refused, MANY);
+	served("g", "another function has its own");
+	for (int i = 0; i < MANY; i++)
+		close(fd[i]);
+	later(0.2);
+	served("f", "and they are taken when there is room again");
+}
+
+/* no body of those that are announced has come */
+static void test_announced(void)
+{
+	static int fd[MANY];
+	char buf[4096] = "";
+	int over = 0;
 
 	for (int i = 0; i < MANY; i++) {
 		fd[i] = caller(0);
@@ -164,25 +220,193 @@ static void test_many(void)
 		for (int t = 0; t < 3; t++)
 			ev_run(loop, EVRUN_ONCE);
 	}
-	for (int i = 0; i < MANY; i++) {
-		UNTIL(1);
-		if (said(fd[i], buf[i], sizeof(buf[i]), "503 "))
-			refused++;
-		else
-			open += !ended(fd[i], buf[i], sizeof(buf[i]));
-	}
-	ok(refused && open > 100 && refused + open == MANY,
-	   "bodies past what the gateway holds are refused (%d of %d)",
-	   refused, MANY);
+	for (int i = 0; i < MANY; i++)
+		over += ended(fd[i], buf, sizeof(buf)) || buf[0];
+	ok(!over, "a body that is announced takes nothing");
+	served("f", "and refuses nobody");
 	for (int i = 0; i < MANY; i++)
 		close(fd[i]);
 	later(0.2);
-	fd[0] = caller(0);
-	buf[0][0] = '\0';
-	put(fd[0], HEAD "Content-Length: 3\r\n\r\n[1]");
-	UNTIL(said(fd[0], buf[0], sizeof(buf[0]), "200 OK"));
-	ok(strstr(buf[0], "200 OK") != NULL, "and taken when they are gone");
-	close(fd[0]);
+}
+
+/* answers that nobody takes hold their function, for seconds, and no other */
+static void test_untaken(void)
+{
+	static int fd[MANY];
+	char buf[4096] = "";
+	int over = 0;
+
+	for (int i = 0; i < UNTAKEN; i++) {
+		fd[i] = caller(1);
+		put(fd[i], HEAD "Content-Length: 5\r\n\r\n\"big\"");
+		for (int t = 0; t < 3; t++)
+			ev_run(loop, EVRUN_ONCE);
+	}
+	/* what is over its share waits */
+	later(2.0);
+	ok(pool_pending(pool), "no more is run than may be held");
+	served("g", "but of another function");
+	for (int i = 0; i < UNTAKEN; i++) {
+		buf[0] = '\0';
+		over += ended(fd[i], buf, 2);
+	}
+	ok(!over, "callers have some seconds to begin to take");
+	shift += 7;
+	UNTIL(!pool_pending(pool));
+	ok(!pool_pending(pool), "who does not goes, and what waited is run");
+	shift += 7;
+	later(1.5);
+	served("f", "then its other callers are served, too");
+	for (int i = 0; i < UNTAKEN; i++)
+		close(fd[i]);
+	later(0.2);
+}
+
+/* each of these is one caller more than there are places */
+static void test_places(void)
+{
+	struct gateway_opts o = { .request_max = BODY_MAX, .connections = 16 };
+	static const char *const heads[] = {
+		"", "POST /function/f HT", HEAD "Content-Length: 3\r\n\r\n[",
+	};
+	char buf[17][4096];
+	int fd[17], first, others;
+
+	gateway_set(gateway, &o);
+	for (unsigned k = 0; k < 3; k++) {
+		memset(buf, 0, sizeof(buf));
+		first = others = 0;
+		for (int i = 0; i < 17; i++) {
+			/* of bodies, a function may have half of the places */
+			fd[i] = caller(0);
+			put(fd[i], i >= 6 && k == 2 ? heads[1] : heads[k]);
+			later(0.02);
+		}
+		UNTIL((first = first || ended(fd[k == 2 ? 6 : 0], buf[0],
+					      sizeof(buf[0]))));
+		for (int i = 1; i < 17; i++)
+			others += (k < 2 || i != 6) &&
+				  ended(fd[i], buf[i], sizeof(buf[i]));
+		ok(first && !others, "%s: who has waited longest goes",
+		   k == 0 ? "silence" : k == 1 ? "heads" : "heads and bodies");
+		served("g", "and a caller is served");
+		for (int i = 0; i < 17; i++)
+			close(fd[i]);
+		later(0.1);
+	}
+	o.connections = 4096;
+	gateway_set(gateway, &o);
+}
+
+/* who is being served keeps its place */
+static void test_served_stay(void)
+{
+	struct gateway_opts o = { .request_max = BODY_MAX, .connections = 16 };
+	char buf[4096] = "", more[4096] = "";
+	int fd, other[20];
+
+	gateway_set(gateway, &o);
+	fake->held = 1;
+	fd = caller(0);
+	put(fd, HEAD "Content-Length: 6\r\n\r\n\"hold\"");
+	UNTIL(pool_pending(pool));
+	for (int i = 0; i < 20; i++) {
+		other[i] = caller(0);
+		later(0.02);
+	}
+	ok(!ended(fd, buf, sizeof(buf)), "a request that runs keeps its place");
+	ok(ended(other[0], more, sizeof(more)), "silent callers do not");
+	fake->held = 0;
+	UNTIL(said(fd, buf, sizeof(buf), "200 OK"));
+	ok(strstr(buf, "200 OK") != NULL, "and is answered");
+	close(fd);
+	for (int i = 0; i < 20; i++)
+		close(other[i]);
+	later(0.1);
+	o.connections = 4096;
+	gateway_set(gateway, &o);
+}
+
+/* requests that wait, as many as their function may have: others have room */
+static void test_waiting(void)
+{
+	struct gateway_opts o = { .request_max = BODY_MAX, .connections = 16 };
+	char buf[12][4096];
+	int fd[12], refused = 0;
+
+	memset(buf, 0, sizeof(buf));
+	gateway_set(gateway, &o);
+	fake->held = 1;
+	for (int i = 0; i < 12; i++) {
+		fd[i] = caller(0);
+		put(fd[i], HEAD "Content-Length: 6\r\n\r\n\"hold\"");
+		later(0.05);
+	}
+	for (int i = 0; i < 12; i++)
+		refused += said(fd[i], buf[i], sizeof(buf[i]), "503 ");
+	ok(refused >= 3 && refused <= 6,
+	   "one function has half of the places (%d of 12 refused)", refused);
+	served("g", "and another the rest");
+	fake->held = 0;
+	UNTIL(!pool_pending(pool));
+	for (int i = 0; i < 12; i++)
+		close(fd[i]);
+	later(0.1);
+	o.connections = 4096;
+	gateway_set(gateway, &o);
+}
+
+static void test_first_byte(void)
+{
+	char buf[4096] = "", other[4096] = "";
+	int fd = caller(0), kept = caller(0), over = 0;
+
+	put(kept, HEAD "Content-Length: 3\r\n\r\n[1]");
+	UNTIL(said(kept, other, sizeof(other), "200 OK"));
+	shift += 11;
+	UNTIL((over = over || ended(fd, buf, sizeof(buf))));
+	ok(over, "the first byte of a head has 10 seconds");
+	ok(!ended(kept, other, sizeof(other)), "that of the next one has more");
+	close(fd);
+	close(kept);
+}
+
+/* a body is refused as it comes, and the caller hears that */
+static void test_refused_body(const char *head, const char *body, int again,
+			      const char *status, const char *name)
+{
+	char buf[8192] = "";
+	int fd = caller(0), over = 0, sent = 0;
+
+	put(fd, head);
+	for (int t = 0; t < 4000 && sent < again; t++) {
+		if (send(fd, body, strlen(body), MSG_NOSIGNAL) ==
+		    (ssize_t)strlen(body))
+			sent++;
+		ev_run(loop, EVRUN_NOWAIT);
+	}
+	ok(sent == again, "%s: all of it is read", name);
+	UNTIL((over = over || ended(fd, buf, sizeof(buf))));
+	ok(over && strstr(buf, status) && strstr(buf, "\"errorType\": "),
+	   "%s: %s", name, status);
+	close(fd);
+}
+
+static void test_bodies(void)
+{
+	static char kilo[1025];
+
+	memset(kilo, '1', sizeof(kilo) - 1);
+	test_refused_body(HEAD "Content-Length: 4096000\r\n\r\n", kilo, 4000,
+			  "413 ", "a body that is announced too large");
+	/* a chunk and its two lines */
+	memcpy(kilo, "3f9\r\n", 5);
+	memcpy(kilo + 1022, "\r\n", 2);
+	test_refused_body(HEAD "Transfer-Encoding: chunked\r\n\r\n", kilo, 4000,
+			  "413 ", "one that turns out too large");
+	memset(kilo, 'x', sizeof(kilo) - 1);
+	test_refused_body(HEAD "Content-Length: 1024000\r\n\r\n", kilo, 1000,
+			  "400 ", "one that is not JSON");
 }
 
 static void test_flood(void)
@@ -216,28 +440,39 @@ int main(void)
 		.fetch_timeout_ns = 1000000000,
 		.fetch_max = 1 << 20, .ops = &ops,
 	};
-	struct function *f;
+	struct gateway_opts go = { .request_max = BODY_MAX,
+				   .connections = 4096 };
 	struct err err = { "" };
 	int fd;
 
 	signal(SIGALRM, SIG_DFL);
 	signal(SIGPIPE, SIG_IGN);
-	alarm(100);
+	alarm(300);
 	fake_init();
 	fake_loop();
 	if (pool_create(&pool, loop, &po) < 0 ||
-	    pool_add(pool, image("d"), &fo, &f, &err) < 0)
+	    pool_add(pool, image("d"), &fo, NULL, &err) < 0)
 		return 1;
-	UNTIL(ready);
+	fo.name = "g";
+	if (pool_add(pool, image("e"), &fo, NULL, &err) < 0)
+		return 1;
+	UNTIL(ready == 2);
 	fd = http_bind("127.0.0.1:0", &err);
-	if (fd < 0 || gateway_create(&gateway, loop, pool, fd, 2088960,
+	if (fd < 0 || gateway_create(&gateway, loop, pool, fd, &go,
 				     &err) < 0) {
 		printf("Bail out! %s\n", err.msg);
 		return 1;
 	}
 	test_slow();
 	test_long();
+	test_announced();
 	test_many();
+	test_untaken();
+	test_places();
+	test_served_stay();
+	test_waiting();
+	test_first_byte();
+	test_bodies();
 	test_flood();
 	pool_destroy(pool);
 	gateway_destroy(gateway);

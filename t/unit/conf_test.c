@@ -72,7 +72,8 @@ static void test_defaults(void)
 	ok(r == 0, "an empty file");
 	ok(!strcmp(c->listen, "127.0.0.1:8080"), "listens on loopback");
 	ok(c->drain_ns == 30000000000ull && c->queue == 1024 && c->min == 1 &&
-	   c->max >= 4 && c->idle_ns == 60000000000ull, "defaults");
+	   c->max >= 4 && c->idle_ns == 60000000000ull &&
+	   c->connections == 4096 && c->per_address == 256, "defaults");
 	ok(!c->user && !c->log && !c->functions, "nothing else");
 	conf_destroy(c);
 }
@@ -83,6 +84,7 @@ static void test_whole(void)
 		"[serve]\nlisten = [::1]:0\ndrain = 5s\nlog = log/f.log\n"
 		"tender = process\n"
 		"[limits]\nrequest.max = 1M ; inline\nqueue = 7\n"
+		"connections = 500\nconnections.address = 0\n"
 		"[pool]\nmin = 0\nmax = 3\nidle = 500ms\n"
 		"[fetch]\nwindows = 1\nwarm = 2M\ntimeout = 1m\n"
 		"[function total]\nimage = total.usetl\npool.max = 9\n"
@@ -103,6 +105,7 @@ static void test_whole(void)
 	ok(r == 0, "a whole file%s%s", r ? ": " : "", err.msg);
 	ok(!strcmp(c->listen, "[::1]:0") && c->drain_ns == 5000000000ull &&
 	   c->request_max == 1 << 20 && c->queue == 7 && c->min == 0 &&
+	   c->connections == 500 && !c->per_address &&
 	   c->max == 3 && c->idle_ns == 500000000 && c->windows == 1 &&
 	   c->warm == 2 << 20 && c->fetch_timeout_ns == 60000000000ull,
 	   "its values");
@@ -143,6 +146,9 @@ static void test_errors(void)
 		{ "[pool]\nmax = 0\n", 2 },
 		{ "[limits]\nrequest.max = 64M\n", 2 },
 		{ "[limits]\nrequest.max = lots\n", 2 },
+		{ "[limits]\nconnections = 15\n", 2 },
+		{ "[limits]\nconnections = 70000\n", 2 },
+		{ "[limits]\nconnections.address = -1\n", 2 },
 		{ "[serve]\ndrain = 3 days\n", 2 },
 		{ "[serve]\nlisten =\n", 2 },
 		{ "[function a]\nimage = x\nrecycle = burn\n", 3 },

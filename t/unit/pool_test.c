@@ -208,12 +208,12 @@ static void test_queue(void)
 	UNTIL(c[2].done);
 	ok(c[0].served == 1 && c[1].served == 2 && c[2].served == 3,
 	   "and are answered in order");
-	pool_pause(pool, 1);
+	function_pause(f, 1);
 	if (submit(f, &c[0], "1") < 0)
 		exit(1);
 	later(0.3);
-	ok(!c[0].done && info(f).idle == 1, "a pool that pauses runs nothing");
-	pool_pause(pool, 0);
+	ok(!c[0].done && info(f).idle == 1, "a function that pauses runs nothing");
+	function_pause(f, 0);
 	UNTIL(c[0].done);
 	ok(c[0].outcome == JOB_OK, "and then goes on");
 	fake->held = 1;
