@@ -141,22 +141,25 @@ static int hex(unsigned char c)
 	       c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
+/* what is escaped at s, if that may be undone; else 0 */
+static int escaped(const char *s)
+{
+	int high = *s == '%' ? hex(s[1]) : -1;
+	int low = high < 0 ? -1 : hex(s[2]);
+	int c = low < 0 ? 0 : high * 16 + low;
+
+	return c && c < 0x80 && (isalnum(c) || strchr("-._~", c)) ? c : 0;
+}
+
 void framing_unescape(char *path)
 {
 	char *to = path;
+	int c;
 
-	for (; *path; path++) {
-		int high = *path == '%' ? hex(path[1]) : -1;
-		int low = high < 0 ? -1 : hex(path[2]);
-		int c = high << 4 | low;
-
-		if (low >= 0 && c < 0x80 && c && (isalnum(c) ||
-						  strchr("-._~", c))) {
-			*to++ = c;
-			path += 2;
-		} else {
-			*to++ = *path;
-		}
+	while (*path) {
+		c = escaped(path);
+		*to++ = c ? c : *path;
+		path += c ? 3 : 1;
 	}
 	*to = '\0';
 }

@@ -312,7 +312,6 @@ static enum MHD_Result enter(struct request *r, const char *name,
 	if (is_crowded(l))
 		return page_refuse(r->conn, 503, "Usetl.Unavailable", crowded);
 	json_begin(&r->json);
-	callers_set(r->conn, CALLER_SENDS, PATIENCE_S);
 	return MHD_YES;
 }
 
@@ -373,7 +372,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c,
 		r->since = ev_now(r->g->loop);
 		if (!ev_is_active(&r->g->tick))
 			ev_timer_again(r->g->loop, &r->g->tick);
-		callers_set(c, CALLER_TAKES, PATIENCE_S);
+		callers_set(c, CALLER_SENDS, PATIENCE_S);
 		if (http_head(c, method, url, version, &h) < 0)
 			return MHD_NO;
 		return begin(r, &h);
