@@ -16,6 +16,13 @@ struct want {
 	struct image *img;
 };
 
+struct deploy {
+	const struct conf *c;
+	void (*say)(const char *text);
+	size_t n;
+	struct want want[];
+};
+
 int deploy_uid(const char *user, uid_t *out, struct err *err)
 {
 	struct passwd *pw;
@@ -85,18 +92,18 @@ static void fill_opts(const struct conf *c, const struct want *w,
 		w->img->memory = f->memory;
 }
 
-static int open_all(struct want *want, size_t n,
-		    void (*say)(const char *text), struct err *err)
+static int open_all(struct deploy *d, struct err *err)
 {
-	for (size_t i = 0; i < n; i++) {
-		int r = image_open(&want[i].img, want[i].path, err);
+	for (size_t i = 0; i < d->n; i++) {
+		struct want *w = &d->want[i];
+		int r = image_open(&w->img, w->path, err);
 
 		if (r == 0)
 			continue;
-		want[i].img = NULL;
-		if (!say)
+		w->img = NULL;
+		if (!d->say)
 			return r;
-		say(err->msg);
+		d->say(err->msg);
 	}
 	return 0;
 }
@@ -158,39 +165,57 @@ static void retire_others(struct pool *pool, const struct want *want, size_t n)
 	}
 }
 
-int deploy_apply(struct pool *pool, const struct conf *c, char *const *images,
-		 size_t n, void (*say)(const char *text), struct err *err)
+void deploy_close(struct deploy *d)
 {
-	size_t total = c->functions + n, i;
-	struct want *want = calloc(total ? total : 1, sizeof(*want));
+	if (!d)
+		return;
+	for (size_t i = 0; i < d->n; i++)
+		image_close(d->want[i].img);
+	free(d);
+}
+
+int deploy_open(struct deploy **out, const struct conf *c, char *const *images,
+		size_t n, void (*say)(const char *text), struct err *err)
+{
+	size_t total = c->functions + n;
+	struct deploy *d = calloc(1, sizeof(*d) + total * sizeof(d->want[0]));
 	int r;
 
-	if (!want)
+	if (!d)
 		return err_set(err, -ENOMEM, "out of memory");
-	for (i = 0; i < c->functions; i++) {
-		want[i].f = &c->function[i];
-		want[i].path = c->function[i].image;
+	d->c = c;
+	d->say = say;
+	d->n = total;
+	for (size_t i = 0; i < c->functions; i++) {
+		d->want[i].f = &c->function[i];
+		d->want[i].path = c->function[i].image;
 	}
-	for (i = 0; i < n; i++)
-		want[c->functions + i].path = images[i];
-	r = open_all(want, total, say, err);
+	for (size_t i = 0; i < n; i++)
+		d->want[c->functions + i].path = images[i];
+	r = open_all(d, err);
 	if (r == 0)
-		r = check_names(want, total, err);
+		r = check_names(d->want, total, err);
 	if (r < 0)
-		goto out;
-	retire_others(pool, want, total);
-	for (i = 0; i < total && r == 0; i++) {
-		if (!want[i].img)
+		deploy_close(d);
+	else
+		*out = d;
+	return r;
+}
+
+int deploy_apply(struct deploy *d, struct pool *pool, struct err *err)
+{
+	int r = 0;
+
+	retire_others(pool, d->want, d->n);
+	for (size_t i = 0; i < d->n && r == 0; i++) {
+		if (!d->want[i].img)
 			continue;
-		r = apply_one(pool, c, &want[i], err);
-		if (r < 0 && say) {
-			say(err->msg);
+		r = apply_one(pool, d->c, &d->want[i], err);
+		if (r < 0 && d->say) {
+			d->say(err->msg);
 			r = 0;
 		}
 	}
-out:
-	for (i = 0; i < total; i++)
-		image_close(want[i].img);
-	free(want);
+	deploy_close(d);
 	return r;
 }

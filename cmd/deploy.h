@@ -20,14 +20,21 @@ int deploy_uid(const char *user, uid_t *out, struct err *err);
 int deploy_verify(void);
 /* o->ops, ->arg, ->uid and ->tender are left alone */
 void deploy_pool_opts(const struct conf *c, struct pool_opts *o);
+
 /*
- * Makes the pool's functions those of c and of the n images, named by
- * themselves; functions that are neither are retired.  say: told of what
- * cannot be opened, whose function then stays as it is; NULL: the first such
- * thing is the error.  Two of one name are always an error, found before
- * anything was changed.
+ * The functions of c and of the n images, which are named by themselves, with
+ * their images opened; c and images have to stay.  say: told of what cannot be
+ * opened, whose function then stays as it is; NULL: the first such thing is the
+ * error.  Two of one name are always an error.
  */
-int deploy_apply(struct pool *pool, const struct conf *c, char *const *images,
-		 size_t n, void (*say)(const char *text), struct err *err);
+struct deploy;
+int deploy_open(struct deploy **out, const struct conf *c, char *const *images,
+		size_t n, void (*say)(const char *text), struct err *err);
+/*
+ * Makes the pool's functions those; what else there is, is retired.  One that
+ * cannot begin to boot is told to say, or is the error.  Frees d.
+ */
+int deploy_apply(struct deploy *d, struct pool *pool, struct err *err);
+void deploy_close(struct deploy *d);
 
 #endif

@@ -169,35 +169,39 @@ static const struct pool_ops pool_ops = {
 	.log = on_log, .event = on_event, .died = on_died,
 };
 
-static void fill_pool_opts(struct server *s, struct pool_opts *o)
+static void fill_pool_opts(struct server *s, const struct conf *conf,
+			   struct pool_opts *o)
 {
 	memset(o, 0, sizeof(*o));
-	deploy_pool_opts(s->conf, o);
+	deploy_pool_opts(conf, o);
 	o->tender = s->runs;
 	o->ops = &pool_ops;
 	o->arg = s;
 }
 
-static int open_log(struct server *s, struct err *err)
+/* where functions' output is to go: *out is `operator`, or log_close()'s */
+static int log_open(struct server *s, const struct conf *conf,
+		    struct sink **out, struct err *err)
 {
-	struct sink *log = operator;
 	int fd, r;
 
-	if (s->conf->log) {
-		/* a pipe without a reader is an error, not a wait */
-		fd = open(s->conf->log, O_WRONLY | O_CREAT | O_APPEND |
-			  O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640);
-		r = fd < 0 ? -errno : sink_create(&log, s->loop, fd, who);
-		if (fd >= 0)
-			close(fd);
-		if (r < 0)
-			return err_set(err, r, "cannot open log '%s': %s",
-				       s->conf->log, strerror(-r));
-	}
-	if (s->log != operator)
-		sink_destroy(s->log);
-	s->log = log;
-	return 0;
+	*out = operator;
+	if (!conf->log)
+		return 0;
+	/* a pipe without a reader is an error, not a wait */
+	fd = open(conf->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC |
+		  O_NONBLOCK | O_NOCTTY, 0640);
+	r = fd < 0 ? -errno : sink_create(out, s->loop, fd, who);
+	if (fd >= 0)
+		close(fd);
+	return r < 0 ? err_set(err, r, "cannot open log '%s': %s", conf->log,
+			       strerror(-r)) : 0;
+}
+
+static void log_close(struct sink *log)
+{
+	if (log != operator)
+		sink_destroy(log);
 }
 
 /* signals */
@@ -246,37 +250,60 @@ static int load(struct server *s, struct conf **out, struct err *err)
 	       err_set(err, -ENOMEM, "out of memory") : 0;
 }
 
+/* what a configuration needs, opened, before any of it counts */
+struct opened {
+	struct conf *conf;
+	struct pool_opts pool;
+	struct sink *log;
+	struct deploy *deploy;
+};
+
+static int open_again(struct server *s, struct opened *o, struct err *err)
+{
+	int r = load(s, &o->conf, err);
+
+	if (r < 0)
+		return r;
+	fill_pool_opts(s, o->conf, &o->pool);
+	r = deploy_uid(o->conf->user, &o->pool.uid, err);
+	if (r == 0)
+		r = deploy_open(&o->deploy, o->conf, s->images, s->n_images,
+				say, err);
+	/* last, since it may make a file */
+	if (r == 0)
+		r = log_open(s, o->conf, &o->log, err);
+	if (r < 0) {
+		deploy_close(o->deploy);
+		conf_destroy(o->conf);
+	}
+	return r;
+}
+
 static void on_hup(struct ev_loop *loop, struct ev_signal *w, int revents)
 {
 	struct server *s = w->data;
-	struct conf *conf, *old = s->conf;
+	struct conf *old = s->conf;
+	struct opened o = { NULL };
 	struct gateway_opts g;
-	struct pool_opts o;
 	struct err err;
 
 	if (s->stopping || !s->gateway)
 		return;
-	if (load(s, &conf, &err) < 0) {
+	if (open_again(s, &o, &err) < 0) {
 		sayf("%s; all goes on as it was", err.msg);
 		return;
 	}
-	s->conf = conf;
-	fill_pool_opts(s, &o);
-	if (deploy_uid(conf->user, &o.uid, &err) < 0 ||
-	    open_log(s, &err) < 0 ||
-	    deploy_apply(s->pool, conf, s->images, s->n_images, say,
-			 &err) < 0) {
-		sayf("%s; all goes on as it was", err.msg);
-		s->conf = old;
-		conf_destroy(conf);
-		return;
-	}
-	pool_set(s->pool, &o);
-	g = gateway_opts(conf);
+	s->conf = o.conf;
+	log_close(s->log);
+	s->log = o.log;
+	/* before anything boots by it */
+	pool_set(s->pool, &o.pool);
+	g = gateway_opts(o.conf);
 	gateway_set(s->gateway, &g);
-	if (!s->listen && strcmp(conf->listen, old->listen))
+	deploy_apply(o.deploy, s->pool, &err);
+	if (!s->listen && strcmp(o.conf->listen, old->listen))
 		say("'listen' has changed: it takes effect at the next start");
-	if (!s->tender && conf->tender != old->tender)
+	if (!s->tender && o.conf->tender != old->tender)
 		say("'tender' has changed: it takes effect at the next start");
 	conf_destroy(old);
 	say("the configuration was read again");
@@ -316,12 +343,13 @@ static void raise_files(void)
 
 static int start(struct server *s, struct err *err)
 {
+	struct deploy *deploy;
 	struct pool_opts o;
 	struct err note;
 	int r = load(s, &s->conf, err);
 
 	if (r == 0)
-		r = open_log(s, err);
+		r = log_open(s, s->conf, &s->log, err);
 	if (r == 0 && !s->conf->functions && !s->n_images)
 		r = err_set(err, -EINVAL, "nothing to serve: give an IMAGE, or "
 			    "a [function NAME] in the configuration");
@@ -331,7 +359,7 @@ static int start(struct server *s, struct err *err)
 		return r;
 	if (note.msg[0])
 		say(note.msg);
-	fill_pool_opts(s, &o);
+	fill_pool_opts(s, s->conf, &o);
 	/* before anything boots: what is in use is said at once */
 	s->listen_fd = http_bind(s->listen ? s->listen : s->conf->listen, err);
 	if (s->listen_fd < 0)
@@ -341,7 +369,9 @@ static int start(struct server *s, struct err *err)
 		r = pool_create(&s->pool, s->loop, &o);
 	if (r < 0)
 		return err->msg[0] ? r : err_set(err, r, "%s", strerror(-r));
-	r = deploy_apply(s->pool, s->conf, s->images, s->n_images, NULL, err);
+	r = deploy_open(&deploy, s->conf, s->images, s->n_images, NULL, err);
+	if (r == 0)
+		r = deploy_apply(deploy, s->pool, err);
 	if (r < 0)
 		return r;
 	/* they boot in processes of their own; this one has time */
@@ -384,8 +414,7 @@ static int serve(struct server *s)
 		close(s->listen_fd);
 	unwatch(s);
 	conf_destroy(s->conf);
-	if (s->log != operator)
-		sink_destroy(s->log);
+	log_close(s->log);
 	sink_destroy(operator);
 	operator = NULL;
 	ev_loop_destroy(s->loop);
