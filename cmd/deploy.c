@@ -60,6 +60,7 @@ void deploy_pool_opts(const struct conf *c, struct pool_opts *o)
 	o->fetch_total = c->fetch_total;
 	o->windows = c->windows;
 	o->warm = c->warm;
+	o->copies = c->copies;
 }
 
 static const char *name_of(const struct want *w)
@@ -96,7 +97,8 @@ static int open_all(struct deploy *d, struct err *err)
 {
 	for (size_t i = 0; i < d->n; i++) {
 		struct want *w = &d->want[i];
-		int r = image_open(&w->img, w->path, err);
+		/* whoever cuts the file short must not end this process */
+		int r = image_open_heads(&w->img, w->path, err);
 
 		if (r == 0)
 			continue;

@@ -18,7 +18,7 @@ int deploy_uid(const char *user, uid_t *out, struct err *err);
 /* USETL_VERIFY=1 in the environment: compare everything after each rollback,
    for the tests */
 int deploy_verify(void);
-/* o->ops, ->arg, ->uid and ->tender are left alone */
+/* o->ops, ->arg, ->uid, ->tender and ->copy_images are left alone */
 void deploy_pool_opts(const struct conf *c, struct pool_opts *o);
 
 /*

@@ -135,7 +135,7 @@ static json_t *describe(struct function *f)
 	function_info(f, &i);
 	return json_pack("{s:s, s:s, s:s, s:b, s:{s:i, s:i, s:i}, s:i, s:I, "
 			 "s:I, s:I, s:I}", "name", i.name, "handler", i.handler,
-			 "digest", function_image(f)->digest,
+			 "digest", i.digest,
 			 "ready", i.ready,
 			 "clones", "idle", (int)i.idle, "busy", (int)i.busy,
 			 "coming", (int)i.coming, "queued", (int)i.queued,

@@ -128,7 +128,7 @@ static void on_ready(struct server *s, struct function *f)
 	function_info(f, &i);
 	sayf("function '%s' is ready: %s, booted in %.1f ms, %.1f MB, digest "
 	     "%s", i.name, i.handler, i.boot.boot_ns / 1e6,
-	     i.boot.ram_bytes / 1048576.0, function_image(f)->digest);
+	     i.boot.ram_bytes / 1048576.0, i.digest);
 	if (s->gateway)
 		return;
 	while ((g = pool_next(s->pool, g))) {
@@ -174,6 +174,7 @@ static void fill_pool_opts(struct server *s, const struct conf *conf,
 {
 	memset(o, 0, sizeof(*o));
 	deploy_pool_opts(conf, o);
+	o->copy_images = 1;
 	o->tender = s->runs;
 	o->ops = &pool_ops;
 	o->arg = s;
@@ -395,6 +396,8 @@ static int serve(struct server *s)
 	}
 	/* whoever read what is written may go */
 	signal(SIGPIPE, SIG_IGN);
+	/* a copy or a log larger than a limit is an error of its write */
+	signal(SIGXFSZ, SIG_IGN);
 	if (sink_create(&operator, s->loop, STDERR_FILENO, who) < 0)
 		say("out of memory");
 	s->log = operator;

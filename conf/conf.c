@@ -45,6 +45,7 @@ static const struct key keys[] = {
 	{ "serve", "user", STRING, C(user), 1, 64 },
 	{ "serve", "tender", TENDER, C(tender), 0, 0 },
 	{ "serve", "log", STRING, C(log), 1, 4095 },
+	{ "serve", "copies", STRING, C(copies), 1, 4095 },
 	{ "serve", "drain", TIME, C(drain_ns), 0, 3600 * SEC },
 	{ "limits", "request.max", SIZE, C(request_max), 2,
 	  ETLFS_EVENT_MAX - ETLFS_EVENT_OFF },
@@ -112,7 +113,8 @@ static int set_string(struct parser *p, const struct key *k, const char *value,
 		      char **to)
 {
 	const char *slash = strrchr(p->name, '/');
-	int is_path = !strcmp(k->name, "image") || !strcmp(k->name, "log");
+	int is_path = !strcmp(k->name, "image") || !strcmp(k->name, "log") ||
+		      !strcmp(k->name, "copies");
 	size_t len = strlen(value);
 	char *s;
 
@@ -502,5 +504,6 @@ void conf_destroy(struct conf *c)
 	free(c->listen);
 	free(c->user);
 	free(c->log);
+	free(c->copies);
 	free(c);
 }

@@ -34,6 +34,8 @@ struct conf {
 	char *listen;			/* ADDR:PORT */
 	char *user;			/* NULL: clones run as we do */
 	char *log;			/* NULL: standard error */
+	char *copies;			/* folder of images' copies; NULL: see
+					   etlfs/image.h */
 	unsigned tender;		/* enum conf_tender */
 	uint64_t drain_ns;
 	/* [limits] */

@@ -44,12 +44,12 @@ static int read_digest(struct image *img, struct err *err)
 	return 0;
 }
 
-static int map_image(struct image *img, struct err *err)
+/* of a file that others may cut short: memory, in which only heads are read */
+static int map_image(struct image *img, int heads, struct err *err)
 {
 	struct stat st;
 	void *map;
 
-	img->fd = open(img->path, O_RDONLY | O_CLOEXEC);
 	if (img->fd < 0 || fstat(img->fd, &st))
 		return err_set(err, -errno, "cannot open '%s': %s", img->path,
 			       strerror(errno));
@@ -59,7 +59,12 @@ static int map_image(struct image *img, struct err *err)
 			       img->path, img->path);
 	if (!S_ISREG(st.st_mode) || st.st_size < IMAGE_TAIL)
 		return image_foreign(img, err);
-	map = mmap(NULL, st.st_size, PROT_READ, MAP_SHARED, img->fd, 0);
+	if (heads)
+		map = mmap(NULL, st.st_size, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	else
+		map = mmap(NULL, st.st_size, PROT_READ, MAP_SHARED, img->fd,
+			   0);
 	if (map == MAP_FAILED)
 		return err_set(err, -errno, "cannot map '%s': %s", img->path,
 			       strerror(errno));
@@ -68,19 +73,63 @@ static int map_image(struct image *img, struct err *err)
 	return 0;
 }
 
-int image_open(struct image **out, const char *path, struct err *err)
+/* [off, off + len) of the file, as much of it as lies inside */
+static int head_read(struct image *img, uint64_t off, uint64_t len,
+		     struct err *err)
+{
+	uint64_t end = off < img->size ? img->size - off : 0;
+
+	end = off + (len < end ? len : end);
+	while (off < end) {
+		ssize_t n = pread(img->fd, (uint8_t *)img->map + off,
+				  end - off, off);
+
+		if (n < 0)
+			return err_set(err, -errno, "cannot read '%s': %s",
+				       img->path, strerror(errno));
+		if (n == 0)
+			return image_bad(img, "it was cut short", err);
+		off += n;
+	}
+	return 0;
+}
+
+static int index_read(struct image *img, struct err *err)
+{
+	const struct etlfs_head *h = (const void *)(img->map +
+						    img->index_off);
+	int rc = head_read(img, img->index_off, sizeof(*h), err);
+
+	if (rc || img->index_off % IMAGE_PAGE ||
+	    img->size - img->index_off < sizeof(*h))
+		return rc;		/* which image_check_index() says */
+	return head_read(img, img->index_off, h->total_len, err);
+}
+
+/* fd is the image's from here on, also when it fails */
+static int open_fd(struct image **out, const char *path, int fd, int heads,
+		   struct err *err)
 {
 	struct image *img = calloc(1, sizeof(*img));
-	int rc = 0;
+	int rc, error = errno;
 
 	if (!img || !(img->path = strdup(path))) {
 		free(img);
+		if (fd >= 0)
+			close(fd);
 		return err_set(err, -ENOMEM, "out of memory");
 	}
-	img->fd = -1;
-	rc = map_image(img, err);
+	img->fd = fd;
+	errno = error;
+	rc = map_image(img, heads, err);
+	if (!rc && heads)
+		rc = head_read(img, 0, IMAGE_HEAD, err);
+	if (!rc && heads)
+		rc = head_read(img, img->size - IMAGE_TAIL, IMAGE_TAIL, err);
 	if (!rc)
 		rc = image_read_meta(img, err);
+	if (!rc && heads)
+		rc = index_read(img, err);
 	if (!rc)
 		rc = image_check_index(img, err);
 	if (!rc)
@@ -90,6 +139,22 @@ int image_open(struct image **out, const char *path, struct err *err)
 	else
 		*out = img;
 	return rc;
+}
+
+int image_open(struct image **out, const char *path, struct err *err)
+{
+	return open_fd(out, path, open(path, O_RDONLY | O_CLOEXEC), 0, err);
+}
+
+int image_open_heads(struct image **out, const char *path, struct err *err)
+{
+	return open_fd(out, path, open(path, O_RDONLY | O_CLOEXEC), 1, err);
+}
+
+int image_open_copy(struct image **out, const char *path, int fd,
+		    struct err *err)
+{
+	return open_fd(out, path, fd, 0, err);
 }
 
 int image_sha256(const void *data, size_t len, char *out)

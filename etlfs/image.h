@@ -33,7 +33,8 @@ struct image_layer {
 struct image {
 	char *path;
 	int fd;
-	const uint8_t *map;		/* whole file, PROT_READ, MAP_SHARED */
+	const uint8_t *map;		/* whole file, PROT_READ, MAP_SHARED; of
+					   image_open_heads() the heads alone */
 	uint64_t size;			/* bytes */
 	uint64_t index_off;
 	const struct etlfs_head *index;
@@ -56,6 +57,21 @@ struct image {
 
 /* 0 or -errno with err set; *out is the caller's, image_close() frees it */
 int image_open(struct image **out, const char *path, struct err *err);
+/*
+ * The same of a file that anyone may change or cut short meanwhile: in memory
+ * are its manifest, index and digest as they were, and no file's content.
+ */
+int image_open_heads(struct image **out, const char *path, struct err *err);
+/*
+ * A read-only descriptor of a copy that nobody else can change, the caller's;
+ * or -errno with err set.  dir: the folder that it takes room in, NULL: beside
+ * the image, in $TMPDIR, /var/tmp or /tmp, the first that has a place for it,
+ * on a disk if one has.  May take a while; img is read by its descriptor only.
+ */
+int image_copy(const struct image *img, const char *dir, struct err *err);
+/* such a copy, opened; fd is taken over, also when it fails; path for people */
+int image_open_copy(struct image **out, const char *path, int fd,
+		    struct err *err);
 int image_verify(const struct image *img, struct err *err);
 void image_close(struct image *img);
 

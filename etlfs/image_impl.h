@@ -10,6 +10,8 @@
 #define IMAGE_PAGE	4096u
 /* at the end: header of usetl/digest, its data, two blocks of zeros */
 #define IMAGE_TAIL	2048
+#define IMAGE_MANIFEST_MAX (1u << 20)	/* bytes of the first member */
+#define IMAGE_HEAD	(IMAGE_MANIFEST_MAX + (64u << 10)) /* and its headers */
 
 extern const char *const image_layer_name[ETLFS_LAYERS];
 

@@ -12,7 +12,6 @@
 #include "etlfs/image_impl.h"
 #include "unikernel/abi.h"
 
-#define MANIFEST_MAX	(1 << 20)
 /* what function.ini can ask for; see conf/manifest.c */
 #define MB		(1ull << 20)
 #define LIMIT_MAX	(8ull << 30)
@@ -40,7 +39,7 @@ static int read_manifest(const struct image *img, char **text,
 	    archive_entry_pathname(e) &&
 	    !strcmp(archive_entry_pathname(e), "usetl/manifest.json")) {
 		len = archive_entry_size(e);
-		buf = len > 0 && len <= MANIFEST_MAX ? calloc(1, len + 1) :
+		buf = len > 0 && len <= IMAGE_MANIFEST_MAX ? calloc(1, len + 1) :
 			NULL;
 		if (buf && archive_read_data(a, buf, len) == len)
 			rc = 0;

@@ -116,7 +116,7 @@ static void function_free(struct function *f)
 
 	TAILQ_REMOVE(f->current ? &pool->current : &pool->others, f, link);
 	ev_timer_stop(pool->loop, &f->refresh);
-	ref_verify_join(f);
+	image_end(f);
 	egress_destroy(f->egress);
 	image_close(f->img);
 	free(f->name);
@@ -135,7 +135,7 @@ static void settle(struct function *f)
 	while ((c = TAILQ_FIRST(&f->clones[CLONE_COMING])))
 		clone_stop(c);
 	/* the reference last: it is what reaps the clones */
-	if (f->n[CLONE_DYING] || f->verifying)
+	if (f->n[CLONE_DYING] || f->work.running)
 		return;
 	ref_kill(&f->refs[0]);
 	ref_kill(&f->refs[1]);
@@ -241,6 +241,7 @@ void function_info(struct function *f, struct function_info *out)
 	*out = (struct function_info){
 		.name = f->name,
 		.handler = f->img->handler,
+		.digest = f->img->digest,
 		.ready = ref_usable(f),
 		.idle = f->n[CLONE_IDLE],
 		.busy = f->n[CLONE_BUSY],
@@ -319,13 +320,11 @@ int pool_add(struct pool *pool, struct image *img,
 	f->current = !pool_find(pool, f->name);
 	TAILQ_INSERT_TAIL(f->current ? &pool->current : &pool->others, f,
 			  link);
-	r = ref_boot(f->ref, err);
+	r = image_begin(f, err);
 	if (r < 0) {
 		function_free(f);
 		return r;
 	}
-	/* after the fork, so that the child is one of a single thread */
-	ref_verify_start(f);
 	if (out)
 		*out = f;
 	return 0;

@@ -94,6 +94,12 @@ struct pool_opts {
 	uint64_t fetch_timeout_ns;
 	uint64_t fetch_max;		/* bytes of bodies that a clone holds */
 	uint64_t fetch_total;		/* that all of them do; 0: no limit */
+	/*
+	 * Boot each image from a copy that nobody else can change, in folder
+	 * `copies` (NULL: see image_copy()).  0: from the file itself.
+	 */
+	int copy_images;
+	const char *copies;		/* the caller's, until pool_set() */
 	unsigned windows;		/* see etlfs/window.h */
 	uint64_t warm;
 	uid_t uid;			/* see ref_opts */
@@ -118,6 +124,7 @@ struct function_opts {
 
 struct function_info {
 	const char *name, *handler;
+	const char *digest;		/* of what runs, once that is ready */
 	int ready;
 	unsigned idle, busy, coming, queued;
 	uint64_t requests, errors;

@@ -3,7 +3,8 @@
  *
  *   pool.c        the table of functions, the tick
  *   pool_queue.c  requests: waiting, dispatched, answered
- *   pool_ref.c    a function's references: boot, verify, back-off, refresh
+ *   pool_ref.c    a function's references: boot, back-off, refresh
+ *   pool_image.c  what they boot: copied, verified
  *   pool_new.c    its new clones: asked for, come up, or not
  *   pool_clone.c  its clones: running, stopped
  *   pool_size.c   how many of them there are
@@ -89,6 +90,17 @@ struct ref {
 	struct boot_stats stats;
 };
 
+/* a thread that copies or verifies an image, at most one per function */
+struct image_work {
+	struct ev_async done;
+	pthread_t thread;
+	int running;			/* it is not joined */
+	int copy;			/* it copies, into folder dir or NULL */
+	char *dir;
+	int answer;			/* the thread's, ours once joined */
+	struct err err;
+};
+
 struct function {
 	struct pool *pool;
 	TAILQ_ENTRY(function) link;	/* in pool->current or ->others */
@@ -108,12 +120,9 @@ struct function {
 	 */
 	struct ref refs[2], *ref;
 	struct ev_timer refresh;	/* runs while f->ref is READY */
-	struct ev_async verified;
-	pthread_t verifier;
-	int verifying;			/* the thread is not joined */
-	int verify_answer;		/* the thread's, ours once joined */
+	struct image_work work;		/* on f->img */
+	int copied;			/* f->img is nobody else's to change */
 	int verify_result;		/* 1: not known yet; 0, -errno */
-	struct err verify_err;
 
 	struct clone_list clones[CLONE_DYING + 1];
 	unsigned n[CLONE_DYING + 1];
@@ -172,9 +181,14 @@ struct ref *ref_other(struct function *f);	/* the one not f->ref */
 int ref_usable(const struct function *f);	/* ready and verified */
 void ref_refresh_arm(struct function *f);	/* as f->o says */
 void ref_tick(struct function *f, double now);
-void ref_verify_start(struct function *f);
-void ref_verify_join(struct function *f);
+/* nothing but a verified image is ever served: said by pool_image.c */
+void ref_verified(struct function *f);
+void ref_image_failed(struct function *f, const char *why);
 void ref_attached(struct ref *r);
+
+/* pool_image.c: copied where the pool wants that, then booted and verified */
+int image_begin(struct function *f, struct err *err);
+void image_end(struct function *f);	/* waits for the thread */
 
 /*
  * pool_new.c

@@ -1,10 +1,9 @@
 /*
- * pool_ref.c - a function's references: boot, verify, back-off, refresh
+ * pool_ref.c - a function's references: boot, back-off, refresh
  *
- * The image is verified in a thread of its own while the reference boots;
- * the function is usable when both have ended well, so nothing that an
- * altered image computed is ever shown.  A reference that is to end is
- * killed and stays DYING until it was reaped; what follows (another boot,
+ * The image is verified while the reference boots (pool_image.c); the
+ * function is usable when both have ended well, so nothing that an altered
+ * image computed is ever shown.  A reference that is to end is killed and stays DYING until it was reaped; what follows (another boot,
  * or none) is decided there and nowhere else.
  *
  * A refresh boots the other of the two beside f->ref, so that clones do not
@@ -70,54 +69,16 @@ static void boot_failed(struct ref *r, const char *why)
 	queue_fail(f, "the function cannot boot");
 }
 
-/* verification */
+/* the image */
 
-static void *verify(void *arg)
+void ref_verified(struct function *f)
 {
-	struct function *f = arg;
-
-	f->verify_answer = image_verify(f->img, &f->verify_err);
-	ev_async_send(f->pool->loop, &f->verified);
-	return NULL;
+	usable(f);
 }
 
-void ref_verify_join(struct function *f)
+void ref_image_failed(struct function *f, const char *why)
 {
-	if (!f->verifying)
-		return;
-	pthread_join(f->verifier, NULL);
-	f->verifying = 0;
-	ev_async_stop(f->pool->loop, &f->verified);
-}
-
-static void on_verified(struct ev_loop *loop, struct ev_async *w, int revents)
-{
-	struct function *f = w->data;
-
-	ref_verify_join(f);
-	f->verify_result = f->verify_answer;
-	if (f->verify_result < 0)
-		boot_failed(f->ref, f->verify_err.msg);
-	else
-		usable(f);
-}
-
-void ref_verify_start(struct function *f)
-{
-	int r;
-
-	ev_async_init(&f->verified, on_verified);
-	f->verified.data = f;
-	ev_async_start(f->pool->loop, &f->verified);
-	f->verify_result = 1;
-	r = pthread_create(&f->verifier, NULL, verify, f);
-	if (r == 0) {
-		f->verifying = 1;
-		return;
-	}
-	/* no thread to be had: then not in parallel */
-	ev_async_stop(f->pool->loop, &f->verified);
-	f->verify_result = image_verify(f->img, &f->verify_err);
+	boot_failed(f->ref, why);
 }
 
 /* messages */
@@ -440,7 +401,7 @@ void ref_tick(struct function *f, double now)
 		return;
 	}
 	if (r->state != REF_DOWN || f->retired || f->o.once ||
-	    now < r->retry_at || f->verify_result < 0 ||
+	    now < r->retry_at || f->verify_result < 0 || f->work.copy ||
 	    other->state == REF_BOOTING)
 		return;
 	if (ref_boot(r, &err) < 0) {

@@ -179,6 +179,81 @@ static void damaged(const char *what, long off, const void *bytes, size_t len,
 	}
 	ok(rc && strstr(err.msg, says) && strstr(err.msg, "b.usetl") &&
 	   !strchr(err.msg, '\n'), "%s: %s", what, err.msg);
+	memset(&err, 0, sizeof(err));
+	rc = image_open_heads(&img, at("b.usetl"), &err);
+	if (!rc) {
+		rc = image_verify(img, &err);
+		image_close(img);
+	}
+	ok(rc && strstr(err.msg, says), "%s: its heads alone: %s", what,
+	   err.msg);
+}
+
+static void truncate_at(off_t size)
+{
+	if (truncate(at("b.usetl"), size))
+		exit(1);
+}
+
+static int copied_from(const char *path)
+{
+	char command[512];
+
+	snprintf(command, sizeof(command), "cp '%s' '%s'", at(path),
+		 at("b.usetl"));
+	return system(command);
+}
+
+/* whatever becomes of the file, a copy is what it was, and ends nobody */
+static void test_copy(void)
+{
+	struct image *heads = NULL, *copy = NULL;
+	struct err err = { "" };
+	char folder[300];
+	struct stat st;
+	int fd;
+
+	if (copied_from("a.usetl") ||
+	    image_open_heads(&heads, at("b.usetl"), &err)) {
+		ok(0, "heads: %s", err.msg);
+		return;
+	}
+	ok(!strcmp(heads->name, "test") && heads->index->nodes > 100 &&
+	   image_lookup(heads, "/app/ab/c"), "heads: manifest and index");
+	snprintf(folder, sizeof(folder), "%s/copies", dir);
+	fd = image_copy(heads, folder, &err);
+	ok(fd == -ENOENT && strstr(err.msg, "copies': No such file"),
+	   "copy: into no folder: %s", err.msg);
+	mkdir(folder, 0700);
+	fd = image_copy(heads, folder, &err);
+	ok(fd >= 0 && !fstat(fd, &st) && !st.st_nlink &&
+	   (st.st_mode & 0777) == 0400 && rmdir(folder) == 0,
+	   "copy: it has no name, and nobody may write it");
+	ok(fd >= 0 && write(fd, "x", 1) < 0 && errno == EBADF,
+	   "copy: nor who has it");
+	truncate_at(5000);
+	ok(image_copy(heads, NULL, &err) == -EBADMSG &&
+	   strstr(err.msg, "it was cut short"), "copy: of half: %s", err.msg);
+	ok(image_lookup(heads, "/app/ab/c") != NULL,
+	   "heads: are there all the same");
+	ok(fd >= 0 && !image_open_copy(&copy, at("b.usetl"), fd, &err) &&
+	   !image_verify(copy, &err), "copy: is whole: %s", err.msg);
+	test_content(copy);
+	image_close(copy);
+	image_close(heads);
+
+	/* one that was longer when its heads were read, and one that grew */
+	if (copied_from("a.usetl") ||
+	    image_open_heads(&heads, at("b.usetl"), &err))
+		exit(1);
+	truncate_at(heads->size + 4096);
+	fd = image_copy(heads, NULL, &err);
+	ok(fd == -ESTALE || (fd >= 0 && !fstat(fd, &st) &&
+			      (uint64_t)st.st_size == heads->size),
+	   "copy: what was added meanwhile is not in it");
+	if (fd >= 0)
+		close(fd);
+	image_close(heads);
 }
 
 /* offset in the file of a text that is there once */
@@ -285,6 +360,7 @@ int main(void)
 	test_open();
 	test_damage();
 	test_bits();
+	test_copy();
 	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
 	return system(command) || plan();
 }
