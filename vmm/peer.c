@@ -2,7 +2,8 @@
  * peer.c - the gateway's end of a reference's or clone's socket
  *
  * Invariants: in[0, in_len) holds the bytes received and not yet handed up,
- * beginning with a struct msg; the queue's head is the only message of which
+ * beginning with a struct msg; either the read watcher runs, and these are
+ * less than a message, or the timer `later` does; the queue's head is the only message of which
  * a part may have been sent, and the write watcher runs exactly while the
  * queue is not empty.
  *
@@ -34,6 +35,8 @@ struct out {
 struct peer {
 	struct ev_loop *loop;
 	struct ev_io rd, wr;
+	struct ev_timer later;
+	double hold;			/* s; set by a message's callback */
 	const struct peer_ops *ops;
 	void *arg;
 	int *alive;
@@ -133,20 +136,28 @@ static void fail(struct peer *p, int error)
 {
 	ev_io_stop(p->loop, &p->rd);
 	ev_io_stop(p->loop, &p->wr);
+	ev_timer_stop(p->loop, &p->later);
 	p->ops->closed(p->arg, error);
 }
 
-/* hands up every whole message; 0 when the peer was destroyed meanwhile */
-static int hand_up(struct peer *p)
+/*
+ * Hands up whole messages, all of them or as many as this turn allows: then
+ * `later` is 1.  0 when the peer was destroyed meanwhile.
+ */
+static int hand_up(struct peer *p, int *later)
 {
 	const uint8_t *payload;
 	size_t at = 0;
 	int alive = 1;
 	struct msg m;
-	int64_t n;
+	int64_t n = 1;
 
 	p->alive = &alive;
-	while ((n = peer_parse(p->in + at, p->in_len - at, &m, &payload)) > 0) {
+	p->hold = 0;
+	for (int i = 0; i < PEER_TURN && n > 0 && p->hold <= 0; i++) {
+		n = peer_parse(p->in + at, p->in_len - at, &m, &payload);
+		if (n <= 0)
+			break;
 		p->ops->message(p->arg, &m, payload);
 		if (!alive)
 			return 0;
@@ -157,10 +168,17 @@ static int hand_up(struct peer *p)
 		fail(p, n);
 		return 0;
 	}
+	*later = n > 0;
 	p->in_len -= at;
 	if (at && p->in_len)
 		memmove(p->in, p->in + at, p->in_len);
 	return 1;
+}
+
+void peer_hold(struct peer *p, double seconds)
+{
+	if (seconds > p->hold)
+		p->hold = seconds;
 }
 
 /* room for the rest of a message that has begun; gives memory back after */
@@ -185,6 +203,29 @@ static int fit(struct peer *p)
 	return 0;
 }
 
+/* what has come; then the rest of it later, or what comes next */
+static void take(struct peer *p)
+{
+	int later;
+
+	if (!hand_up(p, &later))
+		return;
+	if (later) {
+		ev_io_stop(p->loop, &p->rd);
+		ev_timer_set(&p->later, p->hold, 0.0);
+		ev_timer_start(p->loop, &p->later);
+	} else if (fit(p) < 0) {
+		fail(p, -ENOMEM);
+	} else {
+		ev_io_start(p->loop, &p->rd);
+	}
+}
+
+static void on_later(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	take(w->data);
+}
+
 static void readable(struct ev_loop *loop, struct ev_io *w, int revents)
 {
 	struct peer *p = w->data;
@@ -202,8 +243,7 @@ static void readable(struct ev_loop *loop, struct ev_io *w, int revents)
 		return;
 	}
 	p->in_len += n;
-	if (hand_up(p) && fit(p) < 0)
-		fail(p, -ENOMEM);
+	take(p);
 }
 
 /* sending */
@@ -358,7 +398,8 @@ int peer_create(struct peer **out, struct ev_loop *loop, int fd,
 	p->tail = &p->head;
 	ev_io_init(&p->rd, readable, fd, EV_READ);
 	ev_io_init(&p->wr, writable, fd, EV_WRITE);
-	p->rd.data = p->wr.data = p;
+	ev_timer_init(&p->later, on_later, 0.0, 0.0);
+	p->rd.data = p->wr.data = p->later.data = p;
 	ev_io_start(loop, &p->rd);
 	*out = p;
 	return 0;
@@ -370,6 +411,7 @@ void peer_destroy(struct peer *p)
 		return;
 	ev_io_stop(p->loop, &p->rd);
 	ev_io_stop(p->loop, &p->wr);
+	ev_timer_stop(p->loop, &p->later);
 	if (p->alive)
 		*p->alive = 0;
 	while (p->head)

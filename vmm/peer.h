@@ -6,6 +6,9 @@
  * wake-up, out of which whole messages are handed up.  What comes in is
  * hostile: a length past its bound, a type that only the gateway sends, or a
  * payload that does not fit its message ends the peer, never the gateway.
+ * In one turn of the loop a peer is heard for PEER_TURN messages, then others
+ * are, and who costs too much is heard later (peer_hold()): nothing is lost,
+ * its socket fills, and its sends wait.
  * No descriptor is ever accepted: recv() without a control buffer drops them.
  */
 #ifndef VMM_PEER_H
@@ -18,6 +21,7 @@
 #include "vmm/proto.h"
 
 #define PEER_FDS	2		/* most descriptors on one message */
+#define PEER_TURN	64		/* messages handed up in one turn */
 #define PEER_QUEUE_MAX	(1u << 20)	/* bytes that may wait to be sent */
 #define PEER_LOG_MAX	(64u << 10)	/* bytes of log in one message */
 #define PEER_REPORT_MAX	(16u << 10)	/* and of what a guest died of */
@@ -48,6 +52,9 @@ void peer_destroy(struct peer *p);
  */
 int peer_send(struct peer *p, const struct msg *m, const void *payload,
 	      const int *fds, unsigned nfds);
+
+/* nothing more is handed up, nor its end noticed, for so many seconds */
+void peer_hold(struct peer *p, double seconds);
 
 /*
  * First whole message in buf[0, len): the bytes it takes, 0 when more are

@@ -135,6 +135,9 @@ struct function {
 	int paused;			/* none of them is run */
 
 	uint32_t pid;			/* the last process id given */
+	double asks, asked_at;		/* what its guests may still ask, and
+					   when that was so: pool_proc.c */
+
 	uint64_t requests, errors, refreshes, fetched;
 	uint32_t run_us[RUN_SAMPLES];
 	unsigned runs;

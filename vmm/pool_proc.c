@@ -18,6 +18,15 @@
 
 #include "vmm/pool_impl.h"
 
+/*
+ * What a function's guests may ask of the loop, in FETCHes: so many a second,
+ * and at once what 8 clones with all their tickets begin.
+ */
+#define ASK_RATE	2000.0
+#define ASK_BURST	512.0
+#define CANCEL_COST	0.25
+#define LOG_COST	0.5		/* and as much for each 64 KB */
+
 static int alive(const struct proc *p)
 {
 	struct pollfd pfd = { p->pidfd, POLLIN, 0 };
@@ -190,24 +199,42 @@ static uint64_t fetch_time(const struct proc *p)
 	return left * 1e9 < limit ? (uint64_t)(left * 1e9) : limit;
 }
 
+/* what a message costs; where the function has no more, it is read later */
+static void pay(struct proc *p, double cost)
+{
+	struct function *f = p->f;
+	double now = pool_now(f), passed = now - f->asked_at;
+
+	f->asks += passed > 0 ? passed * ASK_RATE : 0;
+	if (f->asks > ASK_BURST)
+		f->asks = ASK_BURST;
+	f->asked_at = now;
+	f->asks -= cost;
+	if (f->asks < 0)
+		peer_hold(p->peer, -f->asks / ASK_RATE);
+}
+
 int proc_message(struct proc *p, const struct msg *m, const uint8_t *payload)
 {
 	int r;
 
 	switch (m->type) {
 	case MSG_FETCH:
+		pay(p, 1);
 		r = host_fetch_msg(p->host, m, payload, fetch_time(p),
 				   p->f->egress);
 		return r < 0 ? -EPROTO : 1;
 	case MSG_CANCEL:
 		if (m->a[0] > UINT32_MAX)
 			return -EPROTO;
+		pay(p, CANCEL_COST);
 		host_cancel(p->host, m->a[0]);
 		return 1;
 	case MSG_LOG:
 		/* a tender gathers, and stops where log_max is passed */
 		if (m->len < UK_LOG_SIZE || p->log_over)
 			return -EPROTO;
+		pay(p, LOG_COST + LOG_COST * m->len / 65536);
 		proc_log(p, (const char *)payload, m->len);
 		return 1;
 	}

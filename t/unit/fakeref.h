@@ -122,6 +122,10 @@ static void fake_request(int sock, const char *event, unsigned served)
 	if (is(event, "log"))
 		for (int i = 0; i < (is(event, "logs") ? 64 : 2); i++)
 			say(sock, &m, big, 65536, "", 0);
+	for (int i = 0; is(event, "flood") && i < 4000; i++) {
+		m = (struct msg){ .type = MSG_CANCEL, .a = { i } };
+		say(sock, &m, "", 0, "", 0);
+	}
 	if (is(event, "chatter"))
 		say(sock, &m, "x", 1, "", 0);
 	if (is(event, "big")) {

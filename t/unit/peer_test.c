@@ -19,14 +19,20 @@ struct seen {
 	struct msg last;
 	size_t sum;			/* of the payloads' bytes */
 	int destroy;			/* from inside the callback */
+	double hold;			/* s, after each message */
+	unsigned lost;			/* that came out of order */
 };
 
 static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
 {
 	struct seen *s = arg;
 
+	if (m->type == MSG_CANCEL)
+		s->lost += m->a[0] != s->messages;
 	s->messages++;
 	s->last = *m;
+	if (s->hold > 0)
+		peer_hold(s->peer, s->hold);
 	for (uint32_t i = 0; i < m->len; i++)
 		s->sum += payload[i];
 	if (s->destroy) {
@@ -295,6 +301,92 @@ static void test_gift(void)
 	end(&s, fd);
 }
 
+/* as many messages as the socket takes, numbered; returns how many */
+static unsigned flood(int fd, unsigned from)
+{
+	struct msg m = { .type = MSG_CANCEL, .a = { from } };
+
+	while (send(fd, &m, sizeof(m), MSG_DONTWAIT) == sizeof(m))
+		m.a[0]++;
+	return m.a[0] - from;
+}
+
+/* one that never stops talking leaves room for others, and loses nothing */
+static void test_turns(void)
+{
+	struct msg m = { .type = MSG_UP };
+	struct seen s, other = { .loop = NULL };
+	int fd = begin(&s), sv[2];
+	unsigned sent, before, most = 0;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0 ||
+	    peer_create(&other.peer, s.loop, sv[0], &ops, &other) < 0)
+		exit(1);
+	sent = flood(fd, 0);
+	for (unsigned i = 1; i <= 20; i++) {
+		put(sv[1], &m, sizeof(m));
+		before = s.messages;
+		while (other.messages < i) {
+			unsigned was = s.messages;
+
+			ev_run(s.loop, EVRUN_ONCE);
+			if (s.messages - was > most)
+				most = s.messages - was;
+		}
+		if (s.messages - before > 4 * PEER_TURN)
+			break;
+	}
+	ok(other.messages == 20 && most && most <= PEER_TURN,
+	   "one that floods is heard %u messages a turn", most);
+	for (int i = 0; i < 100000 && s.messages < sent; i++)
+		ev_run(s.loop, EVRUN_ONCE);
+	ok(s.messages == sent && !s.lost && sent > 2 * PEER_TURN,
+	   "and of %u none is lost", sent);
+	peer_destroy(other.peer);
+	close(sv[1]);
+
+	/* held: nothing comes, its end neither */
+	s.hold = 1e6;
+	sent += flood(fd, sent);
+	before = s.messages;
+	close(fd);
+	turn(&s);
+	ok(s.messages == before + 1 && !s.closed, "one that is held is not "
+	   "heard");
+	end(&s, -1);
+
+	fd = begin(&s);
+	s.hold = 1e6;
+	for (int i = 0; i < 10; i++) {
+		before = flood(fd, sent);
+		sent += before;
+		turn(&s);
+	}
+	ok(s.messages == 1 && !before, "what one that is held sends waits in "
+	   "its socket");
+	end(&s, fd);
+
+	fd = begin(&s);
+	s.hold = 0.0005;
+	sent = flood(fd, 0);
+	close(fd);
+	for (int i = 0; i < 100000 && !s.closed; i++)
+		ev_run(s.loop, EVRUN_ONCE);
+	ok(s.messages == sent && !s.lost && s.closed == 1 && s.error == 0,
+	   "all of it comes, then its end");
+	end(&s, -1);
+
+	fd = begin(&s);
+	s.hold = 1e6;
+	flood(fd, 0);
+	turn(&s);
+	peer_destroy(s.peer);
+	s.peer = NULL;
+	turn(&s);
+	ok(s.messages == 1 && !s.closed, "one that is held can be destroyed");
+	end(&s, fd);
+}
+
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -304,5 +396,6 @@ int main(void)
 	test_report();
 	test_send();
 	test_gift();
+	test_turns();
 	return plan();
 }

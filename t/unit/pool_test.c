@@ -561,6 +561,27 @@ static void test_boot_fails(void)
 	}
 }
 
+/* what a function asks for too fast is read later, and all of it */
+static void test_flood(void)
+{
+	struct function_opts o = plain;
+	struct function *f, *g;
+	struct call a, b;
+
+	o.timeout_ns = 60000 * MS;
+	f = begin(&o);
+	o.name = "g";
+	g = add(&o, "d2");
+	UNTIL(ready == 2 && info(g).idle == 1);
+	ok(!submit(f, &a, "flood") && ask(g, &b, "1") == JOB_OK && !a.done,
+	   "flood: another function is answered meanwhile");
+	UNTIL(a.done);
+	ok(a.outcome == JOB_OK && a.served == 1, "flood: it is answered, too");
+	ok(ask(f, &a, "1") == JOB_OK && a.served == 2,
+	   "flood: and its clone goes on");
+	end();
+}
+
 static void test_recycle(void)
 {
 	struct function_opts o = plain;
@@ -746,6 +767,7 @@ int main(void)
 	test_reference_hangs();
 	test_killed();
 	test_boot_fails();
+	test_flood();
 	test_recycle();
 	test_reap();
 	test_reload();
