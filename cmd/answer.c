@@ -103,6 +103,10 @@ static const char *died_message(const struct job_result *r, char *buf,
 	case DIED_MEMORY:
 		snprintf(buf, size, "the function ran out of memory");
 		return "Runtime.OutOfMemory";
+	case DIED_KILLED:
+		snprintf(buf, size, "the function's process was killed from "
+			 "outside, by somebody or for want of memory");
+		return "Runtime.Killed";
 	case DIED_FAULT:
 		snprintf(buf, size, "the function broke its virtual machine");
 		return "Runtime.Fault";

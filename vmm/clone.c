@@ -316,23 +316,28 @@ static void serve(struct clone *c)
 	}
 }
 
-static int setup(struct clone *c)
+static int setup(struct clone *c, struct err *err)
 {
 	const struct clone_opts *o = c->o;
 	struct guest *g = &c->g;
-	struct err err;
 	int rc;
 
 	rc = ram_map_host(o->ram, 0, o->window0, ETLFS_WINDOW0);
 	if (rc == 0)
-		rc = guest_create(g, o->ops, &err);
-	if (rc == 0)
+		rc = guest_create(g, o->ops, err);
+	if (rc == 0) {
 		rc = g->t->ops->load(g->t, o->ready);
+		if (rc < 0)
+			err_set(err, rc, "cannot start the guest: %s",
+				g->t->broken[0] ? g->t->broken :
+				strerror(-rc));
+	}
 	/* a change of user made /proc/self root's */
 	prctl(PR_SET_DUMPABLE, 1);
 	if (rc == 0)
 		rc = ram_clone_init(o->ram, o->proc);
-	return rc;
+	return rc == 0 || err->msg[0] ? rc :
+	       err_set(err, rc, "clone: %s", strerror(-rc));
 }
 
 void clone_main(const struct clone_opts *o)
@@ -340,6 +345,7 @@ void clone_main(const struct clone_opts *o)
 	static struct clone c;
 	struct guest *g = &c.g;
 	struct msg up = { .type = MSG_UP };
+	struct err err = { "" };
 	int keep[4 + TENDER_FDS] = { o->sock, -1, -1, -1 }, rc;
 
 	prctl(PR_SET_NAME, "usetl-clone");
@@ -356,9 +362,13 @@ void clone_main(const struct clone_opts *o)
 	g->entropy_gen = o->entropy_gen;
 	/* a ticket of warm-up's must not come again: the libOS knows it */
 	memcpy(g->ticket_gen, o->ticket_gen, sizeof(g->ticket_gen));
-	rc = setup(&c);
-	if (rc < 0)
-		fail(&c, "clone", rc);
+	rc = setup(&c, &err);
+	if (rc < 0) {
+		g->died = DIED_HOST;
+		snprintf(g->report, sizeof(g->report), "%s", err.msg);
+		send_died(&c);
+		_exit(1);
+	}
 	up.a[1] = ram_populate(o->ram, o->ram->base);
 	keep[1] = o->ram->pagemap;
 	keep[2] = o->ram->stat;

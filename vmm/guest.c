@@ -350,6 +350,12 @@ static enum guest_end trap(struct guest *g)
 	return GUEST_GOES_ON;
 }
 
+static enum died by_whom(const struct tender *t)
+{
+	return t->killed == TENDER_KILLED_IDLE ? DIED_ROLLBACK :
+	       t->killed == TENDER_KILLED ? DIED_KILLED : DIED_FAULT;
+}
+
 enum guest_end guest_run(struct guest *g)
 {
 	enum guest_end end = GUEST_GOES_ON;
@@ -370,7 +376,7 @@ enum guest_end guest_run(struct guest *g)
 			end = tick(g);
 			break;
 		case TENDER_BROKEN:
-			end = died(g, DIED_FAULT, g->t->broken);
+			end = died(g, by_whom(g->t), g->t->broken);
 			break;
 		}
 	}

@@ -57,7 +57,7 @@ struct job {
 	/* the pool's */
 	struct job *next;
 	double queued;
-	int again;			/* its clone ended before reading it */
+	unsigned again;			/* clones that ended before reading it */
 };
 
 enum pool_event {

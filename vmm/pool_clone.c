@@ -137,6 +137,7 @@ static void next(struct clone *c)
 	struct function *f = c->proc.f;
 
 	proc_reset(&c->proc);
+	c->ran = 1;
 	if (c->last || f->o.recycle == RECYCLE_FORK || f->retired) {
 		clone_stop(c);
 		clone_top_up(f);
@@ -178,12 +179,19 @@ static void on_result(struct clone *c, const struct msg *m,
 	next(c);
 }
 
-/* its request was sent too early, and seen by nobody: another clone's */
+/*
+ * Its request was seen by nobody: another clone's.  Where this one had run
+ * nothing before, the next may end no better: not at once, then.
+ */
 static void give_back(struct clone *c, const char *why)
 {
-	pool_note(c->proc.f, "a clone was lost: %s", why);
-	c->job->again = 1;
-	queue_push_back(c->proc.f, c->job);
+	struct function *f = c->proc.f;
+
+	pool_note(f, "a clone was lost: %s", why);
+	if (!c->ran)
+		clone_back_off(f, c->job->again);
+	c->job->again++;
+	queue_push_back(f, c->job);
 	c->job = NULL;
 	replace(c);
 }
@@ -206,8 +214,7 @@ static void on_died(struct clone *c, const struct msg *m,
 		clone_lost(c, DIED_HOST, why);
 		return;
 	}
-	if (rep.code == DIED_ROLLBACK && c->job && !c->said &&
-	    !c->job->again) {
+	if (rep.code == DIED_ROLLBACK && c->job && !c->said) {
 		snprintf(why, sizeof(why), "%.*s", (int)(rep.text_len < 500 ?
 			 rep.text_len : 500), rep.text);
 		give_back(c, why);
@@ -270,11 +277,11 @@ static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
 
 /*
  * Reset: something was sent that it did not read.  That was the request, when
- * nothing else can have been: then nobody has seen it.  Once for each.
+ * nothing else can have been: then nobody has seen it.
  */
 static int unread(const struct clone *c)
 {
-	return c->state == CLONE_BUSY && c->job && !c->said && !c->job->again;
+	return c->state == CLONE_BUSY && c->job && !c->said;
 }
 
 static void on_closed(void *arg, int error)

@@ -27,7 +27,6 @@
 #include "vmm/pool.h"
 
 #define RUN_SAMPLES	64		/* run times kept for the median */
-#define VANISH_MAX	3		/* such boots, and it has failed */
 #define CLONE_S		10.0		/* and a clone up */
 #define IDLE_DUE_MAX	(ETLFS_WINDOWS + 1) /* of those that were not said */
 #define GRACE_S		1.0		/* over what a clone enforces */
@@ -62,6 +61,7 @@ struct clone {
 	uint32_t pid, next_pid;		/* of this request's process, and of
 					   the next one's; 0: none yet */
 	int last;			/* no request after this one */
+	int ran;			/* a request, to its end */
 	int said;			/* something, in this request */
 	double since;			/* in this state */
 	double asked_at;
@@ -86,7 +86,6 @@ struct ref {
 	double ready_at;
 	unsigned failures;		/* in a row */
 	int failed;			/* the last boot; requests refused */
-	unsigned vanished;		/* boots in a row, without a word */
 	struct boot_stats stats;
 };
 
@@ -208,6 +207,8 @@ void clone_attached(struct function *f);
 /* it did not come up; requests are refused after some of these in a row */
 void clone_missed(struct clone *c, const char *why);
 void clone_give_up(struct function *f);
+/* no other one before some time, the longer the more there were */
+void clone_back_off(struct function *f, unsigned failures);
 
 /* pool_clone.c */
 extern const struct peer_ops clone_ops;

@@ -19,15 +19,18 @@
 
 const char clone_ended[] = "its process ended without a word";
 
-static void failed(struct function *f, const char *why)
+void clone_back_off(struct function *f, unsigned failures)
 {
-	double delay = RETRY_S * (1 << (f->clone_failures < 7 ?
-					f->clone_failures : 7));
+	double delay = RETRY_S * (1 << (failures < 7 ? failures : 7));
 
-	pool_note(f, "cannot clone: %s", why);
-	f->clone_failures++;
 	f->clone_retry_at = pool_now(f) + (delay < RETRY_MAX_S ? delay :
 					   RETRY_MAX_S);
+}
+
+static void failed(struct function *f, const char *why)
+{
+	pool_note(f, "cannot clone: %s", why);
+	clone_back_off(f, f->clone_failures++);
 }
 
 void clone_give_up(struct function *f)

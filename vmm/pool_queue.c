@@ -1,24 +1,45 @@
 /*
  * pool_queue.c - requests: waiting, dispatched, answered
  *
- * Invariant: a request waits only while no clone is idle, so the queue and
- * the idle list are never both filled once queue_dispatch() returns (unless
- * the function is not ready, or pauses).
+ * Invariant: a request waits only while no clone that may run it is idle, so
+ * the queue and the idle list are never both filled once queue_dispatch()
+ * returns, unless the function is not ready, or pauses, or what waits was
+ * given back.
+ *
+ * A request that is given back, because its clone ended and had seen nothing
+ * of it, goes to a clone that has come up and run nothing: whoever ran
+ * something may be a guest that answers and then refuses its rollback, and
+ * would lose it again.  So often as that takes, while it may wait.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "vmm/pool_impl.h"
 
-static struct job *pop(struct function *f)
+static struct job *take(struct function *f, struct job **at)
 {
-	struct job *j = f->head;
+	struct job *j = *at;
 
-	f->head = j->next;
-	if (!f->head)
-		f->tail = &f->head;
+	*at = j->next;
+	if (!*at)
+		f->tail = at;
 	f->queued--;
 	return j;
+}
+
+static struct job *pop(struct function *f)
+{
+	return take(f, &f->head);
+}
+
+/* the first that c may run, or NULL */
+static struct job *pop_for(struct function *f, const struct clone *c)
+{
+	struct job **at = &f->head;
+
+	while (*at && c->ran && (*at)->again)
+		at = &(*at)->next;
+	return *at ? take(f, at) : NULL;
 }
 
 void queue_push_back(struct function *f, struct job *j)
@@ -70,14 +91,32 @@ static int may_clone(const struct function *f)
 	       pool_now(f) >= f->clone_retry_at;
 }
 
+/* what was given back waits, but there is no room for a new clone */
+static void make_room(struct function *f)
+{
+	unsigned live = f->n[CLONE_COMING] + f->n[CLONE_IDLE] +
+			f->n[CLONE_BUSY];
+	struct clone *c = TAILQ_LAST(&f->clones[CLONE_IDLE], clone_list);
+
+	if (f->head && c && live >= f->o.max && !f->n[CLONE_COMING] &&
+	    pool_now(f) >= f->clone_retry_at)
+		clone_stop(c);
+}
+
 void queue_dispatch(struct function *f)
 {
-	struct clone *c;
+	struct clone *c, *after;
+	struct job *j;
 
 	if (!ref_usable(f) || f->paused)
 		return;
-	while (f->head && (c = TAILQ_FIRST(&f->clones[CLONE_IDLE])))
-		clone_run(c, pop(f));
+	for (c = TAILQ_FIRST(&f->clones[CLONE_IDLE]); c && f->head; c = after) {
+		after = TAILQ_NEXT(c, link);
+		j = pop_for(f, c);
+		if (j)
+			clone_run(c, j);
+	}
+	make_room(f);
 	while (f->head && may_clone(f))
 		if (clone_start(f) < 0)
 			break;
@@ -88,7 +127,10 @@ void queue_tick(struct function *f, double now)
 	double wait = f->pool->o.wait_ns / 1e9;
 
 	while (f->head && f->head->queued + wait <= now)
-		refuse(f, pop(f), "no clone became free in time");
+		refuse(f, pop(f), !ref_usable(f) ?
+		       "the function was not ready in time" : f->head->again ?
+		       "its clones were killed, one after the other" :
+		       "no clone became free in time");
 	if (f->head)
 		queue_dispatch(f);
 }

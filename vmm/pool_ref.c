@@ -22,6 +22,7 @@
 
 #define RETRY_S		0.5		/* after a failed boot, doubled each */
 #define RETRY_MAX_S	60.0
+#define KILLED_MAX_S	5.0		/* after a reference that was killed */
 #define STEADY_S	60.0		/* up for so long: failures forgotten */
 #define SPREAD		0.2		/* of refresh: not all at one time */
 
@@ -115,7 +116,6 @@ static void on_ready(struct ref *r, const struct msg *m,
 	r->state = REF_READY;
 	r->ready_at = pool_now(f);
 	r->failed = 0;
-	r->vanished = 0;
 	proc_reset(&r->proc);
 	host_released(r->proc.host);
 	if (r == f->ref)
@@ -123,6 +123,17 @@ static void on_ready(struct ref *r, const struct msg *m,
 	else
 		take_over(r);
 	ref_refresh_arm(f);
+}
+
+/*
+ * Killed, or out of memory, rather than the function's own doing, which was
+ * ready before: requests wait for another attempt, as long as they may.
+ */
+static int vanished(const struct ref *r)
+{
+	const struct function *f = r->proc.f;
+
+	return r == f->ref && f->was_ready && !f->o.once;
 }
 
 static void on_died(struct ref *r, const struct msg *m, const uint8_t *payload)
@@ -136,6 +147,10 @@ static void on_died(struct ref *r, const struct msg *m, const uint8_t *payload)
 		return;
 	}
 	proc_log(&r->proc, rep.log, rep.log_len);
+	if (rep.code == DIED_KILLED && vanished(r)) {
+		ref_kill(r);
+		return;
+	}
 	switch (rep.code) {
 	case DIED_EXIT:
 		snprintf(head, sizeof(head), "it exited with status %d before "
@@ -216,23 +231,12 @@ static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
 		ref_kill(r);
 }
 
-/*
- * Killed, or out of memory, rather than the function's own doing, which was
- * ready before: requests wait for another attempt, for some times.
- */
-static int vanished(struct ref *r, int error)
-{
-	struct function *f = r->proc.f;
-
-	return error != -EPROTO && r == f->ref && f->was_ready &&
-	       !f->o.once && ++r->vanished < VANISH_MAX;
-}
 
 static void on_closed(void *arg, int error)
 {
 	struct ref *r = arg;
 
-	if (r->state != REF_BOOTING || vanished(r, error))
+	if (r->state != REF_BOOTING || (error != -EPROTO && vanished(r)))
 		ref_kill(r);
 	else
 		boot_failed(r, error == -EPROTO ? "it broke the protocol" :
@@ -261,7 +265,7 @@ static void on_exit_of(struct ev_loop *loop, struct ev_io *w, int revents)
 {
 	struct ref *r = w->data;
 	struct function *f = r->proc.f;
-	double delay, now = pool_now(f);
+	double delay, most, now = pool_now(f);
 
 	waitpid(r->proc.pid, NULL, WNOHANG);
 	proc_close(&r->proc);
@@ -275,7 +279,9 @@ static void on_exit_of(struct ev_loop *loop, struct ev_io *w, int revents)
 		r->failures = 0;
 	delay = RETRY_S * (1 << (r->failures < 7 ? r->failures : 7));
 	r->failures++;
-	r->retry_at = now + (delay < RETRY_MAX_S ? delay : RETRY_MAX_S);
+	/* requests wait for one that was killed, so that comes sooner */
+	most = r->failed ? RETRY_MAX_S : KILLED_MAX_S;
+	r->retry_at = now + (delay < most ? delay : most);
 	r->state = REF_DOWN;
 	if (f->o.once && !r->failed)
 		ended_for_good(r);

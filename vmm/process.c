@@ -25,9 +25,12 @@
 
 #include "vmm/board.h"
 
+volatile sig_atomic_t proc_child_ended;
+
 /* a signal to us, so that a wait for the child's futex ends with the child */
 static void on_child(int sig)
 {
+	proc_child_ended = 1;
 }
 
 static void proc_stubs(struct ram *ram)
@@ -119,6 +122,7 @@ static int proc_create(struct tender **out, struct ram *ram, struct err *err)
 	p->windows_fd = -1;
 	proc_limit_init(p);
 	proc_pin_init(p);
+	proc_child_ended = 0;
 	sigaction(SIGCHLD, &sa, NULL);
 	p->far = (struct ram_far){ proc_copy, proc_drop };
 	rc = shared_map(p);

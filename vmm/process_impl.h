@@ -48,6 +48,9 @@ struct process {
 
 uint64_t proc_now(void);		/* CLOCK_MONOTONIC, ns */
 
+/* process.c: a child may have ended, as proc_dead() can tell */
+extern volatile sig_atomic_t proc_child_ended;
+
 /* process_run.c: the child's end, if it has ended (t.broken says how) */
 int proc_dead(struct process *p);
 void proc_signal(struct process *p, int sig);

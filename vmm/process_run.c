@@ -40,6 +40,13 @@ uint64_t proc_now(void)
 
 /* the child's end */
 
+/* a guest can bring upon itself no other signal than these */
+static int own_doing(int sig)
+{
+	return sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE ||
+	       sig == SIGILL || sig == SIGTRAP || sig == SIGSYS;
+}
+
 int proc_dead(struct process *p)
 {
 	int status = 0;
@@ -55,6 +62,8 @@ int proc_dead(struct process *p)
 			 "process was killed by signal %d%s%s",
 			 WTERMSIG(status), name ? ", SIG" : "",
 			 name ? name : "");
+		if (!own_doing(WTERMSIG(status)))
+			p->t.killed = TENDER_KILLED;
 	} else {
 		snprintf(p->t.broken, sizeof(p->t.broken), "the guest's "
 			 "process ended");
@@ -222,6 +231,11 @@ enum tender_exit proc_run(struct tender *t)
 	/* kicked before it began: enter, go through the doorbell, stop */
 	int probe = p->place == PARKED && p->kicked, rc;
 
+	/* nothing of what it is to do now was seen */
+	if (p->place == PARKED && proc_child_ended && proc_dead(p)) {
+		p->t.killed = TENDER_KILLED_IDLE;
+		return TENDER_BROKEN;
+	}
 	send_off(p, probe);
 	if (probe) {
 		rc = proc_ring_soon(p);

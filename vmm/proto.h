@@ -69,8 +69,10 @@ enum died {
 	DIED_MEMORY,		/* past the limit, and the guest gave up */
 	DIED_FAULT,		/* libOS fault, unknown exit, broken ABI */
 	DIED_HOST,		/* the tender's own failure */
-	DIED_ROLLBACK,		/* the same, in a rollback: of a request sent
-				   meanwhile nothing was read */
+	DIED_ROLLBACK,		/* the same, before the guest had seen anything
+				   of the request, in a rollback for example */
+	DIED_KILLED,		/* its process was ended from outside: by a
+				   person, or for want of memory */
 };
 
 /* body of a FETCH, in the sender's address space: process_vm_readv */

@@ -104,6 +104,11 @@ struct tender {
 	int regs_dirty;			/* regs were changed: take them */
 	unsigned vector;		/* of TENDER_TRAP */
 	uint64_t exits;
+	enum {				/* with TENDER_BROKEN: */
+		TENDER_OWN_DOING,
+		TENDER_KILLED,		/* somebody ended its process, */
+		TENDER_KILLED_IDLE,	/* or it ended before this run began */
+	} killed;
 	char broken[256];		/* TENDER_BROKEN: one line that says why */
 };
 

@@ -34,6 +34,7 @@
 
 enum fake_boot {
 	BOOT_WELL, BOOT_DIES, BOOT_VANISHES, BOOT_HANGS, BOOT_BABBLES,
+	BOOT_KILLED,
 };
 
 enum fake_clone {
@@ -98,11 +99,21 @@ static int is(const char *event, const char *word)
 
 static void fake_request(int sock, const char *event, unsigned served)
 {
+	static int refuses;
 	static char big[FAKE_BIG];
 	struct msg m = { .type = MSG_LOG };
 	struct run_stats st = { .rollback_ns = 1000 };
 	char text[128];
 
+	if (refuses) {
+		report(sock, MSG_DIED, DIED_ROLLBACK, "it refused", 10, 0);
+		_exit(1);
+	}
+	refuses = is(event, "refuse");
+	if (is(event, "killed")) {
+		report(sock, MSG_DIED, DIED_KILLED, "by signal 9", 11, 0);
+		_exit(0);
+	}
 	if (is(event, "crash")) {
 		report(sock, MSG_DIED, DIED_SIGNAL, "at rip 0", 8, SIGSEGV);
 		_exit(0);
@@ -225,6 +236,9 @@ static void fake_main(int sock, int window)
 		report(sock, MSG_DIED, DIED_EXIT, "ImportError", 11, 3);
 		_exit(1);
 	case BOOT_VANISHES:
+		_exit(1);
+	case BOOT_KILLED:
+		report(sock, MSG_DIED, DIED_KILLED, "by signal 9", 11, 0);
 		_exit(1);
 	case BOOT_BABBLES:
 		babble(sock);

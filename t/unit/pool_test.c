@@ -54,6 +54,16 @@ static void on_idle(void *arg, struct function *f, const struct run_stats *st)
 	idles++;
 }
 
+/* how often a note has said that */
+static unsigned said(const char *what)
+{
+	unsigned n = 0;
+
+	for (const char *at = notes; (at = strstr(at, what)); at++)
+		n++;
+	return n;
+}
+
 static const struct pool_ops ops = {
 	.log = on_log, .event = on_event, .idle = on_idle,
 };
@@ -237,6 +247,7 @@ static void test_clone_ends(void)
 		enum died died;
 	} ways[] = {
 		{ "crash", JOB_DIED, DIED_SIGNAL },
+		{ "killed", JOB_DIED, DIED_KILLED },
 		{ "vanish", JOB_DIED, DIED_HOST },
 		{ "garbage", JOB_DIED, DIED_HOST },
 		{ "fetch", JOB_DIED, DIED_HOST },
@@ -443,7 +454,6 @@ static void test_killed(void)
 	struct function_opts o = plain;
 	struct function *f;
 	struct call a;
-	unsigned boots;
 
 	o.min = 0;
 	f = begin(&o);
@@ -453,37 +463,98 @@ static void test_killed(void)
 	end();
 	f = begin(&o);
 	fake->clone = CLONE_DEAF;
-	ok(ask(f, &a, "1") == JOB_DIED && a.died == DIED_HOST,
-	   "but not for ever");
+	if (submit(f, &a, "1") < 0)
+		exit(1);
+	for (int i = 0; i < 500 && said("a clone was lost") < 5; i++) {
+		later(0.01);
+		shift += 0.1;
+	}
+	ok(!a.done && said("a clone was lost") == 5, "as often as it takes");
+	fake->clone = CLONE_WELL;
+	shift += 5;
+	UNTIL(a.done);
+	ok(a.outcome == JOB_OK && a.served == 1, "until one does");
 	end();
+	f = begin(&o);
+	fake->clone = CLONE_DEAF;
+	if (submit(f, &a, "1") < 0)
+		exit(1);
+	UNTIL(said("a clone was lost"));
+	shift += 31;
+	UNTIL(a.done);
+	ok(a.outcome == JOB_UNAVAILABLE && strstr(a.text, "were killed"),
+	   "but not longer than `wait`");
+	end();
+}
 
+/* a clone that answers, and then refuses its rollback, costs nobody else */
+static void test_refuses(void)
+{
+	struct function_opts o = plain;
+	struct call evil[3], a, b;
+	struct function *f;
+
+	o.timeout_ns = 60000 * MS;
+	o.min = 0;
+	o.max = 3;
+	f = begin(&o);
+	fake->held = 1;
+	for (int i = 0; i < 3; i++) {
+		if (submit(f, &evil[i], "hold and refuse") < 0)
+			exit(1);
+		UNTIL(info(f).busy == (unsigned)i + 1);
+	}
+	fake->held = 0;
+	UNTIL(info(f).idle == 3);
+	ok(!submit(f, &a, "1") && !submit(f, &b, "2"), "refused rollbacks: "
+	   "requests for clones that all will");
+	UNTIL(a.done && b.done);
+	ok(a.outcome == JOB_OK && a.served == 1 && b.outcome == JOB_OK &&
+	   b.served == 1, "refused rollbacks: they are answered by new ones");
+	end();
+}
+
+/* somebody, or the kernel, kills its references again and again */
+static void test_vanishes(enum fake_boot how)
+{
+	struct function_opts o = plain;
+	struct function *f;
+	struct call a;
+	unsigned boots;
+
+	o.min = 0;
 	f = begin(&o);
 	boots = fake->boots;
-	fake->boot = BOOT_VANISHES;
+	fake->boot = how;
 	kill(fake->ref, SIGKILL);
 	UNTIL(!info(f).ready);
 	if (submit(f, &a, "1") < 0)
 		exit(1);
-	shift += 1;
-	UNTIL(fake->boots > boots || a.done);
-	later(0.1);
-	fake->boot = BOOT_WELL;
-	shift += 10;
-	UNTIL(a.done);
-	ok(a.done && a.outcome == JOB_OK && !failed,
-	   "a reference that is killed while it boots boots again");
-	fake->boot = BOOT_VANISHES;
-	kill(fake->ref, SIGKILL);
-	UNTIL(!info(f).ready);
-	if (submit(f, &a, "1") < 0)
-		exit(1);
-	for (int i = 0; i < 200 && !a.done; i++) {
+	for (int i = 0; i < 500 && fake->boots < boots + 6; i++) {
 		later(0.02);
 		shift += 0.1;
 	}
-	ok(a.done && a.outcome == JOB_UNAVAILABLE && failed == 1 &&
-	   !strcmp(a.text, "the function cannot boot"),
-	   "after some times it has failed");
+	ok(!a.done && !failed && fake->boots == boots + 6,
+	   "killed %d: a reference boots as often as it is killed", how);
+	fake->boot = BOOT_WELL;
+	shift += 5.1;
+	UNTIL(a.done);
+	ok(a.done && a.outcome == JOB_OK && !failed,
+	   "killed %d: the request that waited is answered", how);
+	fake->boot = how;
+	kill(fake->ref, SIGKILL);
+	UNTIL(!info(f).ready);
+	if (submit(f, &a, "1") < 0)
+		exit(1);
+	shift += 31;
+	UNTIL(a.done);
+	ok(a.outcome == JOB_UNAVAILABLE && strstr(a.text, "not ready in time"),
+	   "killed %d: none waits longer than `wait`", how);
+	ok(submit(f, &a, "1") == 0, "killed %d: the next waits, too", how);
+	fake->boot = BOOT_WELL;
+	shift += 5.1;
+	UNTIL(a.done);
+	ok(a.outcome == JOB_OK, "killed %d: and is answered", how);
 	end();
 }
 
@@ -766,6 +837,9 @@ int main(void)
 	test_reference_once();
 	test_reference_hangs();
 	test_killed();
+	test_refuses();
+	test_vanishes(BOOT_VANISHES);
+	test_vanishes(BOOT_KILLED);
 	test_boot_fails();
 	test_flood();
 	test_recycle();

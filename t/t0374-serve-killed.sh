@@ -1,0 +1,184 @@
+#!/bin/sh
+# processes that are killed from outside, or refuse their rollback: what is
+# said of them, and requests that had not begun are run all the same
+. "$(dirname "$0")/lib.sh"
+need_tender
+need_python
+command -v curl >/dev/null || skip_all "no curl"
+bake_or_end hostile
+
+children() {
+	for p; do
+		cat "/proc/$p/task/$p/children" 2>/dev/null
+	done | tr ' ' '\n' | grep .
+}
+
+# one NAME: the first process of serve's with that name, once there is one
+one() {
+	i=0
+	while test $i -lt 200; do
+		refs=$(children "$serve_pid")
+		# shellcheck disable=SC2046,SC2086
+		for p in $refs $(children $refs) \
+			$(children $(children $refs)); do
+			if test "$(cat "/proc/$p/comm" 2>/dev/null)" = "$1"
+			then
+				echo "$p"
+				return
+			fi
+		done
+		i=$((i + 1))
+		sleep 0.05
+	done
+}
+
+# begin EVENT: a request in the background, until it runs
+begin() {
+	curl -sS -m 60 -o "$tmp/slow.out" -w '%{http_code}' -d "$1" \
+		"$url/function/hostile" >"$tmp/slow" 2>"$tmp/slow.err" &
+	curl_pid=$!
+	i=0
+	while ! curl -sS "$url/function" | grep -q '"busy": 1' &&
+		test $i -lt 100
+	do
+		i=$((i + 1))
+		sleep 0.1
+	done
+}
+
+ended() {
+	i=0
+	while grep -qs '^State:.[^ZX]' "/proc/$1/status" && test $i -lt 200; do
+		i=$((i + 1))
+		sleep 0.05
+	done
+}
+
+served() {
+	call hostile '{"do": "nothing"}'
+	is "$1" "$status $(json d)" '200 {"fine": true}'
+}
+
+cat >"$tmp/usetl.conf" <<END
+[pool]
+min = 1
+max = 1
+[function hostile]
+image = $tmp/hostile.usetl
+timeout = 60s
+END
+serve_or_end -c "$tmp/usetl.conf"
+served "to begin with"
+
+# guests that are processes
+if test "$tender" = process; then
+	for sig in KILL TERM; do
+		begin '{"do": "loop"}'
+		kill "-$sig" "$(one usetl-guest)"
+		wait "$curl_pid"
+		cp "$tmp/slow.out" "$tmp/out"
+		is "SIG$sig to a busy guest: 502" "$(cat "$tmp/slow")" 502
+		is "SIG$sig to a busy guest: its type" \
+			"$(json 'd["errorType"]')" '"Runtime.Killed"'
+		like "SIG$sig to a busy guest: by which signal" "$tmp/out" \
+			"killed from outside.*signal [0-9]*, SIG$sig"
+		unlike "SIG$sig to a busy guest: it broke nothing" "$tmp/out" \
+			broke
+		served "SIG$sig to a busy guest: the next request"
+		guest=$(one usetl-guest)
+		kill "-$sig" "$guest"
+		ended "$guest"
+		served "SIG$sig to an idle guest: the next request"
+	done
+	begin '{"do": "loop"}'
+	kill -SEGV "$(one usetl-guest)"
+	wait "$curl_pid"
+	is "a fault is the function's own: 502" "$(cat "$tmp/slow")" 502
+	served "a fault is the function's own: the next request"
+else
+	skip "guests that are killed" "a virtual machine is its tender's"
+fi
+begin '{"do": "loop"}'
+kill -9 "$(one usetl-clone)"
+wait "$curl_pid"
+is "a busy clone is killed: 502" "$(cat "$tmp/slow")" 502
+unlike "a busy clone is killed: it broke nothing" "$tmp/slow.out" broke
+served "a busy clone is killed: the next request"
+
+# references, one after the other: requests wait
+was=$(one usetl-ref)
+kill -9 "$was"
+curl -sS -m 60 -o "$tmp/slow.out" -w '%{http_code}' -d '{"do": "nothing"}' \
+	"$url/function/hostile" >"$tmp/slow" 2>"$tmp/slow.err" &
+curl_pid=$!
+for i in 1 2 3 4; do
+	next=$was
+	while test "$next" = "$was" || test -z "$next"; do
+		ended "$was"
+		next=$(one usetl-ref)
+	done
+	was=$next
+	kill -9 "$was"
+done
+wait "$curl_pid"
+is "five references are killed, one after the other: the request waits" \
+	"$(cat "$tmp/slow")" 200
+unlike "five references are killed: it has not failed" "$tmp/serve.err" \
+	'cannot boot'
+served "five references are killed: the next request"
+
+# why a clone cannot be made
+as_clone=
+test "$(id -u)" != 0 ||
+	as_clone="setpriv --reuid=65534 --regid=65534 --clear-groups"
+# shellcheck disable=SC2086
+if $as_clone prlimit --pid "$(one usetl-ref)" --nofile=8:8 2>/dev/null; then
+	: >"$tmp/serve.err"
+	kill -9 "$(one usetl-clone)"
+	ok "a clone cannot be made: which part of it, and why" wait_for \
+		"$tmp/serve.err" 'cannot clone: cannot (make|start) [^:]*: Too many open files$' \
+		"$serve_pid"
+	kill -9 "$(one usetl-ref)"
+	served "a clone cannot be made: but by another reference"
+else
+	skip "a clone cannot be made" "no prlimit of another process"
+fi
+stop_serve
+
+# those that answer and then refuse their rollback, among others' requests
+cc=${CC:-cc}
+copy_function machine
+if command -v "$cc" >/dev/null && "$cc" -O1 -w -fno-stack-protector \
+	-fcf-protection=none -shared -fPIC -I"$top" \
+	-o "$tmp/src/machine/attack.so" "$tmp/src/machine/attack.c" \
+	2>"$tmp/err" && "$usetl" bake -o "$tmp/machine.usetl" \
+	"$tmp/src/machine" >"$tmp/bake.out" 2>"$tmp/err"
+then
+	serve_or_end "$tmp/machine.usetl"
+	# evil: they answer, or die, as they like
+	for n in 1 2; do
+		for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+			curl -sS -m 60 -o /dev/null -d \
+				'{"do": "run_on", "at": 0}' \
+				"$url/function/machine" 2>/dev/null
+		done &
+		eval "evil$n=\$!"
+	done
+	: >"$tmp/innocent"
+	for n in 1 2 3; do
+		for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+			curl -sS -m 60 -o /dev/null -w '%{http_code}\n' \
+				-d '{"do": "state"}' "$url/function/machine" \
+				>>"$tmp/innocent" 2>/dev/null
+		done &
+		eval "good$n=\$!"
+	done
+	# shellcheck disable=SC2154
+	wait "$evil1" "$evil2" "$good1" "$good2" "$good3"
+	is "rollbacks are refused: no other request is lost" \
+		"$(sort "$tmp/innocent" | uniq -c | tr -s ' ')" " 45 200"
+	diag "$(grep -c 'was lost' "$tmp/serve.err") clones were lost"
+else
+	skip "rollbacks are refused" "no C compiler"
+fi
+plan
