@@ -4,10 +4,18 @@
 #include <ctype.h>
 #include <errno.h>
 #include <jansson.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd/errdoc.h"
+
 #define REPORT_LINES	128		/* of a report, in a stackTrace */
+/* what is shown of an error in brief, in lines and in bytes */
+#define BRIEF_READ	((size_t)256 << 10)
+#define BRIEF_LINES	128
+#define BRIEF_LINE	1000
+#define BRIEF_MESSAGE	8192
 
 unsigned answer_status(const struct job_result *r)
 {
@@ -167,29 +175,41 @@ static void print_line(FILE *to, const char *text, size_t len)
 		fputc('\n', to);
 }
 
-void answer_print(FILE *to, const char *who, const char *json, size_t len)
+static void print_doc(FILE *to, const struct errdoc *d, int brief)
 {
-	json_t *o = json_loadb(json, len, JSON_DECODE_ANY, NULL), *line;
-	const char *type = json_string_value(json_object_get(o, "errorType"));
-	json_t *message = json_object_get(o, "errorMessage");
-	json_t *trace = json_object_get(o, "stackTrace");
-	size_t i;
+	size_t left_out = brief && d->lines > BRIEF_LINES ?
+			  d->lines - BRIEF_LINES : 0;
+	size_t long_line = brief ? BRIEF_LINE : SIZE_MAX;
+	const char *at = d->trace;
+
+	errdoc_print(to, &d->type, long_line);
+	fputs(": ", to);
+	if (!errdoc_print(to, &d->message, brief ? BRIEF_MESSAGE : SIZE_MAX))
+		putc('\n', to);
+	for (size_t i = 0; i < d->lines; i++) {
+		struct errtext line = errdoc_line(d, &at);
+
+		if (i == BRIEF_LINES / 2 && left_out)
+			fprintf(to, "  [%zu lines left out]\n", left_out);
+		/* where it began, and where it was raised */
+		if (i >= BRIEF_LINES / 2 && i < BRIEF_LINES / 2 + left_out)
+			continue;
+		if (!errdoc_print(to, &line, long_line))
+			putc('\n', to);
+	}
+}
+
+void answer_print(FILE *to, const char *who, const char *json, size_t len,
+		  int brief)
+{
+	struct errdoc d;
 
 	if (who)
 		fprintf(to, "%s: ", who);
-	if (type && json_is_string(message)) {
-		print_text(to, type, strlen(type));
-		fputs(": ", to);
-		print_line(to, json_string_value(message),
-			   json_string_length(message));
-	} else {
+	if ((!brief || len <= BRIEF_READ) && errdoc_read(&d, json, len))
+		print_doc(to, &d, brief);
+	else
 		print_line(to, json, len < 1000 ? len : 1000);
-	}
-	json_array_foreach(trace, i, line)
-		if (json_is_string(line))
-			print_line(to, json_string_value(line),
-				   json_string_length(line));
-	json_decref(o);
 }
 
 int answer_is_error(const char *json, size_t len)

@@ -27,8 +27,10 @@ int answer_show(const char *who, const char *text, size_t len);
 /*
  * "WHO: TypeError: message", then the trace, a line each; who may be NULL.
  * json is an error object, or anything else that the guest made, which is then
- * shown as it is but for control characters.
+ * shown as it is but for control characters.  In brief: at most so much of a
+ * trace, and of each line, that a log can have it for each request.
  */
-void answer_print(FILE *to, const char *who, const char *json, size_t len);
+void answer_print(FILE *to, const char *who, const char *json, size_t len,
+		  int brief);
 
 #endif

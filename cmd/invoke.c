@@ -139,7 +139,7 @@ static void fail(const struct job_result *res)
 	char *json = answer_json(res, &len);
 
 	if (json)
-		answer_print(stderr, who, json, len);
+		answer_print(stderr, who, json, len, 0);
 	free(json);
 }
 

@@ -96,7 +96,7 @@ static int post(CURL *c, const char *url, struct body *b, double *total_us)
 			b->len ? ":" : "");
 	if (b->len)
 		answer_print(stderr, ours ? "usetl invoke" : NULL, b->data,
-			     b->len);
+			     b->len, 0);
 	return 1;
 }
 

@@ -87,7 +87,7 @@ static void on_died(void *arg, struct function *f, const struct job_result *r)
 	FILE *out = json ? open_memstream(&text, &size) : NULL;
 
 	if (out) {
-		answer_print(out, NULL, json, len);
+		answer_print(out, NULL, json, len, 1);
 		if (fclose(out) == 0)
 			log_sink(s->log, function_name(f), text, size);
 		free(text);
