@@ -2,10 +2,12 @@
 #include "cmd/log.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cmd/backlog.h"
 #include "cmd/sink.h"
 
 static void write_all(int fd, const char *buf, size_t len)
@@ -41,24 +43,27 @@ static char *put_line(char *to, const char *name, size_t name_len,
 	return to;
 }
 
-/* malloc'ed, or NULL; at most a name longer for each line */
-static char *format(const char *name, const char *text, size_t len,
-		    size_t *size)
+/*
+ * The whole lines that have room in so many bytes, malloc'ed, or NULL; each is
+ * a name longer.  What they were made of is taken off the text.
+ */
+static char *format(const char *name, uint64_t room, const char **text,
+		    size_t *len, size_t *size)
 {
-	size_t name_len = name ? strlen(name) : 0, lines = 1;
-	char *buf, *to;
+	size_t name_len = name ? strlen(name) : 0;
+	uint64_t all = *len + backlog_lines(*text, *len) * (name_len + 3);
+	char *buf = malloc(all < room ? all : room + 1), *to = buf;
 
-	for (size_t i = 0; i < len; i++)
-		lines += text[i] == '\n';
-	to = buf = malloc(len + lines * (name_len + 3));
-	while (buf && len) {
-		const char *nl = memchr(text, '\n', len);
-		size_t line = nl ? (size_t)(nl - text) : len;
+	while (buf && *len) {
+		const char *nl = memchr(*text, '\n', *len);
+		size_t line = nl ? (size_t)(nl - *text) : *len;
 
-		to = put_line(to, name, name_len, text, line);
+		if (name_len + line + 3 > room - (uint64_t)(to - buf))
+			break;
+		to = put_line(to, name, name_len, *text, line);
 		line += nl != NULL;
-		text += line;
-		len -= line;
+		*text += line;
+		*len -= line;
 	}
 	*size = (size_t)(to - buf);
 	return buf;
@@ -67,19 +72,22 @@ static char *format(const char *name, const char *text, size_t len,
 void log_write(int fd, const char *name, const char *text, size_t len)
 {
 	size_t size;
-	char *buf = format(name, text, len, &size);
+	char *buf = format(name, UINT64_MAX, &text, &len, &size);
 
 	if (buf)
 		write_all(fd, buf, size);
 	free(buf);
 }
 
-void log_sink(struct sink *to, const char *name, const char *text, size_t len)
+void log_sink(struct sink *to, const char *name, const char *whose,
+	      const char *text, size_t len)
 {
 	size_t size;
-	char *buf = format(name, text, len, &size);
+	char *buf = format(name, sink_room(to, whose), &text, &len, &size);
 
-	if (buf)
-		sink_write(to, buf, size);
+	if (size)
+		sink_write(to, whose, buf, size);
+	if (len)
+		sink_lost(to, whose, backlog_lines(text, len));
 	free(buf);
 }

@@ -14,7 +14,11 @@ struct sink;
 
 /* each line as "NAME: line", or bare when name is NULL; ends the last one */
 void log_write(int fd, const char *name, const char *text, size_t len);
-/* the same, to where it never waits (cmd/sink.h) */
-void log_sink(struct sink *to, const char *name, const char *text, size_t len);
+/*
+ * The same, to where it never waits, and as somebody's (cmd/sink.h): lines
+ * past what that one may write are counted instead.
+ */
+void log_sink(struct sink *to, const char *name, const char *whose,
+	      const char *text, size_t len);
 
 #endif

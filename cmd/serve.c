@@ -24,6 +24,7 @@
 #include "cmd/sink.h"
 #include "cmd/tender.h"
 #include "conf/conf.h"
+#include "conf/value.h"
 
 static const char who[] = "usetl serve";
 
@@ -48,20 +49,26 @@ static struct sink *operator;
 
 static void sayf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-static void sayf(const char *fmt, ...)
+static void vsayf(const char *whose, const char *fmt, va_list ap)
 {
 	char text[4096];
 	size_t len = (size_t)snprintf(text, sizeof(text), "%s: ", who);
+
+	vsnprintf(text + len, sizeof(text) - len - 1, fmt, ap);
+	strcat(text, "\n");
+	if (operator)
+		sink_write(operator, whose, text, strlen(text));
+	else
+		fputs(text, stderr);
+}
+
+static void sayf(const char *fmt, ...)
+{
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text + len, sizeof(text) - len - 1, fmt, ap);
+	vsayf(NULL, fmt, ap);
 	va_end(ap);
-	strcat(text, "\n");
-	if (operator)
-		sink_write(operator, text, strlen(text));
-	else
-		fputs(text, stderr);
 }
 
 static void say(const char *text)
@@ -71,27 +78,59 @@ static void say(const char *text)
 
 /* what the pool has to tell */
 
+struct whose {
+	char text[VALUE_NAME_MAX + 32];
+};
+
+/* whose share of the log it is (cmd/sink.h): what it prints, notes about it */
+static struct whose whose(struct function *f, int notes)
+{
+	struct whose w;
+
+	snprintf(w.text, sizeof(w.text), "%sfunction '%s'",
+		 notes ? "notes about " : "", function_name(f));
+	return w;
+}
+
 static void on_log(void *arg, struct function *f, const char *text, size_t len)
 {
 	struct server *s = arg;
 
-	log_sink(s->log, function_name(f), text, len);
+	log_sink(s->log, function_name(f), whose(f, 0).text, text, len);
+}
+
+static uint64_t on_log_room(void *arg, struct function *f)
+{
+	struct server *s = arg;
+
+	return sink_room(s->log, whose(f, 0).text);
+}
+
+static void on_log_lost(void *arg, struct function *f, uint64_t lines)
+{
+	struct server *s = arg;
+
+	sink_lost(s->log, whose(f, 0).text, lines);
 }
 
 /* what its caller hears, for the operator */
-static void on_died(void *arg, struct function *f, const struct job_result *r)
+static void on_failed(void *arg, struct function *f,
+		      const struct job_result *r)
 {
 	struct server *s = arg;
-	size_t len = 0, size;
-	char *json = answer_json(r, &len), *text;
-	FILE *out = json ? open_memstream(&text, &size) : NULL;
+	size_t len = r->len, size;
+	char *json = NULL, *text;
+	FILE *out = open_memstream(&text, &size);
 
-	if (out) {
-		answer_print(out, NULL, json, len, 1);
-		if (fclose(out) == 0)
-			log_sink(s->log, function_name(f), text, size);
-		free(text);
-	}
+	if (!out)
+		return;
+	if (r->outcome != JOB_ERROR)
+		json = answer_json(r, &len);
+	if (json || r->outcome == JOB_ERROR)
+		answer_print(out, NULL, json ? json : r->text, len, 1);
+	if (fclose(out) == 0)
+		on_log(s, f, text, size);
+	free(text);
 	free(json);
 }
 
@@ -102,6 +141,19 @@ static struct gateway_opts gateway_opts(const struct conf *c)
 		.connections = c->connections,
 		.per_address = c->per_address,
 	};
+}
+
+static void note(struct function *f, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* a function can cause these as often as it likes: they have their share */
+static void note(struct function *f, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsayf(whose(f, 1).text, fmt, ap);
+	va_end(ap);
 }
 
 static int start_listening(struct server *s)
@@ -160,13 +212,14 @@ static void on_event(void *arg, struct function *f, enum pool_event what,
 		}
 		break;
 	case POOL_NOTE:
-		sayf("function '%s': %s", function_name(f), text);
+		note(f, "function '%s': %s", function_name(f), text);
 		break;
 	}
 }
 
 static const struct pool_ops pool_ops = {
-	.log = on_log, .event = on_event, .died = on_died,
+	.log = on_log, .event = on_event, .log_room = on_log_room,
+	.log_lost = on_log_lost, .failed = on_failed,
 };
 
 static void fill_pool_opts(struct server *s, const struct conf *conf,
@@ -192,7 +245,7 @@ static int log_open(struct server *s, const struct conf *conf,
 	/* a pipe without a reader is an error, not a wait */
 	fd = open(conf->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC |
 		  O_NONBLOCK | O_NOCTTY, 0640);
-	r = fd < 0 ? -errno : sink_create(out, s->loop, fd, who);
+	r = fd < 0 ? -errno : sink_create(out, s->loop, fd, who, operator);
 	if (fd >= 0)
 		close(fd);
 	return r < 0 ? err_set(err, r, "cannot open log '%s': %s", conf->log,
@@ -203,6 +256,16 @@ static void log_close(struct sink *log)
 {
 	if (log != operator)
 		sink_destroy(log);
+}
+
+/* instead of the one that there is, with what waits there */
+static void log_use(struct server *s, struct sink *log)
+{
+	if (s->log != operator)
+		sink_take(log, s->log);
+	log_close(s->log);
+	s->log = log;
+	sink_rate(log, s->conf->log_rate);
 }
 
 /* signals */
@@ -295,8 +358,7 @@ static void on_hup(struct ev_loop *loop, struct ev_signal *w, int revents)
 		return;
 	}
 	s->conf = o.conf;
-	log_close(s->log);
-	s->log = o.log;
+	log_use(s, o.log);
 	/* before anything boots by it */
 	pool_set(s->pool, &o.pool);
 	g = gateway_opts(o.conf);
@@ -346,11 +408,14 @@ static int start(struct server *s, struct err *err)
 {
 	struct deploy *deploy;
 	struct pool_opts o;
+	struct sink *log;
 	struct err note;
 	int r = load(s, &s->conf, err);
 
 	if (r == 0)
-		r = log_open(s, s->conf, &s->log, err);
+		r = log_open(s, s->conf, &log, err);
+	if (r == 0)
+		log_use(s, log);
 	if (r == 0 && !s->conf->functions && !s->n_images)
 		r = err_set(err, -EINVAL, "nothing to serve: give an IMAGE, or "
 			    "a [function NAME] in the configuration");
@@ -398,7 +463,7 @@ static int serve(struct server *s)
 	signal(SIGPIPE, SIG_IGN);
 	/* a copy or a log larger than a limit is an error of its write */
 	signal(SIGXFSZ, SIG_IGN);
-	if (sink_create(&operator, s->loop, STDERR_FILENO, who) < 0)
+	if (sink_create(&operator, s->loop, STDERR_FILENO, who, NULL) < 0)
 		say("out of memory");
 	s->log = operator;
 	watch(s, &s->term, SIGTERM, on_term);

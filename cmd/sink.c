@@ -1,10 +1,12 @@
 /*
- * sink.c - lines to a descriptor that nobody may be reading
+ * sink.c - lines to a descriptor that nobody may be reading, or a full disk
  *
  * A pipe or terminal is opened anew, so that O_NONBLOCK is this sink's alone;
  * where that is not allowed, no more is written than poll(2) promises room
- * for.  Invariants: buf[at, len) waits; the watcher runs exactly while
- * something does; `lost` lines followed what waits.
+ * for.  Invariants: the watcher runs exactly while something waits and the
+ * last write did not fail; after a failure the timer tries again, whatever
+ * it was: a disk is given room, a pipe another reader.  The timer runs while
+ * there is that to do, or an owner over its rate of whom nothing was said.
  */
 #include "cmd/sink.h"
 
@@ -19,18 +21,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define WAITING_MAX	((size_t)1 << 20)	/* bytes */
-#define LAST_MS		1000			/* for them, at the end */
+#include "cmd/backlog.h"
+
+#define LAST_MS		1000	/* for what waits, at the end */
+#define RETRY_S		1.0
+#define BURST_S		10.0	/* of a rate */
+#define SAY_S		5.0	/* between lines about who is over it */
 
 struct sink {
 	struct ev_loop *loop;
 	struct ev_io io;
+	struct ev_timer timer;
+	struct backlog b;
+	struct owner *server;
+	struct sink *elsewhere;
 	const char *who;
 	int fd;
 	int is_socket, may_block;
-	char *buf;
-	size_t at, len;
-	unsigned long long lost;	/* lines */
+	int error;			/* of the last write, 0: it went well */
+	double rate;			/* bytes per second, 0: any */
 };
 
 /* bytes that it took, 0 or -errno */
@@ -53,41 +62,120 @@ static ssize_t put(struct sink *s, const char *text, size_t len)
 	return n;
 }
 
-static void drop(struct sink *s)
+static void write_as(struct sink *s, struct owner *o, const char *text,
+		     size_t len);
+
+/* what is said of losses */
+
+static size_t lost_line(const struct sink *s, char *line, size_t size,
+			const char *whose, unsigned long long lost,
+			const char *why)
 {
-	ev_io_stop(s->loop, &s->io);
-	s->at = s->len = 0;
+	int n = snprintf(line, size, "%s: %s%s%llu line%s lost: %s\n", s->who,
+			 whose, *whose ? ": " : "", lost,
+			 lost == 1 ? "" : "s", why);
+
+	return n < (int)size ? (size_t)n : size - 1;
 }
 
-static void say_lost(struct sink *s)
+static const char *reason(const struct owner *o)
+{
+	return o->why ? strerror(o->why) : "nobody read them in time";
+}
+
+/* where they were lost: before whatever comes next */
+static void say_lost(struct sink *s, struct owner *o)
+{
+	char line[256];
+	size_t n = lost_line(s, line, sizeof(line), o->whose, o->lost,
+			     reason(o));
+
+	o->lost = 0;
+	backlog_first_of_all(&s->b, s->server, line, n);
+}
+
+static void say_over(struct sink *s, struct owner *o)
+{
+	char line[256];
+	size_t n = lost_line(s, line, sizeof(line), o->whose, o->over,
+			     "more than log.rate");
+
+	o->over = 0;
+	write_as(s, s->server, line, n);
+}
+
+static void tell_elsewhere(struct sink *s, const char *text)
 {
 	char line[160];
-	int n;
+	int n = snprintf(line, sizeof(line), "%s: %s\n", s->who, text);
 
-	if (!s->lost)
-		return;
-	n = snprintf(line, sizeof(line), "%s: %llu lines lost: nobody read "
-		     "them in time\n", s->who, s->lost);
-	s->lost = 0;
-	sink_write(s, line, (size_t)n);
+	if (s->elsewhere)
+		sink_write(s->elsewhere, NULL, line, (size_t)n);
+}
+
+/* writing */
+
+static void fail(struct sink *s, int error)
+{
+	char text[128];
+
+	ev_io_stop(s->loop, &s->io);
+	if (!s->error) {
+		snprintf(text, sizeof(text), "cannot write the log: %s; its "
+			 "lines wait", strerror(error));
+		tell_elsewhere(s, text);
+	}
+	s->error = error;
+	if (!ev_is_active(&s->timer))
+		ev_timer_again(s->loop, &s->timer);
+}
+
+static void succeed(struct sink *s)
+{
+	if (s->error)
+		tell_elsewhere(s, "the log is written again");
+	s->error = 0;
+}
+
+/* of those that have nothing waiting: nothing else would say it */
+static int say_all_lost(struct sink *s)
+{
+	struct owner *o;
+	int n = 0;
+
+	LIST_FOREACH(o, &s->b.owners, link)
+		if (o->lost) {
+			say_lost(s, o);
+			n++;
+		}
+	return n;
 }
 
 static void flush(struct sink *s)
 {
-	while (s->at < s->len) {
-		ssize_t n = put(s, s->buf + s->at, s->len - s->at);
+	const char *text;
+	struct owner *o;
+	size_t len;
+	ssize_t n;
 
-		if (n == 0)
-			return;
-		if (n < 0) {
-			drop(s);	/* nobody ever will */
-			s->lost = 0;
-			return;
+	do {
+		while ((len = backlog_next(&s->b, &text))) {
+			n = put(s, text, len);
+			if (n < 0)
+				fail(s, (int)-n);
+			if (n <= 0)
+				goto out;
+			succeed(s);
+			o = backlog_took(&s->b, (size_t)n);
+			if (o->lost && TAILQ_EMPTY(&o->pieces))
+				say_lost(s, o);
 		}
-		s->at += (size_t)n;
-	}
-	drop(s);
-	say_lost(s);
+	} while (say_all_lost(s));
+out:
+	if (!len)
+		ev_io_stop(s->loop, &s->io);
+	else if (!s->error)
+		ev_io_start(s->loop, &s->io);
 }
 
 static void on_writable(struct ev_loop *loop, struct ev_io *w, int revents)
@@ -95,56 +183,114 @@ static void on_writable(struct ev_loop *loop, struct ev_io *w, int revents)
 	flush(w->data);
 }
 
-static unsigned long long lines(const char *text, size_t len)
+static void on_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
 {
-	unsigned long long n = 0;
+	struct sink *s = w->data;
+	double now = ev_now(loop);
+	struct owner *o;
+	int left = 0;
 
-	for (size_t i = 0; i < len; i++)
-		n += text[i] == '\n';
-	return n;
-}
-
-/* bytes of the lines that end within len */
-static size_t whole(const char *text, size_t len)
-{
-	const char *end = memrchr(text, '\n', len);
-
-	return end ? (size_t)(end - text) + 1 : 0;
-}
-
-static void wait_for_room(struct sink *s, const char *text, size_t len)
-{
-	size_t fits = len;
-
-	if (s->at) {
-		memmove(s->buf, s->buf + s->at, s->len - s->at);
-		s->len -= s->at;
-		s->at = 0;
+	LIST_FOREACH(o, &s->b.owners, link) {
+		if (o->over && now - o->since >= SAY_S)
+			say_over(s, o);
+		left += o->over != 0;
 	}
-	if (s->lost)
-		fits = 0;
-	else if (fits > WAITING_MAX - s->len)
-		fits = whole(text, WAITING_MAX - s->len);
-	s->lost += lines(text + fits, len - fits);
-	memcpy(s->buf + s->len, text, fits);
-	s->len += fits;
-	ev_io_start(s->loop, &s->io);
+	if (s->error)
+		flush(s);
+	if (!left && !s->error)
+		ev_timer_stop(loop, w);
 }
 
-void sink_write(struct sink *s, const char *text, size_t len)
-{
-	while (len && s->at == s->len && !s->lost) {
-		ssize_t n = put(s, text, len);
+/* an owner's rate */
 
+static void fill(struct sink *s, struct owner *o)
+{
+	double now = ev_now(s->loop), full = s->rate * BURST_S;
+
+	o->tokens += (now - o->filled) * s->rate;
+	if (!o->filled || o->tokens > full)
+		o->tokens = full;
+	o->filled = now;
+}
+
+uint64_t sink_room(struct sink *s, const char *whose)
+{
+	struct owner *o = backlog_owner(&s->b, whose);
+
+	if (!o || o == s->server || !s->rate)
+		return UINT64_MAX;
+	fill(s, o);
+	return o->tokens > 0 ? (uint64_t)o->tokens : 0;
+}
+
+void sink_lost(struct sink *s, const char *whose, uint64_t lines)
+{
+	struct owner *o = backlog_owner(&s->b, whose);
+
+	if (!o || !lines)
+		return;
+	if (!o->over)
+		o->since = ev_now(s->loop);
+	if (__builtin_add_overflow(o->over, lines, &o->over))
+		o->over = UINT64_MAX;
+	if (!ev_is_active(&s->timer))
+		ev_timer_again(s->loop, &s->timer);
+}
+
+static void write_as(struct sink *s, struct owner *o, const char *text,
+		     size_t len)
+{
+	const char *from = text, *unused;
+	ssize_t n;
+
+	while (len && !s->error && !backlog_next(&s->b, &unused)) {
+		n = put(s, text, len);
 		if (n < 0)
-			return;
-		if (n == 0)
+			fail(s, (int)-n);
+		if (n <= 0)
 			break;
 		text += n;
 		len -= (size_t)n;
 	}
-	if (len)
-		wait_for_room(s, text, len);
+	if (!len)
+		return;
+	backlog_add(&s->b, o, text, len, text > from && text[-1] != '\n',
+		    s->error);
+	if (!s->error)
+		ev_io_start(s->loop, &s->io);
+}
+
+void sink_write(struct sink *s, const char *whose, const char *text,
+		size_t len)
+{
+	struct owner *o = backlog_owner(&s->b, whose);
+
+	if (!o) {
+		s->server->lost += backlog_lines(text, len);
+		s->server->why = ENOMEM;
+		return;
+	}
+	if (o != s->server && s->rate) {
+		fill(s, o);
+		o->tokens -= (double)len;
+	}
+	write_as(s, o, text, len);
+}
+
+void sink_take(struct sink *s, struct sink *from)
+{
+	flush(from);
+	backlog_merge(&s->b, &from->b);
+	ev_io_stop(from->loop, &from->io);
+	if (!ev_is_active(&s->timer))
+		ev_timer_again(s->loop, &s->timer);
+	if (!s->error)
+		flush(s);
+}
+
+void sink_rate(struct sink *s, uint64_t rate)
+{
+	s->rate = (double)rate;
 }
 
 /* a descriptor of our own for the same */
@@ -169,42 +315,69 @@ static int open_again(struct sink *s, int fd)
 }
 
 int sink_create(struct sink **out, struct ev_loop *loop, int fd,
-		const char *who)
+		const char *who, struct sink *elsewhere)
 {
 	struct sink *s = calloc(1, sizeof(*s));
 	int r;
 
 	if (!s)
 		return -ENOMEM;
-	s->buf = malloc(WAITING_MAX);
-	r = s->buf ? open_again(s, fd) : -ENOMEM;
+	backlog_init(&s->b);
+	s->server = backlog_owner(&s->b, NULL);
+	r = s->server ? open_again(s, fd) : -ENOMEM;
 	if (r < 0) {
-		free(s->buf);
+		backlog_free(&s->b);
 		free(s);
 		return r;
 	}
 	s->loop = loop;
 	s->who = who;
+	s->elsewhere = elsewhere;
 	ev_io_init(&s->io, on_writable, s->fd, EV_WRITE);
-	s->io.data = s;
+	ev_timer_init(&s->timer, on_timer, 0.0, RETRY_S);
+	s->io.data = s->timer.data = s;
 	*out = s;
 	return 0;
+}
+
+/* what could not be written is counted where it can */
+static void give_up(struct sink *s)
+{
+	struct owner *o;
+	char line[256];
+	size_t n;
+
+	backlog_give_up(&s->b, s->error);
+	LIST_FOREACH(o, &s->b.owners, link) {
+		if (!o->lost || !s->elsewhere)
+			continue;
+		n = lost_line(s, line, sizeof(line), o->whose, o->lost,
+			      reason(o));
+		sink_write(s->elsewhere, NULL, line, n);
+	}
 }
 
 void sink_destroy(struct sink *s)
 {
 	struct pollfd p = { .events = POLLOUT };
+	struct owner *o;
+	const char *unused;
 	int left = LAST_MS / 10;
 
 	if (!s)
 		return;
+	LIST_FOREACH(o, &s->b.owners, link)
+		if (o->over)
+			say_over(s, o);
 	p.fd = s->fd;
-	for (flush(s); s->at < s->len && left > 0; flush(s)) {
+	for (flush(s); backlog_next(&s->b, &unused) && !s->error && left > 0;
+	     flush(s))
 		if (poll(&p, 1, 10) == 0)
 			left--;
-	}
-	drop(s);
+	give_up(s);
+	ev_io_stop(s->loop, &s->io);
+	ev_timer_stop(s->loop, &s->timer);
+	backlog_free(&s->b);
 	close(s->fd);
-	free(s->buf);
 	free(s);
 }

@@ -54,6 +54,7 @@ static const struct key keys[] = {
 	{ "limits", "log.max", SIZE, C(log_max), 0, 1ull << 30 },
 	{ "limits", "connections", COUNT, C(connections), 16, 65536 },
 	{ "limits", "connections.address", COUNT, C(per_address), 0, 65536 },
+	{ "limits", "log.rate", SIZE, C(log_rate), 0, 1ull << 30 },
 	{ "limits", "queue", COUNT, C(queue), 1, 65536 },
 	{ "limits", "wait", TIME, C(wait_ns), 1, 3600 * SEC },
 	{ "limits", "boot", TIME, C(boot_ns), 1, 3600 * SEC },
@@ -473,6 +474,7 @@ int conf_create(struct conf **out)
 	c->log_max = 1u << 20;
 	c->connections = 4096;
 	c->per_address = 256;
+	c->log_rate = 1u << 20;
 	c->queue = 1024;
 	c->wait_ns = 30 * SEC;
 	c->boot_ns = 60 * SEC;

@@ -42,6 +42,7 @@ struct conf {
 	uint64_t request_max, response_max, log_max;
 	unsigned connections;
 	unsigned per_address;		/* of them; 0: no limit */
+	uint64_t log_rate;		/* bytes per second; 0: any */
 	unsigned queue;
 	uint64_t wait_ns;
 	uint64_t boot_ns;

@@ -55,7 +55,7 @@ until grep -q 'lines lost' "$tmp/read" || test $i -ge 100; do
 	sleep 0.1
 done
 like "a reader that comes hears how much it missed" "$tmp/read" \
-	'^usetl serve: [0-9]+ lines lost: nobody read them in time$'
+	"^usetl serve: function 'hostile': [0-9]+ lines lost: nobody read them in time\$"
 like "and what was kept" "$tmp/read" '^usetl serve: listening on'
 call hostile '{"do": "log", "bytes": 2000}'
 i=0

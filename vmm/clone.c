@@ -48,6 +48,7 @@ static void send_died(struct clone *c)
 	m.a[1] = iov[1].iov_len;
 	m.a[2] = iov[2].iov_len;
 	m.a[3] = g->died_status;
+	m.a[4] = guest_log_lost(g);
 	chan_send(g->sock, &m, iov, 3);
 }
 
@@ -80,6 +81,7 @@ static void send_result(struct clone *c)
 	m.a[0] = g->kind;
 	m.a[1] = g->result_len;
 	m.a[2] = iov[2].iov_len;
+	m.a[4] = guest_log_lost(g);
 	if (chan_send(g->sock, &m, iov, 3) < 0)
 		_exit(0);
 }

@@ -50,8 +50,10 @@ struct guest {
 	int window_seen;		/* an ATTACH came; say IDLE */
 
 	uint64_t log_left;		/* guestlog.c */
+	uint64_t log_lost;		/* line ends past that */
+	int log_torn;			/* and a line without one */
 	uint32_t log_len;
-	char log[2 * UK_LOG_SIZE];
+	char log[3 * UK_LOG_SIZE];
 
 	/* outcome */
 	unsigned kind;
@@ -90,6 +92,8 @@ enum guest_end guest_run(struct guest *g);
 /* guestlog.c: bytes of log that this boot or invocation may send, with what
    was said before it */
 void guest_log_limit(struct guest *g, uint64_t max);
+/* lines that were past that, since this was asked last */
+uint64_t guest_log_lost(struct guest *g);
 /* what was not sent yet; bytes, *log is the guest's until it runs */
 uint32_t guest_log(struct guest *g, const char **log);
 /* DB_LOG; 0 or -errno */

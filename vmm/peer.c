@@ -113,6 +113,7 @@ int peer_report(const struct msg *m, const uint8_t *payload,
 	out->text_len = m->a[1];
 	out->log = out->text + m->a[1];
 	out->log_len = m->a[2];
+	out->log_lost = m->a[4];
 	if (m->type == MSG_RESULT && out->code != UK_RESULT_OK &&
 	    out->code != UK_RESULT_ERROR)
 		return -EPROTO;

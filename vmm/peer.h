@@ -72,6 +72,7 @@ struct peer_report {
 	size_t text_len;
 	const char *log;
 	size_t log_len;
+	uint64_t log_lost;		/* lines past its limit: its word */
 };
 
 /* 0 or -EPROTO; m's type must be one of those named */

@@ -80,9 +80,13 @@ struct pool_ops {
 	 * run yet; it does after function_attached().
 	 */
 	void (*attach)(void *arg, struct function *f, pid_t guest);
+	/* may be NULL: bytes of log that it has room for now */
+	uint64_t (*log_room)(void *arg, struct function *f);
+	/* with log_room: lines that were lost, since there was no more */
+	void (*log_lost)(void *arg, struct function *f, uint64_t lines);
 	/* may be NULL: a request has ended its clone (JOB_DIED, _TIMEOUT) */
-	void (*died)(void *arg, struct function *f,
-		     const struct job_result *r);
+	void (*failed)(void *arg, struct function *f,
+		       const struct job_result *r);
 };
 
 struct pool_opts {

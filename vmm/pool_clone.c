@@ -160,6 +160,7 @@ static void on_result(struct clone *c, const struct msg *m,
 		return;
 	}
 	proc_log(&c->proc, rep.log, rep.log_len);
+	proc_log_lost(&c->proc, rep.log_lost);
 	if (c->proc.idle_due < IDLE_DUE_MAX)
 		c->proc.idle_due++;
 	r.stats = rep.stats;
@@ -208,6 +209,7 @@ static void on_died(struct clone *c, const struct msg *m,
 		return;
 	}
 	proc_log(&c->proc, rep.log, rep.log_len);
+	proc_log_lost(&c->proc, rep.log_lost);
 	if (c->state != CLONE_BUSY) {
 		snprintf(why, sizeof(why), "%.*s", (int)(rep.text_len < 500 ?
 			 rep.text_len : 500), rep.text);
@@ -310,8 +312,7 @@ void clone_run(struct clone *c, struct job *j)
 	struct msg m = {
 		.type = MSG_INVOKE,
 		.a = { j->event_len, limit,
-		       f->o.say_idle ? INVOKE_IDLE : 0,
-		       f->pool->o.log_max },
+		       f->o.say_idle ? INVOKE_IDLE : 0 },
 	};
 	uint64_t off;
 	int r;
@@ -323,6 +324,8 @@ void clone_run(struct clone *c, struct job *j)
 	c->said = 0;
 	c->proc.deadline = c->since + limit / 1e9 + GRACE_S;
 	proc_log_limit(&c->proc);
+	proc_log_room(&c->proc);
+	m.a[3] = c->proc.log_left;
 	r = host_event(c->proc.host, j->event, j->event_len, &off);
 	if (r == 0)
 		r = peer_send(c->proc.peer, &m, NULL, NULL, 0);

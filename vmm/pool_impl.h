@@ -43,6 +43,9 @@ struct proc {
 	double deadline;		/* of its boot, set-up or request */
 	uint64_t log_left;		/* bytes, in this request */
 	int log_over;			/* there were more */
+	int log_short;			/* log_left was less than log.max */
+	int log_torn;			/* a line without end was lost */
+	uint64_t log_lost;		/* line ends that were, when short */
 	unsigned idle_due;		/* IDLEs that it may yet say */
 };
 
@@ -240,12 +243,19 @@ void proc_watch(struct proc *p, void (*cb)(struct ev_loop *, struct ev_io *,
 					   int));
 void proc_kill(struct proc *p);
 void proc_close(struct proc *p);
-/* of a boot or a request that begins */
-void proc_log_limit(struct proc *p);
-void proc_log(struct proc *p, const char *text, size_t len);
 /* the request is over: what it fetched is gone */
 void proc_reset(struct proc *p);
 /* FETCH, CANCEL, LOG of what runs: 1 when it was one, 0 when not, -EPROTO */
 int proc_message(struct proc *p, const struct msg *m, const uint8_t *payload);
+
+/* pool_log.c */
+/* of a boot or a request that begins: log.max; and no more than has room now */
+void proc_log_limit(struct proc *p);
+void proc_log_room(struct proc *p);
+void proc_log(struct proc *p, const char *text, size_t len);
+/* a report says that so many lines stayed in the clone */
+void proc_log_lost(struct proc *p, uint64_t lines);
+/* the request is over: what was lost is told */
+void proc_log_end(struct proc *p);
 
 #endif

@@ -110,31 +110,6 @@ void proc_close(struct proc *p)
 	p->pid = 0;
 }
 
-void proc_log_limit(struct proc *p)
-{
-	p->log_left = p->f->pool->o.log_max;
-	p->log_over = !p->log_left;
-}
-
-void proc_log(struct proc *p, const char *text, size_t len)
-{
-	struct pool *pool = p->f->pool;
-	static const char cut[] = "\n(log.max reached: the rest is dropped)\n";
-
-	if (!len || p->log_over)
-		return;
-	if (len <= p->log_left) {
-		p->log_left -= len;
-		pool->o.ops->log(pool->o.arg, p->f, text, len);
-		return;
-	}
-	if (p->log_left)
-		pool->o.ops->log(pool->o.arg, p->f, text, p->log_left);
-	p->log_left = 0;
-	p->log_over = 1;
-	pool->o.ops->log(pool->o.arg, p->f, cut, sizeof(cut) - 1);
-}
-
 /* the host region's way to the clone */
 
 static int on_attach(void *arg, unsigned window, int fd, uint64_t size)
@@ -243,6 +218,7 @@ int proc_message(struct proc *p, const struct msg *m, const uint8_t *payload)
 
 void proc_reset(struct proc *p)
 {
+	proc_log_end(p);
 	if (!p->host)
 		return;
 	p->f->fetched += host_counters(p->host)->bytes_in;

@@ -60,8 +60,8 @@ void job_finish(struct function *f, struct job *j, const struct job_result *r)
 		f->run_us[f->runs++ % RUN_SAMPLES] = r->stats.run_ns / 1000;
 	f->pool->pending--;
 	if ((r->outcome == JOB_DIED || r->outcome == JOB_TIMEOUT) &&
-	    f->pool->o.ops->died)
-		f->pool->o.ops->died(f->pool->o.arg, f, r);
+	    f->pool->o.ops->failed)
+		f->pool->o.ops->failed(f->pool->o.arg, f, r);
 	j->done(j, r);
 }
 

@@ -240,6 +240,7 @@ static void test_example(void)
 	ok(c && c->drain_ns == d->drain_ns && !strcmp(c->listen, d->listen) &&
 	   c->request_max == d->request_max &&
 	   c->response_max == d->response_max && c->log_max == d->log_max &&
+	   c->log_rate == d->log_rate &&
 	   c->queue == d->queue && c->wait_ns == d->wait_ns &&
 	   c->min == d->min && c->idle_ns == d->idle_ns &&
 	   c->windows == d->windows && c->warm == d->warm &&

@@ -64,8 +64,21 @@ static unsigned said(const char *what)
 	return n;
 }
 
+static uint64_t room = UINT64_MAX, lost;
+
+static uint64_t on_log_room(void *arg, struct function *f)
+{
+	return room;
+}
+
+static void on_log_lost(void *arg, struct function *f, uint64_t lines)
+{
+	lost += lines;
+}
+
 static const struct pool_ops ops = {
 	.log = on_log, .event = on_event, .idle = on_idle,
+	.log_room = on_log_room, .log_lost = on_log_lost,
 };
 
 /* --- requests */
@@ -190,11 +203,20 @@ static void test_serve(void)
 	logged = 0;
 	ok(ask(f, &a, "log") == JOB_OK && logged > 100000 && logged < 101000,
 	   "a log past log.max is cut");
+	ok(!lost, "which is said there, and not counted");
+	room = 70000;
+	logged = 0;
+	ok(ask(f, &a, "log") == JOB_OK && logged == 65536 && lost == 1,
+	   "past the room that there is nothing is kept, and lines count");
+	room = lost = logged = 0;
+	ok(ask(f, &a, "1") == JOB_OK && !logged && !lost,
+	   "nothing is lost where nothing is said");
+	room = UINT64_MAX;
 	ok(submit(f, &a, "") == 0, "an empty event");
 	a.job.event_len = POOL_EVENT_MAX + 1;
 	ok(pool_submit(f, &a.job) == -E2BIG, "an event that is too large");
 	UNTIL(a.done);
-	ok(info(f).requests == 6 && info(f).errors == 2 &&
+	ok(info(f).requests == 8 && info(f).errors == 2 &&
 	   !pool_pending(pool), "all are counted");
 	end();
 }

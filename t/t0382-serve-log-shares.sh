@@ -1,0 +1,170 @@
+#!/bin/sh
+# one function's flood loses none of another's lines, nor of the server's own;
+# what is lost is counted, by function: to a reader that does not read, to a
+# rate, to a full disk
+. "$(dirname "$0")/lib.sh"
+need_tender
+need_python
+command -v curl >/dev/null || skip_all "no curl"
+trap 'umount "$tmp/disk" 2>/dev/null; cleanup' EXIT
+bake_or_end hostile
+
+# conf [LINE...]: two functions, and what is in the section [limits]
+conf() {
+	cat >"$tmp/usetl.conf" <<END
+[serve]
+${log:+log = $log}
+[function loud]
+image = $tmp/hostile.usetl
+[function quiet]
+image = $tmp/hostile.usetl
+[limits]
+END
+	for line; do
+		echo "$line"
+	done >>"$tmp/usetl.conf"
+}
+
+# up ERR: serve, whose standard error is that
+up() {
+	"$usetl" serve -l "$listen" -c "$tmp/usetl.conf" 2>"$1" &
+	serve_pid=$!
+	i=0
+	until curl -sS -m 5 "$url/healthz" >"$tmp/out" 2>"$tmp/err"; do
+		kill -0 "$serve_pid" 2>/dev/null || break
+		i=$((i + 1))
+		test $i -lt 300 || break
+		sleep 0.1
+	done
+}
+
+# flood: three requests that print 9,000 lines each
+flood() {
+	for n in 1 2 3; do
+		call loud '{"do": "log", "bytes": 900000}' -m 20
+		test "$status" = 200 || fail "a request that prints" "$tmp/out"
+	done
+}
+
+# murmur: three lines of the other function, in a request each
+murmur() {
+	for n in 1 2 3; do
+		call quiet '{"do": "log", "bytes": 100}' -m 20
+		test "$status" = 200 || fail "a request that prints" "$tmp/out"
+	done
+}
+
+# until_like FILE PATTERN: or for a long time
+until_like() {
+	i=0
+	until grep -Eq -e "$2" "$1" || test $i -ge 300; do
+		i=$((i + 1))
+		sleep 0.1
+	done
+}
+
+# counted NAME FILE WHY: of 27,000 lines those that are there and those that
+# were lost for that reason
+counted() {
+	there=$(grep -c '^loud: x\{99\}$' "$2")
+	lost=$(sed -n "s/^usetl serve: function 'loud': \([0-9]*\) lines\{0,1\} lost: $3\$/\1/p" \
+		"$2" | awk '{ n += $1 } END { print n + 0 }')
+	diag "$1: $there lines are there, $lost were lost"
+	is "$1: each line is there or counted" $((there + lost)) 27000
+	is "$1: some were lost" $((lost > 0)) 1
+	is "$1: none of the other function" "$(grep -c '^quiet: x\{99\}$' "$2")" 3
+	unlike "$1: nor is it said to have lost any" "$2" "quiet.*lost"
+}
+
+listen=127.0.0.1:$("$python" -c 'import socket
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+print(s.getsockname()[1])')
+url=http://$listen
+
+# nobody reads
+log=
+conf
+mkfifo "$tmp/pipe"
+sleep 600 <"$tmp/pipe" &
+httpd_pid=$!			# lib.sh's to end
+up "$tmp/pipe"
+flood
+murmur
+kill -HUP "$serve_pid"
+call loud '{"do": "nothing"}' -m 20
+cat <"$tmp/pipe" >"$tmp/read" &
+cat_pid=$!
+until_like "$tmp/read" '^quiet: x'
+until_like "$tmp/read" 'read again'
+counted "nobody reads" "$tmp/read" 'nobody read them in time'
+like "nobody reads: the server's own lines are there" "$tmp/read" \
+	'^usetl serve: the configuration was read again$'
+stop_serve
+kill "$cat_pid" 2>/dev/null
+stop_httpd
+
+# a rate
+log=$tmp/log
+conf 'log.rate = 10K'
+up "$tmp/serve.err"
+flood
+murmur
+until_like "$tmp/log" 'lost: more than'
+stop_serve
+is "a rate: serve ends well" "$serve_status" 0
+counted "a rate" "$tmp/log" 'more than log.rate'
+# a hundred kilobytes at once, and ten for each second since
+is "a rate: most of a flood stays away" \
+	"$(test "$(wc -c <"$tmp/log")" -lt 1500000 && echo so)" so
+
+# a disk that is full
+mkdir "$tmp/disk"
+if ! mount -t tmpfs -o size=64k none "$tmp/disk" 2>"$tmp/err"; then
+	skip "a full disk" "no file system of that size: $(cat "$tmp/err")"
+	plan
+fi
+log=$tmp/disk/log
+conf
+up "$tmp/serve.err"
+flood
+murmur
+until_like "$tmp/serve.err" 'cannot write'
+like "a full disk is said on standard error" "$tmp/serve.err" \
+	'^usetl serve: cannot write the log: No space left on device; its lines wait$'
+call quiet '{"do": "nothing"}'
+is "requests are served" "$status $(json d)" '200 {"fine": true}'
+# as who rotates logs does
+kill -HUP "$serve_pid"
+until_like "$tmp/serve.err" 'read again'
+call quiet '{"do": "nothing"}'
+is "the configuration is read, with lines that wait" "$status" 200
+mount -o remount,size=16m "$tmp/disk"
+until_like "$tmp/disk/log" '^quiet: x'
+until_like "$tmp/serve.err" 'is written again'
+like "once it has room that is said, too" "$tmp/serve.err" \
+	'^usetl serve: the log is written again$'
+counted "a full disk" "$tmp/disk/log" 'No space left on device'
+stop_serve
+is "a full disk: serve ends well" "$serve_status" 0
+
+# a limit of file sizes, which has a signal of its own
+log=$tmp/small
+conf
+up "$tmp/serve.err"
+call loud '{"do": "nothing"}'
+if command -v prlimit >/dev/null &&
+    prlimit --pid "$serve_pid" --fsize=50000: 2>"$tmp/err"; then
+	call loud '{"do": "log", "bytes": 900000}' -m 20
+	until_like "$tmp/serve.err" 'cannot write'
+	like "a limit of file sizes is such a thing" "$tmp/serve.err" \
+		'cannot write the log: File too large; its lines wait$'
+	prlimit --pid "$serve_pid" --fsize=unlimited:
+	until_like "$tmp/serve.err" 'is written again'
+	like "and ends no server" "$tmp/serve.err" 'the log is written again'
+else
+	skip "a limit of file sizes" "prlimit cannot set it"
+fi
+stop_serve
+is "a limit of file sizes: serve ends well" "$serve_status" 0
+plan
