@@ -118,6 +118,35 @@ counted "a rate" "$tmp/log" 'more than log.rate'
 is "a rate: most of a flood stays away" \
 	"$(test "$(wc -c <"$tmp/log")" -lt 1500000 && echo so)" so
 
+# the other function raises, with the rate used up by the first one
+: >"$tmp/log"
+up "$tmp/serve.err"
+flood
+call quiet '{"do": "raise", "text": "one\ntwo\u001b[2J \u00e9"}'
+is "a handler that raises: its caller hears" "$status" 500
+like "and the operator, what it was" "$tmp/log" '^quiet: ValueError: one$'
+like "on lines of that function, which steer nothing" "$tmp/log" \
+	'^quiet: two\?\[2J '
+like "and where" "$tmp/log" '^quiet:   File ".*app\.py", line [0-9]+, in do_raise$'
+call quiet '{"do": "chain"}'
+like "with what caused it" "$tmp/log" "^quiet: KeyError: 'missing'\$"
+call quiet '{"do": "recursion"}'
+like "a long one is not as long in the log" "$tmp/log" \
+	'^quiet:   \[[0-9]+ frames left out\]$'
+before=$(wc -c <"$tmp/log")
+call quiet '{"do": "document", "text": "[1,", "times": 1000000}'
+call quiet '{"do": "document", "text": "\n", "times": 3000000}'
+is "what a function writes as its error is not, either" \
+	"$(test $(($(wc -c <"$tmp/log") - before)) -lt 40000 && echo so)" so
+call quiet '{"do": "document",
+	"text": "{\"errorType\": \"T\\nloud: forged\", \"errorMessage\": \"m\"}"}'
+unlike "no line passes for another function's" "$tmp/log" '^loud: forged'
+invoke hostile '{"do": "raise", "text": "one\ntwo\u001b[2J"}'
+like "invoke shows the same" "$tmp/err" '^usetl invoke: ValueError: one$'
+like "as safely" "$tmp/err" '^two\?\[2J$'
+like "and where" "$tmp/err" '^  File ".*app\.py", line [0-9]+, in do_raise$'
+stop_serve
+
 # a disk that is full
 mkdir "$tmp/disk"
 if ! mount -t tmpfs -o size=64k none "$tmp/disk" 2>"$tmp/err"; then

@@ -84,7 +84,10 @@ struct pool_ops {
 	uint64_t (*log_room)(void *arg, struct function *f);
 	/* with log_room: lines that were lost, since there was no more */
 	void (*log_lost)(void *arg, struct function *f, uint64_t lines);
-	/* may be NULL: a request has ended its clone (JOB_DIED, _TIMEOUT) */
+	/*
+	 * May be NULL: a request has ended its clone (JOB_DIED, _TIMEOUT), or
+	 * its handler has raised (JOB_ERROR).
+	 */
 	void (*failed)(void *arg, struct function *f,
 		       const struct job_result *r);
 };

@@ -65,6 +65,7 @@ static unsigned said(const char *what)
 }
 
 static uint64_t room = UINT64_MAX, lost;
+static unsigned failures_seen;
 
 static uint64_t on_log_room(void *arg, struct function *f)
 {
@@ -76,9 +77,15 @@ static void on_log_lost(void *arg, struct function *f, uint64_t lines)
 	lost += lines;
 }
 
+static void on_failed(void *arg, struct function *f,
+		      const struct job_result *r)
+{
+	failures_seen++;
+}
+
 static const struct pool_ops ops = {
 	.log = on_log, .event = on_event, .idle = on_idle,
-	.log_room = on_log_room, .log_lost = on_log_lost,
+	.log_room = on_log_room, .log_lost = on_log_lost, .failed = on_failed,
 };
 
 /* --- requests */
@@ -197,7 +204,9 @@ static void test_serve(void)
 	ok(ask(f, &a, "1") == JOB_OK && ask(f, &b, "2") == JOB_OK,
 	   "requests are answered");
 	ok(a.pid == b.pid && b.served == 2, "by one clone, rolled back");
-	ok(ask(f, &a, "raise") == JOB_ERROR, "what is raised is an error");
+	failures_seen = 0;
+	ok(ask(f, &a, "raise") == JOB_ERROR && failures_seen == 1,
+	   "what is raised is an error, of which the operator hears");
 	ok(ask(f, &a, "big") == JOB_TOO_LARGE && strstr(a.text,
 	   "response.max 1000"), "a result past response.max");
 	logged = 0;

@@ -37,6 +37,12 @@ def do_chain(event):
         raise RuntimeError("in the second place") from e
 
 
+def do_document(event):
+    """An error document of its own, in place of what was raised."""
+    fd = os.open("/dev/usetl/error", os.O_WRONLY)
+    os.write(fd, (event["text"] * event.get("times", 1)).encode())
+
+
 def do_notjson(event):
     return {"what": NotJson()}
 
