@@ -1,13 +1,14 @@
 #!/usr/bin/python3
 """bench.py - what usetl costs, as ratios measured in one run
 
-usage: bench.py [--usetl PATH] [--json FILE] [--quick] [--only GROUP]...
+usage: bench.py [--usetl PATH] [--json FILE] [--quick] [--samples N] [GROUP]...
 
 Each row compares usetl with a peer on the same handler (t/functions/json,
 unless the row says otherwise): medians of runs that take turns.  The table
 goes to standard output and, one object a row, to FILE.  Exit status 1 when a
 row could not be measured or a result was wrong; a goal that is missed shows
-in the table and is no failure.
+in the table and is no failure.  The group `interference` compares usetl with
+itself, alone and beside a bad function, and takes most of an hour.
 """
 
 import argparse
@@ -17,10 +18,14 @@ import sys
 import tempfile
 
 import machine
+from interference import interference
 from measure import Failed, Missing, Progress
-from rows import GROUPS, Bench
+from rows import GROUPS as COMPARISONS
+from rows import Bench
 from table import Row, save, show
 from tool import Tool
+
+GROUPS = dict(COMPARISONS, interference=interference)
 
 
 def arguments():
@@ -31,17 +36,29 @@ def arguments():
     p.add_argument("--json", metavar="FILE")
     p.add_argument("--quick", action="store_true",
                    help="fewer runs and small bodies: does it work at all?")
-    p.add_argument("--only", action="append", choices=sorted(GROUPS),
-                   metavar="GROUP", help=", ".join(GROUPS))
-    return p.parse_args()
+    p.add_argument("--samples", type=int, default=600, metavar="N",
+                   help="of interference: requests of each round and side, 50 "
+                   "a second (600)")
+    p.add_argument("--only", action="append", default=[], metavar="GROUP",
+                   help="the same as GROUP")
+    p.add_argument("groups", nargs="*", metavar="GROUP",
+                   help="of " + ", ".join(GROUPS) + "; all of them")
+    args = p.parse_args()
+    args.groups += args.only
+    for name in args.groups:
+        if name not in GROUPS:
+            p.error(f"no group '{name}'; there are {', '.join(GROUPS)}")
+    if not 1 <= args.samples <= 5000:
+        p.error("--samples is 1 to 5000")
+    return args
 
 
 def measure(tool, args, progress):
     """(rows, what failed)"""
     rows, failures = [], []
-    bench = Bench(tool, progress, args.quick)
+    bench = Bench(tool, progress, args.quick, args.samples)
     for name, group in GROUPS.items():
-        if args.only and name not in args.only:
+        if args.groups and name not in args.groups:
             continue
         try:
             rows += group(bench)
@@ -51,7 +68,7 @@ def measure(tool, args, progress):
             rows.append(Row(name, None, "", note="could not be measured"))
             if isinstance(e, Missing):
                 rows[-1].peer_name = str(e)
-    return rows, failures
+    return rows, failures + bench.failures
 
 
 def main():

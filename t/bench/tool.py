@@ -77,18 +77,22 @@ class Tool:
 class Server:
     """usetl serve of one image, on a port of its own."""
 
-    def __init__(self, tool, image, name, clones=None, tender="auto"):
-        """clones: exactly so many, if not as configured by default"""
+    def __init__(self, tool, image, name, clones=None, tender="auto",
+                 conf="", **how):
+        """clones: exactly so many, if not as configured by default; conf: what
+        else is in usetl.conf; how: of the process"""
         tool.need(tender)
         self.name = name
         self.log = os.path.join(tool.tmp, f"serve-{name}-{tender}.log")
         argv = [tool.path, "serve", "--tender", tender, "-l", "127.0.0.1:0"]
         if clones:
-            conf = os.path.join(tool.tmp, f"serve-{name}.conf")
-            with open(conf, "w", encoding="utf-8") as f:
-                f.write(f"[pool]\nmin = {clones}\nmax = {clones}\n")
-            argv += ["-c", conf]
-        self.process = Process(argv + [image], self.log)
+            conf += f"[pool]\nmin = {clones}\nmax = {clones}\n"
+        if conf:
+            path = os.path.join(tool.tmp, f"serve-{name}.conf")
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(conf)
+            argv += ["-c", path]
+        self.process = Process(argv + [image], self.log, **how)
         self.port = self.wait_port()
         self.connection = None
 
@@ -134,6 +138,12 @@ class Server:
         if answer.status != 200:
             raise Failed(f"{self.url}: HTTP status {answer.status}: {text}")
         return json.loads(text), float(answer.headers["X-Usetl-Run-Us"])
+
+    def functions(self):
+        """GET /function, by name."""
+        with contextlib.closing(self.connect()) as c:
+            c.request("GET", "/function")
+            return {f["name"]: f for f in json.load(c.getresponse())}
 
     def clones(self):
         """Process ids of its function's clones."""
