@@ -178,7 +178,7 @@ static void on_ready(struct server *s, struct function *f)
 	struct function *g = NULL;
 
 	function_info(f, &i);
-	sayf("function '%s' is ready: %s, booted in %.1f ms, %.1f MB, digest "
+	note(f, "function '%s' is ready: %s, booted in %.1f ms, %.1f MB, digest "
 	     "%s", i.name, i.handler, i.boot.boot_ns / 1e6,
 	     i.boot.ram_bytes / 1048576.0, i.digest);
 	if (s->gateway)
@@ -204,7 +204,8 @@ static void on_event(void *arg, struct function *f, enum pool_event what,
 		on_ready(s, f);
 		break;
 	case POOL_FAILED:
-		sayf("function '%s' cannot boot: %s", function_name(f), text);
+		note(f, "function '%s' cannot boot: %s", function_name(f),
+		     text);
 		/* at start it is fatal, later only that function is lost */
 		if (!s->gateway) {
 			s->failed = 1;

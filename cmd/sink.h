@@ -30,7 +30,9 @@ int sink_create(struct sink **out, struct ev_loop *loop, int fd,
 void sink_destroy(struct sink *s);
 /* what waits in another one, and what was lost there, goes on here */
 void sink_take(struct sink *s, struct sink *from);
-/* bytes per second of each but the server, ten seconds' worth at once; 0: any */
+/*
+ * Bytes per second of each but the server, ten seconds' worth at once; 0: any.
+ */
 void sink_rate(struct sink *s, uint64_t rate);
 
 /* whole lines */

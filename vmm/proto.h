@@ -44,9 +44,9 @@ enum msg_type {
 	MSG_RESULT,		/* a: UK_RESULT_*, result bytes, log bytes, 0,
 				   lines of log past INVOKE's limit; payload:
 				   struct run_stats, result, log */
-	MSG_DIED,		/* a: enum died, report bytes, log bytes, status,
-				   lines of log past the limit; payload: struct
-				   run_stats, report, log */
+	MSG_DIED,		/* a: enum died, report bytes, log bytes,
+				   status, lines of log past the limit;
+				   payload: struct run_stats, report, log */
 	MSG_IDLE,		/* rolled back, windows detached; payload:
 				   struct run_stats; sent when INVOKE_IDLE was
 				   set or a window had been attached */
