@@ -50,13 +50,13 @@ class Bad:
 
 BAD = (
     Bad("spin", "spin", ("504",)),
-    Bad("memory to the limit", "memory", ("200",), 64),
-    Bad("log flood", "log", ("200",), 1 << 20),
-    Bad("etlfs fill", "files", ("200",), 48 << 20),
+    Bad("memory to the limit", "memory", ("200", "504"), 64),
+    Bad("log flood", "log", ("200",), 1 << 16),
+    Bad("etlfs fill", "files", ("200", "504"), 48 << 20),
     # what the server lets a function have of these is its own affair
     Bad("256 stalled fetches", "fetches", ("200", "504"), 1),
     Bad("crash loop", "crash", ("502",)),
-    Bad("1,000 threads", "threads", ("200",), 1000),
+    Bad("1,000 threads", "threads", ("200", "504"), 1000),
     Bad("FETCH and CANCEL flood", "doorbells", ("200", "502", "504"), 1),
     Bad("6 MB results", "results", ("200",)),
 )
