@@ -12,7 +12,7 @@
 
 #include "t/unit/fakeref.h"
 #include "t/unit/tap.h"
-#include "vmm/pool.h"
+#include "vmm/pool_impl.h"
 
 #define MS	1000000ull
 
@@ -851,6 +851,60 @@ static void test_bad_rule(void)
 	end();
 }
 
+/* --- numbers of the guests' processes */
+
+#define PIDS	(UK_PID_LAST - UK_PID_FIRST + 1)
+
+static struct clone numbered[3];	/* only their numbers are looked at */
+
+static struct function *numbered_begin(void)
+{
+	static struct function f;
+
+	memset(&f, 0, sizeof(f));
+	for (int s = 0; s <= CLONE_DYING; s++)
+		TAILQ_INIT(&f.clones[s]);
+	for (int i = 0; i < 3; i++)
+		TAILQ_INSERT_TAIL(&f.clones[i], &numbered[i], link);
+	numbered[0].pid = UK_PID_LAST;
+	numbered[0].next_pid = UK_PID_FIRST;
+	numbered[1].pid = UK_PID_FIRST + 1;
+	numbered[1].next_pid = UK_PID_FIRST + 3;
+	numbered[2].pid = UK_PID_LAST - 1;
+	numbered[2].next_pid = UK_PID_FIRST + 500000;
+	return &f;
+}
+
+/* each is given once before any is given again, and none that lives */
+static void test_pids(void)
+{
+	static unsigned char given[PIDS];
+	struct function *f = numbered_begin();
+	unsigned bad = 0, lives = 0;
+	uint32_t pid;
+
+	for (unsigned round = 1; round <= 2; round++)
+		for (unsigned i = 0; i < PIDS - 6; i++) {
+			pid = clone_pid(f);
+			if (pid < UK_PID_FIRST || pid > UK_PID_LAST ||
+			    ++given[pid - UK_PID_FIRST] != round)
+				bad++;
+			for (int c = 0; c < 3; c++)
+				lives += pid == numbered[c].pid ||
+					 pid == numbered[c].next_pid;
+		}
+	ok(PIDS > 4000000, "there are %d process ids", PIDS);
+	ok(!bad, "each comes once before one comes again (%u did not)", bad);
+	ok(!lives, "none has the number of one that lives (%u had)", lives);
+	numbered[2].next_pid = 0;
+	f->pid = UK_PID_FIRST + 499999;
+	ok(clone_pid(f) == UK_PID_FIRST + 500000,
+	   "what lives no more gives its number back");
+	f->pid = UK_PID_LAST - 2;
+	ok(clone_pid(f) == UK_PID_FIRST + 2,
+	   "numbers begin again past those that live, on both sides");
+}
+
 int main(void)
 {
 
@@ -881,6 +935,7 @@ int main(void)
 	test_refresh(0, 4);
 	test_refresh_fails();
 	test_bad_rule();
+	test_pids();
 	ok(no_children(), "no process is left");
 	ev_timer_stop(loop, &beat);
 	ev_loop_destroy(loop);
