@@ -425,6 +425,7 @@ class Unseeded:
         self.draws = draws              # of a trial boot
         self.made: dict[int, Any] = {}  # id: weak reference
         self.drawn: set[int] = set()    # what secrets.randbits returned
+        self.reseeded = False           # numpy.random.seed(), without a seed
         self.undo: list[Callable[[], None]] = []
 
     def begin(self) -> None:
@@ -497,6 +498,13 @@ class Unseeded:
         def watched(k: int) -> int:
             bits: int = draw(k)
             self.drawn.add(bits)
+            # numpy.random.seed() keeps nothing to know it by, but has the
+            # generator's lock meanwhile
+            mtrand: Any = sys.modules.get("numpy.random.mtrand")
+            if hasattr(mtrand, "_rand"):
+                lock = mtrand._rand._bit_generator.lock
+                held = getattr(lock, "_is_owned", None) or lock.locked
+                self.reseeded |= held()
             return bits
 
         def undo() -> None:
@@ -527,28 +535,77 @@ class Unseeded:
 
     def numpy_generators(self) -> Iterator[Callable[[], Any]]:
         numpy_random = sys.modules["numpy.random"]
-        bit_kind = numpy_random.BitGenerator
-        legacy = numpy_random.RandomState
-        known = [o for o in gc.get_objects()
-                 if isinstance(o, (bit_kind, legacy))]
-        for rs in known:
-            # its seed() also drops the second of a pair of normal values
-            if isinstance(rs, legacy) and self.was_drawn(rs._bit_generator) \
-                    and hasattr(rs._bit_generator, "_legacy_seeding"):
-                yield rs.seed
-                known = [o for o in known if o is not rs._bit_generator]
-        for bits in known:
-            if isinstance(bits, bit_kind) and self.was_drawn(bits):
-                yield lambda bits=bits: setattr(bits, "state",
-                                                type(bits)().state)
+        sequences, legacy, kinds = (numpy_random.SeedSequence,
+                                    numpy_random.RandomState,
+                                    numpy_random.BitGenerator)
+        found = [o for o in gc.get_objects()
+                 if issubclass(type(o), (sequences, legacy, kinds))]
+        own = []                        # what is seen to by its RandomState
+        for rs in found:
+            bits = getattr(rs, "_bit_generator", None)
+            if not isinstance(rs, legacy) or not (self.was_drawn(bits) or (
+                    self.reseeded and rs is numpy_random.mtrand._rand)):
+                continue
+            if hasattr(bits, "_legacy_seeding"):
+                own += [bits, getattr(bits, "_seed_seq", None)]
+                yield lambda rs=rs: rs.seed(
+                    memoryview(os.urandom(32)).cast("I").tolist())
+            else:
+                # the second of a pair of normal values is not in bits
+                rs.set_state({**rs.get_state(legacy=False), "has_gauss": 0})
+        for o in found:
+            if any(o is seen for seen in own) or not self.was_drawn(o):
+                continue
+            if isinstance(o, sequences):
+                # in place: spawn() makes others of it
+                yield lambda o=o: o.__init__(pool_size=o.pool_size)
+            elif isinstance(o, kinds):
+                yield lambda o=o: setattr(o, "state", type(o)().state)
 
-    def was_drawn(self, bits: Any) -> bool:
-        seq = getattr(bits, "seed_seq", None) or \
-            getattr(bits, "_seed_seq", None)
+    def was_drawn(self, o: Any) -> bool:
+        """Of a sequence, or of bits that began with one."""
+        seq = getattr(o, "seed_seq", None) or getattr(o, "_seed_seq", o)
         try:
             return getattr(seq, "entropy", None) in self.drawn
         except TypeError:               # a list of integers that was given
             return False
+
+
+def read_ahead_drop() -> None:
+    """What a buffered reader has of the kernel's random bytes is not read by
+    a child: the next ones are as good, and its own."""
+    for f in gc.get_objects():
+        if type(f) is io.BufferedReader and not f.closed and \
+                f.raw.__class__ is io.FileIO and \
+                f.name in ("/dev/urandom", "/dev/random"):
+            f.read(len(f.peek()))
+
+
+def sqlite_reset() -> None:
+    """SQLite seeds its generator once in a process, or when it opens a file
+    in another; after this, when it is next asked."""
+    module = sys.modules.get("_sqlite3")
+    if module is None:
+        return
+    try:
+        import ctypes
+        # the library is one that the module needs, or is in it
+        sqlite = ctypes.PyDLL(getattr(module, "__file__", None))
+        sqlite.sqlite3_randomness(0, None)
+    except (ImportError, OSError, AttributeError):
+        pass                            # hidden in it
+
+
+def uuid_reset() -> None:
+    """libuuid and uuid keep node and clock sequence from their first UUID by
+    time on, and two clones may ask in the same moment.  What uuid has for
+    machines without libuuid draws them in the child."""
+    module: Any = sys.modules.get("uuid")
+    if module is None:
+        return
+    module._generate_time_safe = None
+    module._node = None
+    module._GETTERS = []                # a guest has no network interface
 
 
 def reseeders() -> list[Callable[[], Any]]:
@@ -681,6 +738,8 @@ class Server:
         if unseeded.draws:
             for line in (*unseeded.draws.end(), *thread_note()):
                 print(f"usetl: note: {line}", file=sys.stderr)
+        for reset in read_ahead_drop, sqlite_reset, uuid_reset:
+            reset()
         flush()
         gc.collect()
         # Collections during requests need not visit, and so not write to,
