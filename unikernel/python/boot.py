@@ -434,7 +434,8 @@ class Unseeded:
     def find_spec(self, name: str, path: Any = None, target: Any = None
                   ) -> Any:
         watch = {"random": self.watch_random,
-                 "secrets": self.watch_secrets}.get(name)
+                 "secrets": self.watch_secrets,
+                 "uuid_utils": uuid_utils_by_time}.get(name)
         if watch is None:
             return None
         for finder in sys.meta_path:
@@ -606,6 +607,25 @@ def uuid_reset() -> None:
     module._generate_time_safe = None
     module._node = None
     module._GETTERS = []                # a guest has no network interface
+
+
+def uuid_utils_by_time(uuid_utils: Any) -> None:
+    """Likewise, but there nothing renews them: each UUID gets its own, as
+    RFC 9562 has it in 5.6."""
+    def renewed(make: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+        def by_time(node: Any = None, clock_seq: Any = None) -> Any:
+            if clock_seq is None:
+                drawn = int.from_bytes(os.urandom(8), "little")
+                clock_seq = drawn & 0x3fff
+                if node is None:
+                    node = drawn >> 16 | 1 << 40    # no hardware's
+            return make(node, clock_seq)
+        return by_time
+
+    for name in ("uuid1", "uuid6"):
+        make = getattr(uuid_utils, name, None)
+        if make:
+            setattr(uuid_utils, name, renewed(make))
 
 
 def reseeders() -> list[Callable[[], Any]]:

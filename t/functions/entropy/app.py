@@ -169,9 +169,11 @@ def handler(event, context):
     out = {"drawn": [draw(drawn)], "seeded": draw(seeded),
            "inherited": draw(inherited), "pid": os.getpid(),
            "tid": threading.get_native_id(),
-           "node": uuid.uuid1().node, "ppid": os.getppid(),
+           "nodes": [uuid.uuid1().node], "ppid": os.getppid(),
            "self": os.readlink("/proc/self"),
            "id": context.request_id}
+    if wheels:
+        out["nodes"] += [f() for f in wheels.nodes]
     if event.get("slow"):
         out["drawn"] += [draw(drawn), draw(slow)]
     return out

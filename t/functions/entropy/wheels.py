@@ -3,7 +3,8 @@
 import importlib
 import os
 
-drawn, seeded, slow, there, missing = {}, {}, {}, [], []
+drawn, seeded, slow = {}, {}, {}    # as in app.py; slow: in some requests
+nodes, there, missing = [], [], []
 
 
 def package(make):
@@ -129,6 +130,8 @@ def uuid_utils():
     for name in ("uuid1", "uuid4", "uuid6", "uuid7"):
         drawn[f"uuid_utils, {name}"] = (
             lambda f=getattr(uuid_utils, name): f().bytes)
+    nodes.append(lambda: uuid_utils.uuid1().node)
+    nodes.append(lambda: uuid_utils.uuid6().node)
     drawn["uuid_utils, uuid1 of a node"] = (
         lambda: uuid_utils.uuid1(node=1 << 40).bytes)
 
