@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "etlfs/egress.h"
 #include "etlfs/elfdeps.h"
 #include "etlfs/image_impl.h"
 #include "unikernel/abi.h"
@@ -126,8 +127,10 @@ int pack_function(const struct pack_opts *o, int fd, struct pack_result *r,
 {
 	struct pack p = { .o = o, .err = err };
 	struct image meta = { 0 };
-	int rc = fill_tree(&p);
+	int rc = o->manifest->egress.n ?
+		egress_check(o->manifest->egress.v, err) : 0;
 
+	rc = rc ? rc : fill_tree(&p);
 	if (!rc)
 		rc = pack_meta_fill(&meta, &p);
 	if (!rc)

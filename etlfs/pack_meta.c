@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "conf/value.h"
-#include "etlfs/egress.h"
 #include "etlfs/pack.h"
 #include "unikernel/abi.h"
 
@@ -149,8 +148,6 @@ int pack_meta_fill(struct image *meta, const struct pack *p)
 			"the packages' folders make too long a path");
 	else
 		rc = check_room(&argv, &env, p->err);
-	if (!rc && egress.n)
-		rc = egress_check(egress.v, p->err);
 	meta->argv = give(&argv);
 	meta->env = give(&env);
 	meta->egress = give(&egress);

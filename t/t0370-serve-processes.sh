@@ -106,7 +106,7 @@ served "to begin with"
 names="usetl-ref usetl-clone"
 test "$tender" = kvm || names="$names usetl-guest"
 for n in $names; do
-	cp "/proc/$(one "$n")/status" "$tmp/status" 2>/dev/null
+	cat "/proc/$(one "$n")/status" >"$tmp/status" 2>/dev/null
 	like "$n: there is one" "$tmp/status" "^Name:.$n"
 	like "$n: a filter is locked" "$tmp/status" '^Seccomp:.2'
 	like "$n: no new privileges" "$tmp/status" '^NoNewPrivs:.1'
