@@ -34,6 +34,33 @@ import tap      # noqa: E402
 import usetl    # noqa: E402
 
 
+CSV = b"name,amount\r\na,1.5\r\nb,2.5\r\n"
+BIG = os.urandom(1 << 16) * 16
+ZIP = gzip.compress(CSV, mtime=0)
+CODED = {
+    "csv": ZIP,
+    "plain": CSV,
+    "empty": gzip.compress(b""),
+    "nothing": b"",
+    "big": gzip.compress(BIG, 1),
+    "edge": gzip.compress(bytes(usetl._CHUNK)),
+    "edge1": gzip.compress(bytes(usetl._CHUNK + 1)),
+    "members": b"".join(gzip.compress(CSV[i:i + 1]) for i in range(27)),
+    "zeros": ZIP + bytes(100000) + ZIP + b"\0",
+    "short": ZIP[:-1],
+    "head": ZIP[:5],
+    "second": ZIP + ZIP[:-8],
+    "behind": ZIP + b"garbage",
+    "before": b"\0" + ZIP,
+    "sum": ZIP[:-8] + b"\0\0\0\0" + ZIP[-4:],
+    "length": ZIP[:-4] + b"\1\0\0\0",
+    "bigshort": gzip.compress(BIG, 1)[:-4],
+    "twice": gzip.compress(ZIP),
+    "twiceshort": gzip.compress(ZIP[:-1]),
+    "bomb": gzip.compress(gzip.compress(bytes(1 << 24))),
+}
+
+
 class Device:
     """Stands in for /dev/usetl/fetch."""
 
@@ -83,6 +110,8 @@ class Device:
         req = SimpleNamespace(
             method=method, url=url, ms=int(ms), body=None,
             headers=dict(line.split(": ", 1) for line in lines))
+        # in every request; test_gzip_is_asked_for looks at it
+        req.accepts = req.headers.pop("Accept-Encoding", None)
         if int(fd) >= 0:
             size = os.fstat(int(fd)).st_size
             req.body = os.pread(int(fd), size, 0)
@@ -110,6 +139,11 @@ class Device:
             body = bytes(range(256)) * (int(arg) // 256)
         elif kind == "cookies":
             lines += "Set-Cookie: a=1\nset-cookie: b=2\nX-Empty:\n"
+        elif kind == "coded":
+            name, coding = arg.replace("%20", " ").split(",", 1)
+            body = CODED[name]
+            lines += (f"Content-Encoding: {coding}\nContent-Length: "
+                      f"{len(body)}\nContent-Type: text/csv\n")
         elif kind == "echo":
             body = req.body or b""
         with open(path, "wb") as f:
@@ -126,15 +160,18 @@ class Case(unittest.TestCase):
     def tearDown(self) -> None:
         usetl._named.clear()            # as boot.py before each event
         gc.collect()
+        self.wait_closed()
+        self.dev.close()
+        self.assertEqual(len(os.listdir("/proc/self/fd")), self.fds,
+                         "a descriptor was left open")
+
+    def wait_closed(self) -> None:
         # the server threads unlink their bodies a moment after the close
         for _ in range(200):
             if self.dev.open_now == 0:
                 break
             threading.Event().wait(0.01)
         self.assertEqual(self.dev.open_now, 0, "a fetch was left open")
-        self.dev.close()
-        self.assertEqual(len(os.listdir("/proc/self/fd")), self.fds,
-                         "a descriptor was left open")
 
     def last(self) -> SimpleNamespace:
         return self.dev.requests[-1]
@@ -330,6 +367,152 @@ class Case(unittest.TestCase):
                     lambda: list(r), lambda: r.memory()):
             with self.assertRaises(ValueError):
                 use()
+
+    def coded(self, name: str, coding: str = "gzip") -> usetl.Response:
+        coding = coding.replace(" ", "%20")
+        return usetl.get(f"http://h/coded?{name},{coding}")
+
+    def test_gzip_is_asked_for(self) -> None:
+        usetl.get("http://h/csv")
+        self.assertEqual(self.last().accepts, "gzip")
+        for headers, accepts in (({"accept-encoding": "br"}, None),
+                                 ({"RANGE": "bytes=0-1"}, None),
+                                 ({"X": "y"}, "gzip")):
+            usetl.get("http://h/csv", headers=headers)
+            self.assertEqual(self.last().accepts, accepts)
+        self.assertEqual(usetl.get("http://h/coded?csv,gzip", headers={
+            "Range": "bytes=0-"}).content, ZIP)
+
+    def test_gzip(self) -> None:
+        for name in ("csv", "empty", "big", "edge", "edge1", "members",
+                     "zeros"):
+            want = gzip.decompress(CODED[name])
+            r = self.coded(name)
+            self.wait_closed()
+            self.assertEqual(len(r), len(want))
+            self.assertEqual(bytes(r.memory()), want)
+            self.assertEqual(r.read(5), want[:5])
+            with open(r.path, "rb") as f:
+                self.assertEqual(f.read(), want)
+            self.assertEqual(usetl.post("http://h/echo",
+                                        file=r.path).content, want)
+            with open(r.path, "rb") as f:
+                self.assertEqual(usetl.post("http://h/echo", f).content, want)
+            self.assertEqual(r.content, want)
+            self.assertNotIn("content-encoding", r.headers)
+            self.assertNotIn("content-length", r.headers)
+            self.assertEqual(r.headers["content-type"], "text/csv")
+            path = r.path
+            view = r.memory()
+            r.close()
+            self.assertFalse(os.path.exists(path))
+            self.assertEqual(bytes(view), want)
+        self.assertEqual(self.coded("csv", "X-GZip").text, CSV.decode())
+        rows = list(csv.DictReader(self.coded("csv")))
+        self.assertEqual([row["amount"] for row in rows], ["1.5", "2.5"])
+        r = usetl.head("http://h/coded?nothing,gzip")
+        self.assertEqual((r.content, r.headers["content-encoding"]),
+                         (b"", "gzip"))
+
+    def test_gzip_path_alone(self) -> None:
+        with open(self.coded("big").path, "rb") as f:
+            self.assertEqual(f.read(), BIG)
+        paths = [self.coded("csv").path for _ in range(40)]
+        self.assertTrue(os.path.exists(paths[-16]))
+        self.assertFalse(os.path.exists(paths[0]))
+        usetl._named.clear()
+        self.assertFalse(any(os.path.exists(p) for p in paths))
+        r = self.coded("csv")
+        os.unlink(r.path)               # as a function may
+        self.assertEqual(r.content, CSV)
+
+    def test_gzip_closed(self) -> None:
+        for name in ("csv", "big"):
+            r = self.coded(name)
+            r.close()
+            for use in (lambda: r.content, lambda: r.text, lambda: r.read(),
+                        lambda: list(r), lambda: r.memory(),
+                        lambda: r.path):
+                with self.assertRaises(ValueError):
+                    use()
+
+    def test_gzip_twice(self) -> None:
+        self.assertEqual(self.coded("twice", "gzip, gzip").content, CSV)
+        self.assertEqual(len(self.coded("bomb", "gzip, identity, gzip")),
+                         1 << 24)
+        with self.assertRaises(usetl.Error) as c:
+            self.coded("twice", "gzip,gzip,gzip")
+        self.assertIn("at most 2", str(c.exception))
+
+    def test_other_codings_stay(self) -> None:
+        for coding in ("br", "deflate", "identity", "gzip, br", "x"):
+            r = self.coded("csv", coding)
+            self.assertEqual(r.content, ZIP)
+            self.assertEqual(r.headers["content-encoding"], coding)
+            self.assertIn("content-length", r.headers)
+        r = self.coded("csv", "br, gzip")
+        self.assertEqual((r.content, r.headers["Content-Encoding"]),
+                         (CSV, "br"))
+
+    def test_bad_gzip(self) -> None:
+        for name, coding, what, number in (
+                ("plain", "gzip", "could not be undone", errno.EPROTO),
+                ("short", "gzip", "truncated", errno.EIO),
+                ("head", "gzip", "truncated", errno.EIO),
+                ("second", "gzip", "truncated", errno.EIO),
+                ("bigshort", "gzip", "truncated", errno.EIO),
+                ("twiceshort", "gzip, gzip", "truncated", errno.EIO),
+                ("behind", "gzip", "could not be undone", errno.EPROTO),
+                ("before", "gzip", "could not be undone", errno.EPROTO),
+                ("sum", "gzip", "could not be undone", errno.EPROTO),
+                ("length", "gzip", "could not be undone", errno.EPROTO),
+                ("csv", "gzip, gzip", "could not be undone", errno.EPROTO)):
+            before = os.listdir("/tmp")
+            with self.assertRaises(usetl.Error) as c:
+                self.coded(name, coding)
+            self.assertIn(what, str(c.exception))
+            self.assertIn("http://h/coded", str(c.exception))
+            self.assertEqual(c.exception.errno, number)
+            self.assertEqual([n for n in os.listdir("/tmp") if
+                              n.startswith(f".usetl-{os.getpid()}-") and
+                              n not in before], [])
+        got = usetl.gather("http://h/csv", "http://h/coded?short,gzip",
+                           return_exceptions=True)
+        self.assertIsInstance(got[1], usetl.Error)
+        del got
+
+    def test_gzip_without_room(self) -> None:
+        real, left = os.write, [400000]
+
+        def write(fd: int, data: object) -> int:
+            if len(data) >= 30000:      # a piece of the body
+                left[0] -= len(data)
+                if left[0] < 0:
+                    raise OSError(errno.ENOSPC, "No space left on device")
+            return real(fd, data)
+
+        os.write = write                # type: ignore[assignment]
+        try:
+            with self.assertRaises(usetl.Error) as c:
+                self.coded("big")
+        finally:
+            os.write = real
+        self.assertEqual(c.exception.errno, errno.ENOSPC)
+        self.assertIn("no room for more than", str(c.exception))
+
+    def test_gzip_many(self) -> None:
+        got = usetl.gather(*["http://h/coded?csv,gzip"] * 70)
+        self.assertEqual({r.content for r in got}, {CSV})
+
+    def test_no_zlib(self) -> None:
+        module, usetl.zlib = usetl.zlib, None
+        try:
+            r = self.coded("csv")
+            self.assertIsNone(self.last().accepts)
+            self.assertEqual((r.content, r.headers["content-encoding"]),
+                             (ZIP, "gzip"))
+        finally:
+            usetl.zlib = module
 
     def test_lines(self) -> None:
         r = usetl.get("http://h/csv")

@@ -7,7 +7,9 @@ lies /dev/usetl/fetch (unikernel/dev.h): one open file is one transfer.
 Invariants:
   - A body's memory belongs to its transfer and is given back when that file
     is closed.  Only a _Ticket closes it, and whoever shows the body's memory
-    (a Response, a mapping behind a memoryview) holds the _Ticket.
+    (a Response, a mapping behind a memoryview) holds the _Ticket.  A body
+    that came compressed is undone here, into an _Own, held in its place: on
+    the function's time, in its memory and its files.
   - Times are in seconds, sizes in bytes.
   - Every failure of a transfer is an Error that names the URL.
 """
@@ -19,6 +21,13 @@ import json as _json
 import mmap
 import os
 from collections.abc import Mapping
+
+try:
+    # Here and not when the first answer needs it: that import would be part
+    # of each request again, this one is in the snapshot.
+    import zlib
+except ImportError:             # an interpreter built without: none is asked
+    zlib = None                 # type: ignore[assignment]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +48,7 @@ _HEADERS_MAX = 65536        # as UK_HEADERS_MAX
 _ANSWER_MAX = _URL_MAX + _HEADERS_MAX + 4096
 _IN_FLIGHT = 32             # of gather(); a clone has 64 tickets in all
 _CHUNK = 0x40000            # bytes moved at a time
+_CODINGS = 2                # gzip in gzip, and no further
 _NAMED = 16                 # responses kept for their path alone,
 _NAMED_BYTES = 64 << 20     # and their bodies, but always one
 _UNRESERVED = frozenset(
@@ -149,15 +159,76 @@ class _Ticket:
         self.sent()
 
 
+class _Own:
+    """A body of the function's own; its file goes with its last holder.
+
+    A short one has no file until its path is asked for.
+    """
+
+    __slots__ = ("data", "path", "fd", "size")
+
+    def __init__(self) -> None:
+        self.data: bytearray | bytes | None = bytearray()
+        self.path = ""
+        self.fd = -1                    # while the file is written
+        self.size = 0
+
+    def add(self, piece: bytes) -> None:
+        if self.data is not None:
+            if self.size + len(piece) <= _CHUNK:
+                self.data += piece
+                self.size += len(piece)
+                return
+            self._spill()
+            self.data = None
+        _write(self.fd, piece)
+        self.size += len(piece)
+
+    def _spill(self) -> None:
+        self.fd, self.path = _new_file()
+        _write(self.fd, self.data)
+
+    def end(self) -> None:
+        """No more is added."""
+        if self.data is not None:
+            self.data = bytes(self.data)
+        else:
+            self._shut()
+
+    def _shut(self) -> None:
+        os.fchmod(self.fd, 0o444)
+        os.close(self.fd)
+        self.fd = -1
+
+    def file(self) -> str:
+        """The path of its file, which is made."""
+        if not self.path:
+            self._spill()
+            self._shut()
+        return self.path
+
+    def drop(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+        if self.path:
+            try:
+                os.unlink(self.path)
+            except OSError:
+                pass                    # the function was quicker
+        self.fd, self.path, self.data = -1, "", None
+
+    __del__ = drop
+
+
 # Whose path was asked for, oldest first.  A path is text and holds nothing,
 # yet open(usetl.get(url).path) has to find the file.
-_named: list[tuple[_Ticket, int]] = []
+_named: list[tuple[_Ticket | _Own, int]] = []
 
 
-def _keep_named(ticket: _Ticket, length: int) -> None:
-    if any(t is ticket for t, _ in _named):
+def _keep_named(body: _Ticket | _Own, length: int) -> None:
+    if any(b is body for b, _ in _named):
         return
-    _named.append((ticket, length))
+    _named.append((body, length))
     while len(_named) > 1 and (len(_named) > _NAMED or
                                sum(n for _, n in _named) > _NAMED_BYTES):
         del _named[0]
@@ -166,7 +237,7 @@ def _keep_named(ticket: _Ticket, length: int) -> None:
 class _Map(mmap.mmap):
     """A body in place; keeps the memory under it from being given back."""
 
-    ticket: _Ticket
+    body: _Ticket | _Own
 
 
 class Response:
@@ -180,14 +251,14 @@ class Response:
     """
 
     def __init__(self, method: str, url: str, status: int, headers: Headers,
-                 path: str, length: int, ticket: _Ticket) -> None:
+                 path: str, length: int, body: _Ticket | _Own) -> None:
         self.method = method
         self.url = url
         self.status = status
         self.headers = headers
         self._path = path
         self._length = length
-        self._ticket: _Ticket | None = ticket
+        self._body: _Ticket | _Own | None = body
         self._content: bytes | None = None
         self._text: str | None = None
         self._file: io.BufferedReader | None = None
@@ -212,28 +283,40 @@ class Response:
 
         Opening it for writing gives a private copy of what is written.
         """
-        _keep_named(self._need(), self._length)
+        body = self._need()
+        _keep_named(body, self._length)
+        if isinstance(body, _Own):
+            self._path = body.file()
         return self._path
 
-    def _need(self) -> _Ticket:
-        if self._ticket is None:
+    def _need(self) -> _Ticket | _Own:
+        if self._body is None:
             raise ValueError(f"the response of {self.url} is closed")
-        return self._ticket
+        return self._body
+
+    def _data(self) -> Any:
+        """The body, when it is bytes already."""
+        if self._content is None and self._length == 0:
+            self._content = b""
+        if self._content is None:
+            body = self._need()
+            if isinstance(body, _Own):
+                return body.data
+        return self._content
 
     def _open(self) -> io.BufferedReader:
-        if self._content is not None or self._length == 0:
-            raw: Any = io.BytesIO(self.content)
+        data = self._data()
+        if data is not None:
+            raw: Any = io.BytesIO(data)
             return io.BufferedReader(raw)
-        self._need()
         return open(self._path, "rb")
 
     @property
     def content(self) -> bytes:
         """The whole body, whatever was read of it before."""
-        if self._content is None and self._length == 0:
-            self._content = b""
         if self._content is None:
-            self._need()
+            self._content = self._data()
+        if self._content is None:
             fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
             with io.FileIO(fd) as f:
                 self._content = f.readall()
@@ -256,7 +339,7 @@ class Response:
         when Python has no such encoding.
         """
         if self._text is None:
-            if self._content is None and self._length >= _CHUNK:
+            if self._length >= _CHUNK and self._data() is None:
                 # decoded from where it lies: no copy as bytes beside it
                 with self.memory() as view:
                     self._text = str(view, self.charset)
@@ -273,14 +356,17 @@ class Response:
 
         The view stays good as long as it is held, also after close().
         """
-        if self._length == 0 or self._ticket is None:
+        if self._body is None:
             return memoryview(self.content)
+        data = self._data()
+        if data is not None:
+            return memoryview(data)
         fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             m = _Map(fd, self._length, access=mmap.ACCESS_READ)
         finally:
             os.close(fd)
-        m.ticket = self._ticket
+        m.body = self._body
         return memoryview(m)
 
     def read(self, n: int | None = -1) -> bytes:
@@ -311,11 +397,11 @@ class Response:
         for f in (self._file, self._lines):
             if f is not None:
                 f.close()
-        _named[:] = [n for n in _named if n[0] is not self._ticket]
-        self._file = self._lines = self._ticket = None
+        _named[:] = [n for n in _named if n[0] is not self._body]
+        self._file = self._lines = self._body = None
 
     def _detach(self) -> None:
-        """Keep the body in Python's memory and let the ticket go."""
+        """Keep the body in Python's memory and let its file go."""
         self.content
         self.close()
 
@@ -375,10 +461,16 @@ class Request:
             # whole milliseconds, rounded up: 0 would mean no limit
             ms = int(min(self.timeout * 1000 + 0.999, 1 << 31))
         lines = [f"{self.method} {self.url} {ms} {fd}"]
+        asks = "" if zlib is None else "Accept-Encoding: gzip"
         for name, value in self.headers.items():
             lines.append(f"{_token(name)}: {_value(name, value)}")
-            if name.lower() == "content-type":
+            lower = name.lower()
+            if lower == "content-type":
                 kind = ""
+            elif lower in ("accept-encoding", "range"):
+                asks = ""
+        if asks:
+            lines.append(asks)
         if kind:
             lines.append(f"Content-Type: {kind}")
         head = "\n".join(lines) + "\n"
@@ -386,6 +478,9 @@ class Request:
             raise Error(7, "the headers are longer than "
                         f"{_HEADERS_MAX} bytes", self.url)
         return head.encode("latin-1")
+
+    def _wants_range(self) -> bool:
+        return any(name.lower() == "range" for name in self.headers)
 
     def _submit(self) -> _Ticket:
         """Start the transfer."""
@@ -449,8 +544,11 @@ def _receive(req: Request, ticket: _Ticket) -> Response:
     # header fields are Latin-1 by tradition: any byte is a character
     first, _, rest = answer.decode("latin-1").partition("\n")
     status, length, path, url = first.split(" ", 3)
-    return Response(req.method, url, int(status), Headers(rest.split("\n")),
-                    path, int(length), ticket)
+    headers = Headers(rest.split("\n"))
+    size, body = int(length), ticket
+    if "content-encoding" in headers and size and not req._wants_range():
+        size, path, body = _undo(req, headers, size, path, ticket)
+    return Response(req.method, url, int(status), headers, path, size, body)
 
 
 def _fail(errno: int, reason: str, req: Request) -> NoReturn:
@@ -458,6 +556,100 @@ def _fail(errno: int, reason: str, req: Request) -> NoReturn:
     if errno == 110:                    # ETIMEDOUT
         raise Timeout(errno, reason, req.url)
     raise Error(errno, reason, req.url)
+
+
+# --- content-encoding
+
+
+def _pieces(path: str) -> Iterator[bytes]:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        while True:
+            piece = os.read(fd, _CHUNK // 4)
+            if not piece:
+                return
+            yield piece
+    finally:
+        os.close(fd)
+
+
+def _members(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """What is in the gzip members that the pieces are of, one behind the
+    other and perhaps with zeros between them (RFC 1952, 2.2), in pieces.
+
+    Raises EOFError when the last one has no end, zlib.error when something
+    is wrong with one or lies behind it.
+    """
+    member, ended = None, False
+    for piece in pieces:
+        while piece:
+            if member is None:
+                if ended:
+                    piece = piece.lstrip(b"\0")
+                    if not piece:
+                        break
+                member = zlib.decompressobj(31)
+            while True:
+                data = member.decompress(piece, _CHUNK)
+                piece = member.unconsumed_tail
+                if data:
+                    yield data
+                if member.eof or not piece and len(data) < _CHUNK:
+                    break
+            if member.eof:
+                piece, member, ended = member.unused_data, None, True
+    if member is not None or not ended:
+        raise EOFError
+
+
+def _gzips(headers: Headers) -> int:
+    """How often gzip was applied last; Content-Encoding goes, or keeps what
+    was applied before that."""
+    codings = [c.strip() for v in headers.get_all("content-encoding")
+               for c in v.split(",")]
+    codings = [c for c in codings if c and c.lower() != "identity"]
+    n = 0
+    while codings and codings[-1].lower() in ("gzip", "x-gzip"):
+        codings.pop()
+        n += 1
+    if n:
+        headers._fields.pop("content-length", None)
+        name, _ = headers._fields.pop("content-encoding")
+        if codings:
+            headers._fields["content-encoding"] = (name, [", ".join(codings)])
+    return n
+
+
+def _undo(req: Request, headers: Headers, size: int, path: str,
+          ticket: _Ticket) -> tuple[int, str, _Ticket | _Own]:
+    """(bytes, path, holder) of a body as it was before gzip; what was
+    encoded otherwise is as it came."""
+    n = 0 if zlib is None else _gzips(headers)
+    if not n:
+        return size, path, ticket
+    own, pieces = _Own(), _pieces(path)
+    errno = 71                          # EPROTO
+    try:
+        if n > _CODINGS:
+            raise ValueError(f"gzip {n} times over; at most {_CODINGS} are "
+                             "undone")
+        for _ in range(n):
+            pieces = _members(pieces)
+        for piece in pieces:
+            own.add(piece)
+        own.end()
+        return own.size, own.path, own
+    except EOFError:
+        why, errno = "truncated: its gzip data have no end", 5
+    except (ValueError, zlib.error) as e:
+        why = f"the content-encoding could not be undone: {e}"
+    except OSError as e:
+        errno, why = e.errno or 5, "no room for more than " \
+            f"{own.size} bytes of the body, decoded: {e.strerror}"
+    finally:
+        pieces.close()                  # type: ignore[attr-defined]
+    own.drop()
+    raise Error(errno, f"{req.method} {req.url}: {why}", req.url) from None
 
 
 # --- what to send
@@ -563,27 +755,35 @@ def _chunks(data: Any) -> Iterator[bytes]:
         yield piece.encode() if isinstance(piece, str) else piece
 
 
-_spooled = 0
+_files = 0
+
+
+def _new_file() -> tuple[int, str]:
+    """A new file's descriptor and path."""
+    global _files
+    while True:
+        _files += 1
+        path = f"/tmp/.usetl-{os.getpid()}-{_files}"
+        try:
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL |
+                           os.O_CLOEXEC, 0o600), path
+        except FileExistsError:
+            continue
+
+
+def _write(fd: int, piece: Any) -> None:
+    view = memoryview(piece).cast("B")
+    while len(view):
+        view = view[os.write(fd, view):]
 
 
 def _spool(pieces: Any) -> int:
     """A new file without a name that holds the pieces; its descriptor."""
-    global _spooled
-    while True:
-        _spooled += 1
-        path = f"/tmp/.usetl-{os.getpid()}-{_spooled}"
-        try:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL |
-                         os.O_CLOEXEC, 0o600)
-            break
-        except FileExistsError:
-            continue
+    fd, path = _new_file()
     try:
         os.unlink(path)
         for piece in pieces:
-            view = memoryview(piece).cast("B")
-            while len(view):
-                view = view[os.write(fd, view):]
+            _write(fd, piece)
     except BaseException:
         os.close(fd)
         raise
