@@ -1,9 +1,18 @@
 /*
  * engine.c - transfers of libcurl's multi interface, driven by libev
  *
- * curl says which sockets it waits for and when it wants to be called; one
- * ev_io per socket and one ev_timer do that.  Easy handles are used again,
- * since each has buffers of its own.
+ * Two things are shared out here between functions, whose connections are
+ * apart (party.h).
+ *
+ * Connections: a transfer that finds no room in its function's share waits;
+ * the first of each function that waits is looked at in turn, whenever a
+ * transfer has ended.
+ *
+ * The loop: in one turn of it a transfer moves SPEND_EACH bytes, and all of
+ * them together not many more than SPEND; one that has had enough is paused
+ * and goes on in a later turn, a few in each, the functions in turn.  Without
+ * that curl reads up to a hundred buffers from a socket that is always ready,
+ * and nobody else is served meanwhile.
  *
  * libcurl looks each name up in a thread of its own, and by default waits
  * for that thread when a transfer ends before it, for as long as a name
@@ -16,124 +25,304 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "etlfs/party.h"
 
 #define IDLE_HANDLES	16
-#define IDLE_CONNECTIONS 64L
-#define MAX_CONNECTIONS	1024L
-#define LOOKUPS_EACH	64u		/* one function's names in question */
-#define LOOKUPS		256u		/* all functions' */
+#define CONNECTIONS	1024u		/* of all functions, at most */
+#define LOOKUPS		256u		/* names in question, of all */
 #define LOOKUP_S	60.0		/* one that was let go has ended then */
+#define WAIT_S		0.05		/* how late those who wait time out */
+#define PARTY_S		30.0		/* a party without transfers goes */
+#define SPEND_EACH	(512u << 10)	/* bytes of a transfer in one turn */
+#define SPEND		(2u << 20)	/* of all transfers */
+#define RESUME		3		/* paused ones that go on in a turn */
+
+TAILQ_HEAD(parties, party);
 
 struct fetch_engine {
 	struct ev_loop *loop;
-	CURLM *multi;
-	ev_timer timer;			/* curl's own */
+	struct parties parties;		/* whose turn is next: the first */
+	struct share connections, lookups;
+	long idle_connections;		/* of each party */
+	ev_timer sweep;			/* while there are parties */
+	ev_timer wait;			/* while there is one that waits */
 	ev_timer post;			/* runs once for all posted transfers */
+	ev_timer resume;		/* runs once, when some are paused */
+	uint64_t turn, spent;
 	struct transfer all;		/* head of the ring of attached ones */
 	CURL *idle[IDLE_HANDLES];
 	unsigned n_idle;
 	struct {			/* lookups that were let go */
-		const void *who;
+		struct share_part *part;
 		double until;
 	} let_go[LOOKUPS];
 };
 
-struct sock {
-	ev_io io;
-	struct fetch_engine *e;
-};
+uint64_t engine_clock(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
 
 /* names */
 
-int engine_look_up(struct fetch_engine *e, struct transfer *t, const void *who)
+static void lookups_expire(struct fetch_engine *e, double now)
 {
-	unsigned all = 0, his = 0;
-	struct transfer *o;
-
-	for (o = e->all.next; o != &e->all; o = o->next) {
-		all += o != t && o->looks_up;
-		his += o != t && o->looks_up == who;
-	}
 	for (unsigned i = 0; i < LOOKUPS; i++) {
-		if (e->let_go[i].until <= ev_now(e->loop))
+		struct share_part *part = e->let_go[i].part;
+
+		if (!part || e->let_go[i].until > now)
 			continue;
-		all++;
-		his += e->let_go[i].who == who;
+		share_give(part, 1);
+		share_leave(part);
+		e->let_go[i].part = NULL;
 	}
-	if (all >= LOOKUPS || his >= LOOKUPS_EACH)
+}
+
+int engine_look_up(struct fetch_engine *e, struct transfer *t)
+{
+	if (t->looks_up)
+		return 0;
+	lookups_expire(e, ev_now(e->loop));
+	if (share_take(t->party->lookups, 1) < 0)
 		return -EAGAIN;
-	t->looks_up = who;
+	t->looks_up = 1;
+	t->party->names++;
 	return 0;
 }
 
 void engine_found(struct transfer *t)
 {
-	t->looks_up = NULL;
+	if (t->looks_up)
+		share_give(t->party->lookups, 1);
+	t->looks_up = 0;
 }
 
-/* the transfer ends before its lookup; there is room by engine_look_up() */
+/* the transfer ends before its lookup, whose share goes on being held */
 static void lookup_let_go(struct fetch_engine *e, struct transfer *t)
 {
-	double now = ev_now(e->loop);
 	unsigned i = 0;
 
 	if (!t->looks_up)
 		return;
-	while (i < LOOKUPS - 1 && e->let_go[i].until > now)
+	/* there is room: each of these is one of LOOKUPS */
+	while (e->let_go[i].part)
 		i++;
-	e->let_go[i].who = t->looks_up;
-	e->let_go[i].until = now + LOOKUP_S;
-	t->looks_up = NULL;
+	e->let_go[i].part = share_join(&e->lookups, t->party->owner);
+	e->let_go[i].until = ev_now(e->loop) + LOOKUP_S;
+	t->looks_up = 0;
 }
 
-/*
- * finished() may release any transfer, so nothing is kept across a call; a
- * message of a handle that is removed disappears with it.
- */
-static void engine_reap(struct fetch_engine *e)
+/* turns of the loop */
+
+int engine_spend(struct fetch_engine *e, struct transfer *t, size_t n)
+{
+	uint64_t turn = ev_iteration(e->loop);
+
+	if (e->turn != turn) {
+		e->turn = turn;
+		e->spent = 0;
+	}
+	if (t->turn != turn) {
+		t->turn = turn;
+		t->spent = 0;
+	}
+	e->spent += n;
+	t->spent += n;
+	/* one that is paused hands over what curl had read before */
+	if (t->paused || (t->spent < SPEND_EACH && e->spent < SPEND))
+		return 0;
+	t->paused = 1;
+	TAILQ_INSERT_TAIL(&t->party->paused, t, queue);
+	if (!ev_is_active(&e->resume)) {
+		ev_timer_set(&e->resume, 0., 0.);
+		ev_timer_start(e->loop, &e->resume);
+	}
+	return 1;
+}
+
+static void unpause(struct transfer *t)
+{
+	if (!t->paused)
+		return;
+	TAILQ_REMOVE(&t->party->paused, t, queue);
+	t->paused = 0;
+}
+
+/* the first party that has such a transfer, which then goes last */
+static struct party *party_next(struct fetch_engine *e,
+				int (*has)(const struct party *p))
+{
+	struct party *p;
+
+	TAILQ_FOREACH(p, &e->parties, link)
+		if (has(p))
+			break;
+	if (p) {
+		TAILQ_REMOVE(&e->parties, p, link);
+		TAILQ_INSERT_TAIL(&e->parties, p, link);
+	}
+	return p;
+}
+
+static int has_paused(const struct party *p)
+{
+	return !TAILQ_EMPTY(&p->paused);
+}
+
+static void on_resume(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct fetch_engine *e = w->data;
+	struct transfer *t;
+	struct party *p;
+
+	for (int i = 0; i < RESUME && (p = party_next(e, has_paused)); i++) {
+		t = TAILQ_FIRST(&p->paused);
+		/* the socket is read later, by curl's own timer */
+		curl_easy_pause(t->easy, CURLPAUSE_CONT);
+		unpause(t);
+	}
+	TAILQ_FOREACH(p, &e->parties, link)
+		if (has_paused(p) && !ev_is_active(w)) {
+			ev_timer_set(w, 0., 0.);
+			ev_timer_start(loop, w);
+		}
+}
+
+/* beginnings and ends */
+
+static int transfer_run(struct transfer *t)
+{
+	uint64_t now = engine_clock();
+	int err;
+
+	if (t->deadline_ns && t->deadline_ns <= now)
+		t->deadline_ns = now + 1;
+	if (t->deadline_ns &&
+	    curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS,
+			     (long)((t->deadline_ns - now + 999999) / 1000000)))
+		return -ENOMEM;
+	err = party_add(t->party, t);
+	t->running = !err;
+	return err;
+}
+
+static void post_soon(struct fetch_engine *e)
+{
+	if (ev_is_active(&e->post))
+		return;
+	ev_timer_set(&e->post, 0., 0.);
+	ev_timer_start(e->loop, &e->post);
+}
+
+static void unqueue(struct transfer *t)
+{
+	if (!t->queued)
+		return;
+	TAILQ_REMOVE(&t->party->waiting, t, queue);
+	t->queued = 0;
+}
+
+/* it is off the wire, one way or the other */
+static void connection_free(struct fetch_engine *e, struct transfer *t)
+{
+	unpause(t);
+	t->running = 0;
+	share_give(t->party->connections, 1);
+	/* not from here, which may be anywhere: from on_post() */
+	if (ev_is_active(&e->wait))
+		post_soon(e);
+}
+
+void engine_ended(struct transfer *t, CURLcode code)
+{
+	struct fetch_engine *e = t->party->engine;
+
+	party_remove(t->party, t);
+	connection_free(e, t);
+	if (code == CURLE_OPERATION_TIMEDOUT)
+		lookup_let_go(e, t);
+	engine_found(t);
+}
+
+int engine_start(struct fetch_engine *e, struct transfer *t,
+		 uint64_t deadline_ns)
+{
+	struct party *p = t->party;
+	int err;
+
+	t->deadline_ns = deadline_ns;
+	if (TAILQ_EMPTY(&p->waiting) && !share_take(p->connections, 1)) {
+		err = transfer_run(t);
+		if (err)
+			share_give(p->connections, 1);
+		return err;
+	}
+	t->waits = t->queued = 1;
+	TAILQ_INSERT_TAIL(&p->waiting, t, queue);
+	if (!ev_is_active(&e->wait))
+		ev_timer_again(e->loop, &e->wait);
+	return 0;
+}
+
+static int has_admissible(const struct party *p)
+{
+	if (TAILQ_EMPTY(&p->waiting) || share_take(p->connections, 1) < 0)
+		return 0;
+	share_give(p->connections, 1);
+	return 1;
+}
+
+static void admit(struct fetch_engine *e)
 {
 	struct transfer *t;
-	CURLcode code;
-	CURLMsg *msg;
-	CURL *easy;
-	int left;
+	struct party *p;
 
-	while ((msg = curl_multi_info_read(e->multi, &left))) {
-		if (msg->msg != CURLMSG_DONE)
-			continue;
-		easy = msg->easy_handle;
-		code = msg->data.result;
-		if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, &t))
-			continue;
-		curl_multi_remove_handle(e->multi, easy);
-		t->running = 0;
-		if (code == CURLE_OPERATION_TIMEDOUT)
-			lookup_let_go(e, t);
-		engine_found(t);
-		t->finished(t, code);
+	while ((p = party_next(e, has_admissible))) {
+		t = TAILQ_FIRST(&p->waiting);
+		unqueue(t);
+		t->waits = 0;
+		share_take(p->connections, 1);
+		if (transfer_run(t) < 0) {
+			share_give(p->connections, 1);
+			t->finished(t, CURLE_OUT_OF_MEMORY);
+		}
 	}
 }
 
-static void on_socket(struct ev_loop *loop, ev_io *io, int revents)
+static struct transfer *overdue_first(struct fetch_engine *e, int *any)
 {
-	struct fetch_engine *e = ((struct sock *)io)->e;
-	int running, mask = 0;
+	uint64_t now = engine_clock();
+	struct transfer *t;
+	struct party *p;
 
-	if (revents & EV_READ)
-		mask |= CURL_CSELECT_IN;
-	if (revents & EV_WRITE)
-		mask |= CURL_CSELECT_OUT;
-	curl_multi_socket_action(e->multi, io->fd, mask, &running);
-	engine_reap(e);
+	*any = 0;
+	TAILQ_FOREACH(p, &e->parties, link)
+		TAILQ_FOREACH(t, &p->waiting, queue) {
+			*any = 1;
+			if (t->deadline_ns && t->deadline_ns <= now)
+				return t;
+		}
+	return NULL;
 }
 
-static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
+static void on_wait(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	struct fetch_engine *e = w->data;
-	int running;
+	struct transfer *t;
+	int any;
 
-	curl_multi_socket_action(e->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	engine_reap(e);
+	while ((t = overdue_first(e, &any))) {
+		unqueue(t);
+		t->finished(t, CURLE_OPERATION_TIMEDOUT);
+	}
+	if (!any)
+		ev_timer_stop(loop, w);
 }
 
 static struct transfer *posted_first(struct fetch_engine *e)
@@ -155,109 +344,52 @@ static void on_post(struct ev_loop *loop, ev_timer *w, int revents)
 		t->posted = 0;
 		t->finished(t, CURLE_OK);
 	}
+	admit(e);
 }
 
-static int multi_timer(CURLM *multi, long ms, void *arg)
+void engine_post(struct fetch_engine *e, struct transfer *t)
 {
-	struct fetch_engine *e = arg;
+	t->posted = 1;
+	post_soon(e);
+}
 
-	ev_timer_stop(e->loop, &e->timer);
-	if (ms < 0)
-		return 0;
-	ev_timer_set(&e->timer, ms / 1e3, 0.);
-	ev_timer_start(e->loop, &e->timer);
+/* parties */
+
+static void on_sweep(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct fetch_engine *e = w->data;
+	struct party *p, *next;
+
+	for (p = TAILQ_FIRST(&e->parties); p; p = next) {
+		next = TAILQ_NEXT(p, link);
+		if (p->attached || p->idle_since + PARTY_S > ev_now(loop))
+			continue;
+		TAILQ_REMOVE(&e->parties, p, link);
+		party_destroy(p);
+	}
+	if (TAILQ_EMPTY(&e->parties))
+		ev_timer_stop(loop, w);
+}
+
+static int party_of(struct fetch_engine *e, uint64_t owner, struct party **out)
+{
+	struct party *p;
+	int err;
+
+	TAILQ_FOREACH(p, &e->parties, link)
+		if (p->owner == owner)
+			break;
+	if (!p) {
+		err = party_create(&p, e, e->loop, owner, &e->connections,
+				   &e->lookups, e->idle_connections);
+		if (err)
+			return err;
+		TAILQ_INSERT_TAIL(&e->parties, p, link);
+		if (!ev_is_active(&e->sweep))
+			ev_timer_again(e->loop, &e->sweep);
+	}
+	*out = p;
 	return 0;
-}
-
-static int multi_socket(CURL *easy, curl_socket_t fd, int what, void *arg,
-			void *sockp)
-{
-	struct fetch_engine *e = arg;
-	struct sock *s = sockp;
-	int events = 0;
-
-	if (what == CURL_POLL_REMOVE) {
-		if (s) {
-			ev_io_stop(e->loop, &s->io);
-			curl_multi_assign(e->multi, fd, NULL);
-			free(s);
-		}
-		return 0;
-	}
-	if (!s) {
-		s = calloc(1, sizeof(*s));
-		if (!s)
-			return -1;
-		s->e = e;
-		ev_init(&s->io, on_socket);
-		curl_multi_assign(e->multi, fd, s);
-	}
-	if (what != CURL_POLL_OUT)
-		events |= EV_READ;
-	if (what != CURL_POLL_IN)
-		events |= EV_WRITE;
-	ev_io_stop(e->loop, &s->io);
-	ev_io_set(&s->io, fd, events);
-	ev_io_start(e->loop, &s->io);
-	return 0;
-}
-
-static void ignore_sigpipe(void)
-{
-	struct sigaction sa;
-
-	if (sigaction(SIGPIPE, NULL, &sa) < 0 || sa.sa_handler != SIG_DFL)
-		return;
-	sa.sa_handler = SIG_IGN;
-	sigaction(SIGPIPE, &sa, NULL);
-}
-
-int fetch_engine_create(struct fetch_engine **out, struct ev_loop *loop)
-{
-	struct fetch_engine *e = calloc(1, sizeof(*e));
-
-	if (!e)
-		return -ENOMEM;
-	if (curl_global_init(CURL_GLOBAL_DEFAULT)) {
-		free(e);
-		return -ENOMEM;
-	}
-	e->multi = curl_multi_init();
-	if (!e->multi) {
-		curl_global_cleanup();
-		free(e);
-		return -ENOMEM;
-	}
-	e->loop = loop;
-	e->all.next = e->all.prev = &e->all;
-	ev_init(&e->timer, on_timer);
-	ev_init(&e->post, on_post);
-	e->timer.data = e->post.data = e;
-	curl_multi_setopt(e->multi, CURLMOPT_SOCKETFUNCTION, multi_socket);
-	curl_multi_setopt(e->multi, CURLMOPT_SOCKETDATA, e);
-	curl_multi_setopt(e->multi, CURLMOPT_TIMERFUNCTION, multi_timer);
-	curl_multi_setopt(e->multi, CURLMOPT_TIMERDATA, e);
-	curl_multi_setopt(e->multi, CURLMOPT_MAXCONNECTS, IDLE_CONNECTIONS);
-	curl_multi_setopt(e->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
-			  MAX_CONNECTIONS);
-	ignore_sigpipe();
-	*out = e;
-	return 0;
-}
-
-void fetch_engine_destroy(struct fetch_engine *e)
-{
-	if (!e)
-		return;
-	while (e->all.next != &e->all)
-		e->all.next->drop(e->all.next);
-	while (e->n_idle)
-		curl_easy_cleanup(e->idle[--e->n_idle]);
-	curl_multi_cleanup(e->multi);
-	ev_timer_stop(e->loop, &e->timer);
-	ev_timer_stop(e->loop, &e->post);
-	free(e);
-	curl_global_cleanup();
 }
 
 /* a handle whose last connect failed kept its buffer, and refuses another */
@@ -277,13 +409,31 @@ static CURL *easy_get(struct fetch_engine *e)
 	return easy;
 }
 
-int engine_attach(struct fetch_engine *e, struct transfer *t)
+/* each has buffers of its own, which are used again */
+static void easy_put(struct fetch_engine *e, CURL *easy)
 {
+	/* the sessions are one function's, which curl_easy_reset() leaves */
+	curl_easy_setopt(easy, CURLOPT_SHARE, NULL);
+	if (e->n_idle == IDLE_HANDLES) {
+		curl_easy_cleanup(easy);
+		return;
+	}
+	curl_easy_reset(easy);
+	e->idle[e->n_idle++] = easy;
+}
+
+int engine_attach(struct fetch_engine *e, struct transfer *t, uint64_t owner)
+{
+	int err = party_of(e, owner, &t->party);
+
+	if (err)
+		return err;
 	t->easy = easy_get(e);
 	if (!t->easy)
 		return -ENOMEM;
-	t->running = t->posted = 0;
-	t->looks_up = NULL;
+	t->running = t->posted = t->paused = 0;
+	t->waits = t->queued = t->looks_up = 0;
+	t->party->attached++;
 	t->next = &e->all;
 	t->prev = e->all.prev;
 	t->prev->next = t;
@@ -295,37 +445,89 @@ void engine_release(struct fetch_engine *e, struct transfer *t)
 {
 	if (!t->easy)
 		return;
+	unqueue(t);
 	if (t->running) {
 		lookup_let_go(e, t);
-		curl_multi_remove_handle(e->multi, t->easy);
+		party_remove(t->party, t);
+		connection_free(e, t);
 	}
-	if (e->n_idle < IDLE_HANDLES) {
-		curl_easy_reset(t->easy);
-		e->idle[e->n_idle++] = t->easy;
-	} else {
-		curl_easy_cleanup(t->easy);
-	}
+	easy_put(e, t->easy);
+	t->easy = NULL;
 	t->prev->next = t->next;
 	t->next->prev = t->prev;
-	t->easy = NULL;
+	if (!--t->party->attached)
+		t->party->idle_since = ev_now(e->loop);
 }
 
-int engine_start(struct fetch_engine *e, struct transfer *t)
+/* the engine */
+
+static void ignore_sigpipe(void)
 {
-	if (curl_easy_setopt(t->easy, CURLOPT_PRIVATE, t) ||
-	    curl_easy_setopt(t->easy, CURLOPT_QUICK_EXIT, 1L))
+	struct sigaction sa;
+
+	if (sigaction(SIGPIPE, NULL, &sa) < 0 || sa.sa_handler != SIG_DFL)
+		return;
+	sa.sa_handler = SIG_IGN;
+	sigaction(SIGPIPE, &sa, NULL);
+}
+
+/* a quarter of the descriptors, at most; clones and callers need the others */
+static uint64_t connections_max(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur / 4 > CONNECTIONS)
+		return CONNECTIONS;
+	return r.rlim_cur / 4 > 16 ? r.rlim_cur / 4 : 16;
+}
+
+int fetch_engine_create(struct fetch_engine **out, struct ev_loop *loop)
+{
+	struct fetch_engine *e = calloc(1, sizeof(*e));
+
+	if (!e)
 		return -ENOMEM;
-	if (curl_multi_add_handle(e->multi, t->easy))
+	if (curl_global_init(CURL_GLOBAL_DEFAULT)) {
+		free(e);
 		return -ENOMEM;
-	t->running = 1;
+	}
+	e->loop = loop;
+	TAILQ_INIT(&e->parties);
+	e->connections.limit = connections_max();
+	e->lookups.limit = LOOKUPS;
+	e->idle_connections = e->connections.limit / 16;
+	e->all.next = e->all.prev = &e->all;
+	ev_init(&e->sweep, on_sweep);
+	e->sweep.repeat = PARTY_S / 2;
+	ev_init(&e->wait, on_wait);
+	e->wait.repeat = WAIT_S;
+	ev_init(&e->post, on_post);
+	ev_init(&e->resume, on_resume);
+	e->sweep.data = e->wait.data = e->post.data = e->resume.data = e;
+	ignore_sigpipe();
+	*out = e;
 	return 0;
 }
 
-void engine_post(struct fetch_engine *e, struct transfer *t)
+void fetch_engine_destroy(struct fetch_engine *e)
 {
-	t->posted = 1;
-	if (!ev_is_active(&e->post)) {
-		ev_timer_set(&e->post, 0., 0.);
-		ev_timer_start(e->loop, &e->post);
+	struct party *p;
+
+	if (!e)
+		return;
+	while (e->all.next != &e->all)
+		e->all.next->drop(e->all.next);
+	while (e->n_idle)
+		curl_easy_cleanup(e->idle[--e->n_idle]);
+	lookups_expire(e, 1e300);
+	while ((p = TAILQ_FIRST(&e->parties))) {
+		TAILQ_REMOVE(&e->parties, p, link);
+		party_destroy(p);
 	}
+	ev_timer_stop(e->loop, &e->sweep);
+	ev_timer_stop(e->loop, &e->wait);
+	ev_timer_stop(e->loop, &e->post);
+	ev_timer_stop(e->loop, &e->resume);
+	free(e);
+	curl_global_cleanup();
 }

@@ -140,18 +140,13 @@ static void check_policy(struct fetch *f)
 static void hop_send(struct fetch *f)
 {
 	struct hop *h = &f->hop;
-	uint64_t now;
 	int err;
 
 	check_policy(f);
-	if (!h->error && f->deadline_ns) {
-		now = hop_clock();
-		if (now >= f->deadline_ns)
-			hop_fail(h, -ETIMEDOUT, "timed out after %.3g s",
-				 f->req.timeout_ns / 1e9);
-		else
-			h->timeout_ns = f->deadline_ns - now;
-	}
+	if (!h->error && f->deadline_ns && engine_clock() >= f->deadline_ns)
+		hop_fail(h, -ETIMEDOUT, "timed out after %.3g s",
+			 f->req.timeout_ns / 1e9);
+	h->deadline_ns = f->deadline_ns;
 	if (h->error)
 		return;
 	err = hop_start(h);
@@ -295,7 +290,7 @@ int fetch_submit(struct fetch_engine *e, const struct fetch_request *req,
 	h->engine = e;
 	err = fetch_copy(f, req);
 	if (!err)
-		err = engine_attach(e, &h->transfer);
+		err = engine_attach(e, &h->transfer, req->owner);
 	if (err) {
 		fetch_free(f);
 		return err;
@@ -306,7 +301,7 @@ int fetch_submit(struct fetch_engine *e, const struct fetch_request *req,
 	h->done = on_hop_done;
 	h->transfer.drop = on_drop;
 	if (req->timeout_ns)
-		f->deadline_ns = hop_clock() + req->timeout_ns;
+		f->deadline_ns = engine_clock() + req->timeout_ns;
 	fetch_check(f);
 	if (!h->error)
 		hop_send(f);

@@ -1,15 +1,19 @@
 /*
  * fetch.h - HTTP on behalf of guests, by libcurl's multi interface on libev
  *
- * One engine per gateway; connections are kept alive and shared by all
- * functions, cookies never.  A request is checked against the function's
+ * One engine per gateway.  A connection on which a request had a body, or
+ * any method but GET and HEAD, is that request's alone and ends with it: a
+ * server that does not read all of a body takes the rest for a request, and
+ * its answer would be the next one's.  Others are kept alive, for the same
+ * function (owner) only.  Cookies are never kept.  HTTP/1.1 is spoken.
+ *
+ * A request is checked against the function's
  * egress policy before it connects, again for every address it connects to,
  * and again at every redirect, which is followed here and not by curl (at
  * most FETCH_REDIRECTS; 303, and 301/302 for POST, become GET as browsers
  * do; Authorization, Cookie and Host go to the first origin only).
- * Content-encoding is undone, and then Content-Encoding and Content-Length
- * are not among the result's headers, since they say nothing about the body;
- * a request with a Range is left as the server sent it.
+ * A body is handed on as the server sent it: no content-encoding is asked for
+ * that the request's own headers do not ask for, and none is undone.
  *
  * A Host header must itself be allowed by the policy, as if it stood in the
  * URL.  Headers that describe the connection or the length are not passed on.
@@ -44,6 +48,7 @@ struct fetch_request {
 	int has_body;
 	uint64_t timeout_ns;		/* 0: none */
 	const struct egress *egress;	/* outlives the fetch */
+	uint64_t owner;			/* the function, see share.h */
 
 	/*
 	 * > 0 bytes stored at buf, or -errno; off counts from 0, and may go

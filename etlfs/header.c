@@ -54,6 +54,18 @@ static int name_is(const struct line *l, const char *name)
 	       !strncasecmp(l->name, name, l->name_len);
 }
 
+/* as programs compare that turn names into those of variables */
+static int name_is_like(const struct line *l, const char *name)
+{
+	size_t len = strlen(name), i;
+
+	for (i = 0; i < len && i < l->name_len; i++)
+		if (strncasecmp(l->name + i, name + i, 1) &&
+		    !(l->name[i] == '_' && name[i] == '-'))
+			return 0;
+	return l->name_len == len;
+}
+
 static int name_begins(const struct line *l, const char *name)
 {
 	size_t len = strlen(name);
@@ -134,9 +146,9 @@ static int is_passed_on(const struct line *l, unsigned leave_out)
 	size_t i;
 
 	for (i = 0; i < sizeof(never) / sizeof(never[0]); i++)
-		if (name_is(l, never[i]))
+		if (name_is_like(l, never[i]))
 			return 0;
-	if (name_begins(l, "Proxy-"))
+	if (name_begins(l, "Proxy-") || name_begins(l, "Proxy_"))
 		return 0;
 	if (leave_out & HEADER_NO_ORIGIN &&
 	    (name_is(l, "Authorization") || name_is(l, "Cookie") ||
@@ -244,26 +256,6 @@ int head_add(struct head *h, const char *line, size_t len)
 	h->len += len;
 	h->text[h->len++] = '\n';
 	return 0;
-}
-
-void head_remove(struct head *h, const char *name)
-{
-	const char *p = h->text, *from = p, *end;
-	struct line l;
-	size_t len = 0;
-	int r;
-
-	if (!p)
-		return;
-	end = p + h->len;
-	while ((r = line_next(&p, end, &l))) {
-		if (r < 0 || !name_is(&l, name)) {
-			memmove(h->text + len, from, p - from);
-			len += p - from;
-		}
-		from = p;
-	}
-	h->len = len;
 }
 
 void head_free(struct head *h)

@@ -21,7 +21,8 @@ int header_check(const char *text, size_t len, const char **why);
 /*
  * Checked lines as curl wants them.  Never passed on: Connection,
  * Content-Length, Expect, Keep-Alive, Proxy-*, TE, Trailer,
- * Transfer-Encoding, Upgrade.  0 or -ENOMEM; the caller frees *out.
+ * Transfer-Encoding, Upgrade; nor with _ in place of -, as a server might not
+ * tell them apart.  0 or -ENOMEM; the caller frees *out.
  */
 int header_list(const char *text, size_t len, unsigned leave_out,
 		struct curl_slist **out);
@@ -40,8 +41,6 @@ struct head {
  * one before.  0, -ENOMEM, or -EMSGSIZE past UK_HEADERS_MAX.
  */
 int head_add(struct head *h, const char *line, size_t len);
-/* removes every line of that name */
-void head_remove(struct head *h, const char *name);
 void head_free(struct head *h);
 
 #endif

@@ -16,10 +16,10 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "etlfs/hop_why.h"
+#include "etlfs/party.h"
 #include "unikernel/abi.h"
 
 #define CONNECT_MS	30000L
@@ -35,18 +35,10 @@ const char *hop_method(unsigned method)
 	return method < sizeof(name) / sizeof(name[0]) ? name[method] : NULL;
 }
 
-uint64_t hop_clock(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
-
 static int on_look_up(void *resolver, void *reserved, void *arg)
 {
 	struct hop *h = arg;
-	int err = engine_look_up(h->engine, &h->transfer, h->req->egress);
+	int err = engine_look_up(h->engine, &h->transfer);
 
 	if (err)
 		hop_fail(h, err, "too many names are being looked up");
@@ -59,6 +51,7 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose,
 {
 	struct hop *h = arg;
 	char text[INET6_ADDRSTRLEN] = "its address";
+	int fd;
 
 	engine_found(&h->transfer);
 	if (!h->named && !egress_public(&a->addr)) {
@@ -73,12 +66,30 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose,
 			 text);
 		return CURL_SOCKET_BAD;
 	}
-	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+	h->opened = 1;
+	fd = socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+	if (fd >= 0 && party_opened(h->transfer.party, fd) < 0) {
+		close(fd);
+		fd = -1;
+	}
+	return fd < 0 ? CURL_SOCKET_BAD : fd;
 }
 
 /*
- * A connection that another function opened, to a host that its list names,
- * is used again without being opened: so look at its address too.
+ * A kept connection whose server has said something that nothing asked for,
+ * a second answer say: this request goes to another one.  curl asks whether
+ * the other end is still there, and takes that for a yes.
+ */
+static int abandon_stale(struct hop *h)
+{
+	h->stale = 1;
+	curl_easy_setopt(h->transfer.easy, CURLOPT_FORBID_REUSE, 1L);
+	return CURL_PREREQFUNC_ABORT;
+}
+
+/*
+ * A connection that is used again was opened for another request, to a host
+ * that the list names by another entry perhaps: so look at its address too.
  */
 static int on_request(void *arg, char *ip, char *local_ip, int port,
 		      int local_port)
@@ -87,6 +98,8 @@ static int on_request(void *arg, char *ip, char *local_ip, int port,
 	struct sockaddr_in in = { .sin_family = AF_INET };
 	struct hop *h = arg;
 
+	if (!h->opened && party_is_stale(h->transfer.party, local_port))
+		return abandon_stale(h);
 	if (h->named ||
 	    (inet_pton(AF_INET, ip, &in.sin_addr) == 1 &&
 	     egress_public((struct sockaddr *)&in)) ||
@@ -115,17 +128,24 @@ static int is_redirect(const struct hop *h)
 
 static void head_complete(struct hop *h)
 {
-	const char *v;
-	size_t len;
-
 	/* 1xx: the real one is still to come */
 	if (h->status < 200)
 		return;
 	h->head_done = 1;
 	h->redirect = is_redirect(h);
-	v = header_find(h->head.text, h->head.len, "Content-Encoding", &len);
-	h->encoded = h->decode && v && len &&
-		     !(len == 8 && !strncasecmp(v, "identity", 8));
+}
+
+/* curl undoes others too, here, in the gateway: none was asked for */
+static int is_transfer_encoding(const char *line, size_t n)
+{
+	const char *v;
+	size_t len;
+
+	while (n && (line[n - 1] == '\n' || line[n - 1] == '\r'))
+		n--;
+	v = header_find(line, n, "Transfer-Encoding", &len);
+	return !v || (len == 7 && !strncasecmp(v, "chunked", 7)) ||
+	       (len == 8 && !strncasecmp(v, "identity", 8));
 }
 
 static size_t on_header(char *line, size_t size, size_t n, void *arg)
@@ -148,6 +168,11 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 		head_complete(h);
 		return n;
 	}
+	if (!is_transfer_encoding(line, n)) {
+		hop_fail(h, -EPROTO, "a transfer-encoding that was not asked "
+			 "for");
+		return 0;
+	}
 	err = head_add(&h->head, line, n);
 	if (!err)
 		return n;
@@ -164,7 +189,14 @@ static uint64_t expected(struct hop *h)
 	curl_easy_getinfo(h->transfer.easy,
 			  CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &len);
 	h->total = len;
-	return h->encoded || len < 0 ? 0 : len;
+	return len < 0 ? 0 : len;
+}
+
+/* others are served before it goes on */
+static void spend(struct hop *h, size_t n)
+{
+	if (engine_spend(h->engine, &h->transfer, n))
+		curl_easy_pause(h->transfer.easy, CURLPAUSE_ALL);
 }
 
 static size_t on_body(char *data, size_t size, size_t n, void *arg)
@@ -197,6 +229,7 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 		memcpy(p, data, room);
 		h->body_len += room;
 	}
+	spend(h, n);
 	return n;
 }
 
@@ -220,6 +253,7 @@ static size_t on_read(char *buf, size_t size, size_t n, void *arg)
 		return CURL_READFUNC_ABORT;
 	}
 	h->read_off += r;
+	spend(h, r);
 	return r;
 }
 
@@ -234,12 +268,29 @@ static int on_seek(void *arg, curl_off_t off, int origin)
 	return CURL_SEEKFUNC_OK;
 }
 
+static int hop_wire(struct hop *h);
+
+/* on a connection of its own, as nothing has been sent yet */
+static void hop_again(struct hop *h)
+{
+	int err = hop_wire(h);
+
+	if (!err)
+		return;
+	hop_fail(h, err, "%s", strerror(-err));
+	h->done(h);
+}
+
 static void on_finished(struct transfer *t, CURLcode code)
 {
 	struct hop *h = (struct hop *)((char *)t -
 				       offsetof(struct hop, transfer));
 	curl_off_t sent = 0;
 
+	if (code == CURLE_ABORTED_BY_CALLBACK && h->stale && !h->error) {
+		hop_again(h);
+		return;
+	}
 	curl_easy_getinfo(t->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
 	h->sent_len = sent;
 	/* the rest of a redirect's body was not waited for */
@@ -249,12 +300,9 @@ static void on_finished(struct transfer *t, CURLcode code)
 		h->error = 0;
 	else if (!h->error)
 		hop_explain(h, code);
-	if (!h->error && h->encoded && h->method != UK_HEAD) {
-		head_remove(&h->head, "Content-Encoding");
-		head_remove(&h->head, "Content-Length");
-	}
 	h->done(h);
 }
+
 
 #define SET(easy, option, value) do {					\
 	if (curl_easy_setopt(easy, option, value))			\
@@ -265,6 +313,7 @@ static int set_policy(struct hop *h)
 {
 	CURL *c = h->transfer.easy;
 	const char *ca = getenv("SSL_CERT_FILE");
+	int alone;
 
 	SET(c, CURLOPT_URL, h->url.text);
 	SET(c, CURLOPT_NOSIGNAL, 1L);
@@ -284,9 +333,11 @@ static int set_policy(struct hop *h)
 	SET(c, CURLOPT_PREREQDATA, h);
 	SET(c, CURLOPT_ERRORBUFFER, h->error_text);
 	SET(c, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
-	if (h->timeout_ns)
-		SET(c, CURLOPT_TIMEOUT_MS,
-		    (long)((h->timeout_ns + 999999) / 1000000));
+	SET(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	/* the rule is in fetch.h */
+	alone = h->has_body || (h->method != UK_GET && h->method != UK_HEAD);
+	SET(c, CURLOPT_FRESH_CONNECT, (long)(alone || h->stale));
+	SET(c, CURLOPT_FORBID_REUSE, (long)alone);
 	return 0;
 }
 
@@ -318,13 +369,9 @@ static int set_method(struct hop *h)
 static int set_response(struct hop *h)
 {
 	CURL *c = h->transfer.easy;
-	const struct fetch_request *r = h->req;
-	size_t len;
 
-	/* a range of compressed bytes cannot be undone */
-	h->decode = !header_find(r->headers, r->headers_len, "Range", &len);
-	if (h->decode)
-		SET(c, CURLOPT_ACCEPT_ENCODING, "");
+	/* the function does that, in its own time */
+	SET(c, CURLOPT_HTTP_CONTENT_DECODING, 0L);
 	SET(c, CURLOPT_USERAGENT, "usetl/" USETL_VERSION);
 	SET(c, CURLOPT_HTTPHEADER, h->headers);
 	SET(c, CURLOPT_HEADERFUNCTION, on_header);
@@ -334,27 +381,33 @@ static int set_response(struct hop *h)
 	return 0;
 }
 
-int hop_start(struct hop *h)
+static int hop_wire(struct hop *h)
 {
-	const struct fetch_request *r = h->req;
 	int err;
 
 	h->transfer.finished = on_finished;
-	h->total = -1;
-	h->started_ns = hop_clock();
-	err = header_list(r->headers, r->headers_len, h->leave_out,
-			  &h->headers);
-	if (!err && !h->transfer.easy)
-		err = engine_attach(h->engine, &h->transfer);
-	if (!err)
-		err = set_policy(h);
+	err = set_policy(h);
 	if (!err)
 		err = set_method(h);
 	if (!err)
 		err = set_response(h);
 	if (!err)
-		err = engine_start(h->engine, &h->transfer);
+		err = engine_start(h->engine, &h->transfer, h->deadline_ns);
 	return err;
+}
+
+int hop_start(struct hop *h)
+{
+	const struct fetch_request *r = h->req;
+	int err;
+
+	h->total = -1;
+	h->started_ns = engine_clock();
+	err = header_list(r->headers, r->headers_len, h->leave_out,
+			  &h->headers);
+	if (!err && !h->transfer.easy)
+		err = engine_attach(h->engine, &h->transfer, r->owner);
+	return err ? err : hop_wire(h);
 }
 
 void hop_free(struct hop *h)

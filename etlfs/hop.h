@@ -21,7 +21,7 @@ struct hop {
 	int has_body;
 	unsigned leave_out;		/* HEADER_* */
 	int named;			/* any address is allowed */
-	uint64_t timeout_ns;		/* left; 0: none */
+	uint64_t deadline_ns;		/* by engine_clock(); 0: none */
 	void (*done)(struct hop *h);
 
 	int error;			/* 0 or -errno, then why */
@@ -34,8 +34,8 @@ struct hop {
 	/* hop.c's own */
 	struct transfer transfer;
 	struct curl_slist *headers;
-	int decode, encoded;		/* asked for, and came, compressed */
 	int head_done;
+	int opened, stale;		/* its own connection; a kept one's end */
 	int64_t total;			/* of the body as sent, -1 unknown */
 	uint64_t read_off, dropped;
 	uint64_t started_ns;
@@ -47,7 +47,5 @@ int hop_start(struct hop *h);
 void hop_free(struct hop *h);
 /* "GET"; NULL when there is no such method */
 const char *hop_method(unsigned method);
-/* CLOCK_MONOTONIC */
-uint64_t hop_clock(void);
 
 #endif

@@ -47,9 +47,12 @@ static void why_connect(struct hop *h)
 
 static void why_timeout(struct hop *h)
 {
-	double s = (hop_clock() - h->started_ns) / 1e9;
+	double s = (engine_clock() - h->started_ns) / 1e9;
 
-	if (h->body_len)
+	if (h->transfer.waits)
+		hop_fail(h, -ETIMEDOUT, "timed out after %.3g s, in which no "
+			 "connection was free", s);
+	else if (h->body_len)
 		hop_fail(h, -ETIMEDOUT, "timed out after %.3g s, with %llu "
 			 "bytes received", s, (unsigned long long)h->body_len);
 	else
@@ -60,7 +63,6 @@ static void why_short(struct hop *h)
 {
 	curl_off_t got = 0;
 
-	/* as sent: what came out of decompression does not compare */
 	curl_easy_getinfo(h->transfer.easy, CURLINFO_SIZE_DOWNLOAD_T, &got);
 	if (h->total >= 0)
 		hop_fail(h, -EIO, "truncated: expected %lld bytes, got %lld",
@@ -103,10 +105,6 @@ void hop_explain(struct hop *h, CURLcode code)
 	case CURLE_RECV_ERROR:
 	case CURLE_SEND_ERROR:
 		why_broken(h, code);
-		break;
-	case CURLE_BAD_CONTENT_ENCODING:
-		hop_fail(h, -EPROTO, "the content-encoding could not be "
-			 "undone: %s", words(h, code));
 		break;
 	case CURLE_PEER_FAILED_VERIFICATION:
 		hop_fail(h, -EPROTO, "the server's certificate was not "

@@ -36,7 +36,7 @@ struct host {
 	struct space *space;
 	const struct host_ops *ops;
 	void *arg;
-	uint64_t body_limit;
+	uint64_t body_limit, owner;
 	struct host_counters counters;
 	struct slot slot[ETLFS_TICKETS];
 };
@@ -86,6 +86,7 @@ int host_create(struct host **out, struct fetch_engine *engine,
 	h->ops = ops;
 	h->arg = arg;
 	h->body_limit = body_limit;
+	h->owner = owner;
 	for (i = 0; i < ETLFS_TICKETS; i++)
 		h->slot[i].host = h;
 	table_init(h);
@@ -392,8 +393,8 @@ int host_fetch(struct host *h, uint32_t ticket, unsigned method,
 		.method = method, .headers = headers,
 		.headers_len = headers_len, .body_len = body_len,
 		.has_body = body_len > 0, .timeout_ns = timeout_ns,
-		.egress = egress, .read = on_read, .sink = on_sink,
-		.done = on_done, .arg = s,
+		.egress = egress, .owner = h->owner, .read = on_read,
+		.sink = on_sink, .done = on_done, .arg = s,
 	};
 	const char *flaw;
 	int err;

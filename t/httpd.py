@@ -17,7 +17,12 @@ GET  /in.csv           four rows of name,amount, one of them empty
      /slow?seconds=N   one byte each 100 ms; head=1: nothing at all before
      /truncated        announces 1000 bytes and sends 500; chunked=1: no end;
                        gzip=1: in.csv, compressed, less its end
+     /bomb?size=N&coding=LIST   5 * N bytes in gzip, inside of which are N
+                       pieces that say nothing, in gzip
      /badgzip          not gzip, though it says so
+     /te?coding=LIST   in.csv, with that transfer-encoding and as it is
+     /promise?size=N&sent=M   announces N bytes and sends M, then nothing
+     /waiting          how many of these two are under way: /slow, /promise
      /drop             closes the connection without an answer
      /garbage          an answer that is not HTTP
      /longhead?size=N  a header of N bytes
@@ -31,6 +36,7 @@ import json
 import ssl
 import time
 import urllib.parse
+import zlib
 
 CSV = b"name,amount\nAda,1200.25\nbob,30\nada ,\ncarol,4.25\n"
 BLOCK = bytes(range(251)) * 4096
@@ -49,6 +55,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = 65536
     stored = {}
+    bombs = {}
+    waiting = set()
 
     def log_message(self, *args):
         pass
@@ -127,7 +135,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def get_loop(self):
         self.answer(302, b"", Location="/loop")
 
+    def get_waiting(self):
+        self.answer(200, b"%d" % len(self.waiting))
+
     def get_slow(self):
+        self.waiting.add(self)
+        try:
+            self.slow()
+        finally:
+            self.waiting.discard(self)
+
+    def slow(self):
         end = time.monotonic() + float(self.query.get("seconds", 30))
         self.close_connection = True
         if "head" in self.query:
@@ -153,8 +171,38 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.start(length=1000)
             self.wfile.write(BLOCK[:500])
 
+    def get_bomb(self):
+        data = self.bombs.get(self.size())
+        if data is None:
+            # a member whose blocks are all stored, and empty (RFC 1951, 3.2.4)
+            pack = zlib.compressobj(6, wbits=31)
+            left, block = self.size(), b"\0\0\0\xff\xff" * 20000
+            data = pack.compress(bytes.fromhex("1f8b08000000000000ff"))
+            while left:
+                n = min(left, 20000)
+                data += pack.compress(block[:5 * n])
+                left -= n
+            data += pack.compress(b"\3\0" + bytes(8)) + pack.flush()
+            self.bombs[self.size()] = data
+        self.answer(200, data, Content_Encoding=self.query["coding"])
+
     def get_badgzip(self):
         self.answer(200, BLOCK[:500], Content_Encoding="gzip")
+
+    def get_promise(self):
+        self.close_connection = True
+        self.start(length=self.size())
+        for part in pattern(int(self.query["sent"])):
+            self.wfile.write(part)
+        self.wfile.flush()
+        self.waiting.add(self)
+        self.rfile.read()               # until the client goes
+        self.waiting.discard(self)
+
+    def get_te(self):
+        self.close_connection = True
+        self.start(Transfer_Encoding=self.query["coding"])
+        self.wfile.write(CSV)
 
     def get_drop(self):
         self.close_connection = True

@@ -119,7 +119,6 @@ static void try_headers(const char *text, size_t len)
 			break;
 	}
 	MUST(head.len <= UK_HEADERS_MAX);
-	head_remove(&head, "X");
 	head_free(&head);
 }
 

@@ -278,8 +278,12 @@ static void test_large(void)
 	   body_is(T(1, 9), 9000000) &&
 	   ticket(9)->body_off >= ETLFS_WINDOW_STRIDE,
 	   "9 MB of unknown length move on");
-	ok(get(T(1, 10), "/gzip?size=1500000") == ETLFS_DONE &&
-	   body_is(T(1, 10), 1500000), "so do 1.5 MB that were compressed");
+	ok(get(T(1, 10), "/chunked?size=1500000") == ETLFS_DONE &&
+	   body_is(T(1, 10), 1500000), "so do 1.5 MB");
+	ok(get(T(1, 11), "/gzip?size=1500000") == ETLFS_DONE &&
+	   ticket(11)->body_len < 1500000 &&
+	   text_has(ticket(11)->body_off, 2, "\x1f\x8b"),
+	   "what is compressed stays so");
 	ok(body_is(T(1, 5), 5000001) && body_is(T(1, 6), 6000000) &&
 	   body_is(T(1, 7), 40000000) && body_is(T(1, 8), 30000),
 	   "the others are as they were");

@@ -1,0 +1,260 @@
+/*
+ * party.c - one function's own connections, and all that curl remembers
+ *
+ * curl says which sockets it waits for and when it wants to be called; one
+ * ev_io per socket and one ev_timer per party do that.
+ */
+#include "etlfs/party.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/*
+ * A cache of addresses keeps each for a minute, and curl walks all of it
+ * after each transfer.
+ */
+#define NAMES		256u
+
+struct sock {
+	ev_io io;
+	struct party *p;
+};
+
+/*
+ * finished() may release any transfer, so nothing is kept across a call; a
+ * message of a handle that is removed disappears with it.
+ */
+static void party_reap(struct party *p)
+{
+	struct transfer *t;
+	CURLcode code;
+	CURLMsg *msg;
+	CURL *easy;
+	int left;
+
+	while ((msg = curl_multi_info_read(p->multi, &left))) {
+		if (msg->msg != CURLMSG_DONE)
+			continue;
+		easy = msg->easy_handle;
+		code = msg->data.result;
+		if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, &t))
+			continue;
+		engine_ended(t, code);
+		t->finished(t, code);
+	}
+}
+
+static void on_socket(struct ev_loop *loop, ev_io *io, int revents)
+{
+	struct party *p = ((struct sock *)io)->p;
+	int running, mask = 0;
+
+	if (revents & EV_READ)
+		mask |= CURL_CSELECT_IN;
+	if (revents & EV_WRITE)
+		mask |= CURL_CSELECT_OUT;
+	/* io may be gone after it */
+	curl_multi_socket_action(p->multi, io->fd, mask, &running);
+	party_reap(p);
+}
+
+static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct party *p = w->data;
+	int running;
+
+	curl_multi_socket_action(p->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	party_reap(p);
+}
+
+static int multi_timer(CURLM *multi, long ms, void *arg)
+{
+	struct party *p = arg;
+
+	ev_timer_stop(p->loop, &p->timer);
+	if (ms < 0)
+		return 0;
+	ev_timer_set(&p->timer, ms / 1e3, 0.);
+	ev_timer_start(p->loop, &p->timer);
+	return 0;
+}
+
+static int multi_socket(CURL *easy, curl_socket_t fd, int what, void *arg,
+			void *sockp)
+{
+	struct party *p = arg;
+	struct sock *s = sockp;
+	int events = 0;
+
+	if (what == CURL_POLL_REMOVE) {
+		if (s) {
+			ev_io_stop(p->loop, &s->io);
+			curl_multi_assign(p->multi, fd, NULL);
+			free(s);
+		}
+		return 0;
+	}
+	if (!s) {
+		s = calloc(1, sizeof(*s));
+		if (!s)
+			return -1;
+		s->p = p;
+		ev_init(&s->io, on_socket);
+		curl_multi_assign(p->multi, fd, s);
+	}
+	if (what != CURL_POLL_OUT)
+		events |= EV_READ;
+	if (what != CURL_POLL_IN)
+		events |= EV_WRITE;
+	ev_io_stop(p->loop, &s->io);
+	ev_io_set(&s->io, fd, events);
+	ev_io_start(p->loop, &s->io);
+	return 0;
+}
+
+static int party_curl(struct party *p, long idle_connections)
+{
+	p->multi = curl_multi_init();
+	p->sessions = curl_share_init();
+	if (!p->multi || !p->sessions ||
+	    curl_share_setopt(p->sessions, CURLSHOPT_SHARE,
+			      CURL_LOCK_DATA_SSL_SESSION))
+		return -ENOMEM;
+	curl_multi_setopt(p->multi, CURLMOPT_SOCKETFUNCTION, multi_socket);
+	curl_multi_setopt(p->multi, CURLMOPT_SOCKETDATA, p);
+	curl_multi_setopt(p->multi, CURLMOPT_TIMERFUNCTION, multi_timer);
+	curl_multi_setopt(p->multi, CURLMOPT_TIMERDATA, p);
+	curl_multi_setopt(p->multi, CURLMOPT_MAXCONNECTS, idle_connections);
+	/* a connection has one transfer at a time */
+	curl_multi_setopt(p->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+	return 0;
+}
+
+int party_create(struct party **out, struct fetch_engine *e,
+		 struct ev_loop *loop, uint64_t owner,
+		 struct share *connections, struct share *lookups,
+		 long idle_connections)
+{
+	struct party *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	p->engine = e;
+	p->loop = loop;
+	p->owner = owner;
+	TAILQ_INIT(&p->waiting);
+	TAILQ_INIT(&p->paused);
+	ev_init(&p->timer, on_timer);
+	p->timer.data = p;
+	p->connections = share_join(connections, owner);
+	p->lookups = share_join(lookups, owner);
+	if (!p->connections || !p->lookups ||
+	    party_curl(p, idle_connections) < 0) {
+		party_destroy(p);
+		return -ENOMEM;
+	}
+	*out = p;
+	return 0;
+}
+
+void party_destroy(struct party *p)
+{
+	/* closes what is kept, by party_close() */
+	if (p->multi)
+		curl_multi_cleanup(p->multi);
+	if (p->sessions)
+		curl_share_cleanup(p->sessions);
+	ev_timer_stop(p->loop, &p->timer);
+	share_leave(p->connections);
+	share_leave(p->lookups);
+	free(p->fds);
+	free(p);
+}
+
+int party_add(struct party *p, struct transfer *t)
+{
+	/* the transfer empties the cache that is full, as it ends */
+	if (p->names >= NAMES) {
+		if (curl_easy_setopt(t->easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L))
+			return -ENOMEM;
+		p->names = 0;
+	}
+	if (curl_easy_setopt(t->easy, CURLOPT_PRIVATE, t) ||
+	    curl_easy_setopt(t->easy, CURLOPT_QUICK_EXIT, 1L) ||
+	    curl_easy_setopt(t->easy, CURLOPT_SHARE, p->sessions) ||
+	    curl_easy_setopt(t->easy, CURLOPT_CLOSESOCKETFUNCTION,
+			     party_close) ||
+	    curl_easy_setopt(t->easy, CURLOPT_CLOSESOCKETDATA, p))
+		return -ENOMEM;
+	return curl_multi_add_handle(p->multi, t->easy) ? -ENOMEM : 0;
+}
+
+void party_remove(struct party *p, struct transfer *t)
+{
+	curl_multi_remove_handle(p->multi, t->easy);
+}
+
+int party_opened(struct party *p, int fd)
+{
+	unsigned room = p->fds_room ? p->fds_room * 2 : 8;
+	int *fds;
+
+	for (unsigned i = 0; i < p->n_fds; i++)
+		if (p->fds[i] == fd)
+			return 0;
+	if (p->n_fds == p->fds_room) {
+		fds = realloc(p->fds, room * sizeof(*fds));
+		if (!fds)
+			return -ENOMEM;
+		p->fds = fds;
+		p->fds_room = room;
+	}
+	p->fds[p->n_fds++] = fd;
+	return 0;
+}
+
+int party_close(void *party, curl_socket_t fd)
+{
+	struct party *p = party;
+
+	for (unsigned i = 0; i < p->n_fds; i++)
+		if (p->fds[i] == fd) {
+			p->fds[i] = p->fds[--p->n_fds];
+			break;
+		}
+	return close(fd);
+}
+
+static int local_port_of(int fd)
+{
+	union {
+		struct sockaddr sa;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+		struct sockaddr_storage room;
+	} a;
+	socklen_t len = sizeof(a);
+
+	if (getsockname(fd, &a.sa, &len) < 0)
+		return -1;
+	if (a.sa.sa_family == AF_INET)
+		return ntohs(a.in.sin_port);
+	return a.sa.sa_family == AF_INET6 ? ntohs(a.in6.sin6_port) : -1;
+}
+
+int party_is_stale(const struct party *p, int local_port)
+{
+	for (unsigned i = 0; i < p->n_fds; i++) {
+		struct pollfd f = { .fd = p->fds[i], .events = POLLIN };
+
+		if (local_port_of(f.fd) == local_port &&
+		    poll(&f, 1, 0) > 0)
+			return 1;
+	}
+	return 0;
+}

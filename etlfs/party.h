@@ -1,0 +1,65 @@
+/*
+ * party.h - one function's own connections, and all that curl remembers
+ *
+ * Inside of engine.h.  Each function (owner) that fetches has a curl multi
+ * handle of its own, so its kept connections, its cache of addresses and its
+ * TLS sessions are never another's, and cannot be seen or used up by
+ * another.  What functions have in common is the loop (engine.c) and three
+ * shares (share.h): connections, look-ups of names, and, in window.h, memory.
+ *
+ * A party is made by its first transfer and goes some time after its last.
+ */
+#ifndef ETLFS_PARTY_H
+#define ETLFS_PARTY_H
+
+#include <curl/curl.h>
+#include <ev.h>
+#include <sys/queue.h>
+
+#include "etlfs/engine.h"
+#include "etlfs/share.h"
+
+TAILQ_HEAD(transfers, transfer);
+
+struct party {
+	TAILQ_ENTRY(party) link;
+	struct fetch_engine *engine;
+	struct ev_loop *loop;
+	uint64_t owner;
+	CURLM *multi;
+	CURLSH *sessions;		/* of TLS */
+	ev_timer timer;			/* curl's own */
+	struct share_part *connections, *lookups;
+	unsigned attached;		/* transfers */
+	double idle_since;		/* when there are none */
+	unsigned names;			/* that its cache may hold */
+	struct transfers waiting;	/* for a connection */
+	struct transfers paused;	/* for another turn */
+	int *fds;			/* open sockets */
+	unsigned n_fds, fds_room;
+};
+
+int party_create(struct party **out, struct fetch_engine *e,
+		 struct ev_loop *loop, uint64_t owner,
+		 struct share *connections, struct share *lookups,
+		 long idle_connections);
+/* it has no transfers */
+void party_destroy(struct party *p);
+
+int party_add(struct party *p, struct transfer *t);
+void party_remove(struct party *p, struct transfer *t);
+
+/* one of its transfers opened a socket: 0 or -ENOMEM */
+int party_opened(struct party *p, int fd);
+/* CURLOPT_CLOSESOCKETFUNCTION, with the party */
+int party_close(void *party, curl_socket_t fd);
+/*
+ * The kept connection from that local port has something to say already: no
+ * request of ours can be what it answers.
+ */
+int party_is_stale(const struct party *p, int local_port);
+
+/* engine.c: before `finished`, of a transfer that curl has done with */
+void engine_ended(struct transfer *t, CURLcode code);
+
+#endif

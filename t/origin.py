@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""origin.py - an HTTP server that does not read all of its requests' bodies
+
+usage: origin.py
+
+Listens on 127.0.0.1, prints its port on one line, serves until it is killed.
+Connections are kept, and what a handler has not read of a body is the next
+request there, as in any program that is written with http.server.
+
+GET, HEAD    answered with the request's path; a body is never read.
+POST, PUT    likewise, and of the path's first part
+  /after     the body is read before
+  /before    it is not read at all
+  /twice     it is read; some time after the answer comes another, "second"
+             (of GET, too)
+  /never     it is not read and there is no answer (of GET, too)
+"""
+
+import http.server
+import sys
+import time
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def answer(self, text):
+        data = text.encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
+        self.wfile.flush()
+
+    def do_GET(self):
+        if self.path.startswith("/never"):
+            time.sleep(3600)
+        self.answer(self.path)
+        if self.path.startswith("/twice"):
+            time.sleep(0.1)
+            self.answer("second")
+
+    do_HEAD = do_GET
+
+    def do_POST(self):
+        if not self.path.startswith(("/before", "/never")):
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.do_GET()
+
+    do_PUT = do_PATCH = do_DELETE = do_POST
+
+
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 128
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """A client that went away is no error here."""
+
+
+if __name__ == "__main__":
+    server = Server(("127.0.0.1", 0), Handler)
+    print(server.server_address[1], flush=True)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        sys.exit(0)

@@ -1,0 +1,137 @@
+#!/bin/sh
+# no answer crosses from one request to another, whatever servers leave unread
+. "$(dirname "$0")/lib.sh"
+need_tender
+need_python
+command -v curl >/dev/null || skip_all "no curl"
+
+origin_pid=
+end_origin() {
+	test -z "$origin_pid" || kill "$origin_pid" 2>/dev/null
+	cleanup
+}
+trap end_origin EXIT
+: >"$tmp/origin.out"
+"$python" "$t/origin.py" >>"$tmp/origin.out" 2>"$tmp/origin.err" &
+origin_pid=$!
+if ! wait_for "$tmp/origin.out" '[0-9]' "$origin_pid"; then
+	fail "the test's origin starts" "$tmp/origin.err"
+	plan
+fi
+http=http://127.0.0.1:$(cat "$tmp/origin.out")
+
+# function NAME: makes the requests of its event, and says what came
+function() {
+	mkdir -p "$tmp/src/$1"
+	cat >"$tmp/src/$1/function.ini" <<END
+[function]
+name    = $1
+handler = app.handler
+memory  = 128M
+timeout = 30s
+
+[egress]
+allow   = $http/
+END
+	cat >"$tmp/src/$1/app.py" <<'END'
+import time
+
+import usetl
+
+
+def one(method, url, data=None, timeout=10):
+    try:
+        r = usetl.request(method, url, data=data, timeout=timeout)
+        return r.text if method != "HEAD" else str(r.status)
+    except usetl.Error as e:
+        return type(e).__name__
+
+
+def handler(event, context):
+    if "sleep" in event:
+        time.sleep(event["sleep"])
+    if event.get("gather"):
+        return [r.text for r in usetl.gather(*(
+            usetl.Request(*r) for r in event["gather"]))]
+    return [one(*r) for r in event["requests"]]
+END
+	ok "bake $1" "$usetl" bake -o "$tmp/$1.usetl" "$tmp/src/$1"
+}
+function one
+function two
+serve_or_end "$tmp/one.usetl" "$tmp/two.usetl"
+
+# request METHOD PATH [TIMEOUT]: with a body that is a request itself
+request() {
+	smuggled="GET /smuggled HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n"
+	printf '["%s", "%s%s", "%s", %s]' "$1" "$http" "$2" "$smuggled" \
+		"${3:-10}"
+}
+
+# get PATH: one that has no body
+get() {
+	printf '["GET", "%s%s"]' "$http" "$1"
+}
+
+# crosses NAME FIRST SECOND METHOD PATH: FIRST sends such a body, and then
+# SECOND asks for something; nine times in ten it had the smuggled answer
+crosses() {
+	wrong=0
+	for i in 1 2 3 4 5 6 7 8 9 10; do
+		call "$2" "{\"requests\": [$(request "$4" "$5")]}"
+		cp "$tmp/out" "$tmp/first"
+		call "$3" "{\"requests\": [$(get "/mine$i"), $(get /again)]}"
+		test "$(json d)" = "[\"/mine$i\", \"/again\"]" ||
+			wrong=$((wrong + 1))
+	done
+	is "$1" "$wrong" 0
+	test "$wrong" = 0 || diag "$(cat "$tmp/out")"
+}
+
+for method in GET POST PUT DELETE; do
+	path=/before
+	test $method != GET || path=/unread
+	crosses "$method: the next function has its own answers" \
+		one two $method $path
+	crosses "$method: and the other way round" two one $method $path
+	crosses "$method: so has the next request of the same function" \
+		one one $method $path
+done
+crosses "a second answer goes to nobody" one two POST /twice
+
+for how in after before; do
+	call one "{\"requests\": [$(request POST /$how), $(request PUT /$how/2),
+		$(get /mine), $(request POST /$how/3), $(get /too)]}"
+	is "each of five requests has its answer: bodies are read $how" \
+		"$(json d)" \
+		"[\"/$how\", \"/$how/2\", \"/mine\", \"/$how/3\", \"/too\"]"
+done
+call one "{\"requests\": [$(get /twice)]}"
+call one "{\"sleep\": 0.5, \"requests\": [$(get /mine), $(get /too)]}"
+is "a kept connection with a second answer in it is not used" \
+	"$(json d)" '["/mine", "/too"]'
+call two "{\"requests\": [$(request POST /never 0.5), $(get /mine),
+	[\"GET\", \"$http/never\", null, 0.5], $(get /too),
+	[\"HEAD\", \"$http/x\"], $(get /three)]}"
+is "no answer is a timeout, and crosses nowhere" "$(json d)" \
+	'["Timeout", "/mine", "Timeout", "/too", "200", "/three"]'
+
+# all at once, on both sides
+list=
+want=
+for i in 1 2 3 4 5 6 7 8; do
+	list="$list${list:+, }[\"GET\", \"$http/g$i\"]"
+	want="$want${want:+, }\"/g$i\""
+done
+good=0
+for i in 1 2 3 4 5; do
+	curl -sS -m 60 -o /dev/null -d "{\"requests\": [$(request GET /a),
+		$(request POST /before), $(request PUT /before)]}" \
+		"$url/function/one" &
+	curl_pid=$!
+	call two "{\"gather\": [$list]}"
+	test "$(json d)" != "[$want]" || good=$((good + 1))
+	wait "$curl_pid"
+done
+is "eight at once beside such a neighbour" "$good" 5
+plan
