@@ -19,6 +19,7 @@
 #define PAGE		4096u
 #define UNKNOWN_FIRST	(64u << 10)	/* for a body of unknown length */
 #define UNKNOWN_LEAST	(1u << 20)	/* when there is not room for more */
+#define UNKNOWN_MOVED	(16u << 20)	/* longer ones are moved but once */
 
 struct slot {
 	struct host *host;
@@ -159,8 +160,8 @@ static void slot_text(struct slot *s, const char *head, size_t head_len,
 	uint8_t *p;
 
 	t->head_len = t->url_len = 0;
-	if (space_alloc(space, &s->text, head_len + url_len,
-			SPACE_FIXED | SPACE_UNCHARGED) < 0)
+	if (space_alloc(space, &s->text, head_len + url_len) < 0 ||
+	    space_attach(space, &s->text) < 0)
 		return;
 	p = space_write(space, &s->text, 0, head_len + url_len);
 	if (!p)
@@ -249,6 +250,8 @@ static void on_done(void *arg, struct fetch *f)
 	if (err == -ENOSPC && s->space_error) {
 		err = s->space_error;
 		snprintf(text, sizeof(text), "%s: %s", r->reason,
+			 err == -ENOMEM ? "the gateway's memory for bodies, "
+			 "or this function's share of it, is full" :
 			 strerror(-err));
 		slot_failed(s, err, text);
 		return;
@@ -273,23 +276,39 @@ static int is_full(int err)
 	return err == -ENOSPC || err == -ENOMEM;
 }
 
-/* more than is needed at once, as long as there is so much */
+/*
+ * More than is needed at once, as long as there is so much; all of a window,
+ * before there is much to be copied.
+ */
 static int body_grow(struct slot *s, uint64_t need, uint64_t keep)
 {
 	struct space *space = s->host->space;
-	uint64_t len = s->body.len * 4;
-	int err;
+	uint64_t more = s->body.len * 4;
+	int err = -ENOSPC;
 
-	if (len < need)
-		len = need;
-	if (len > ETLFS_WINDOW_STRIDE)
-		len = ETLFS_WINDOW_STRIDE;
-	err = space_resize(space, &s->body, len, keep);
+	if (more < need)
+		more = need;
+	if (more > UNKNOWN_MOVED)
+		err = space_resize(space, &s->body, ETLFS_WINDOW_STRIDE, keep);
+	if (is_full(err) && more <= ETLFS_WINDOW_STRIDE)
+		err = space_resize(space, &s->body, more, keep);
 	if (is_full(err))
 		err = space_resize(space, &s->body, need + UNKNOWN_LEAST, keep);
 	if (is_full(err))
 		err = space_resize(space, &s->body, need, keep);
 	return err;
+}
+
+static int body_begin(struct slot *s, uint64_t need, uint64_t total)
+{
+	struct space *space = s->host->space;
+
+	if (total > s->host->body_limit)
+		return -ENOSPC;
+	if (total >= need)
+		return space_alloc(space, &s->body, total);
+	return space_alloc(space, &s->body,
+			   need > UNKNOWN_FIRST ? need : UNKNOWN_FIRST);
 }
 
 static void *on_sink(void *arg, uint64_t off, size_t need, uint64_t total,
@@ -300,17 +319,10 @@ static void *on_sink(void *arg, uint64_t off, size_t need, uint64_t total,
 	uint8_t *p = NULL;
 	int err = 0;
 
-	if (!s->body.next) {
-		if (total && total >= need)
-			err = space_alloc(space, &s->body, total,
-					  SPACE_FIXED);
-		else
-			err = space_alloc(space, &s->body, need > UNKNOWN_FIRST
-					  ? need : UNKNOWN_FIRST, 0);
-		/* a limit below the first guess */
-		if (is_full(err) && !total)
-			err = space_alloc(space, &s->body, need, 0);
-	}
+	if (!s->body.next)
+		err = body_begin(s, need, total);
+	if (!err)
+		err = space_arrived(space, &s->body, off + need);
 	if (!err && off + need > s->body.len)
 		err = body_grow(s, off + need, off);
 	if (!err) {

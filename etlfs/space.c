@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define PAGE		4096ull
-#define HUGE		(2ull << 20)
+#define HUGE		((uint64_t)WINDOW_BIG)
 #define ROUND(n, to)	(((n) + (to) - 1) & ~((to) - 1))
 #define SMALL		(256ull << 10)	/* in window 0 up to here */
 #define RESIDENT0	(256u << 10)	/* of window 0 stays allocated */
@@ -26,11 +26,13 @@ struct place {
 	struct window *w;
 	uint64_t begin, end;		/* areas lie in here */
 	struct area areas;		/* head of the ring */
+	uint64_t taken[WINDOW_BIGS / 64];	/* 2 MB pages, of the share */
 };
 
 struct space {
 	struct window_pool *pool;
 	uint64_t limit, held;
+	struct share_part *share;
 	uint64_t owner;
 	space_attach_fn *attach;
 	void *arg;
@@ -44,6 +46,49 @@ static void place_init(struct place *p, enum state state, struct window *w)
 	p->begin = 0;
 	p->end = w ? w->size : 0;
 	p->areas.next = p->areas.prev = &p->areas;
+	memset(p->taken, 0, sizeof(p->taken));
+}
+
+static int is_taken(const struct place *p, uint64_t big)
+{
+	return p->taken[big / 64] >> big % 64 & 1;
+}
+
+/* the 2 MB pages of [from, end) are counted */
+static int place_take_memory(struct space *s, struct place *p, uint64_t from,
+			     uint64_t end)
+{
+	uint64_t big;
+
+	for (big = from / HUGE; big * HUGE < end; big++) {
+		if (is_taken(p, big))
+			continue;
+		if (share_take(s->share, HUGE) < 0)
+			return -ENOMEM;
+		p->taken[big / 64] |= 1ull << big % 64;
+	}
+	return 0;
+}
+
+/* all of those that lie within [from, end) */
+static void place_give_memory(struct space *s, struct place *p, uint64_t from,
+			      uint64_t end)
+{
+	uint64_t big;
+
+	for (big = ROUND(from, HUGE) / HUGE; (big + 1) * HUGE <= end; big++) {
+		if (!is_taken(p, big))
+			continue;
+		p->taken[big / 64] &= ~(1ull << big % 64);
+		share_give(s->share, HUGE);
+	}
+}
+
+static void place_leave(struct space *s, struct place *p)
+{
+	place_give_memory(s, p, 0, ETLFS_WINDOW_STRIDE);
+	window_put(s->pool, p->w);
+	place_init(p, NONE, NULL);
 }
 
 int space_create(struct space **out, struct window_pool *pool, uint64_t limit,
@@ -56,8 +101,10 @@ int space_create(struct space **out, struct window_pool *pool, uint64_t limit,
 
 	if (!s)
 		return -ENOMEM;
-	err = window_create(ETLFS_WINDOW0, &w);
+	s->share = share_join(window_pool_share(pool), owner);
+	err = s->share ? window_create(ETLFS_WINDOW0, &w) : -ENOMEM;
 	if (err) {
+		share_leave(s->share);
 		free(s);
 		return err;
 	}
@@ -82,9 +129,9 @@ void space_destroy(struct space *s)
 	if (!s)
 		return;
 	for (i = 1; i < ETLFS_WINDOWS; i++)
-		window_put(s->pool, s->place[i].w);
+		place_leave(s, &s->place[i]);
 	window_destroy(s->place[0].w);
-	window_pool_uncharge(s->pool, s->held);
+	share_leave(s->share);
 	free(s);
 }
 
@@ -149,6 +196,9 @@ static int place_attach(struct space *s, unsigned i)
 		size = least;
 	if (size > p->w->size)
 		size = p->w->size;
+	err = place_take_memory(s, p, 0, place_top(p));
+	if (err)
+		return err;
 	err = s->attach(s->arg, i, p->w->fd, size);
 	if (err < 0)
 		return err;
@@ -191,50 +241,42 @@ static int area_take(struct space *s, struct area *a, uint64_t len)
 	return take_large(s, a, len);
 }
 
-static int charge(struct space *s, uint64_t more)
+int space_alloc(struct space *s, struct area *a, uint64_t len)
 {
-	int err;
+	if (len > ETLFS_WINDOW_STRIDE)
+		return -ENOSPC;
+	return area_take(s, a, ROUND(len ? len : 1, PAGE));
+}
+
+int space_arrived(struct space *s, struct area *a, uint64_t len)
+{
+	uint64_t more = len > a->charged ? len - a->charged : 0;
 
 	if (more > s->limit || s->held > s->limit - more)
 		return -ENOSPC;
-	err = window_pool_charge(s->pool, more);
-	if (!err)
-		s->held += more;
-	return err;
-}
-
-static void uncharge(struct space *s, uint64_t less)
-{
-	s->held -= less;
-	window_pool_uncharge(s->pool, less);
-}
-
-int space_alloc(struct space *s, struct area *a, uint64_t len, unsigned flags)
-{
-	uint64_t charged = flags & SPACE_UNCHARGED ? 0 : len;
-	int err;
-
-	if (len > ETLFS_WINDOW_STRIDE)
-		return -ENOSPC;
-	err = charge(s, charged);
-	if (err)
-		return err;
-	err = area_take(s, a, ROUND(len ? len : 1, PAGE));
-	if (err) {
-		uncharge(s, charged);
-		return err;
-	}
-	a->charged = charged;
-	err = flags & SPACE_FIXED ? space_attach(s, a) : 0;
-	if (err)
-		space_free(s, a);
-	return err;
+	s->held += more;
+	a->charged += more;
+	return 0;
 }
 
 static void area_unlink(struct area *a)
 {
 	a->prev->next = a->next;
 	a->next->prev = a->prev;
+}
+
+/* the memory between two areas, where one was, unless the clone has it */
+static void place_trim(struct space *s, const struct area *gone)
+{
+	struct place *p = &s->place[gone->window];
+	const struct area *prev = gone->prev, *next = gone->next;
+	uint64_t from = prev == &p->areas ? p->begin : prev->off + prev->len;
+	uint64_t end = next == &p->areas ? ETLFS_WINDOW_STRIDE : next->off;
+
+	if (p->state != OPEN)
+		return;
+	window_cool(p->w, from, end);
+	place_give_memory(s, p, from, end);
 }
 
 /* a new place for an area that cannot grow where it is */
@@ -258,6 +300,7 @@ static int area_move(struct space *s, struct area *a, uint64_t len,
 	}
 	/* the old one may be a neighbour of the new: out first */
 	area_unlink(a);
+	place_trim(s, a);
 	to.charged = a->charged;
 	*a = to;
 	a->prev->next = a->next->prev = a;
@@ -268,26 +311,14 @@ int space_resize(struct space *s, struct area *a, uint64_t len, uint64_t keep)
 {
 	struct place *p = &s->place[a->window];
 	uint64_t end, pages = ROUND(len ? len : 1, PAGE);
-	uint64_t more = len > a->charged ? len - a->charged : 0;
-	int err;
 
 	if (len > ETLFS_WINDOW_STRIDE)
 		return -ENOSPC;
-	err = charge(s, more);
-	if (err)
-		return err;
 	end = a->next == &p->areas ? p->end : a->next->off;
-	if (pages <= a->len ||
-	    (end - a->off >= pages && (a->window || pages <= SMALL)))
-		a->len = pages;
-	else
-		err = area_move(s, a, pages, keep);
-	if (err) {
-		uncharge(s, more);
-		return err;
-	}
-	uncharge(s, a->charged + more - len);
-	a->charged = len;
+	if (pages > a->len &&
+	    (end - a->off < pages || (!a->window && pages > SMALL)))
+		return area_move(s, a, pages, keep);
+	a->len = pages;
 	return 0;
 }
 
@@ -301,17 +332,20 @@ void space_free(struct space *s, struct area *a)
 	if (!a->next)
 		return;
 	area_unlink(a);
-	uncharge(s, a->charged);
+	place_trim(s, a);
+	s->held -= a->charged;
 	memset(a, 0, sizeof(*a));
 }
 
 uint8_t *space_write(struct space *s, struct area *a, uint64_t off,
 		     uint64_t len)
 {
-	struct window *w = s->place[a->window].w;
-	uint64_t end = a->off + off + len;
+	struct place *p = &s->place[a->window];
+	uint64_t from = a->off + off, end = from + len;
+	struct window *w = p->w;
 
-	if (a->window && window_warm(w, end) < 0)
+	if (a->window && (place_take_memory(s, p, from, end) < 0 ||
+			  window_warm(w, from, end) < 0))
 		return NULL;
 	if (w->used < end)
 		w->used = end;
@@ -332,10 +366,8 @@ unsigned space_reset(struct space *s)
 	space_begin(s, ETLFS_EVENT_OFF);
 	for (i = 1; i < ETLFS_WINDOWS; i++) {
 		p = &s->place[i];
-		if (p->state == OPEN) {
-			window_put(s->pool, p->w);
-			place_init(p, NONE, NULL);
-		}
+		if (p->state == OPEN)
+			place_leave(s, p);
 		if (p->state == ATTACHED)
 			p->state = LEAVING;
 		leaving += p->state == LEAVING;
@@ -351,7 +383,6 @@ void space_released(struct space *s)
 		if (s->place[i].state != LEAVING)
 			continue;
 		s->place[i].w->owner = s->owner;
-		window_put(s->pool, s->place[i].w);
-		place_init(&s->place[i], NONE, NULL);
+		place_leave(s, &s->place[i]);
 	}
 }

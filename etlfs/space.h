@@ -11,6 +11,13 @@
  * still have it mapped, so it goes back to the pool only when
  * space_released() says that it has not.  That is the clone's word, so the
  * window stays its owner's.
+ *
+ * Addresses cost nothing, so an area may be as long as a server promises.  Two
+ * things are counted, both as bytes arrive: those of the clone's bodies, by
+ * space_arrived(), and the memory of its windows, in its function's share of
+ * the pool's, by 2 MB pages.  A clone can read all of a window that it has,
+ * and what it reads is memory; so holes are counted when it gets one, and
+ * nothing is given back while it has it.
  */
 #ifndef ETLFS_SPACE_H
 #define ETLFS_SPACE_H
@@ -26,17 +33,14 @@ struct area {
 	struct area *next, *prev;	/* in its window; NULL: no area */
 	unsigned window;
 	uint64_t off, len;		/* in the window, whole pages */
-	uint64_t charged;		/* to the limit */
+	uint64_t charged;		/* to the limit: what has arrived */
 };
-
-#define SPACE_FIXED	1	/* len will not change: attach at once */
-#define SPACE_UNCHARGED	2	/* text, not a body: not under the limit */
 
 typedef int space_attach_fn(void *arg, unsigned window, int fd, uint64_t size);
 
 /*
- * limit: bytes of all charged areas; owner: see window_get().  Makes window
- * 0, which reads as zeros.
+ * limit: bytes of all bodies; owner: see window_get().  Makes window 0, which
+ * reads as zeros.
  */
 int space_create(struct space **out, struct window_pool *pool, uint64_t limit,
 		 uint64_t owner, space_attach_fn *attach, void *arg);
@@ -48,17 +52,25 @@ struct window *space_window0(struct space *s);
 void space_begin(struct space *s, uint64_t off);
 
 /*
- * a is all zero.  0, -ENOSPC (limit, or no window left), -ENOMEM (memory, or
- * the pool's limit), or what attach said.
+ * a is all zero.  0, -ENOSPC (more than the limit, or no addresses left) or
+ * -ENOMEM.
  */
-int space_alloc(struct space *s, struct area *a, uint64_t len, unsigned flags);
-/* longer or shorter; moves a charged area, and keep bytes, when it must */
+int space_alloc(struct space *s, struct area *a, uint64_t len);
+/* longer or shorter; moves the area, and keep bytes, when it must */
 int space_resize(struct space *s, struct area *a, uint64_t len, uint64_t keep);
-/* the clone gets the area's window, if it has not got it yet */
+/* of a body the first len bytes have arrived: 0, or -ENOSPC, the limit */
+int space_arrived(struct space *s, struct area *a, uint64_t len);
+/*
+ * The clone gets the area's window, if it has not got it yet.  0, -ENOMEM
+ * (as space_write()), or what attach said.
+ */
 int space_attach(struct space *s, struct area *a);
 void space_free(struct space *s, struct area *a);
 
-/* bytes [off, off + len) of an area, to be written; NULL: no memory */
+/*
+ * Bytes [off, off + len) of an area, to be written; NULL: no memory, or none
+ * in the share of this function.
+ */
 uint8_t *space_write(struct space *s, struct area *a, uint64_t off,
 		     uint64_t len);
 /* from the start of the host region, as a guest counts */

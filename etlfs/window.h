@@ -17,15 +17,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "etlfs/format.h"
+#include "etlfs/share.h"
+
+#define WINDOW_BIG	((size_t)2 << 20)	/* a huge page */
+#define WINDOW_BIGS	(ETLFS_WINDOW_STRIDE / WINDOW_BIG)
+
 struct window {
 	int fd;
 	uint8_t *map;			/* on a 2 MB boundary */
 	size_t size;			/* bytes mapped, sparse */
 	size_t used;			/* bytes from 0 that may be non-zero */
 	size_t resident;		/* bytes from 0 that stay allocated */
-	size_t huge;			/* bytes from 0 made by window_warm() */
+	size_t huge;			/* bytes made by window_warm() ... */
+	uint64_t warm[WINDOW_BIGS / 64];	/* ... and where */
 	uint64_t owner;			/* whose tenders may still read it */
 	struct window *next;		/* in the pool's free list */
+	struct window_pool *pool;	/* as it goes back, to be kept or not */
+	int kept;
 };
 
 struct window_pool;
@@ -53,13 +62,12 @@ int window_get(struct window_pool *pool, size_t size, uint64_t owner,
 void window_put(struct window_pool *pool, struct window *w);
 
 /*
- * Bytes of bodies that all users of the pool hold, of at most limit (0: no
- * limit).  window_pool_charge() answers 0 or -ENOMEM; uncharge is the same
- * number, later.
+ * Bytes of windows that all users of the pool have in use, of at most limit
+ * (0: none), in shares of each owner.  Whoever writes to a window takes of it
+ * first.
  */
+struct share *window_pool_share(struct window_pool *pool);
 void window_pool_limit(struct window_pool *pool, uint64_t limit);
-int window_pool_charge(struct window_pool *pool, uint64_t bytes);
-void window_pool_uncharge(struct window_pool *pool, uint64_t bytes);
 
 /* one outside any pool, e.g. a clone's window 0 */
 int window_create(size_t size, struct window **out);
@@ -67,10 +75,12 @@ void window_destroy(struct window *w);
 /* zeroes [0, used): memset where resident, hole punched elsewhere */
 void window_clear(struct window *w);
 /*
- * Allocates [0, end) on 2 MB pages, on small ones where that fails: 50 us
- * per 2 MB instead of 5 us per 4 KB at the first write.  -ENOMEM when memory
- * is short, where a plain write would be a SIGBUS.
+ * Allocates the 2 MB pages that [from, end) touches, small ones where that
+ * fails: 50 us per 2 MB instead of 5 us per 4 KB at the first write.  -ENOMEM
+ * when memory is short, where a plain write would be a SIGBUS.
  */
-int window_warm(struct window *w, size_t end);
+int window_warm(struct window *w, size_t from, size_t end);
+/* the opposite, for whole 2 MB pages that are not among the resident ones */
+void window_cool(struct window *w, size_t from, size_t end);
 
 #endif

@@ -68,12 +68,12 @@ static void test_warm(void)
 
 	ok(!window_create(9 * MB, &w), "a window of 9 MB");
 	ok(!((uintptr_t)w->map % (2 * MB)), "lies on a 2 MB boundary");
-	ok(!window_warm(w, 3 * MB) && w->huge == 4 * MB,
+	ok(!window_warm(w, 0, 3 * MB) && w->huge == 4 * MB,
 	   "3 MB warm are two huge pages");
 	ok(allocated(w) == 4 * MB, "which are allocated");
 	ok(all_zero(w->map, 9 * MB), "and zero");
 	scribble(w, MB, 3 * MB);
-	ok(!window_warm(w, 64 * MB) && w->huge == 9 * MB,
+	ok(!window_warm(w, 0, 64 * MB) && w->huge == 9 * MB,
 	   "warming ends where the window does");
 	ok(w->map[3 * MB - 1] == 0xa5 && w->map[MB] == 0xa5 &&
 	   all_zero(w->map + 3 * MB, 6 * MB), "and keeps what is there");
@@ -96,8 +96,8 @@ static void test_pool(void)
 	   b->resident == 4 * MB && !allocated(c),
 	   "the kept ones are resident as far as they were to be warm");
 	first = a;
-	window_warm(a, 7 * MB);
-	window_warm(c, 2 * MB);
+	window_warm(a, 0, 7 * MB);
+	window_warm(c, 0, 2 * MB);
 	scribble(a, 0, 7 * MB);
 	scribble(c, 0, MB);
 	window_put(pool, a);
@@ -148,11 +148,6 @@ static void test_owner(void)
 	ok(!window_get(pool, 1, 7, &a) && !fstat(a->fd, &sa) &&
 	   sb.st_ino == sa.st_ino, "what nobody kept is anybody's");
 	window_put(pool, a);
-	window_pool_limit(pool, MB);
-	ok(!window_pool_charge(pool, MB) &&
-	   window_pool_charge(pool, 1) == -ENOMEM, "bytes up to a limit");
-	window_pool_uncharge(pool, MB);
-	ok(!window_pool_charge(pool, 1), "which come back");
 	window_pool_destroy(pool);
 }
 

@@ -1,0 +1,221 @@
+/*
+ * shares_test.c - one function's fetches leave room for another's
+ *
+ * A greedy function and another one in the same engine and the same pool of
+ * windows.  The greedy one's servers are its accomplices.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "etlfs/format.h"
+#include "etlfs/host.h"
+#include "t/unit/server.h"
+#include "unikernel/abi.h"
+
+#define MB	((uint64_t)1 << 20)
+#define TOTAL	(64 * MB)		/* of all bodies */
+#define CLONES	20			/* of the greedy one */
+#define T(gen, slot)	((gen) * ETLFS_TICKETS + (slot))
+
+static struct ev_loop *loop;
+static struct fetch_engine *engine;
+static struct window_pool *pool;
+static struct egress *policy;
+static struct server server;
+static struct host *greedy[CLONES], *other;
+
+static int on_attach(void *arg, unsigned window, int fd, uint64_t size)
+{
+	return 0;
+}
+
+static void on_kick(void *arg)
+{
+	ev_break(loop, EVBREAK_ALL);
+}
+
+static ssize_t on_read(void *arg, const struct proto_iov *iov, size_t n,
+		       uint64_t off, void *buf, size_t len)
+{
+	return host_read_process(getpid(), iov, n, off, buf, len);
+}
+
+static const struct host_ops ops = { on_attach, on_kick, on_read };
+
+static const struct etlfs_ticket *ticket(struct host *h, uint32_t t)
+{
+	const struct etlfs_host *table = (void *)host_window0(h)->map;
+
+	return &table->ticket[t % ETLFS_TICKETS];
+}
+
+static void submit(struct host *h, uint32_t t, const char *path,
+		   uint64_t timeout_ns)
+{
+	char url[256];
+	int n = snprintf(url, sizeof(url), "http://127.0.0.1:%d%s",
+			 server.port, path);
+
+	if (host_fetch(h, t, UK_GET, url, n, "", 0, NULL, 0, 0, timeout_ns,
+		       policy) < 0)
+		exit(1);
+}
+
+/* for a time that does not matter: the greedy one's bytes arrive */
+static void run(int turns)
+{
+	while (turns--) {
+		ev_run(loop, EVRUN_NOWAIT);
+		usleep(1000);
+	}
+}
+
+static int is_done(struct host *h, uint32_t t)
+{
+	while (ticket(h, t)->state == ETLFS_PENDING)
+		ev_run(loop, EVRUN_ONCE);
+	return ticket(h, t)->state == ETLFS_DONE;
+}
+
+static int text_has(struct host *h, uint32_t t, const char *want)
+{
+	const struct etlfs_ticket *k = ticket(h, t);
+	const uint8_t *p = host_window0(h)->map + k->head_off;
+
+	if (memmem(p, k->head_len, want, strlen(want)))
+		return 1;
+	printf("# '%.*s' has no '%s'\n", (int)k->head_len, p, want);
+	return 0;
+}
+
+static void reset(struct host *h)
+{
+	host_reset(h);
+	host_released(h);
+}
+
+/* fetches of a function that does nothing unusual */
+static void others(const char *beside)
+{
+	char path[64];
+	int good = 0, i;
+
+	for (i = 0; i < 50; i++) {
+		snprintf(path, sizeof(path), "/big?size=%d", 1000 + 20000 * i);
+		submit(other, T(1, 0), path, 20000000000);
+		good += is_done(other, T(1, 0)) &&
+			ticket(other, 0)->body_len == 1000u + 20000 * i;
+		reset(other);
+	}
+	ok(good == 50, "%d of 50 fetches of another function beside %s", good,
+	   beside);
+}
+
+static void test_promises(void)
+{
+	uint64_t first, again;
+	unsigned i;
+
+	for (i = 0; i < 4; i++)
+		submit(greedy[i], T(1, 0),
+		       "/promise?size=1000000000&sent=1", 0);
+	run(200);
+	ok(window_pool_share(pool)->used <= 4 * WINDOW_BIG,
+	   "a promise of 1 GB is a byte, when a byte has arrived");
+	others("promises");
+	for (i = 0; i < 4; i++)
+		reset(greedy[i]);
+	/* what fills a share is memory, wherever in a window it is */
+	for (i = 0; i < 60; i++)
+		submit(greedy[0], T(1, i), "/promise?size=15000000&sent=1", 0);
+	run(400);
+	first = window_pool_share(pool)->used;
+	ok(first <= TOTAL / 2, "bytes here and there: %llu MB of windows",
+	   (unsigned long long)first / MB);
+	others("windows with holes");
+	reset(greedy[0]);
+	again = window_pool_share(pool)->used;
+	ok(!again, "and all of it comes back");
+}
+
+static void test_bytes(void)
+{
+	int full = 0, i;
+
+	for (i = 0; i < 8; i++)
+		submit(greedy[i], T(1, 0), "/promise?size=900000000&"
+		       "sent=20000000", 0);
+	for (i = 0; i < 8; i++)
+		submit(greedy[i], T(1, 1), "/big?size=30000000", 0);
+	for (i = 0; i < 8; i++)
+		if (!is_done(greedy[i], T(1, 1)))
+			full += text_has(greedy[i], T(1, 1), "share of it");
+	ok(full, "bodies beyond a function's share fail, and say so: %d", full);
+	others("a full share");
+	for (i = 0; i < 8; i++)
+		reset(greedy[i]);
+	submit(greedy[0], T(2, 0), "/big?size=30000000", 0);
+	ok(is_done(greedy[0], T(2, 0)), "and go on when there is room");
+	reset(greedy[0]);
+	ok(!window_pool_share(pool)->used, "nothing is held at the end");
+}
+
+static void test_connections(void)
+{
+	uint32_t t = T(1, 0);
+	int i, j;
+
+	/* the last clone's come last, and wait for a connection */
+	for (i = 0; i < CLONES; i++)
+		for (j = 0; j < ETLFS_TICKETS; j++)
+			submit(greedy[i], T(1, j), i < CLONES - 1 ?
+			       "/slow?head=1&seconds=3000" : "/in.csv",
+			       i < CLONES - 1 || j ? 0 : 100000000);
+	run(300);
+	others("1280 fetches that stall");
+	ok(!is_done(greedy[CLONES - 1], t) &&
+	   text_has(greedy[CLONES - 1], t, "no connection was free"),
+	   "one that waits for a connection times out");
+	ok(ticket(greedy[CLONES - 1], T(1, 1))->state == ETLFS_PENDING,
+	   "others wait on");
+	host_cancel(greedy[CLONES - 1], T(1, 2));
+	for (i = 0; i < CLONES - 1; i++)
+		reset(greedy[i]);
+	for (i = 1, j = 0; i < ETLFS_TICKETS; i++)
+		j += i != 2 && is_done(greedy[CLONES - 1], T(1, i));
+	ok(j == ETLFS_TICKETS - 2, "and have theirs when others end: %d", j);
+	reset(greedy[CLONES - 1]);
+}
+
+int main(void)
+{
+	char url[64], *list[] = { url, NULL };
+	int i;
+
+	server_start(&server, NULL, NULL);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d/", server.port);
+	loop = ev_loop_new(EVFLAG_AUTO);
+	if (egress_create(&policy, list) ||
+	    fetch_engine_create(&engine, loop) ||
+	    window_pool_create(&pool, 2, 8 * MB) || window_pool_prepare(pool) ||
+	    host_create(&other, engine, pool, TOTAL, 2, &ops, NULL))
+		return 1;
+	window_pool_limit(pool, TOTAL);
+	for (i = 0; i < CLONES; i++)
+		if (host_create(&greedy[i], engine, pool, 1000 * MB, 1, &ops,
+				NULL))
+			return 1;
+	test_promises();
+	test_bytes();
+	test_connections();
+	for (i = 0; i < CLONES; i++)
+		host_destroy(greedy[i]);
+	host_destroy(other);
+	window_pool_destroy(pool);
+	fetch_engine_destroy(engine);
+	egress_destroy(policy);
+	ev_loop_destroy(loop);
+	server_stop(&server);
+	return plan();
+}
