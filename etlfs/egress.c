@@ -38,7 +38,7 @@ static int egress_add(struct egress *g, const char *prefix)
 		return err == -ENOMEM ? err : -EINVAL;
 	g->n++;
 	/* an entry that promises more than is compared would mislead */
-	if (u->has_query || u->has_user || u->hidden_dots)
+	if (u->has_query || u->has_user || u->may_leave)
 		return -EINVAL;
 	return 0;
 }
@@ -121,7 +121,7 @@ static int rule_matches(const struct url *rule, const struct url *u)
 		return 0;
 	if (len == 1)
 		return 1;
-	if (u->hidden_dots || strncmp(rule->path, u->path, len))
+	if (u->may_leave || strncmp(rule->path, u->path, len))
 		return 0;
 	return rule->path[len - 1] == '/' || !u->path[len] ||
 	       u->path[len] == '/';

@@ -9,8 +9,9 @@
  * address.  "*" in the list stands for the public internet, "none" alone for
  * nothing at all; an empty list allows nothing either.
  *
- * A URL whose path has a ".." segment hidden by percent-encoding matches no
- * entry with a path, since the server might resolve it to another one.
+ * A URL whose path might be resolved to another one by the server, as it has
+ * a ".." segment that is hidden in whatever way (url_path.c), matches no entry
+ * with a path.
  */
 #ifndef ETLFS_EGRESS_H
 #define ETLFS_EGRESS_H

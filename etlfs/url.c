@@ -25,47 +25,6 @@ static int url_errno(CURLUcode rc)
 	}
 }
 
-/* one character of a path, %2e, %2f and %5c decoded; *p moves past it */
-static char path_char(const char **p)
-{
-	const char *s = *p;
-
-	if (s[0] == '%' && s[1] == '2' && (s[2] | 0x20) == 'e') {
-		*p += 3;
-		return '.';
-	}
-	if (s[0] == '%' && ((s[1] == '2' && (s[2] | 0x20) == 'f') ||
-			    (s[1] == '5' && (s[2] | 0x20) == 'c'))) {
-		*p += 3;
-		return '/';
-	}
-	++*p;
-	return *s == '\\' ? '/' : *s;
-}
-
-/*
- * curl has removed the plain ".." segments; what is left was hidden from it,
- * and a server may decode it before it resolves the path.
- */
-static int path_hides_dots(const char *p)
-{
-	size_t len = 0, dots = 0;
-	char c;
-
-	while (*p) {
-		c = path_char(&p);
-		if (c == '/' || c == ';') {
-			if (len == 2 && dots == 2)
-				return 1;
-			len = dots = 0;
-			continue;
-		}
-		len++;
-		dots += c == '.';
-	}
-	return len == 2 && dots == 2;
-}
-
 /* what libcurl decoded must not decode, or read, as something else again */
 static int host_odd(const char *host)
 {
@@ -143,7 +102,7 @@ out:
 	if (err)
 		url_free(u);
 	else
-		u->hidden_dots = path_hides_dots(u->path);
+		u->may_leave = url_path_may_leave(u->path);
 	return err;
 }
 

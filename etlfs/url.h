@@ -16,7 +16,7 @@ struct url {
 	char *path;			/* without the query, begins with '/' */
 	unsigned port;
 	int has_query, has_user;
-	int hidden_dots;		/* a ".." segment, percent-encoded */
+	int may_leave;			/* see url_path_may_leave() */
 };
 
 /*
@@ -26,6 +26,11 @@ struct url {
  */
 int url_parse(struct url *u, const char *base, const char *text);
 void url_free(struct url *u);
+/*
+ * url_path.c: 1 when a server may read a segment of the path as "..", by
+ * whatever rules of its own, and so another path than the one written.
+ */
+int url_path_may_leave(const char *path);
 /* 1 when scheme, host and port are equal */
 int url_same_origin(const struct url *a, const struct url *b);
 

@@ -157,6 +157,74 @@ static void test_list(void)
 	CHECK("list", list, rows);
 }
 
+/* what some server reads as a way out, behind https://h.example/v1/ */
+static void test_ways_out(void)
+{
+	static const char *const out[] = {
+		/* plain, or encoded once and more often */
+		"..", "../", "../admin", "x/../../admin", ".%2e/admin",
+		"%2e%2e", "%2E%2e/", "%252e%252e/", "%25252e%25252e/",
+		"%2525252525252525252e./", "%25%32%65%25%32%65/",
+		"..%2fadmin", "..%252fadmin", "..%5cadmin", "..%255cadmin",
+		"..\\admin", "x%2f..%2f..%2fadmin", "%2f../admin",
+		/* cut off, or dropped */
+		"..%00/", "..%00x/", "..%2500/", "x%00/.%2e/y", "%00",
+		"..%20/", "..%20", "..%2520/", "%20../", ".%20./", ". ./",
+		"..%09/", "..%0a/", "..%0d%0a/", ".%09./", "..%7f/", "..%a0/",
+		"..+/", "..%2b/", ".../", "....//", "%2e%2e%2e/", "..%20./",
+		"..%c2%a0/", ".%e2%80%8b./", "..%ef%bb%bf/", "..%22/",
+		"..%3c/", "..%2a/", "..%/",
+		/* a segment's name ends there */
+		"..;/", "..;x=y/", "..%3b/", "..%3Bx/", "..%253b/", ";../",
+		"..%3f/", "..%3fx/", "..%23/", "..:x/", "..%3a/",
+		/* one character for another */
+		"%c0%ae%c0%ae/", "%c0%2e%c0%2e/", "..%c0%af", "..%c1%9c",
+		"%e0%80%ae./", "%f0%80%80%ae./", "%f8%80%80%80%ae./",
+		"%fc%80%80%80%80%ae./", "%25c0%25ae./",
+		"%u002e%u002e/", "..%u2215", "%U002E./", "%25u002e./",
+		"%ef%bc%8e%ef%bc%8e/", "%ef%bc%8e./", "%e2%80%a5/",
+		"%e2%80%a4%e2%80%a4/", "%e2%80%a6/", "%ef%b8%b0/",
+		"%ef%b9%92./", "..%ef%bc%8fadmin", "..%ef%bc%bcadmin",
+		"..%e2%88%95admin", "..%e2%81%84admin", "..%ef%bc%9b/",
+		"%ef%bc%852e./", "..%cd%be/", "\xef\xbc\x8e./", "..\xa0/",
+	};
+	static const char *const in[] = {
+		"", "x", ".", "./x", "x.y", "a..b", "..c", "c..", "a/..c/d",
+		"..a%20b", "x;y=..z", "v1.0/rows", "100%25", "100%", "%zz",
+		"a%2fb", "a%20b", "a+b", "%e6%97%a5%e6%9c%ac", "caf%e9",
+		"caf%c3%a9", "x%e2%80%a6", "a:b", "~me", "a=b&c", "%7e",
+		"?q=../..", "?../", "#../", ".well-known/x", "x/.", "%2e",
+		"-..-", "_.._", "(..)",
+	};
+	char *list[] = { "https://h.example/v1", NULL };
+	char *slash[] = { "https://h.example/v1/", NULL };
+	char *bare[] = { "https://h.example", NULL };
+	struct egress *g, *s, *b;
+	char url[128];
+	size_t i;
+
+	if (egress_create(&g, list) || egress_create(&s, slash) ||
+	    egress_create(&b, bare)) {
+		ok(0, "lists of one entry");
+		return;
+	}
+	for (i = 0; i < sizeof(out) / sizeof(out[0]); i++) {
+		snprintf(url, sizeof(url), "https://h.example/v1/%s", out[i]);
+		ok(!egress_allows(g, url, NULL) && !egress_allows(s, url, NULL),
+		   "refused: %s", out[i]);
+	}
+	for (i = 0; i < sizeof(in) / sizeof(in[0]); i++) {
+		snprintf(url, sizeof(url), "https://h.example/v1/%s", in[i]);
+		ok(egress_allows(g, url, NULL) && egress_allows(s, url, NULL),
+		   "allowed: %s", in[i]);
+	}
+	ok(egress_allows(b, "https://h.example/v1/..%00/", NULL),
+	   "and where no entry has a path, any may be asked for");
+	egress_destroy(g);
+	egress_destroy(s);
+	egress_destroy(b);
+}
+
 static void test_mixed(void)
 {
 	static const struct row rows[] = {
@@ -181,7 +249,7 @@ static void test_bad_lists(void)
 		"example.com", "ftp://example.com/", "", "http://",
 		"http://example.com/?q", "http://u@example.com/",
 		"http://a b/", "*.example.com", "http://example.com/%2e%2e/x",
-		"/path",
+		"http://example.com/%252e%252e/x", "/path",
 	};
 	char *both[] = { "none", "*", NULL };
 	struct egress *g;
@@ -228,6 +296,7 @@ int main(void)
 	test_addresses();
 	test_public();
 	test_list();
+	test_ways_out();
 	test_mixed();
 	test_bad_lists();
 	test_why();
