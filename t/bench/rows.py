@@ -11,6 +11,7 @@ import contextlib
 import functools
 import json
 import os
+import shutil
 import statistics
 
 import peers
@@ -141,6 +142,53 @@ def warm(bench):
         ]
     return rows + [compare("warm invocation, process", m, "process", "us",
                            "kvm", "the same under kvm", "<= 1.5x")]
+
+
+def without_fork(bench):
+    """An image of the json function with a thread that waits: READY is no
+    fork then, so no fork handlers run in its requests."""
+    folder = os.path.join(bench.tool.tmp, "alone")
+    shutil.copytree(bench.folder, folder)
+    with open(os.path.join(folder, "app.py"), "a", encoding="utf-8") as f:
+        f.write("\n\nimport threading\n"
+                "threading.Thread(target=threading.Event().wait,\n"
+                "                 daemon=True).start()\n")
+    return bench.tool.bake(folder)
+
+
+def fork(bench):
+    """What it costs that each request is the child of a fork."""
+    images = {"forked": bench.image, "alone": without_fork(bench)}
+    many = bench.rounds(2000)
+    rows = []
+    for tender in TENDERS:
+        def usetl(image):
+            result, s = bench.tool.invoke(image, bench.event, many,
+                                          tender=tender)
+            bench.check("usetl invoke", result)
+            return s["run_us"] + s["rollback_us"]
+
+        m = bench.interleave({who: functools.partial(usetl, image)
+                              for who, image in images.items()}, 8,
+                             f"a fork per request, {tender}")
+        missing = isinstance(m["forked"], Missing)
+        rows.append(compare(
+            f"fork per request, {tender}", m, "forked", "us", "alone",
+            "the same without fork handlers", "", "" if missing else
+            f"{m['forked'] - m['alone']:.1f} us; the goal is 10"))
+    with contextlib.ExitStack() as stack:
+        urls = {}
+        for who, image in images.items():
+            server = Server(bench.tool, image, "json")
+            stack.callback(server.process.stop)
+            urls[who] = server.url
+        m = bench.interleave({
+            who: lambda url=url: peers.wrk(url, bench.event_path, 8,
+                                           1 if bench.quick else 3)[0]
+            for who, url in urls.items()}, 8, "HTTP with and without a fork")
+    rows.append(compare("requests/s, 8 connections, fork", m, "forked", "/s",
+                        "alone", "the same without fork handlers", ">= 0.95x"))
+    return rows
 
 
 def cold(bench):
@@ -411,5 +459,5 @@ def other_tender(started):
     return "kvm" if isinstance(started["kvm"], Missing) else "process"
 
 
-GROUPS = {"warm": warm, "cold": cold, "boot": boot, "syscall": syscall,
-          "cpu": cpu, "get": get, "memory": memory, "http": http}
+GROUPS = {"warm": warm, "fork": fork, "cold": cold, "boot": boot,
+          "syscall": syscall, "cpu": cpu, "get": get, "memory": memory, "http": http}
