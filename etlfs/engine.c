@@ -1,18 +1,9 @@
 /*
  * engine.c - transfers of libcurl's multi interface, driven by libev
  *
- * Two things are shared out here between functions, whose connections are
- * apart (party.h).
- *
- * Connections: a transfer that finds no room in its function's share waits;
- * the first of each function that waits is looked at in turn, whenever a
- * transfer has ended.
- *
- * The loop: in one turn of it a transfer moves SPEND_EACH bytes, and all of
- * them together not many more than SPEND; one that has had enough is paused
- * and goes on in a later turn, a few in each, the functions in turn.  Without
- * that curl reads up to a hundred buffers from a socket that is always ready,
- * and nobody else is served meanwhile.
+ * A transfer that finds no connection in its function's share waits; the
+ * first of each function that waits is looked at in turn, whenever a transfer
+ * has ended.
  *
  * libcurl looks each name up in a thread of its own, and by default waits
  * for that thread when a transfer ends before it, for as long as a name
@@ -28,6 +19,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "etlfs/pace.h"
 #include "etlfs/party.h"
 
 #define IDLE_HANDLES	16
@@ -36,11 +28,6 @@
 #define LOOKUP_S	60.0		/* one that was let go has ended then */
 #define WAIT_S		0.05		/* how late those who wait time out */
 #define PARTY_S		30.0		/* a party without transfers goes */
-#define SPEND_EACH	(512u << 10)	/* bytes of a transfer in one turn */
-#define SPEND		(2u << 20)	/* of all transfers */
-#define RESUME		3		/* paused ones that go on in a turn */
-
-TAILQ_HEAD(parties, party);
 
 struct fetch_engine {
 	struct ev_loop *loop;
@@ -50,8 +37,7 @@ struct fetch_engine {
 	ev_timer sweep;			/* while there are parties */
 	ev_timer wait;			/* while there is one that waits */
 	ev_timer post;			/* runs once for all posted transfers */
-	ev_timer resume;		/* runs once, when some are paused */
-	uint64_t turn, spent;
+	struct pace pace;
 	struct transfer all;		/* head of the ring of attached ones */
 	CURL *idle[IDLE_HANDLES];
 	unsigned n_idle;
@@ -118,80 +104,9 @@ static void lookup_let_go(struct fetch_engine *e, struct transfer *t)
 	t->looks_up = 0;
 }
 
-/* turns of the loop */
-
 int engine_spend(struct fetch_engine *e, struct transfer *t, size_t n)
 {
-	uint64_t turn = ev_iteration(e->loop);
-
-	if (e->turn != turn) {
-		e->turn = turn;
-		e->spent = 0;
-	}
-	if (t->turn != turn) {
-		t->turn = turn;
-		t->spent = 0;
-	}
-	e->spent += n;
-	t->spent += n;
-	/* one that is paused hands over what curl had read before */
-	if (t->paused || (t->spent < SPEND_EACH && e->spent < SPEND))
-		return 0;
-	t->paused = 1;
-	TAILQ_INSERT_TAIL(&t->party->paused, t, queue);
-	if (!ev_is_active(&e->resume)) {
-		ev_timer_set(&e->resume, 0., 0.);
-		ev_timer_start(e->loop, &e->resume);
-	}
-	return 1;
-}
-
-static void unpause(struct transfer *t)
-{
-	if (!t->paused)
-		return;
-	TAILQ_REMOVE(&t->party->paused, t, queue);
-	t->paused = 0;
-}
-
-/* the first party that has such a transfer, which then goes last */
-static struct party *party_next(struct fetch_engine *e,
-				int (*has)(const struct party *p))
-{
-	struct party *p;
-
-	TAILQ_FOREACH(p, &e->parties, link)
-		if (has(p))
-			break;
-	if (p) {
-		TAILQ_REMOVE(&e->parties, p, link);
-		TAILQ_INSERT_TAIL(&e->parties, p, link);
-	}
-	return p;
-}
-
-static int has_paused(const struct party *p)
-{
-	return !TAILQ_EMPTY(&p->paused);
-}
-
-static void on_resume(struct ev_loop *loop, ev_timer *w, int revents)
-{
-	struct fetch_engine *e = w->data;
-	struct transfer *t;
-	struct party *p;
-
-	for (int i = 0; i < RESUME && (p = party_next(e, has_paused)); i++) {
-		t = TAILQ_FIRST(&p->paused);
-		/* the socket is read later, by curl's own timer */
-		curl_easy_pause(t->easy, CURLPAUSE_CONT);
-		unpause(t);
-	}
-	TAILQ_FOREACH(p, &e->parties, link)
-		if (has_paused(p) && !ev_is_active(w)) {
-			ev_timer_set(w, 0., 0.);
-			ev_timer_start(loop, w);
-		}
+	return pace_spend(&e->pace, t, n);
 }
 
 /* beginnings and ends */
@@ -231,7 +146,7 @@ static void unqueue(struct transfer *t)
 /* it is off the wire, one way or the other */
 static void connection_free(struct fetch_engine *e, struct transfer *t)
 {
-	unpause(t);
+	pace_forget(t);
 	t->running = 0;
 	share_give(t->party->connections, 1);
 	/* not from here, which may be anywhere: from on_post() */
@@ -283,7 +198,7 @@ static void admit(struct fetch_engine *e)
 	struct transfer *t;
 	struct party *p;
 
-	while ((p = party_next(e, has_admissible))) {
+	while ((p = party_next(&e->parties, has_admissible))) {
 		t = TAILQ_FIRST(&p->waiting);
 		unqueue(t);
 		t->waits = 0;
@@ -502,8 +417,8 @@ int fetch_engine_create(struct fetch_engine **out, struct ev_loop *loop)
 	ev_init(&e->wait, on_wait);
 	e->wait.repeat = WAIT_S;
 	ev_init(&e->post, on_post);
-	ev_init(&e->resume, on_resume);
-	e->sweep.data = e->wait.data = e->post.data = e->resume.data = e;
+	pace_init(&e->pace, loop, &e->parties);
+	e->sweep.data = e->wait.data = e->post.data = e;
 	ignore_sigpipe();
 	*out = e;
 	return 0;
@@ -527,7 +442,7 @@ void fetch_engine_destroy(struct fetch_engine *e)
 	ev_timer_stop(e->loop, &e->sweep);
 	ev_timer_stop(e->loop, &e->wait);
 	ev_timer_stop(e->loop, &e->post);
-	ev_timer_stop(e->loop, &e->resume);
+	pace_stop(&e->pace);
 	free(e);
 	curl_global_cleanup();
 }

@@ -176,6 +176,21 @@ void party_destroy(struct party *p)
 	free(p);
 }
 
+struct party *party_next(struct parties *parties,
+			 int (*has)(const struct party *p))
+{
+	struct party *p;
+
+	TAILQ_FOREACH(p, parties, link)
+		if (has(p))
+			break;
+	if (p) {
+		TAILQ_REMOVE(parties, p, link);
+		TAILQ_INSERT_TAIL(parties, p, link);
+	}
+	return p;
+}
+
 int party_add(struct party *p, struct transfer *t)
 {
 	/* the transfer empties the cache that is full, as it ends */

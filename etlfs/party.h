@@ -4,7 +4,7 @@
  * Inside of engine.h.  Each function (owner) that fetches has a curl multi
  * handle of its own, so its kept connections, its cache of addresses and its
  * TLS sessions are never another's, and cannot be seen or used up by
- * another.  What functions have in common is the loop (engine.c) and three
+ * another.  What functions have in common is the loop (pace.h) and three
  * shares (share.h): connections, look-ups of names, and, in window.h, memory.
  *
  * A party is made by its first transfer and goes some time after its last.
@@ -20,6 +20,7 @@
 #include "etlfs/share.h"
 
 TAILQ_HEAD(transfers, transfer);
+TAILQ_HEAD(parties, party);
 
 struct party {
 	TAILQ_ENTRY(party) link;
@@ -45,6 +46,10 @@ int party_create(struct party **out, struct fetch_engine *e,
 		 long idle_connections);
 /* it has no transfers */
 void party_destroy(struct party *p);
+
+/* the first that has such a transfer, which then goes last; or NULL */
+struct party *party_next(struct parties *parties,
+			 int (*has)(const struct party *p));
 
 int party_add(struct party *p, struct transfer *t);
 void party_remove(struct party *p, struct transfer *t);
