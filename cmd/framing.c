@@ -7,6 +7,10 @@
  * two replace each CR LF.  So all is sound exactly if each part begins where
  * the one before it ends.  Were another version to lay a head out otherwise,
  * every request would be refused.
+ *
+ * Some forgeries leave the same bytes and cannot be told: NUL LF for CR LF, and,
+ * since a line that begins with a colon ends a head, LF ":" CR LF and CR LF ":"
+ * LF for its end.
  */
 #include "cmd/framing.h"
 
@@ -110,7 +114,8 @@ const char *framing_check(struct MHD_Connection *c, const struct head *h,
 		MHD_get_connection_info(c,
 					MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
 	struct framing f = { .wrong = check_request_line(h) };
-	int is_11 = !strcmp(h->version, MHD_HTTP_VERSION_1_1);
+	/* a later 1.x is read as 1.1 (RFC 9110, section 2.5) */
+	int is_11 = strcmp(h->version, MHD_HTTP_VERSION_1_0) != 0;
 
 	*length = 0;
 	if (f.wrong)

@@ -204,10 +204,7 @@ static void on_done(struct job *j, const struct job_result *res)
 	http_resume(r->g->http, r->conn);
 }
 
-/*
- * How a request is refused: by page_refuse(), or page_cut_off() while its body
- * is on its way.
- */
+/* page_refuse(), or page_cut_off() while a body is on its way */
 typedef enum MHD_Result refuse_fn(struct MHD_Connection *c, unsigned status,
 				  const char *type, const char *text);
 

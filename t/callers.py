@@ -122,6 +122,8 @@ def main() -> None:
         time.sleep(0.5)
     else:
         print("hostile: open")
+    if sys.argv[2] == "silent":
+        print("the last of them:", "open" if some[-1].recv(1) else "closed")
     for s in some:
         s.close()
 

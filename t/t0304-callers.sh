@@ -23,6 +23,8 @@ nofile=$(sed -n 's/^Max open files *\([0-9]*\) *\([0-9]*\) .*/\2/p' \
 	"/proc/$serve_pid/limits")
 if test "$nofile" -ge 16384; then
 	among "4,200 silent connections" silent
+	is "4,200 silent connections: they are closed in the end" "$(sed -n 3p "$tmp/out")" \
+		'the last of them: closed'
 	among "4,200 heads that do not end" slow_heads
 	among "4,200 bodies that do not end" slow_bodies
 else

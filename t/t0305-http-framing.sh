@@ -44,6 +44,10 @@ raw "many headers, some of them empty" \
 raw "a header that is not ASCII" "${p}Host: x\r\nA: \xe9\r\n$l\r\n{}" \
 	'200 open'
 raw "HTTP/1.0 without a header" 'GET /healthz HTTP/1.0\r\n\r\n' '200'
+raw "a later version, with a host" \
+	'GET /healthz HTTP/1.2\r\nHost: x\r\n\r\n' '200'
+raw "a later version, without a host" 'GET /healthz HTTP/1.2\r\n\r\n' \
+	'400 Usetl.BadRequest'
 raw "an absolute target" \
 	'GET http://x/healthz HTTP/1.1\r\nHost: x\r\n\r\n' '404 Usetl.NotFound'
 
@@ -115,6 +119,14 @@ raw "a length that is no number" "${p}Host: x\r\nContent-Length: x\r\n\r\n" \
 raw "a length above 2^64" \
 	"${p}Host: x\r\nContent-Length: 99999999999999999999\r\n\r\n" \
 	'413 413 <html>'
+raw "a request line of one word" 'GET\r\n\r\n' ''
+raw "a request line without a version" 'GET /healthz\r\n\r\n' '400 <html>'
+much=$("$python" -c 'print("a" * 40000)')
+raw "a request line of 40 KB" "GET /$much HTTP/1.1\r\nHost: x\r\n\r\n" \
+	'414 <html>'
+raw "a header of 40 KB" "${p}Host: x\r\nA: $much\r\n$l\r\n{}" '431 <html>'
+raw "a chunk above 2^64" \
+	"${p}Host: x\r\n$c\r\n99999999999999999\r\n" '413 <html>'
 raw "a malformed chunk" "${p}Host: x\r\n$c\r\nx\r\n" '400 <html>'
 raw "a version that there is not" 'GET /healthz HTTP/3.7\r\n\r\n' '505 <html>'
 stop_serve

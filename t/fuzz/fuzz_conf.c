@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 		return 0;
 	}
-	if (!c->listen || c->min > c->max || !c->queue)
+	if (!c->listen || c->min > c->max || !c->queue || c->connections < 16)
 		abort();
 	for (size_t i = 0; i < c->functions; i++) {
 		const struct conf_function *f = &c->function[i];
