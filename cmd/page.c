@@ -73,25 +73,20 @@ enum MHD_Result page_cut_off(struct MHD_Connection *c, unsigned status,
 {
 	const union MHD_ConnectionInfo *i =
 		MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
-	size_t len = 0, all;
+	size_t len = 0;
 	char *json = answer_error(type, text, &len), head[256];
 	struct iovec part[2] = { { head, 0 }, { json, len } };
 	struct msghdr m = { .msg_iov = part, .msg_iovlen = 2 };
 
-	if (!i || !json)
-		goto out;
 	part[0].iov_len = snprintf(head, sizeof(head), "HTTP/1.1 %u %s\r\n"
 		"Content-Type: application/json\r\nContent-Length: %zu\r\n"
 		"%sConnection: close\r\n\r\n", status,
 		MHD_get_reason_phrase_for(status), len, status == 503 ?
 		"Retry-After: " RETRY_AFTER "\r\n" : "");
-	all = part[0].iov_len + len;
-	/* Nothing is on its way to it, so that this has room; if it has not,
+	/* Nothing is on its way to it, so that this has room: sent whole, or
 	   it is cut off without a word. */
-	if (sendmsg(i->connect_fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) !=
-	    (ssize_t)all)
-		goto out;
-out:
+	if (i && json)
+		sendmsg(i->connect_fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
 	free(json);
 	return MHD_NO;
 }

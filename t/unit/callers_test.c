@@ -5,6 +5,7 @@
  * sockets that send and read what the test says, when it says so.
  */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 
@@ -298,6 +299,43 @@ static void test_places(void)
 	gateway_set(gateway, &o);
 }
 
+static int descriptors(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (d && readdir(d))
+		n++;
+	if (d)
+		closedir(d);
+	return n;
+}
+
+/* who goes has gone: the daemon has closed it, and nothing is left of it */
+static void test_gone(void)
+{
+	struct gateway_opts o = { .request_max = BODY_MAX, .connections = 16 };
+	int fd[100], before, over = 0;
+
+	gateway_set(gateway, &o);
+	before = descriptors();
+	for (int i = 0; i < 100; i++) {
+		fd[i] = caller(0);
+		put(fd[i], i % 2 ? HEAD "Content-Length: 3\r\n\r\n[" :
+		    "POST /function/f HT");
+		later(0.01);
+	}
+	UNTIL((over = over || descriptors() <= before + 100 + 16));
+	ok(over, "of 100 callers on 16 places 84 are gone for good");
+	for (int i = 0; i < 100; i++)
+		close(fd[i]);
+	over = 0;
+	UNTIL((over = over || descriptors() <= before));
+	ok(over, "and then all of them");
+	o.connections = 4096;
+	gateway_set(gateway, &o);
+}
+
 /* who is being served keeps its place */
 static void test_served_stay(void)
 {
@@ -469,6 +507,7 @@ int main(void)
 	test_many();
 	test_untaken();
 	test_places();
+	test_gone();
 	test_served_stay();
 	test_waiting();
 	test_first_byte();
