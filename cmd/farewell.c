@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define TICK_S	1.0
-#define ONE_TURN ((size_t)1 << 20)	/* bytes of one, in a turn of the loop */
+#define ONE_TURN ((size_t)256 << 10)	/* bytes of one, in a turn of the loop */
 
 struct leaver {
 	TAILQ_ENTRY(leaver) link;
