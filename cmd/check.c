@@ -24,6 +24,7 @@
 #include "cmd/tender.h"
 #include "conf/conf.h"
 #include "vmm/needs.h"
+#include "vmm/share.h"
 
 #define DATA_USUAL	(2ull << 30)	/* a function of the default limits */
 #define MAPS_LEAST	2048
@@ -253,6 +254,22 @@ static void check_limits(void)
 		     maps);
 }
 
+/* what functions have of the machine, beside each other and the gateway */
+static void check_shares(void)
+{
+	char why[512];
+	int each = share_check(why, sizeof(why));
+
+	line(each ? OK : WARN, "shares of the processors", "%s", why);
+	if (access("/proc/self/oom_score_adj", W_OK) < 0)
+		line(WARN, "out of memory", "the kernel may end the gateway "
+		     "before its functions: /proc/self/oom_score_adj: %s",
+		     strerror(errno));
+	else
+		line(OK, "out of memory", "the kernel ends functions before "
+		     "the gateway");
+}
+
 /* guests are no place for a debugger that follows forks */
 static void check_traced(void)
 {
@@ -290,6 +307,7 @@ int cmd_check(int argc, char **argv)
 	check_rollback();
 	check_limits();
 	check_overcommit();
+	check_shares();
 	check_traced();
 	return failures ? 1 : 0;
 }

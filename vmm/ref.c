@@ -19,6 +19,7 @@
 #include "vmm/board.h"
 #include "vmm/chan.h"
 #include "vmm/clone.h"
+#include "vmm/share.h"
 #include "vmm/slim.h"
 
 /* how long a reference waits with nothing to do before it tidies up, ms */
@@ -311,6 +312,8 @@ static int inherit_little(struct ref *r)
 	sigset_t none;
 
 	prctl(PR_SET_NAME, "usetl-ref");
+	share_memory();
+	share_cpu();
 	/* by real-time rules a guest's loop would keep its tender waiting */
 	if (sched_getscheduler(0) == SCHED_FIFO ||
 	    sched_getscheduler(0) == SCHED_RR)
@@ -320,7 +323,7 @@ static int inherit_little(struct ref *r)
 	for (int s = 1; s < NSIG; s++)
 		if (s != SIGKILL && s != SIGSTOP)
 			signal(s, SIG_DFL);
-	/* the gateway drains by itself: ^C and TERM to the group are its */
+	/* the gateway drains by itself: TERM, whoever gets it, is its */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
@@ -352,8 +355,6 @@ static void ref_main(const struct ref_opts *o, int sock, pid_t parent,
 		_exit(1);
 	}
 	tender_debug = o->debug != DEBUG_NONE;
-	if (tender_debug)		/* ^C is the debugger's alone */
-		setpgid(0, 0);
 	r.ops = tender_choose(o->tender, &err);
 	r.proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (!r.ops || r.proc < 0 || r.ops->init(&err) < 0 ||

@@ -1,0 +1,150 @@
+#!/bin/sh
+# whom the kernel ends when memory is short, and who shares the processors with
+# whom: each function's processes are one session, and end with the gateway
+. "$(dirname "$0")/lib.sh"
+need_tender
+need_python
+command -v curl >/dev/null || skip_all "no curl"
+command -v setsid >/dev/null || skip_all "no setsid"
+bake_or_end hostile echo
+
+children() {
+	for p; do
+		cat "/proc/$p/task/$p/children" 2>/dev/null
+	done | tr ' ' '\n' | grep .
+}
+
+# below PID: all processes under it, references first
+below() {
+	# shellcheck disable=SC2046
+	set -- $(children "$1")
+	echo "$@"
+	# shellcheck disable=SC2046
+	set -- $(children "$@")
+	echo "$@"
+	# shellcheck disable=SC2046
+	set -- $(children "$@")
+	echo "$@"
+}
+
+# until there are so many
+below_is() {
+	i=0
+	while all=$(below "$1") && test "$(echo "$all" | wc -w)" != "$2" &&
+		test $i -lt 300
+	do
+		i=$((i + 1))
+		sleep 0.1
+	done
+	is "$3: as many processes as there should be" \
+		"$(echo "$all" | wc -w | tr -d ' ')" "$2"
+}
+
+session() {
+	ps -o sid= -p "$1" | tr -d ' '
+}
+
+gone() {
+	i=0
+	while :; do
+		left=
+		for p; do
+			grep -qs '^State:.[^ZX]' "/proc/$p/status" &&
+				left="$left $p"
+		done
+		test -n "$left" || return 0
+		i=$((i + 1))
+		test $i -lt 300 || break
+		sleep 0.1
+	done
+	echo "there: $left"
+	return 1
+}
+
+per_clone=1
+test "$tender" = kvm || per_clone=2
+own=$(cat /proc/self/oom_score_adj)
+serve_or_end "$tmp/hostile.usetl" "$tmp/echo.usetl"
+below_is "$serve_pid" $((2 + 2 * per_clone)) "serve"
+
+# shellcheck disable=SC2086
+for p in $all; do
+	echo "$(cat "/proc/$p/comm") $(cat "/proc/$p/oom_score_adj")"
+done | sort | uniq -c | tr -s ' ' >"$tmp/scores"
+is "references, clones and guests are ended first" \
+	"$(grep -vc ' 1000$' "$tmp/scores") $(wc -l <"$tmp/scores" |
+		tr -d ' ')" "0 $((1 + per_clone))"
+is "the gateway is as it was started" \
+	"$(cat "/proc/$serve_pid/oom_score_adj")" "$own"
+
+# shellcheck disable=SC2046
+set -- $(children "$serve_pid")
+is "each function has a session" \
+	"$(for r; do session "$r"; done | sort -u | wc -l | tr -d ' ')" 2
+for r; do
+	# shellcheck disable=SC2046
+	sids=$(for p in "$r" $(below "$r"); do session "$p"; done | sort -u)
+	is "of its reference, clones and guests" "$sids" "$r"
+	is "and the gateway's is another" \
+		"$(test "$(session "$serve_pid")" = "$r" && echo "$r")" ""
+done
+call echo '[1]'
+is "it serves" "$status" 200
+kill -9 "$serve_pid"
+wait "$serve_pid" 2>/dev/null
+serve_pid=
+# shellcheck disable=SC2086
+ok "the gateway is killed: nobody is left" gone $all
+
+# interrupt: a terminal's ^C goes to the group that has it, and no further
+for what in serve "invoke -t 60s -d {\"do\":\"loop\"}"; do
+	name=${what%% *}
+	# a shell's background jobs ignore SIGINT, and hand that down
+	# shellcheck disable=SC2086
+	"$python" -c 'import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.setsid()
+os.execv(sys.argv[1], sys.argv[1:])' "$usetl" $what \
+		$(test "$name" = invoke || echo -l 127.0.0.1:0) \
+		"$tmp/hostile.usetl" >"$tmp/out" 2>"$tmp/err" &
+	serve_pid=$!
+	below_is "$serve_pid" $((1 + per_clone)) "$name"
+	kill -INT "-$serve_pid"
+	wait "$serve_pid" 2>/dev/null
+	# shellcheck disable=SC2086
+	ok "^C: $name and all of its processes end" gone $serve_pid $all
+	serve_pid=
+done
+
+# who may not lower it may raise it
+nobody="setpriv --reuid=65534 --regid=65534 --clear-groups"
+chmod 755 "$tmp"
+# shellcheck disable=SC2086
+if test "$(id -u)" = 0 && test "$tender" = process &&
+	$nobody test -r "$tmp/echo.usetl" -a -x "$usetl" 2>/dev/null
+then
+	cat >"$tmp/as-nobody" <<END
+#!/bin/sh
+echo 700 >/proc/self/oom_score_adj
+exec $nobody "$usetl" "\$@"
+END
+	chmod 755 "$tmp/as-nobody"
+	real=$usetl usetl=$tmp/as-nobody
+	serve_or_end "$tmp/echo.usetl"
+	usetl=$real
+	below_is "$serve_pid" $((1 + per_clone)) "as nobody"
+	# shellcheck disable=SC2046,SC2086
+	is "as nobody: they are ended first" "$(cd /proc && for p in $all; do
+		cat "$p/oom_score_adj"; done | sort -u)" 1000
+	is "as nobody: before the gateway" \
+		"$(cat "/proc/$serve_pid/oom_score_adj")" 700
+	stop_serve
+else
+	skip "as nobody" "not root, or KVM, or the tree is not open to nobody"
+fi
+
+"$usetl" check >"$tmp/out" 2>&1
+like "check says how processors are shared" "$tmp/out" \
+	'^(ok  |warn) shares of the processors: '
+like "and whom the kernel ends first" "$tmp/out" '^(ok  |warn) out of memory: '
+plan
