@@ -40,6 +40,7 @@ struct kvm {
 static struct {
 	int fd;
 	int run_size;
+	int events;			/* run->s.regs.events counts */
 } host = { .fd = -1 };
 
 static int xioctl(int fd, unsigned long req, void *arg)
@@ -144,6 +145,9 @@ static int kvm_init(struct err *err)
 		return rc;
 	host.fd = rc;
 	host.run_size = ioctl(host.fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+	/* KVM_SYNC_X86_EVENTS; 0 where there are none */
+	host.events = ioctl(host.fd, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS) &
+		      KVM_SYNC_X86_EVENTS;
 	rc = kvm_cpu_learn(host.fd);
 	if (rc < 0 || host.run_size <= 0) {
 		close(host.fd);
@@ -229,6 +233,21 @@ static int kvm_unmap(struct tender *t, unsigned slot)
 	return xioctl(k->vm, KVM_SET_USER_MEMORY_REGION, &r);
 }
 
+/*
+ * What a request left pending is not the next one's: after `mov ss` and `out`
+ * with TF set, for example, an interrupt shadow and a debug exception, with
+ * which the processor refuses to enter a guest whose TF is clear.
+ */
+static void events_clear(struct kvm *k)
+{
+	if (!host.events)
+		return;
+	k->run->s.regs.events = (struct kvm_vcpu_events){
+		.flags = KVM_VCPUEVENT_VALID_SHADOW,
+	};
+	k->run->kvm_dirty_regs |= KVM_SYNC_X86_EVENTS;
+}
+
 static int kvm_load(struct tender *t, const struct cpu_state *s)
 {
 	struct kvm *k = (struct kvm *)t;
@@ -242,6 +261,7 @@ static int kvm_load(struct tender *t, const struct cpu_state *s)
 	k->run->s.regs.sregs.fs.base = s->fs_base;
 	k->run->s.regs.sregs.gs.base = s->gs_base;
 	k->run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
+	events_clear(k);
 	t->regs_dirty = 1;
 	return xioctl(k->vcpu, KVM_SET_XSAVE, (void *)s->xsave);
 }

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/kvm.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -18,7 +20,9 @@
 #include "etlfs/format.h"
 #include "t/unit/tap.h"
 #include "vmm/blob.h"
+#include "vmm/board.h"
 #include "vmm/chan.h"
+#include "vmm/guest.h"
 #include "vmm/ref.h"
 
 extern const unsigned char _binary_tiny_elf_start[], _binary_tiny_elf_end[];
@@ -167,7 +171,9 @@ static void check_killed(int clone)
 	} else {
 		kill(pid, SIGKILL);
 		m = invoke(clone, 100, PATIENCE);
-		ok(m.type == MSG_DIED && m.a[0] == DIED_FAULT, "a guest whose "
+		/* the tender may hear of it before the request, or after */
+		ok(m.type == MSG_DIED && (m.a[0] == DIED_ROLLBACK ||
+					  m.a[0] == DIED_KILLED), "a guest whose "
 		   "process is killed is told of");
 		report_end(&m);
 		like_report("signal 9, SIGKILL", "with the signal's name");
@@ -280,13 +286,77 @@ static void run(enum tender_kind kind)
 	ok(waitpid(pid, NULL, 0) == pid, "the reference ends with its socket");
 }
 
+/*
+ * What is pending in a vCPU, an exception and a shadow here, ends with the
+ * load of another state: the first exit is that of a vCPU with nothing.
+ */
+static void test_events(void)
+{
+	static char *argv[] = { "tiny", NULL };
+	const struct image img = {
+		.memory = 64u << 20, .files = 16u << 20, .argv = argv,
+		.timeout_ns = PATIENCE,
+	};
+	struct kvm_vcpu_events left = {
+		.exception = { .injected = 1, .nr = 6 },
+		.interrupt.shadow = KVM_X86_SHADOW_INT_MOV_SS,
+		.flags = KVM_VCPUEVENT_VALID_SHADOW,
+	};
+	static struct ram ram;
+	static struct guest g;
+	static struct cpu_state s;
+	struct err err = { "" };
+	int fd[TENDER_FDS], first[2] = { -1, -1 };
+
+	if (tender_kvm.init(&err) < 0 ||
+	    ram_create(&ram, img.memory, img.files, &err) < 0 ||
+	    board_setup(&ram, 0, &err) < 0) {
+		ok(0, "events: %s", err.msg);
+		return;
+	}
+	g.ram = &ram;
+	g.img = &img;
+	g.sock = -1;
+	tender_kvm.stubs(&ram);
+	s.regs.rip = board_header()->boot;
+	s.regs.rdi = UK_CTL;
+	s.regs.rflags = 0x202;
+	memcpy(s.xsave, (uint16_t[]){ 0x37f }, 2);
+	memcpy(s.xsave + 24, (uint32_t[]){ 0x1f80 }, 4);
+	s.xsave[512] = 3;
+	for (int i = 0; i < 2; i++) {
+		if ((!i && guest_ctl_init(&g, &err) < 0) ||
+		    guest_create(&g, &tender_kvm, &err) < 0 ||
+		    g.t->ops->load(g.t, &s) < 0) {
+			ok(0, "events: %s", err.msg);
+			return;
+		}
+		g.t->ops->descriptors(g.t, fd);
+		if (i && (ioctl(fd[1], KVM_SET_VCPU_EVENTS, &left) < 0 ||
+			  g.t->ops->load(g.t, &s) < 0)) {
+			ok(0, "events: cannot be set: %s", strerror(errno));
+			return;
+		}
+		first[i] = g.t->ops->run(g.t) == TENDER_TRAP ?
+			   (int)g.t->vector : -1;
+		guest_destroy(&g);
+	}
+	ok(first[0] >= 0 && first[0] == first[1], "what is pending in a vCPU "
+	   "does not outlive a rollback: vector %d, %d", first[0], first[1]);
+}
+
 int main(void)
 {
 	const char *only = getenv("USETL_TENDER");
+	struct err err;
 
 	if (!only || strcmp(only, "process"))
 		run(TENDER_KVM);
 	if (!only || strcmp(only, "kvm"))
 		run(TENDER_PROCESS);
+	tap_prefix = "kvm: ";
+	if ((!only || strcmp(only, "process")) &&
+	    tender_check(TENDER_KVM, &err) == 0)
+		test_events();
 	return plan();
 }
