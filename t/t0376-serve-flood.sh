@@ -1,0 +1,81 @@
+#!/bin/sh
+# a function that asks the gateway for more than it can want is heard more
+# slowly, and other functions are served meanwhile; nothing is dropped
+. "$(dirname "$0")/lib.sh"
+need_tender
+need_python
+cc=${CC:-cc}
+command -v "$cc" >/dev/null || skip_all "no C compiler"
+command -v curl >/dev/null || skip_all "no curl"
+start_httpd
+bake_or_end echo
+copy_function asks
+if ! "$cc" -O1 -w -fno-stack-protector -fcf-protection=none -shared -fPIC \
+		-I"$top" -o "$tmp/src/asks/asks.so" "$tmp/src/asks/asks.c" \
+		2>"$tmp/err" ||
+    ! "$usetl" bake -o "$tmp/asks.usetl" "$tmp/src/asks" \
+		>"$tmp/bake.out" 2>"$tmp/err"; then
+	fail "bake asks" "$tmp/err"
+	plan
+fi
+pass "bake asks"
+serve_or_end "$tmp/asks.usetl" "$tmp/echo.usetl"
+
+event() {
+	printf '{"asks": %s, "url": "%s/in.csv"}' "$1" "$http"
+}
+
+call asks "$(event 0)"
+is "to begin with" "$status $(json 'd["begun"]')" '200 0'
+text=$(json 'd["text"]')
+pids=
+for i in 1 2 3 4; do
+	curl -sS -m 100 -o "$tmp/flood.$i" -d "$(event 1000)" \
+		"$url/function/asks" 2>"$tmp/err.$i" &
+	pids="$pids $!"
+done
+i=0
+while ! curl -sS "$url/function" | grep -q '"busy": [1-4]' &&
+	test $i -lt 100
+do
+	i=$((i + 1))
+	sleep 0.05
+done
+: >"$tmp/statuses"
+for i in 1 2 3 4 5 6 7 8 9 10; do
+	call echo "[$i]"
+	echo "$status $(cat "$tmp/out")" >>"$tmp/statuses"
+done
+is "another function is served meanwhile" \
+	"$(tr '\n' ' ' <"$tmp/statuses")" \
+	"$(for i in 1 2 3 4 5 6 7 8 9 10; do printf '200 [%s] ' "$i"; done)"
+# shellcheck disable=SC2086
+wait $pids
+for i in 1 2 3 4; do
+	cp "$tmp/flood.$i" "$tmp/out"
+	is "flood $i: all of it was begun, and what came after was answered" \
+		"$(json '[d["begun"], d["text"]]')" "[1000, $text]"
+done
+stop_serve
+
+# without end: until its time is over, and no longer
+sed -i 's/^timeout.*/timeout = 2s/' "$tmp/src/asks/function.ini"
+ok "bake asks, for two seconds" "$usetl" bake -o "$tmp/asks.usetl" \
+	"$tmp/src/asks"
+serve_or_end "$tmp/asks.usetl" "$tmp/echo.usetl"
+for i in 1 2 3 4; do
+	curl -sS -m 100 -o /dev/null -w '%{http_code}\n' -d "$(event -1)" \
+		"$url/function/asks" >"$tmp/end.$i" 2>"$tmp/err.$i" &
+	eval "pid$i=\$!"
+done
+call echo '[11]'
+is "a flood without end: another function is served" \
+	"$status $(cat "$tmp/out")" '200 [11]'
+# shellcheck disable=SC2154
+wait "$pid1" "$pid2" "$pid3" "$pid4"
+is "a flood without end: each request ends by its timeout" \
+	"$(cat "$tmp/end."* | tr '\n' ' ')" "504 504 504 504 "
+call asks "$(event 0)"
+is "a flood without end: the next request" "$status $(json 'd["text"]')" \
+	"200 $text"
+plan
