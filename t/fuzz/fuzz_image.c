@@ -152,10 +152,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t input_len)
 {
 	static uint8_t data[FUZZ_MAX];
 	struct err err = { "" };
-	struct image *img = NULL;
+	struct image *img = NULL, *heads = NULL;
 	char path[64];
 	size_t size;
-	int fd, rc;
+	int fd, rc, again;
 
 	if (!good_len)
 		make_good();
@@ -164,8 +164,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t input_len)
 	size = image_of(input, input_len, data);
 	fd = file_of(data, size);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	again = image_open_heads(&heads, path, &err);
 	rc = image_open(&img, path, &err);
 	close(fd);
+	/* whoever reads the heads alone takes the same images */
+	MUST(again == rc);
+	if (heads)
+		MUST(!strcmp(heads->name, img->name) &&
+		     heads->index->nodes == img->index->nodes);
+	image_close(heads);
 	if (rc < 0) {
 		/* a refusal names the file, in one line */
 		MUST(!img && strstr(err.msg, path) && !strchr(err.msg, '\n'));
