@@ -13,12 +13,12 @@ package() {
 		--retries 1 --target "$tmp/wheels" "$@" >"$tmp/pip" 2>&1
 }
 
-# entropy NAME [FOLDER [SEED]]: an image of packages and numpy's global seed
+# entropy NAME [FOLDER [ENVIRONMENT]]: an image of it with packages
 entropy() {
 	copy_function entropy "$1"
 	test -z "${2:-}" || printf '[packages]\npath = %s\n' "$2" \
 		>>"$tmp/src/$1/function.ini"
-	test -z "${3:-}" || printf '[environment]\nENTROPY_SEED = %s\n' "$3" \
+	test -z "${3:-}" || printf '[environment]\n%s\n' "$3" \
 		>>"$tmp/src/$1/function.ini"
 	ok "bake $1" "$usetl" bake --no-check -o "$tmp/$1.usetl" "$tmp/src/$1"
 }
@@ -38,14 +38,16 @@ if test -z "${ENTROPY_IMAGES:-}"; then
 	fi
 	if test -d "$tmp/wheels"; then
 		entropy entropy "$tmp/wheels"
+		entropy threads "$tmp/wheels" 'ENTROPY_THREAD = 1'
 	else
 		entropy entropy
+		entropy threads "" 'ENTROPY_THREAD = 1'
 	fi
 	if test -d "$tmp/wheels/numpy"; then
 		mkdir "$tmp/numpy"
 		cp -rl "$tmp"/wheels/numpy* "$tmp/numpy"
-		entropy seed "$tmp/numpy" 42
-		entropy unseed "$tmp/numpy" none
+		entropy seed "$tmp/numpy" 'ENTROPY_SEED = 42'
+		entropy unseed "$tmp/numpy" 'ENTROPY_SEED = none'
 	else
 		entropy seed
 	fi
@@ -61,6 +63,8 @@ max = 2
 image = $ENTROPY_IMAGES/entropy.usetl
 pool.min = 8
 pool.max = 8
+[function threads]
+image = $ENTROPY_IMAGES/threads.usetl
 [function seed]
 image = $ENTROPY_IMAGES/seed.usetl
 [function fork]
@@ -118,7 +122,7 @@ for w in cryptography nacl numpy uuid_utils grpc; do
 	fi
 done
 
-for name in seed fork unseed; do
+for name in threads seed fork unseed; do
 	if test -e "$ENTROPY_IMAGES/unseed.usetl" || test $name != unseed; then
 		draws $name 24 2
 		every 24

@@ -431,6 +431,17 @@ class Case(unittest.TestCase):
             self.assertNotEqual(a[1], b[1])
             self.assertFalse(a[2])
 
+    def test_reset_before_the_fork(self) -> None:
+        app = ("import uuid\n"
+               "bits = open('/dev/urandom', 'rb')\n"
+               "ahead, node = bits.peek(64)[:64], uuid.uuid1().node\n"
+               "def handler(e, c):\n"
+               "    return [bits.read(64) == ahead,\n"
+               "            uuid.uuid1().node == node,\n"
+               "            uuid.uuid1() == uuid.uuid1()]\n")
+        with Guest(app) as g:
+            self.assertEqual(g.call(), [False, False, False])
+
     def test_numpy_reseeded(self) -> None:
         try:
             import numpy

@@ -24,6 +24,7 @@ def cryptography():
     from cryptography.hazmat.primitives.asymmetric import (
         ec, ed25519, ed448, rsa, x25519, x448)
     from cryptography.hazmat.primitives.ciphers import aead
+    from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.serialization import (
         BestAvailableEncryption, Encoding, PrivateFormat)
 
@@ -36,7 +37,6 @@ def cryptography():
             lambda curve=curve: hex(ec.generate_private_key(curve)
                                     .private_numbers().private_value))
     key = ec.generate_private_key(ec.SECP256R1())
-    from cryptography.hazmat.primitives.hashes import SHA256
     drawn["cryptography, a signature"] = (
         lambda: key.sign(b"same", ec.ECDSA(SHA256()))[4:])
     drawn["cryptography, Fernet.generate_key"] = Fernet.generate_key
@@ -46,7 +46,8 @@ def cryptography():
     for kind in (aead.AESGCM, aead.AESCCM, aead.AESSIV):
         drawn[f"cryptography, {kind.__name__}"] = (
             lambda kind=kind: kind.generate_key(256))
-    drawn["cryptography, ChaCha20Poly1305"] = aead.ChaCha20Poly1305.generate_key
+    drawn["cryptography, ChaCha20Poly1305"] = (
+        aead.ChaCha20Poly1305.generate_key)
     drawn["cryptography, an encrypted key"] = lambda: key.private_bytes(
         Encoding.DER, PrivateFormat.PKCS8, BestAvailableEncryption(b"x"))[-64:]
     slow["cryptography, RSA"] = lambda: hex(rsa.generate_private_key(
@@ -56,14 +57,14 @@ def cryptography():
 @package
 def nacl():
     import nacl.public
-    import nacl.pwhash
     import nacl.secret
     import nacl.signing
     import nacl.utils
 
     drawn["nacl, random"] = {n: (lambda n=n: nacl.utils.random(n))
                              for n in (16, 512, 5000)}
-    drawn["nacl, PrivateKey"] = lambda: bytes(nacl.public.PrivateKey.generate())
+    drawn["nacl, PrivateKey"] = lambda: bytes(
+        nacl.public.PrivateKey.generate())
     drawn["nacl, SigningKey"] = lambda: bytes(
         nacl.signing.SigningKey.generate())
     box = nacl.secret.SecretBox(nacl.utils.random(32))
