@@ -431,6 +431,23 @@ class Case(unittest.TestCase):
             self.assertNotEqual(a[1], b[1])
             self.assertFalse(a[2])
 
+    def test_seed_raises(self) -> None:
+        app = ("import random\n"
+               "class Once(random.Random):\n"
+               "    def seed(self, *args):\n"
+               "        if hasattr(self, 'made'): raise ValueError('a\\nb')\n"
+               "        super().seed(*args)\n"
+               "        self.made = True\n"
+               "once, other = Once(), random.Random()\n"
+               "then = random.Random()\n"
+               "then.setstate(other.getstate())\n"
+               "then = then.random()\n"
+               "def handler(e, c): return other.random() == then\n")
+        with Guest(app) as g:
+            self.assertEqual(g.call(), False)
+            self.assertEqual(g.text(), "usetl: a generator made in warm-up "
+                             "cannot be seeded anew: ValueError: a b\n")
+
     def test_reset_before_the_fork(self) -> None:
         app = ("import uuid\n"
                "bits = open('/dev/urandom', 'rb')\n"

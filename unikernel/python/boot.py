@@ -501,11 +501,12 @@ class Unseeded:
             self.drawn.add(bits)
             # numpy.random.seed() keeps nothing to know it by, but has the
             # generator's lock meanwhile
-            mtrand: Any = sys.modules.get("numpy.random.mtrand")
-            if hasattr(mtrand, "_rand"):
-                lock = mtrand._rand._bit_generator.lock
-                held = getattr(lock, "_is_owned", None) or lock.locked
-                self.reseeded |= held()
+            mtrand = sys.modules.get("numpy.random.mtrand")
+            rand = getattr(mtrand, "_rand", None)
+            lock = getattr(getattr(rand, "_bit_generator", None), "lock", None)
+            held = getattr(lock, "_is_owned", None) or \
+                getattr(lock, "locked", bool)
+            self.reseeded |= held()
             return bits
 
         def undo() -> None:
@@ -768,7 +769,12 @@ class Server:
         if not fork(event.fileno()):
             renew_alone()
         for call in renew:
-            call()
+            try:
+                call()
+            except Exception as e:
+                print("usetl: a generator made in warm-up cannot be seeded "
+                      f"anew: {type(e).__name__}: {message(e)}"
+                      .replace("\n", " "), file=sys.stderr)
         while True:
             n = event.readinto(buf)
             ok, text = self.answer(buf[:n])
