@@ -158,6 +158,9 @@ def draw(table):
     return out
 
 
+if os.environ.get("ENTROPY_SEED"):
+    # is for the parent: random's own is seeded in each child of a fork
+    random.seed(42)
 if os.environ.get("ENTROPY_THREAD"):
     # no fork handlers run where another thread is alive
     threading.Thread(target=threading.Event().wait, daemon=True).start()
