@@ -24,7 +24,7 @@
 #include "cmd/tender.h"
 #include "conf/conf.h"
 #include "vmm/needs.h"
-#include "vmm/share.h"
+#include "vmm/hostshare.h"
 
 #define DATA_USUAL	(2ull << 30)	/* a function of the default limits */
 #define MAPS_LEAST	2048
@@ -258,7 +258,7 @@ static void check_limits(void)
 static void check_shares(void)
 {
 	char why[512];
-	int each = share_check(why, sizeof(why));
+	int each = hostshare_check(why, sizeof(why));
 
 	line(each ? OK : WARN, "shares of the processors", "%s", why);
 	if (access("/proc/self/oom_score_adj", W_OK) < 0)

@@ -30,7 +30,7 @@
 #include "cmd/http.h"
 #include "cmd/json.h"
 #include "cmd/page.h"
-#include "cmd/share.h"
+#include "cmd/holding.h"
 #include "conf/value.h"
 
 #define HELD_MAX	((uint64_t)512 << 20)	/* bytes, of all functions */
@@ -50,7 +50,7 @@ struct line {
 	LIST_ENTRY(line) link;
 	char *name;
 	unsigned refs;			/* requests */
-	struct share bytes, places;
+	struct holding bytes, places;
 };
 
 struct request {
@@ -106,13 +106,13 @@ static struct line *line_get(struct gateway *g, const char *name)
 		l->places.of = &g->places;
 		LIST_INSERT_HEAD(&g->lines, l, link);
 	}
-	share_set(&l->places, ++l->refs);
+	holding_set(&l->places, ++l->refs);
 	return l;
 }
 
 static void line_put(struct line *l)
 {
-	share_set(&l->places, --l->refs);
+	holding_set(&l->places, --l->refs);
 	if (l->refs)
 		return;
 	LIST_REMOVE(l, link);
@@ -126,7 +126,7 @@ static void line_pause(struct gateway *g, struct line *l)
 	struct function *f = g->pool ? pool_find(g->pool, l->name) : NULL;
 
 	if (f)
-		function_pause(f, share_passes(&l->bytes, 0));
+		function_pause(f, holding_passes(&l->bytes, 0));
 }
 
 static void hold(struct request *r, size_t bytes)
@@ -135,7 +135,7 @@ static void hold(struct request *r, size_t bytes)
 
 	if (!l)
 		return;
-	share_set(&l->bytes, l->bytes.held + bytes - r->held);
+	holding_set(&l->bytes, l->bytes.held + bytes - r->held);
 	r->held = bytes;
 	line_pause(r->g, l);
 }
@@ -143,8 +143,8 @@ static void hold(struct request *r, size_t bytes)
 /* so much that new requests are refused: half, that what has begun can end */
 static int is_crowded(const struct line *l)
 {
-	return share_passes(&l->bytes, l->bytes.held) ||
-	       share_passes(&l->places, 1);
+	return holding_passes(&l->bytes, l->bytes.held) ||
+	       holding_passes(&l->places, 1);
 }
 
 /* has its caller sent or taken as much as may be asked for by then? */
@@ -280,7 +280,7 @@ static enum MHD_Result gather(struct request *r, const char *data, size_t *n)
 	/* which may have changed since the head came */
 	if (r->len + len > r->g->request_max)
 		return too_large(r, page_cut_off);
-	if (share_passes(&r->line->bytes, len))
+	if (holding_passes(&r->line->bytes, len))
 		return page_cut_off(r->conn, 503, "Usetl.Unavailable", crowded);
 	if (json_feed(&r->json, data, len) < 0)
 		return not_json(r, page_cut_off);

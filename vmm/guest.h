@@ -53,7 +53,7 @@ struct guest {
 	uint64_t log_lost;		/* line ends past that */
 	int log_torn;			/* and a line without one */
 	uint32_t log_len;
-	char log[3 * UK_LOG_SIZE];
+	char log[2 * UK_LOG_SIZE];
 
 	/* outcome */
 	unsigned kind;

@@ -2,11 +2,10 @@
  * guestlog.c - what a guest logs, on its way to the gateway
  *
  * A guest may ring DB_LOG as often as it can, with a byte each time.  So what
- * it logs gathers here and goes out in messages of UK_LOG_SIZE and more, of
- * whole lines where they have ends, the last with the result; and what is past
- * its limit stays here: beyond one byte, by which the gateway sees that there
- * was more, nothing is sent but the number of lines.  What a child says before
- * its request comes is that request's.
+ * it logs gathers here and goes out in messages of UK_LOG_SIZE and more, the
+ * last with the result; and what is past its limit stays here: beyond one byte,
+ * by which the gateway sees that there was more, nothing is sent but the number
+ * of lines.  What a child says before its request comes is that request's.
  */
 #include <string.h>
 
@@ -76,24 +75,11 @@ int guest_log_rung(struct guest *g)
 {
 	struct msg m = { .type = MSG_LOG };
 	struct iovec iov = { .iov_base = g->log };
-	const char *nl;
-	uint32_t n;
-	int rc;
 
 	gather(g);
 	if (g->log_len < UK_LOG_SIZE || g->phase == PHASE_CHILD)
 		return 0;
-	nl = memrchr(g->log, '\n', g->log_len);
-	n = nl ? (uint32_t)(nl + 1 - g->log) : 0;
-	if (n < UK_LOG_SIZE) {
-		/* its line may yet end */
-		if (n && g->log_len <= 2 * UK_LOG_SIZE)
-			return 0;
-		n = g->log_len;
-	}
-	iov.iov_len = n;
-	rc = chan_send(g->sock, &m, &iov, 1);
-	g->log_len -= n;
-	memmove(g->log, g->log + n, g->log_len);
-	return rc;
+	iov.iov_len = g->log_len;
+	g->log_len = 0;
+	return chan_send(g->sock, &m, &iov, 1);
 }

@@ -19,7 +19,7 @@
 #include "vmm/board.h"
 #include "vmm/chan.h"
 #include "vmm/clone.h"
-#include "vmm/share.h"
+#include "vmm/hostshare.h"
 #include "vmm/slim.h"
 
 /* how long a reference waits with nothing to do before it tidies up, ms */
@@ -312,8 +312,8 @@ static int inherit_little(struct ref *r)
 	sigset_t none;
 
 	prctl(PR_SET_NAME, "usetl-ref");
-	share_memory();
-	share_cpu();
+	hostshare_memory();
+	hostshare_cpu();
 	/* by real-time rules a guest's loop would keep its tender waiting */
 	if (sched_getscheduler(0) == SCHED_FIFO ||
 	    sched_getscheduler(0) == SCHED_RR)

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cmd/address.h"
-#include "cmd/share.h"
+#include "cmd/holding.h"
 #include "t/unit/tap.h"
 
 #define MANY	5000
@@ -76,24 +76,24 @@ static void test_many(void)
 static void test_shares(void)
 {
 	struct store of = { .size = 100 };
-	struct share a = { .of = &of }, b = { .of = &of }, c = { .of = &of };
+	struct holding a = { .of = &of }, b = { .of = &of }, c = { .of = &of };
 
-	share_set(&a, 50);
-	ok(!share_passes(&a, 0) && share_passes(&a, 1), "one alone has half");
-	share_set(&b, 20);
-	ok(share_passes(&a, 0) && !share_passes(&b, 5) && share_passes(&b, 6),
+	holding_set(&a, 50);
+	ok(!holding_passes(&a, 0) && holding_passes(&a, 1), "one alone has half");
+	holding_set(&b, 20);
+	ok(holding_passes(&a, 0) && !holding_passes(&b, 5) && holding_passes(&b, 6),
 	   "of what is left, another one half");
-	share_set(&a, 33);
-	share_set(&b, 33);
-	ok(!share_passes(&a, 0) && share_passes(&a, 1), "two have a third each");
-	ok(!share_passes(&c, 17), "and there is room for one more");
-	share_set(&a, 500);
-	ok(share_passes(&b, 0) && share_passes(&c, 1) && of.held == 533,
+	holding_set(&a, 33);
+	holding_set(&b, 33);
+	ok(!holding_passes(&a, 0) && holding_passes(&a, 1), "two have a third each");
+	ok(!holding_passes(&c, 17), "and there is room for one more");
+	holding_set(&a, 500);
+	ok(holding_passes(&b, 0) && holding_passes(&c, 1) && of.held == 533,
 	   "more may be held than there is");
-	ok(share_passes(&c, UINT64_MAX), "so much more passes any");
-	share_set(&a, 0);
-	share_set(&b, 0);
-	ok(!of.held && !share_passes(&c, 50), "all of it is given back");
+	ok(holding_passes(&c, UINT64_MAX), "so much more passes any");
+	holding_set(&a, 0);
+	holding_set(&b, 0);
+	ok(!of.held && !holding_passes(&c, 50), "all of it is given back");
 }
 
 int main(void)

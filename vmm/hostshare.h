@@ -1,8 +1,8 @@
 /*
- * share.h - what a function's processes have of the machine, all together
+ * hostshare.h - what a function's processes have of the machine, all together
  */
-#ifndef VMM_SHARE_H
-#define VMM_SHARE_H
+#ifndef VMM_HOSTSHARE_H
+#define VMM_HOSTSHARE_H
 
 #include <stddef.h>
 
@@ -11,17 +11,17 @@
  * is short, not the gateway.  Before the lock: /proc is read-only after it.
  * 0 or -errno.
  */
-int share_memory(void);
+int hostshare_memory(void);
 /*
  * A session of their own: where the scheduler groups by sessions they have one
  * share of the processors, however many they are.  Signals of the terminal
  * reach them no more.
  */
-void share_cpu(void);
+void hostshare_cpu(void);
 /*
  * Does the scheduler group by sessions here?  1, or 0 when each process has a
  * share of its own; why: one line.
  */
-int share_check(char *why, size_t size);
+int hostshare_check(char *why, size_t size);
 
 #endif

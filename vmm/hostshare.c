@@ -1,11 +1,11 @@
 /*
- * share.c - what a function's processes have of the machine, all together
+ * hostshare.c - what a function's processes have of the machine, all together
  *
  * sched(7), "The autogroup feature": each session has one share, among tasks
  * that are in no CPU group of their own; it needs no right.  proc(5),
  * oom_score_adj: whoever may not lower it may raise it.
  */
-#include "vmm/share.h"
+#include "vmm/hostshare.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 
 #define FIRST	"1000"			/* of all */
 
-int share_memory(void)
+int hostshare_memory(void)
 {
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 	int rc = 0;
@@ -28,7 +28,7 @@ int share_memory(void)
 	return rc;
 }
 
-void share_cpu(void)
+void hostshare_cpu(void)
 {
 	/* who leads a group already has been given one for itself */
 	setsid();
@@ -77,7 +77,7 @@ static int in_cpu_group(char *path, size_t size)
 	return found;
 }
 
-int share_check(char *why, size_t size)
+int hostshare_check(char *why, size_t size)
 {
 	char on[16], group[256];
 
