@@ -141,14 +141,20 @@ static int open_fd(struct image **out, const char *path, int fd, int heads,
 	return rc;
 }
 
+/* what is a pipe and no file must not make anyone wait */
+static int open_file(const char *path)
+{
+	return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+}
+
 int image_open(struct image **out, const char *path, struct err *err)
 {
-	return open_fd(out, path, open(path, O_RDONLY | O_CLOEXEC), 0, err);
+	return open_fd(out, path, open_file(path), 0, err);
 }
 
 int image_open_heads(struct image **out, const char *path, struct err *err)
 {
-	return open_fd(out, path, open(path, O_RDONLY | O_CLOEXEC), 1, err);
+	return open_fd(out, path, open_file(path), 1, err);
 }
 
 int image_open_copy(struct image **out, const char *path, int fd,

@@ -98,7 +98,7 @@ static void verify(struct function *f)
 {
 	/* without a thread to be had, not in parallel */
 	if (start(f) < 0)
-		f->verify_result = image_verify(f->img, &f->work.err);
+		verified(f, image_verify(f->img, &f->work.err));
 }
 
 static void on_done(struct ev_loop *loop, struct ev_async *a, int revents)

@@ -189,6 +189,21 @@ static void damaged(const char *what, long off, const void *bytes, size_t len,
 	   err.msg);
 }
 
+/* what is no file is refused, and nobody waits for who would write to it */
+static void test_no_file(void)
+{
+	struct err err = { "" };
+	struct image *img;
+
+	if (mkfifo(at("pipe"), 0600) < 0)
+		exit(1);
+	ok(image_open(&img, at("pipe"), &err) == -EINVAL &&
+	   strstr(err.msg, "not a usetl image"), "a pipe: %s", err.msg);
+	ok(image_open_heads(&img, at("pipe"), &err) == -EINVAL &&
+	   image_open_heads(&img, dir, &err) == -EINVAL,
+	   "a pipe, a folder: their heads");
+}
+
 static void truncate_at(off_t size)
 {
 	if (truncate(at("b.usetl"), size))
@@ -361,6 +376,7 @@ int main(void)
 	test_damage();
 	test_bits();
 	test_copy();
+	test_no_file();
 	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
 	return system(command) || plan();
 }
