@@ -13,7 +13,8 @@ one() {
 	shift 3
 	fails "$one" "$status" "$@"
 	like "$one: what is said" "$tmp/err" "$pattern"
-	is "$one: in one line" "$(wc -l <"$tmp/err" | tr -d ' ')" 1
+	# what a slow machine has bake say meanwhile is no error
+	is "$one: in one line" "$(grep -vc ' s so far, ' "$tmp/err")" 1
 	is "$one: nothing on standard output" "$(cat "$tmp/out")" ""
 }
 
