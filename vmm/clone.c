@@ -260,6 +260,9 @@ static enum guest_end child(struct clone *c, struct msg *m)
 	end = guest_run(g);
 	c->child_ns = guest_now() - c->begun;
 	next_invoke(c, m, NULL);
+	/* whoever killed it, the request had not begun */
+	if (end == GUEST_DIED && g->died == DIED_KILLED)
+		g->died = DIED_ROLLBACK;
 	if (end != GUEST_EVENT)
 		return end == GUEST_RESULT ? guest_died(g, DIED_FAULT, 0,
 			"the guest answered before it was asked") : end;

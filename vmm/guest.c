@@ -350,16 +350,19 @@ static enum guest_end trap(struct guest *g)
 	return GUEST_GOES_ON;
 }
 
-static enum died by_whom(const struct tender *t)
+/* first: what it was to do from here on it has seen nothing of */
+static enum died by_whom(const struct tender *t, int first)
 {
-	return t->killed == TENDER_KILLED_IDLE ? DIED_ROLLBACK :
-	       t->killed == TENDER_KILLED ? DIED_KILLED : DIED_FAULT;
+	if (t->killed == TENDER_KILLED_IDLE && first)
+		return DIED_ROLLBACK;
+	return t->killed == TENDER_OWN_DOING ? DIED_FAULT : DIED_KILLED;
 }
 
 enum guest_end guest_run(struct guest *g)
 {
 	enum guest_end end = GUEST_GOES_ON;
 	uint64_t exits = g->t->exits, t0 = guest_now();
+	int first = 1;
 
 	running = 1;
 	if (!tick_armed)
@@ -376,9 +379,10 @@ enum guest_end guest_run(struct guest *g)
 			end = tick(g);
 			break;
 		case TENDER_BROKEN:
-			end = died(g, by_whom(g->t), g->t->broken);
+			end = died(g, by_whom(g->t, first), g->t->broken);
 			break;
 		}
+		first = 0;
 	}
 	running = 0;
 	g->st.guest_ns += guest_now() - t0;

@@ -43,7 +43,7 @@ class Guest:
         env = {
             "USETL_HANDLER": handler, "USETL_NAME": "test",
             "USETL_PATH": self.dir + path.replace("@", self.dir),
-            "LC_ALL": "C.UTF-8", "BOOTENV_LIB": RUNTIME,
+            "LC_ALL": "C.UTF-8", "BOOTENV_LIB": RUNTIME, "TMPDIR": self.dir,
             "BOOTENV_FDS": ",".join(map(str, fds)),
             "BOOTENV_INFO": json.dumps({"name": "test", "timeout": 7.5,
                                         "memory": 128 << 20}),

@@ -30,6 +30,7 @@ import time
 import warnings
 
 IN_GUEST = os.path.exists("/dev/usetl")
+TMP = "/tmp" if IN_GUEST else os.environ.get("TMPDIR", "/tmp")
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.malloc.restype = ctypes.c_void_p
 LIBC.malloc.argtypes = [ctypes.c_size_t]
@@ -238,15 +239,15 @@ def c_locale(mark):
 
 @road
 def temporary_file(mark):
-    yield os.path.exists("/tmp/left")
-    with open("/tmp/left", "w") as f:
+    yield os.path.exists(TMP + "/left")
+    with open(TMP + "/left", "w") as f:
         f.write(mark)
 
 
 @road
 def own_source(mark):
     """Change a file of the image; a copy stands in for it elsewhere."""
-    path = __file__ if IN_GUEST else "/tmp/left-source.py"
+    path = __file__ if IN_GUEST else TMP + "/left-source.py"
     text = ""
     if os.path.exists(path):
         with open(path) as f:
@@ -433,7 +434,7 @@ def spread(mark):
     state["raw"] = [raw * 100, bytearray(raw * 10)]
     p = LIBC.malloc(1 << 16)
     ctypes.memmove(p, raw * 100, 1600)
-    with open("/tmp/mark", "wb") as f:
+    with open(TMP + "/mark", "wb") as f:
         f.write(raw * 1000)
 
 
@@ -444,7 +445,7 @@ local = threading.local()
 start_cwd = os.getcwd()
 start_locale = locale.setlocale(locale.LC_NUMERIC)
 # an unchanged file of the image, in the guest
-removable = "/usetl/lib/usetl.py" if IN_GUEST else "/tmp/removable"
+removable = "/usetl/lib/usetl.py" if IN_GUEST else TMP + "/removable"
 if not IN_GUEST:
     open(removable, "w").close()
 stdout_is = (os.fstat(1).st_dev, os.fstat(1).st_ino)
