@@ -368,6 +368,52 @@ stop_serve() {
 	serve_pid=
 }
 
+# await_serve: until whoever is $serve_pid answers at $url, or has ended
+await_serve() {
+	i=0
+	until curl -sS -m 5 "$url/healthz" >"$tmp/out" 2>"$tmp/err"; do
+		kill -0 "$serve_pid" 2>/dev/null || break
+		i=$((i + 1))
+		test $i -lt 300 || break
+		sleep 0.1
+	done
+}
+
+# begin NAME EVENT: a request in the background, until it runs; $curl_pid,
+# its status in $tmp/slow and its body in $tmp/slow.out
+begin() {
+	curl -sS -m 60 -o "$tmp/slow.out" -w '%{http_code}' -d "$2" \
+		"$url/function/$1" >"$tmp/slow" 2>"$tmp/slow.err" &
+	curl_pid=$!
+	i=0
+	while ! curl -sS "$url/function" | grep -q '"busy": 1' &&
+		test $i -lt 100
+	do
+		i=$((i + 1))
+		sleep 0.1
+	done
+}
+
+# children PID...: of all of them
+children() {
+	for p; do
+		cat "/proc/$p/task/$p/children" 2>/dev/null
+	done | tr ' ' '\n' | grep .
+}
+
+# tree PID: all processes under a server: references, clones, guests
+tree() {
+	# shellcheck disable=SC2046
+	set -- $(children "$1")
+	echo "$@"
+	# shellcheck disable=SC2046
+	set -- $(children "$@")
+	echo "$@"
+	# shellcheck disable=SC2046
+	set -- $(children "$@")
+	echo "$@"
+}
+
 # call NAME EVENT [CURL OPTION...]: body in $tmp/out, status in $status
 call() {
 	call_name=$1 event=$2

@@ -15,26 +15,6 @@ image = $tmp/hostile.usetl
 timeout = 60s
 END
 
-# children PID...: of all of them
-children() {
-	for p; do
-		cat "/proc/$p/task/$p/children" 2>/dev/null
-	done | tr ' ' '\n' | grep .
-}
-
-# tree PID: its references, clones and guests
-tree() {
-	# shellcheck disable=SC2046
-	set -- $(children "$1")
-	echo "$@"
-	# shellcheck disable=SC2046
-	set -- $(children "$@")
-	echo "$@"
-	# shellcheck disable=SC2046
-	set -- $(children "$@")
-	echo "$@"
-}
-
 # gone PID...: soon, none of them is there, or only its exit status is
 gone() {
 	i=0
@@ -81,20 +61,6 @@ served() {
 		'200 {"fine": true}'
 }
 
-# begin EVENT: a request in the background, running
-begin() {
-	curl -sS -m 60 -o "$tmp/slow.out" -w '%{http_code}' -d "$1" \
-		"$url/function/hostile" >"$tmp/slow" 2>"$tmp/slow.err" &
-	curl_pid=$!
-	i=0
-	while ! curl -sS "$url/function" | grep -q '"busy": 1' &&
-		test $i -lt 100
-	do
-		i=$((i + 1))
-		sleep 0.1
-	done
-}
-
 fds() {
 	ls "/proc/$serve_pid/fd" | wc -l
 }
@@ -122,13 +88,13 @@ done
 # clones
 kill -9 "$(one usetl-clone)"
 served "an idle clone is killed"
-begin '{"do": "loop"}'
+begin hostile '{"do": "loop"}'
 kill -9 "$(one usetl-clone)"
 wait "$curl_pid"
 is "a busy clone is killed: 502" "$(cat "$tmp/slow")" 502
 served "a busy clone is killed"
 if test "$tender" = process; then
-	begin '{"do": "loop"}'
+	begin hostile '{"do": "loop"}'
 	kill -9 "$(one usetl-guest)"
 	wait "$curl_pid"
 	is "a busy guest is killed: 502" "$(cat "$tmp/slow")" 502
@@ -144,7 +110,7 @@ if test "$(one usetl-ref)" != "$was"; then
 else
 	fail "by another one"
 fi
-begin '{"do": "sleep", "seconds": 2}'
+begin hostile '{"do": "sleep", "seconds": 2}'
 kill -9 "$(one usetl-ref)"
 wait "$curl_pid"
 like "the reference is killed: what runs ends well, or with 502" \
@@ -164,7 +130,7 @@ fi
 
 # the gateway: idle, and with a function that would run for a minute
 for how in idle busy; do
-	test "$how" = idle || begin '{"do": "loop"}'
+	test "$how" = idle || begin hostile '{"do": "loop"}'
 	all=$(tree "$serve_pid")
 	kill -9 "$serve_pid"
 	wait "$serve_pid" 2>/dev/null

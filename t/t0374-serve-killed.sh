@@ -32,20 +32,6 @@ one() {
 	done
 }
 
-# begin EVENT: a request in the background, until it runs
-begin() {
-	curl -sS -m 60 -o "$tmp/slow.out" -w '%{http_code}' -d "$1" \
-		"$url/function/hostile" >"$tmp/slow" 2>"$tmp/slow.err" &
-	curl_pid=$!
-	i=0
-	while ! curl -sS "$url/function" | grep -q '"busy": 1' &&
-		test $i -lt 100
-	do
-		i=$((i + 1))
-		sleep 0.1
-	done
-}
-
 ended() {
 	i=0
 	while grep -qs '^State:.[^ZX]' "/proc/$1/status" && test $i -lt 200; do
@@ -73,7 +59,7 @@ served "to begin with"
 # guests that are processes
 if test "$tender" = process; then
 	for sig in KILL TERM; do
-		begin '{"do": "loop"}'
+		begin hostile '{"do": "loop"}'
 		kill "-$sig" "$(one usetl-guest)"
 		wait "$curl_pid"
 		cp "$tmp/slow.out" "$tmp/out"
@@ -90,7 +76,7 @@ if test "$tender" = process; then
 		ended "$guest"
 		served "SIG$sig to an idle guest: the next request"
 	done
-	begin '{"do": "loop"}'
+	begin hostile '{"do": "loop"}'
 	kill -SEGV "$(one usetl-guest)"
 	wait "$curl_pid"
 	is "a fault is the function's own: 502" "$(cat "$tmp/slow")" 502
@@ -98,7 +84,7 @@ if test "$tender" = process; then
 else
 	skip "guests that are killed" "a virtual machine is its tender's"
 fi
-begin '{"do": "loop"}'
+begin hostile '{"do": "loop"}'
 kill -9 "$(one usetl-clone)"
 wait "$curl_pid"
 is "a busy clone is killed: 502" "$(cat "$tmp/slow")" 502

@@ -8,29 +8,10 @@ command -v curl >/dev/null || skip_all "no curl"
 command -v setsid >/dev/null || skip_all "no setsid"
 bake_or_end hostile echo
 
-children() {
-	for p; do
-		cat "/proc/$p/task/$p/children" 2>/dev/null
-	done | tr ' ' '\n' | grep .
-}
-
-# below PID: all processes under it, references first
-below() {
-	# shellcheck disable=SC2046
-	set -- $(children "$1")
-	echo "$@"
-	# shellcheck disable=SC2046
-	set -- $(children "$@")
-	echo "$@"
-	# shellcheck disable=SC2046
-	set -- $(children "$@")
-	echo "$@"
-}
-
 # until there are so many
 below_is() {
 	i=0
-	while all=$(below "$1") && test "$(echo "$all" | wc -w)" != "$2" &&
+	while all=$(tree "$1") && test "$(echo "$all" | wc -w)" != "$2" &&
 		test $i -lt 300
 	do
 		i=$((i + 1))
@@ -83,7 +64,7 @@ is "each function has a session" \
 	"$(for r; do session "$r"; done | sort -u | wc -l | tr -d ' ')" 2
 for r; do
 	# shellcheck disable=SC2046
-	sids=$(for p in "$r" $(below "$r"); do session "$p"; done | sort -u)
+	sids=$(for p in "$r" $(tree "$r"); do session "$p"; done | sort -u)
 	is "of its reference, clones and guests" "$sids" "$r"
 	is "and the gateway's is another" \
 		"$(test "$(session "$serve_pid")" = "$r" && echo "$r")" ""

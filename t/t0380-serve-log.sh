@@ -12,17 +12,6 @@ s.bind(("127.0.0.1", 0))
 print(s.getsockname()[1])')
 url=http://$listen
 
-# up: until it answers
-up() {
-	i=0
-	until curl -sS -m 5 "$url/healthz" >"$tmp/out" 2>"$tmp/err"; do
-		kill -0 "$serve_pid" 2>/dev/null || break
-		i=$((i + 1))
-		test $i -lt 300 || break
-		sleep 0.1
-	done
-}
-
 # flood NAME: three requests that print 900 KB each, then a quiet one
 flood() {
 	for n in 1 2 3; do
@@ -45,7 +34,7 @@ sleep 600 <"$tmp/pipe" &
 httpd_pid=$!			# lib.sh's to end
 "$usetl" serve -l "$listen" "$tmp/hostile.usetl" 2>"$tmp/pipe" &
 serve_pid=$!
-up
+await_serve
 flood "nobody reads standard error"
 cat <"$tmp/pipe" >"$tmp/read" &
 cat_pid=$!
@@ -88,7 +77,7 @@ httpd_pid=$!
 exec 9>"$tmp/pipe"
 "$usetl" serve -l "$listen" -c "$tmp/usetl.conf" 2>"$tmp/serve.err" 9>&- &
 serve_pid=$!
-up
+await_serve
 exec 9>&-
 flood "nobody reads the log"
 stop "nobody reads the log"

@@ -29,13 +29,7 @@ END
 up() {
 	"$usetl" serve -l "$listen" -c "$tmp/usetl.conf" 2>"$1" &
 	serve_pid=$!
-	i=0
-	until curl -sS -m 5 "$url/healthz" >"$tmp/out" 2>"$tmp/err"; do
-		kill -0 "$serve_pid" 2>/dev/null || break
-		i=$((i + 1))
-		test $i -lt 300 || break
-		sleep 0.1
-	done
+	await_serve
 }
 
 # flood: three requests that print 9,000 lines each
