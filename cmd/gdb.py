@@ -183,8 +183,7 @@ class OnReady(gdb.Breakpoint):
     """Where the reference is about to be frozen: gdb goes to its clone."""
 
     def __init__(self):
-        super().__init__("-function event_read", internal=True)
-        self.condition = "event_state == EVENT_NEVER"
+        super().__init__("-function event_ready", internal=True)
         self.silent = True
         self.commands = "usetl-clone"
 

@@ -70,8 +70,12 @@ static void selectors_reset(void)
 	__asm__ volatile("wrgsbase %0" : : "r"(gs));
 }
 
-/* 0, in a clone, as another process; or -errno */
-static long ready(void)
+/*
+ * 0, in a clone, as another process; or -errno.  Debuggers break here, see
+ * cmd/gdb.py:
+ * what they wrote into memory must not be in the snapshot.
+ */
+static __attribute__((noinline)) long event_ready(void)
 {
 	u64 from = now_mono();
 	long r;
@@ -116,7 +120,7 @@ static long event_read(struct file *f, void *buf, size_t len, u64 pos)
 	long r = 0;
 
 	if (event_state == EVENT_NEVER)
-		r = ready();
+		r = event_ready();
 	if (r == 0 && event_state == EVENT_NONE)
 		r = event_wait();
 	if (r < 0)
@@ -149,7 +153,7 @@ static long fork_arm(void)
 		return -EINVAL;
 	if (thread_count > 1)
 		return -EBUSY;
-	fork_hook = ready;
+	fork_hook = event_ready;
 	return 0;
 }
 
@@ -161,7 +165,7 @@ static long event_ioctl(struct file *f, unsigned cmd, u64 arg)
 	case USETL_FORK:
 		return fork_arm();
 	case USETL_READY:
-		return event_state == EVENT_NEVER ? ready() : -EINVAL;
+		return event_state == EVENT_NEVER ? event_ready() : -EINVAL;
 	default:
 		return -ENOTTY;
 	}
