@@ -62,6 +62,8 @@ void draws_note(void)
 
 void draws_end(void)
 {
+	if (!watching)
+		return;
 	watching = 0;
 	kfree(text.buf);
 	memset(&text, 0, sizeof(text));

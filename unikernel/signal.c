@@ -198,9 +198,11 @@ void signal_thread_exit(struct thread *t)
 	}
 }
 
+/* a write that changes nothing costs a page of every clone all the same */
 static void pending_drop(struct sigpending *p)
 {
-	p->mask = 0;
+	if (p->mask)
+		p->mask = 0;
 	while (p->head)
 		queue_unlink(&p->head);
 }

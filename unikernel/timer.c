@@ -448,8 +448,10 @@ void signal_timer_reset(void)
 	int i;
 
 	for (i = 0; i < ITIMERS; i++) {
-		expiry_set(&itimers[i], NEVER);
-		itimers[i].interval = 0;
+		if (itimers[i].expiry != NEVER)
+			expiry_set(&itimers[i], NEVER);
+		if (itimers[i].interval)
+			itimers[i].interval = 0;
 	}
 	for (i = 0; i < TIMERS_MAX; i++)
 		if (timers[i])

@@ -30,7 +30,8 @@ static u64 event_len;
 /* the tender has what was logged so far, and a bad end is over or was none */
 static void host_forget(void)
 {
-	uk_out->log_len = 0;
+	if (uk_out->log_len)
+		uk_out->log_len = 0;
 	crash_forget();
 	fetchdev_forget();
 }
