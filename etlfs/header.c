@@ -115,9 +115,14 @@ int header_check(const char *text, size_t len, const char **why)
 {
 	const char *p = text, *end = text + len;
 	struct line l;
-	int r, hosts = 0;
+	int r, hosts = 0, lines = 0;
 
 	while ((r = line_next(&p, end, &l)) > 0) {
+		/* curl goes through all of them again and again */
+		if (++lines > HEADER_LINES_MAX) {
+			*why = "there are more headers than 256";
+			return -EMSGSIZE;
+		}
 		if (!is_token(l.name, l.name_len)) {
 			*why = "a header's name is not a token";
 			return -EINVAL;
@@ -157,13 +162,17 @@ static int is_passed_on(const struct line *l, unsigned leave_out)
 	return !(leave_out & HEADER_NO_CONTENT && name_begins(l, "Content-"));
 }
 
-static int slist_add(struct curl_slist **list, const char *s)
+/* behind *last, since curl would look for the end from the beginning */
+static int slist_add(struct curl_slist **list, struct curl_slist **last,
+		     const char *s)
 {
-	struct curl_slist *more = curl_slist_append(*list, s);
+	struct curl_slist *more = curl_slist_append(*last, s);
 
 	if (!more)
 		return -ENOMEM;
-	*list = more;
+	if (!*list)
+		*list = more;
+	*last = more->next ? more->next : more;
 	return 0;
 }
 
@@ -171,7 +180,7 @@ int header_list(const char *text, size_t len, unsigned leave_out,
 		struct curl_slist **out)
 {
 	const char *p = text, *end = text + len;
-	struct curl_slist *list = NULL;
+	struct curl_slist *list = NULL, *last = NULL;
 	struct line l;
 	char *buf;
 	int err;
@@ -180,14 +189,14 @@ int header_list(const char *text, size_t len, unsigned leave_out,
 	if (!buf)
 		return -ENOMEM;
 	/* a server that does not know Expect costs a second */
-	err = slist_add(&list, "Expect:");
+	err = slist_add(&list, &last, "Expect:");
 	while (!err && line_next(&p, end, &l) > 0) {
 		if (!is_passed_on(&l, leave_out))
 			continue;
 		/* curl removes a header that has no value, sends one with ; */
 		snprintf(buf, len + 3, "%.*s%s%.*s", (int)l.name_len, l.name,
 			 l.value_len ? ": " : ";", (int)l.value_len, l.value);
-		err = slist_add(&list, buf);
+		err = slist_add(&list, &last, buf);
 	}
 	free(buf);
 	if (err) {

@@ -17,6 +17,7 @@ struct curl_slist;
 #define HEADER_NO_CONTENT	2	/* Content-*: there is no body now */
 
 /* the lines of a request: 0, or -EINVAL with *why (static text) */
+#define HEADER_LINES_MAX 256
 int header_check(const char *text, size_t len, const char **why);
 /*
  * Checked lines as curl wants them.  Never passed on: Connection,

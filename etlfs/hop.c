@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,6 +24,7 @@
 #include "unikernel/abi.h"
 
 #define CONNECT_MS	30000L
+#define OVERHEAD_MAX	(4 << 20)	/* bytes of framing */
 #define REDIRECT_BODY	(64u << 10)	/* read past it: close instead */
 
 const char *hop_method(unsigned method)
@@ -133,6 +135,9 @@ static void head_complete(struct hop *h)
 		return;
 	h->head_done = 1;
 	h->redirect = is_redirect(h);
+	/* some send a body all the same, the next request's answer, and late */
+	if (h->method == UK_HEAD || h->status == 204 || h->status == 304)
+		curl_easy_setopt(h->transfer.easy, CURLOPT_FORBID_REUSE, 1L);
 }
 
 /* curl undoes others too, here, in the gateway: none was asked for */
@@ -155,9 +160,18 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 	int err;
 
 	n *= size;
-	/* trailers come after the head, and say nothing that is used */
-	if (h->head_done)
-		return n;
+	/*
+	 * Trailers come after the head, and say nothing that is used; curl
+	 * keeps them all the same.
+	 */
+	if (h->head_done) {
+		h->trailers += n;
+		if (h->trailers <= UK_HEADERS_MAX)
+			return n;
+		hop_fail(h, -EMSGSIZE, "the response's trailers are longer "
+			 "than %d bytes", UK_HEADERS_MAX);
+		return 0;
+	}
 	if (n > 5 && !memcmp(line, "HTTP/", 5)) {
 		h->head.len = 0;
 		end = memchr(line, ' ', n);
@@ -199,6 +213,37 @@ static void spend(struct hop *h, size_t n)
 		curl_easy_pause(h->transfer.easy, CURLPAUSE_ALL);
 }
 
+/*
+ * A chunk's extension is swallowed by curl, without a word and without end.  So
+ * what came by the connection is compared with what came of it: framing and
+ * TLS add a part of that, and a head has its own limit.
+ */
+static int on_progress(void *arg, curl_off_t total, curl_off_t body,
+		       curl_off_t up_total, curl_off_t up)
+{
+	struct tcp_info info = { .tcpi_bytes_received = 0 };
+	socklen_t len = sizeof(info);
+	struct hop *h = arg;
+	curl_socket_t fd;
+	uint64_t came;
+
+	if (curl_easy_getinfo(h->transfer.easy, CURLINFO_ACTIVESOCKET, &fd) ||
+	    fd == CURL_SOCKET_BAD ||
+	    getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+		return 0;
+	if (!h->wire_known) {
+		h->wire_known = 1;
+		h->wire_before = info.tcpi_bytes_received;
+	}
+	came = info.tcpi_bytes_received - h->wire_before;
+	/* chunks of a byte have six */
+	if (came <= OVERHEAD_MAX + (uint64_t)body * 8)
+		return 0;
+	hop_fail(h, -EMSGSIZE, "the response's framing is longer than its "
+		 "body by more than %d bytes", OVERHEAD_MAX);
+	return 1;
+}
+
 static size_t on_body(char *data, size_t size, size_t n, void *arg)
 {
 	struct hop *h = arg;
@@ -229,7 +274,8 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 		memcpy(p, data, room);
 		h->body_len += room;
 	}
-	spend(h, n);
+	/* a chunk of a byte costs more than a byte */
+	spend(h, n + 64);
 	return n;
 }
 
@@ -378,6 +424,9 @@ static int set_response(struct hop *h)
 	SET(c, CURLOPT_HEADERDATA, h);
 	SET(c, CURLOPT_WRITEFUNCTION, on_body);
 	SET(c, CURLOPT_WRITEDATA, h);
+	SET(c, CURLOPT_XFERINFOFUNCTION, on_progress);
+	SET(c, CURLOPT_XFERINFODATA, h);
+	SET(c, CURLOPT_NOPROGRESS, 0L);
 	return 0;
 }
 

@@ -38,6 +38,9 @@ struct hop {
 	int opened, stale;		/* its own connection; a kept one's end */
 	int64_t total;			/* of the body as sent, -1 unknown */
 	uint64_t read_off, dropped;
+	uint64_t trailers;		/* bytes of them */
+	uint64_t wire_before;		/* bytes of the connection, before it */
+	int wire_known;
 	uint64_t started_ns;
 	char error_text[CURL_ERROR_SIZE];
 };

@@ -108,11 +108,11 @@ static enum kind ascii_kind(uint8_t c)
 	if (!c)
 		return REFUSED;
 	if ((c >= '0' && c <= '9') || (lower >= 'a' && lower <= 'z') ||
-	    strchr("-_~!$&'()=@", c))
+	    strchr("-_~!$'()=@", c))
 		return ORDINARY;
 	if (c == '.')
 		return DOT;
-	return strchr("/\\;:?#", c) ? END : JUNK;
+	return strchr("/\\;:?#&", c) ? END : JUNK;
 }
 
 /* the character at *p, which moves past it; n: how many dots it is */

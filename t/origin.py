@@ -14,6 +14,8 @@ POST, PUT    likewise, and of the path's first part
   /twice     it is read; some time after the answer comes another, "second"
              (of GET, too)
   /never     it is not read and there is no answer (of GET, too)
+  /late      HEAD: some time after the answer comes another, "late"
+  /extension, /trailers    of GET: without end, what their name says
 """
 
 import http.server
@@ -37,10 +39,29 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(data)
         self.wfile.flush()
 
+    def pour(self, head, more):
+        """An answer that never ends, until nobody takes it."""
+        self.close_connection = True
+        try:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n"
+                             b"Transfer-Encoding: chunked\r\n\r\n" + head)
+            for _ in range(3000):
+                self.wfile.write(more)
+        except OSError:
+            pass
+
     def do_GET(self):
         if self.path.startswith("/never"):
             time.sleep(3600)
+        if self.path.startswith("/extension"):
+            return self.pour(b"1;", b"a" * 1000000)
+        if self.path.startswith("/trailers"):
+            return self.pour(b"1\r\na\r\n0\r\n", b"X:a\r\n" * 20000)
         self.answer(self.path)
+        if self.path.startswith("/late") and self.command == "HEAD":
+            time.sleep(0.1)
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
+                             b"late")
         if self.path.startswith("/twice"):
             time.sleep(0.1)
             self.answer("second")

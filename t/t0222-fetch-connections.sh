@@ -41,7 +41,9 @@ import usetl
 
 def one(method, url, data=None, timeout=10):
     try:
-        r = usetl.request(method, url, data=data, timeout=timeout)
+        more = {f"X-{i}": "" for i in range(int(url.partition("?")[2] or 0))}
+        r = usetl.request(method, url, data=data, timeout=timeout,
+                          headers=more)
         return r.text if method != "HEAD" else str(r.status)
     except usetl.Error as e:
         return type(e).__name__
@@ -134,4 +136,32 @@ for i in 1 2 3 4 5; do
 	wait "$curl_pid"
 done
 is "eight at once beside such a neighbour" "$good" 5
+
+# an answer's body that comes late, where none may be, is nobody's answer
+call one "{\"requests\": [[\"HEAD\", \"$http/late\"], $(get /first)]}"
+is "a late body of HEAD: the next request of this invocation" \
+	"$(json d[1])" '"/first"'
+call one "{\"sleep\": 0.3, \"requests\": [$(get /second), $(get /third)]}"
+is "and of the next one" "$(json d)" '["/second", "/third"]'
+
+# many headers are many steps of the gateway's
+call one "{\"requests\": [$(get '/few?90'), $(get '/many?300')]}"
+is "as many headers as a fetch may have" "$(json d)" \
+	'["/few?90", "Error"]'
+
+# framing without end: the fetch fails, and others are served meanwhile
+for what in extension trailers; do
+	curl -sS -m 60 -o "$tmp/slow.out" -d "{\"requests\": [$(get /$what)]}" \
+		"$url/function/two" 2>"$tmp/slow.err" &
+	curl_pid=$!
+	served=0
+	for i in 1 2 3 4 5 6 7 8; do
+		call one "{\"requests\": [$(get /meanwhile)]}"
+		test "$(json 'd[0]')" = '"/meanwhile"' && served=$((served + 1))
+	done
+	wait "$curl_pid"
+	is "$what without end: the fetch fails" "$(cat "$tmp/slow.out")" \
+		'["Error"]'
+	is "$what: another function is served meanwhile" "$served" 8
+done
 plan

@@ -4,7 +4,7 @@
 need_python
 need_usetl
 command -v curl >/dev/null || skip_all "no curl"
-kinds="none raise fork fetch print hang spin exit crash threads"
+kinds="none raise fork fetch print hang spin exit crash runon threads"
 
 # once, for both tenders
 if test -z "${ATFORK_IMAGES:-}"; then
@@ -162,4 +162,25 @@ for kind in exit crash; do
 done
 three none
 each none
+
+# one that says it waits, and goes on: nobody would look at it any more
+if test "$tender" = process; then
+	stop_serve
+	printf '[pool]\nmin = 1\n[function runon]\nimage = %s\n' \
+		"$ATFORK_IMAGES/runon.usetl" >"$tmp/usetl.conf"
+	serve_or_end -c "$tmp/usetl.conf"
+	sleep 0.5
+	running=
+	for p in $(tree "$serve_pid"); do
+		grep -qs '^State:.R' "/proc/$p/status" && running="$running $p"
+	done
+	is "runon: nothing of it runs before there is a request" "$running" ""
+	for i in 1 2; do
+		call runon '{}'
+		is "runon: the request gets 502 ($i)" "$status" 502
+		like "runon: which says so ($i)" "$tmp/out" 'and ran on'
+	done
+else
+	skip "runon" "a virtual machine waits where its processor does"
+fi
 plan

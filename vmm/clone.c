@@ -233,6 +233,13 @@ static uint64_t child_deadline(const struct clone *c)
 		guest_now() + c->o->ref->img->timeout_ns;
 }
 
+/* it may have told that it is done, and go on; a debugger may hold it there */
+static int rest(struct guest *g, int over)
+{
+	return g->t->ops->rest && !tender_debug ? g->t->ops->rest(g->t, over) :
+	       0;
+}
+
 /*
  * READY returns, in another process, which does what a child has to and asks
  * for its event.  Where requests follow each other closely the event is there
@@ -250,6 +257,9 @@ static enum guest_end child(struct clone *c, struct msg *m)
 
 	c->child_ns = 0;
 	stats_begin(c);
+	/* nothing that the guest can read tells how many were before it */
+	g->entropy_gen = c->o->entropy_gen;
+	g->ticks = 0;
 	guest_child(g, c->pid, child_deadline(c));
 	guest_log_limit(g, UK_LOG_SIZE - 1);
 	if (here) {
@@ -259,13 +269,18 @@ static enum guest_end child(struct clone *c, struct msg *m)
 	}
 	end = guest_run(g);
 	c->child_ns = guest_now() - c->begun;
+	if (end == GUEST_RESULT)
+		end = guest_died(g, DIED_FAULT, 0,
+				 "the guest answered before it was asked");
+	if (rest(g, end != GUEST_EVENT) < 0 && end == GUEST_EVENT)
+		end = guest_died(g, DIED_FAULT, 0,
+				 "the guest asked for its event and ran on");
 	next_invoke(c, m, NULL);
 	/* whoever killed it, the request had not begun */
 	if (end == GUEST_DIED && g->died == DIED_KILLED)
 		g->died = DIED_ROLLBACK;
 	if (end != GUEST_EVENT)
-		return end == GUEST_RESULT ? guest_died(g, DIED_FAULT, 0,
-			"the guest answered before it was asked") : end;
+		return end;
 	begin(c, m);
 	guest_answer(g, (long)m->a[0]);
 	return guest_run(g);
@@ -274,7 +289,12 @@ static enum guest_end child(struct clone *c, struct msg *m)
 /* state is kept: the last answer's doorbell returns with the next event */
 static enum guest_end another(struct clone *c, struct msg *m)
 {
+	int rc = rest(&c->g, 0);
+
 	next_invoke(c, m, NULL);
+	if (rc < 0)
+		return guest_died(&c->g, DIED_ROLLBACK, 0,
+				  "the guest answered and ran on");
 	begin(c, m);
 	guest_answer(&c->g, (long)m->a[0]);
 	return guest_run(&c->g);

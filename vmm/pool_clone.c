@@ -296,9 +296,11 @@ static void on_closed(void *arg, int error)
 		c->ended = 1;		/* CLONED is to say why */
 	else if (error == -ECONNRESET && unread(c))
 		give_back(c, "its process ended");
-	else				/* reset: something was not read */
-		clone_lost(c, DIED_HOST, error == 0 || error == -ECONNRESET ?
-			   clone_ended : strerror(-error));
+	else if (error == 0 || error == -ECONNRESET)
+		/* it says a word whenever it can: somebody killed it */
+		clone_lost(c, DIED_KILLED, clone_ended);
+	else
+		clone_lost(c, DIED_HOST, strerror(-error));
 }
 
 const struct peer_ops clone_ops = { on_message, on_closed };

@@ -81,7 +81,8 @@ void proc_log(struct proc *p, const char *text, size_t len)
 
 void proc_log_lost(struct proc *p, uint64_t lines)
 {
-	if (!p->log_short || !lines)
+	/* log.max said so itself; short of it, its child said more than it may */
+	if (!lines || (p->log_over && !p->log_short))
 		return;
 	/* what was torn here ended there */
 	p->log_torn = 0;

@@ -263,6 +263,7 @@ const struct tender_ops tender_process = {
 	.settle = proc_settle,
 	.save = proc_save,
 	.verify = proc_verify,
+	.rest = proc_rest,
 	.run = proc_run,
 	.kick = proc_kick,
 	.idle = proc_unpin,

@@ -34,6 +34,7 @@ struct process {
 	cpu_set_t cpus;			/* empty: no pinning */
 	int pinned;
 	volatile sig_atomic_t kicked;
+	int rests;			/* seen asleep where it rang */
 	struct uk_trap facts;
 	uint64_t cs;
 	uint64_t enter;			/* AT_TRAP: where to */
@@ -76,6 +77,7 @@ int proc_limit_windows(struct process *p);
 
 /* process_settle.c */
 int proc_settle(struct tender *t);
+int proc_rest(struct tender *t, int over);
 int proc_verify(struct tender *t);
 int proc_copy(struct ram_far *f, const uint32_t *page, size_t n);
 int proc_drop(struct ram_far *f, const uint32_t *page, size_t n);

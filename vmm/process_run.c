@@ -232,11 +232,12 @@ enum tender_exit proc_run(struct tender *t)
 	int probe = p->place == PARKED && p->kicked, rc;
 
 	/* nothing of what it is to do now was seen */
-	if ((p->place == PARKED || p->place == AT_DOORBELL) &&
-	    proc_child_ended && proc_dead(p)) {
+	if ((p->place == PARKED || p->rests) && proc_child_ended &&
+	    proc_dead(p)) {
 		p->t.killed = TENDER_KILLED_IDLE;
 		return TENDER_BROKEN;
 	}
+	p->rests = 0;
 	send_off(p, probe);
 	if (probe) {
 		rc = proc_ring_soon(p);

@@ -36,6 +36,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -261,6 +262,21 @@ int proc_settle(struct tender *t)
 	/* with nothing to restore there is no list */
 	return done == l->n ? 0 :
 	       restore(p, l->page + done, l->n - done, 0);
+}
+
+/* nobody looks at it from here on: no tick, so no limit of time or memory */
+int proc_rest(struct tender *t, int over)
+{
+	struct process *p = (struct process *)t;
+	int rc = -ECANCELED;
+
+	if (!over)
+		rc = asleep_wait(p, proc_stub_at(proc_wait),
+				 atomic_load(&p->ro->seq));
+	if (rc < 0)
+		proc_signal(p, SIGKILL);
+	p->rests = rc == 0;
+	return rc;
 }
 
 /* a line of /proc/PID/status is this mask */

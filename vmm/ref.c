@@ -73,6 +73,13 @@ static void say_died(struct ref *r, enum died why, const char *report)
 	chan_send(r->sock, &m, iov, 3);
 }
 
+/* what could not be done: for who killed the guest's process meanwhile? */
+static enum died host_or_killed(const struct ref *r)
+{
+	return r->g.t && r->g.t->killed == TENDER_KILLED ? DIED_KILLED :
+	       DIED_HOST;
+}
+
 static int build(struct ref *r, struct err *err)
 {
 	const struct image *img = r->o->img;
@@ -208,7 +215,7 @@ static int boot(struct ref *r, struct err *err)
 				"; more processes: ulimit -u 4096" : "");
 	}
 	if (rc < 0) {
-		say_died(r, DIED_HOST, err->msg);
+		say_died(r, host_or_killed(r), err->msg);
 		return rc;
 	}
 	if (r->o->debug == DEBUG_BOOT) {
@@ -236,7 +243,7 @@ static int boot(struct ref *r, struct err *err)
 	iov[1].iov_base = (void *)log;
 	rc = freeze(r, err);
 	if (rc < 0) {
-		say_died(r, DIED_HOST, err->msg);
+		say_died(r, host_or_killed(r), err->msg);
 		return rc;
 	}
 	r->st.boot_ns = guest_now() - r->started;

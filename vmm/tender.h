@@ -77,6 +77,12 @@ struct tender_ops {
 	 */
 	int (*verify)(struct tender *t);
 	enum tender_exit (*run)(struct tender *t);
+	/*
+	 * The guest rang and is to wait, for as long as it takes: is it where
+	 * no code of its own runs?  -errno: it was not, or is over, and is
+	 * ended.  NULL: it always is, between runs.
+	 */
+	int (*rest)(struct tender *t, int over);
 	/* async-signal-safe: the current or next run answers TENDER_INTR */
 	void (*kick)(struct tender *t);
 	/* a tick has found it between runs; or NULL */

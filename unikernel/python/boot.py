@@ -366,8 +366,9 @@ class Draws:
         where = f"{theirs[0][0]} line {theirs[0][1]}" if theirs else ""
         if theirs and theirs[-1][0] != theirs[0][0]:
             where += f" (called at {theirs[-1][0]} line {theirs[-1][1]})"
-        if base.startswith(self.SAFE) or frames and \
-                frames[0][0].endswith(self.SAFE_PYTHON):
+        if base.startswith(self.SAFE) or frames and (
+                frames[0][0].endswith(self.SAFE_PYTHON) or
+                frames[0][0] == own):   # in a child it draws again
             return ""
         if base.startswith(("python", "libpython")) or \
                 "/lib-dynload/" in file:

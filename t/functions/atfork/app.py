@@ -35,6 +35,19 @@ handlers = (callback(lambda: counted("prepared")),
             callback(lambda: counted("c")))
 getattr(ctypes.CDLL(None), "__register_atfork")(*handlers, None)
 
+
+def runs_on():
+    """Tells its tender by hand that it waits for its event, and does not.
+    Where the stub's page is: vmm/process.h; DB_EVENT is 9."""
+    page, doorbell = 0x70116000, 2
+    for at, value in ((8 + 16, 9), (8 + 24, 0), (8 + 32, 0), (8 + 40, 0)):
+        ctypes.c_uint64.from_address(page + at).value = value
+    ctypes.c_uint32.from_address(page + 4).value = doorbell
+    ctypes.c_uint32.from_address(page).value = 1
+    while True:
+        pass
+
+
 page = mmap.mmap(-1, 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 page.madvise(getattr(mmap, "MADV_WIPEONFORK", 18))
 page[:] = b"w" * 4096
@@ -101,6 +114,8 @@ elif do == "hang":
     os.register_at_fork(after_in_child=lambda: time.sleep(3600))
 elif do == "spin":
     os.register_at_fork(after_in_child=spins)
+elif do == "runon":
+    os.register_at_fork(after_in_child=runs_on)
 elif do == "exit":
     os.register_at_fork(after_in_child=lambda: os._exit(3))
 elif do == "crash":
