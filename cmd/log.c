@@ -24,7 +24,33 @@ static void write_all(int fd, const char *buf, size_t len)
 	}
 }
 
-/* a line's bytes, with what a terminal would obey as '?' */
+/*
+ * Bytes of the character at s that a terminal shows, or 0: it would obey it (a
+ * control character, of the second set too), or it is not UTF-8 (RFC 3629).
+ */
+static size_t shown(const unsigned char *s, size_t len)
+{
+	size_t n = *s >= 0xf0 ? 4 : *s >= 0xe0 ? 3 : 2;
+	uint32_t c = *s & (0x7f >> n);
+
+	if (*s < 0x80)
+		return (*s >= ' ' && *s != 0x7f) || *s == '\t';
+	if (*s < 0xc2 || *s > 0xf4 || n > len)
+		return 0;
+	for (size_t i = 1; i < n; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (s[i] & 0x3f);
+	}
+	/* overlong, surrogates, past the last; the second set, line ends */
+	if ((n == 3 && c < 0x800) || (n == 4 && c < 0x10000) ||
+	    (c >= 0xd800 && c < 0xe000) || c > 0x10ffff || c < 0xa0 ||
+	    c == 0x2028 || c == 0x2029)
+		return 0;
+	return n;
+}
+
+/* a line's bytes, with what is not to be shown as '?' */
 static char *put_line(char *to, const char *name, size_t name_len,
 		      const char *text, size_t len)
 {
@@ -34,10 +60,14 @@ static char *put_line(char *to, const char *name, size_t name_len,
 		*to++ = ':';
 		*to++ = ' ';
 	}
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = text[i];
-
-		*to++ = (c < ' ' && c != '\t') || c == 0x7f ? '?' : c;
+	for (size_t i = 0, n; i < len; i += n) {
+		n = shown((const unsigned char *)text + i, len - i);
+		if (n)
+			memcpy(to, text + i, n);
+		else
+			*to = '?';
+		n += !n;
+		to += n;
 	}
 	*to++ = '\n';
 	return to;

@@ -123,6 +123,9 @@ is "a handler that raises: its caller hears" "$status" 500
 like "and the operator, what it was" "$tmp/log" '^quiet: ValueError: one$'
 like "on lines of that function, which steer nothing" "$tmp/log" \
 	'^quiet: two\?\[2J '
+call quiet '{"do": "raise", "text": "\u009b2J \u2028loud: \u20ac"}'
+like "nor by the second set of controls" "$tmp/log" \
+	'^quiet: ValueError: \?\?2J \?\?\?loud: '
 like "and where" "$tmp/log" \
 	'^quiet:   File ".*app\.py", line [0-9]+, in do_raise$'
 call quiet '{"do": "chain"}'
