@@ -93,9 +93,9 @@ curl -fsS "$http/sum"
 say "Next: change $demo/total/app.py (man/usetl-python.7 has what a function
 finds, man/function.ini.5 what stands beside it); then, from this folder,"
 cat <<END
-    python3 t/httpd.py --port $port & httpd=\$!
+    python3 t/httpd.py --port $port >/dev/null & httpd=\$!
     $usetl bake -o $demo/total.usetl $demo/total
-    curl -sSw '\\n' --retry 9 --retry-connrefused -T $demo/orders.csv $http/orders.csv
+    curl -sS -o /dev/null --retry 9 --retry-connrefused -T $demo/orders.csv $http/orders.csv
     $usetl invoke -d @$demo/event.json $demo/total.usetl
     kill \$httpd
 END

@@ -1,15 +1,16 @@
 #!/bin/sh
-# README's first block does what README says of it, word for word
+# README's shell blocks do what README says of them, word for word
 . "$(dirname "$0")/lib.sh"
 need_tender
 need_python
 command -v curl >/dev/null || skip_all "no curl"
 instrumented && skip_all "its words build without sanitizers"
 
-# the block as a reader would copy it
-awk '/^```sh$/ { on = 1; next } /^```$/ && on { exit } on' \
+# the blocks as a reader would copy them, one after the other
+awk '/^```sh$/ { on = 1; next } /^```$/ { on = 0 } on' \
 	"$top/README.md" >"$tmp/block"
-like "there is a block" "$tmp/block" '^build/usetl bake '
+like "there is one that builds" "$tmp/block" '^make deps && make$'
+like "and one that bakes" "$tmp/block" '^build/usetl bake '
 ok "it is shell" sh -n "$tmp/block"
 
 # a checkout of its own, with what is built here
@@ -27,7 +28,7 @@ fcntl.ioctl(s, 0x8914, struct.pack("16sH22x", b"lo", 1))  # SIOCSIFFLAGS: up
 END
 cat >"$tmp/free.py" <<'END'
 import socket
-for port in 8080, 9000:
+for port in 18080, 9000:
     s = socket.socket()
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     s.bind(("127.0.0.1", port))
@@ -44,6 +45,8 @@ else
 fi
 unset MAKEFLAGS MFLAGS MAKELEVEL DEVELOPER
 ok "each of its commands succeeds" timeout 300 "$@"
+# what a helper prints would land in the middle of a line of bake's
+is "its helpers print nothing" "$(grep -cEx '[0-9]+|' "$tmp/out")" 0
 is "invoke, curl and what was posted" \
 	"$(grep -E '^\{"total|^[0-9]*\.' "$tmp/out" | tr '\n' ' ')" \
 	'{"total": 1234.5} {"total": 1234.5} 1234.5 '
