@@ -34,6 +34,7 @@ struct server {
 	struct gateway *gateway;	/* NULL until all are ready */
 	int listen_fd;			/* its, until then */
 	struct conf *conf;
+	struct conf *first;		/* of the start; may be conf */
 	const char *conf_path, *listen, *tender;
 	enum tender_kind runs;		/* what was resolved at the start */
 	char **images;
@@ -344,6 +345,26 @@ static int open_again(struct server *s, struct opened *o, struct err *err)
 	return r;
 }
 
+/* of what is opened or made at the start alone, what runs is not as in c */
+static void say_not_yet(const struct server *s, const struct conf *c)
+{
+	const struct conf *first = s->first;
+	const struct {
+		const char *key;
+		int differs;
+	} not_yet[] = {
+		{ "listen", !s->listen && strcmp(c->listen, first->listen) },
+		{ "tender", !s->tender && c->tender != first->tender },
+		{ "windows", c->windows != first->windows },
+		{ "warm", c->warm != first->warm },
+	};
+
+	for (size_t i = 0; i < sizeof(not_yet) / sizeof(not_yet[0]); i++)
+		if (not_yet[i].differs)
+			sayf("'%s' has changed: it takes effect at the next "
+			     "start", not_yet[i].key);
+}
+
 static void on_hup(struct ev_loop *loop, struct ev_signal *w, int revents)
 {
 	struct server *s = w->data;
@@ -365,11 +386,9 @@ static void on_hup(struct ev_loop *loop, struct ev_signal *w, int revents)
 	g = gateway_opts(o.conf);
 	gateway_set(s->gateway, &g);
 	deploy_apply(o.deploy, s->pool, &err);
-	if (!s->listen && strcmp(o.conf->listen, old->listen))
-		say("'listen' has changed: it takes effect at the next start");
-	if (!s->tender && o.conf->tender != old->tender)
-		say("'tender' has changed: it takes effect at the next start");
-	conf_destroy(old);
+	say_not_yet(s, o.conf);
+	if (old != s->first)
+		conf_destroy(old);
 	say("the configuration was read again");
 }
 
@@ -413,8 +432,10 @@ static int start(struct server *s, struct err *err)
 	struct err note;
 	int r = load(s, &s->conf, err);
 
-	if (r == 0)
+	if (r == 0) {
+		s->first = s->conf;
 		r = log_open(s, s->conf, &log, err);
+	}
 	if (r == 0)
 		log_use(s, log);
 	if (r == 0 && !s->conf->functions && !s->n_images)
@@ -482,6 +503,8 @@ static int serve(struct server *s)
 	if (s->listen_fd >= 0)
 		close(s->listen_fd);
 	unwatch(s);
+	if (s->first != s->conf)
+		conf_destroy(s->first);
 	conf_destroy(s->conf);
 	log_close(s->log);
 	sink_destroy(operator);

@@ -72,6 +72,15 @@ printed "a limit of the boot" "$tmp/two.log"
 conf "$tmp/three.log" '[function more]' "image = $tmp/echo.usetl"
 hup "'more' is ready|configuration was read again"
 printed "another log" "$tmp/three.log"
+
+# what waits for the next start, until it is again as it was at this one
+conf "$tmp/three.log" '[fetch]' 'windows = 7' 'warm = 3M'
+hup "'windows' has changed: it takes effect at the next start"
+like "and so for each" "$tmp/serve.err" "'warm' has changed"
+conf "$tmp/three.log"
+sed -i 's/^log.*/&\ntender = auto/' "$tmp/usetl.conf"
+hup "configuration was read again"
+unlike "changed back: nothing waits" "$tmp/serve.err" 'next start'
 stop_serve
 is "it ends well" "$serve_status" 0
 plan
