@@ -128,6 +128,9 @@ like "nor by the second set of controls" "$tmp/log" \
 	'^quiet: ValueError: \?\?2J \?\?\?loud: '
 like "and where" "$tmp/log" \
 	'^quiet:   File ".*app\.py", line [0-9]+, in do_raise$'
+call quiet '{"do": "huge", "bytes": 7000000}'
+is "a result that is too large: its caller hears" "$status" 502
+like "and the operator" "$tmp/log" '^quiet: Runtime.ResponseTooLarge: '
 call quiet '{"do": "chain"}'
 like "with what caused it" "$tmp/log" "^quiet: KeyError: 'missing'\$"
 call quiet '{"do": "recursion"}'

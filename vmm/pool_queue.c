@@ -59,8 +59,8 @@ void job_finish(struct function *f, struct job *j, const struct job_result *r)
 	if (r->outcome == JOB_OK || r->outcome == JOB_ERROR)
 		f->run_us[f->runs++ % RUN_SAMPLES] = r->stats.run_ns / 1000;
 	f->pool->pending--;
-	if ((r->outcome == JOB_DIED || r->outcome == JOB_TIMEOUT ||
-	     r->outcome == JOB_ERROR) && f->pool->o.ops->failed)
+	if (r->outcome != JOB_OK && r->outcome != JOB_UNAVAILABLE &&
+	    f->pool->o.ops->failed)
 		f->pool->o.ops->failed(f->pool->o.arg, f, r);
 	j->done(j, r);
 }
