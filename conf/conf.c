@@ -161,6 +161,12 @@ static int set_word(struct parser *p, const struct key *k, const char *value,
 		    value, w[0], w[1], w[2]);
 }
 
+/* what follows a printed size that has no letter for its unit */
+static const char *bytes(const char *size)
+{
+	return isdigit((unsigned char)size[strlen(size) - 1]) ? " bytes" : "";
+}
+
 static int out_of_range(struct parser *p, const struct key *k,
 			const char *value)
 {
@@ -173,9 +179,10 @@ static int out_of_range(struct parser *p, const struct key *k,
 		value_print_size(min, k->min);
 		value_print_size(max, k->max);
 		hint = value_size_meant(meant, value, k->min, k->max);
-		return fail(p, -ERANGE, "%s '%s' is out of range: %s to %s"
-			    "%s%s", k->name, value, min, max,
-			    hint ? "; write " : "", hint ? meant : "");
+		return fail(p, -ERANGE, "%s '%s' is out of range: %s%s to %s%s"
+			    "%s%s", k->name, value, min, bytes(min), max,
+			    bytes(max), hint ? "; write " : "",
+			    hint ? meant : "");
 	}
 	return fail(p, -ERANGE, "%s '%s' is out of range: %s%llu to %llu%s",
 		    k->name, value, k->min && k->min < unit ? "over " : "",
@@ -256,6 +263,11 @@ static int on_key(void *user, const char *section, const char *name,
 		return 0;
 	}
 	k = find_key(p->section, name);
+	if (!k && value_has_blank(name)) {
+		fail(p, -EINVAL, "'%s' is no key: expected 'key = value'",
+		     name);
+		return 0;
+	}
 	if (!k) {
 		fail(p, -EINVAL, "unknown key '%s' in [%s]", name, p->section);
 		return 0;

@@ -228,6 +228,9 @@ static int set_egress(struct parser *p, const struct key *k,
 		if (!host || !*host || strchr("/?#:@", *host))
 			rc = fail(p, -EINVAL, "allow = '%s' is not an http:// "
 				  "or https:// URL, '*' or 'none'", url);
+		else if (strstr(host, ",http://") || strstr(host, ",https://"))
+			rc = fail(p, -EINVAL, "allow = '%s': a ',' between "
+				  "entries needs a blank behind it", url);
 		else if (memchr(host, '*', strcspn(host, "/?#")))
 			rc = fail(p, -EINVAL, "allow = '%s': a host is "
 				  "written out, one entry for each; '*' alone "
@@ -260,6 +263,9 @@ static int set_variable(struct parser *p, const char *name, const char *value)
 	char *text;
 	int rc;
 
+	if (value_has_blank(name))
+		return fail(p, -EINVAL, "'%s' is no variable: expected "
+			    "'NAME = value'", name);
 	for (size_t i = 0; i < len; i++)
 		if (name[i] != '_' && !isalpha((unsigned char)name[i]) &&
 		    !(i && isdigit((unsigned char)name[i])))
@@ -342,6 +348,9 @@ static int on_value(void *arg, const char *section, const char *name,
 		fail(p, -EINVAL, "'%s' stands before any [section]", name);
 	else if (!known_section(section))
 		fail(p, -EINVAL, "unknown section '[%s]'", section);
+	else if (value_has_blank(name))
+		fail(p, -EINVAL, "'%s' is no key: expected 'key = value'",
+		     name);
 	else
 		fail(p, -EINVAL, "unknown key '%s' in [%s]", name, section);
 	return 0;

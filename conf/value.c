@@ -122,3 +122,8 @@ int value_has_comment(const char *s)
 	}
 	return 0;
 }
+
+int value_has_blank(const char *s)
+{
+	return strpbrk(s, " \t") != NULL;
+}

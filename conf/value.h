@@ -28,5 +28,7 @@ void value_print_size(char buf[VALUE_SIZE_MAX], uint64_t bytes);
 int value_name_ok(const char *s);
 /* 1 when a word of s is '#': it was meant to begin a comment, and does not */
 int value_has_comment(const char *s);
+/* 1 when a key's name has one, since its line has ':' and no '=' before it */
+int value_has_blank(const char *s);
 
 #endif

@@ -203,6 +203,12 @@ static void test_hints(void)
 	ok(parse("[function a]\nimage = x\nmemory = 128\n", &c, &err) < 0 &&
 	   strstr(err.msg, ":3: memory '128' is out of range: 32M to 8G; "
 		  "write 128M"), "a size without its unit: %s", err.msg);
+	ok(parse("[limits]\nrequest.max = 64M\n", &c, &err) < 0 &&
+	   strstr(err.msg, ": 2 bytes to "), "each end of a range with its "
+	   "unit: %s", err.msg);
+	ok(parse("[serve]\nlisten 127.0.0.1:8123\n", &c, &err) < 0 &&
+	   strstr(err.msg, ":2: 'listen 127.0.0.1' is no key: expected "
+		  "'key = value'"), "a line without '=': %s", err.msg);
 	ok(parse("[pool]\nmax = 4 # four\n", &c, &err) < 0 &&
 	   strstr(err.msg, ":2: max '4 # four': a comment behind a value "
 		  "begins with ';'"), "a comment with '#': %s", err.msg);

@@ -108,6 +108,13 @@ static void test_refused(void)
 		{ H "[egress]\nallow = https://*.example.org/\n",
 		  "f.ini:4: allow = 'https://*.example.org/': a host is "
 		  "written out" },
+		{ H "[egress]\nallow = http://a/,https://b/\n",
+		  "f.ini:4: allow = 'http://a/,https://b/': a ',' between "
+		  "entries needs a blank behind it" },
+		{ H "[egress]\nallow http://a/\n",
+		  "f.ini:4: 'allow http' is no key: expected 'key = value'" },
+		{ H "[environment]\nA http://a/\n",
+		  "f.ini:4: 'A http' is no variable: expected 'NAME = value'" },
 		{ H "memory = 128\n", "out of range: 32M to 8G; write 128M" },
 		{ H "memory = 2\n", "; write 2G" },
 		{ H "files = 64\n", "; write 64M" },
