@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@ struct want {
 	const char *path;
 	const struct conf_function *f;	/* NULL: an image by itself */
 	struct image *img;
+	char *why;			/* it could not, malloc'ed, or NULL */
 };
 
 struct deploy {
@@ -105,7 +107,9 @@ static int open_all(struct deploy *d, struct err *err)
 		w->img = NULL;
 		if (!d->say)
 			return r;
-		d->say(err->msg);
+		w->why = strdup(err->msg);
+		if (!w->why)
+			return err_set(err, -ENOMEM, "out of memory");
 	}
 	return 0;
 }
@@ -142,17 +146,39 @@ static int apply_one(struct pool *pool, const struct conf *c, struct want *w,
 	return pool_add(pool, img, &o, NULL, err);
 }
 
+static int is_for(const struct function *f, const struct want *w)
+{
+	const char *name = name_of(w);
+
+	/* an image that cannot be opened now has a path alone */
+	return name ? !strcmp(function_name(f), name) :
+	       !strcmp(function_image(f)->path, w->path);
+}
+
 static int wanted(const struct function *f, const struct want *want, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		const char *name = name_of(&want[i]);
-
-		/* an image that cannot be opened now has a path alone */
-		if (name ? !strcmp(function_name(f), name) :
-		    !strcmp(function_image(f)->path, want[i].path))
+	for (size_t i = 0; i < n; i++)
+		if (is_for(f, &want[i]))
 			return 1;
-	}
 	return 0;
+}
+
+/* of an image that could not be opened */
+static void say_why(const struct deploy *d, struct pool *pool,
+		    const struct want *w)
+{
+	struct function *f = pool_next(pool, NULL);
+	char text[1280];
+
+	while (f && !is_for(f, w))
+		f = pool_next(pool, f);
+	if (f)
+		snprintf(text, sizeof(text), "function '%s': %s; it goes on as "
+			 "it was", function_name(f), w->why);
+	else if (w->f)
+		snprintf(text, sizeof(text), "function '%s': %s", w->f->name,
+			 w->why);
+	d->say(f || w->f ? text : w->why);
 }
 
 /* names are compared before apply_one() gives the images away */
@@ -171,8 +197,10 @@ void deploy_close(struct deploy *d)
 {
 	if (!d)
 		return;
-	for (size_t i = 0; i < d->n; i++)
+	for (size_t i = 0; i < d->n; i++) {
 		image_close(d->want[i].img);
+		free(d->want[i].why);
+	}
 	free(d);
 }
 
@@ -210,8 +238,10 @@ int deploy_apply(struct deploy *d, struct pool *pool, struct err *err)
 
 	retire_others(pool, d->want, d->n);
 	for (size_t i = 0; i < d->n && r == 0; i++) {
-		if (!d->want[i].img)
+		if (!d->want[i].img) {
+			say_why(d, pool, &d->want[i]);
 			continue;
+		}
 		r = apply_one(pool, d->c, &d->want[i], err);
 		if (r < 0 && d->say) {
 			d->say(err->msg);

@@ -23,9 +23,9 @@ void deploy_pool_opts(const struct conf *c, struct pool_opts *o);
 
 /*
  * The functions of c and of the n images, which are named by themselves, with
- * their images opened; c and images have to stay.  say: told of what cannot be
- * opened, whose function then stays as it is; NULL: the first such thing is the
- * error.  Two of one name are always an error.
+ * their images opened; c and images have to stay.  say: deploy_apply() tells it
+ * of what cannot be opened, whose function then stays as it is; NULL: the first
+ * such thing is the error.  Two of one name are always an error.
  */
 struct deploy;
 int deploy_open(struct deploy **out, const struct conf *c, char *const *images,

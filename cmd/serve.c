@@ -195,6 +195,20 @@ static void on_ready(struct server *s, struct function *f)
 	}
 }
 
+/* and where more of it is; lines of a report follow the first */
+static void say_failed(struct server *s, struct function *f, const char *why)
+{
+	const struct function *now = pool_find(s->pool, function_name(f));
+	const char *path = s->log != operator ? s->conf->log : NULL;
+	size_t line = strcspn(why, "\n");
+
+	note(f, "function '%s' cannot boot: %.*s%s%s%s%s%s", function_name(f),
+	     (int)line, why,
+	     path ? "; what it printed, if anything, is in '" : "",
+	     path ? path : "", path ? "'" : "",
+	     now && now != f ? "; its earlier image goes on" : "", why + line);
+}
+
 static void on_event(void *arg, struct function *f, enum pool_event what,
 		     const char *text)
 {
@@ -205,8 +219,7 @@ static void on_event(void *arg, struct function *f, enum pool_event what,
 		on_ready(s, f);
 		break;
 	case POOL_FAILED:
-		note(f, "function '%s' cannot boot: %s", function_name(f),
-		     text);
+		say_failed(s, f, text);
 		/* at start it is fatal, later only that function is lost */
 		if (!s->gateway) {
 			s->failed = 1;

@@ -67,11 +67,25 @@ fi
 # all of it: what boots now already boots by the new limits
 conf "$tmp/two.log" '[function more]' "image = $tmp/echo.usetl" \
 	'[limits]' 'boot = 1ms'
-hup "'more' cannot boot: it was not ready within 0.001 s"
+hup "'more' cannot boot: it was not ready within 0.001 s; .*in '.*two.log'\$"
 printed "a limit of the boot" "$tmp/two.log"
 conf "$tmp/three.log" '[function more]' "image = $tmp/echo.usetl"
 hup "'more' is ready|configuration was read again"
 printed "another log" "$tmp/three.log"
+
+# an image that is not there; one that cannot boot
+cp "$tmp/echo.usetl" "$tmp/gone.usetl"
+conf "$tmp/three.log" '[function more]' "image = $tmp/gone.usetl"
+hup "'more' is ready|configuration was read again"
+rm "$tmp/gone.usetl"
+hup "function 'more': cannot open '.*gone.*; it goes on as it was\$"
+copy_function importerror
+"$usetl" bake --no-check -o "$tmp/gone.usetl" "$tmp/src/importerror" \
+	>"$tmp/bake.out" 2>&1
+hup "'more' cannot boot: .*in '.*three.log'; its earlier image goes on\$"
+like "and why is there" "$tmp/three.log" '^more: ModuleNotFoundError'
+call more '{"n": 3}'
+is "its earlier image answers" "$status $(cat "$tmp/out")" '200 {"n": 3}'
 
 # what waits for the next start, until it is again as it was at this one
 conf "$tmp/three.log" '[fetch]' 'windows = 7' 'warm = 3M'
