@@ -230,8 +230,10 @@ static void print_stats(struct run *r)
 	fprintf(stderr, "%-10s %10.1f us   %.1f us of it in the guest%s\n",
 		"run", row(r, RUN, n), row(r, GUEST, n),
 		n > 1 ? "; medians" : "");
-	fprintf(stderr, "%-10s %10.1f us   of a fork, before its request came"
-		"\n", "child", row(r, CHILD, n));
+	/* 0: the request was there already, and it is part of run */
+	if (row(r, CHILD, n) > 0)
+		fprintf(stderr, "%-10s %10.1f us   of a fork, before its "
+			"request came\n", "child", row(r, CHILD, n));
 	fprintf(stderr, "%-10s %10.1f us   %.0f pages copied back\n",
 		"rollback", row(r, ROLLBACK, m), row(r, COPIED, m));
 	fprintf(stderr, "%-10s %10.0f touched, %.0f written\n", "pages",

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cmd/tender.h"
 #include "conf/value.h"
@@ -60,9 +61,19 @@ static int read_event(struct invoke_opts *o)
 	return r;
 }
 
+/* a file's name where its content was meant */
+static int names_file(const char *data)
+{
+	size_t len = strlen(data);
+	struct stat st;
+
+	return (stat(data, &st) == 0 && S_ISREG(st.st_mode)) ||
+	       (len > 5 && !strcmp(data + len - 5, ".json") &&
+		!strpbrk(data, "{}[]\"\n"));
+}
+
 int invoke_event(struct invoke_opts *o)
 {
-	struct stat st;
 	json_error_t e;
 	json_t *j;
 	int r = read_event(o);
@@ -74,7 +85,7 @@ int invoke_event(struct invoke_opts *o)
 	}
 	j = json_loadb(o->event, o->event_len, JSON_DECODE_ANY |
 		       JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &e);
-	if (!j && stat(o->data, &st) == 0 && S_ISREG(st.st_mode)) {
+	if (!j && names_file(o->data)) {
 		fprintf(stderr, "%s: -d '%s' is not JSON; for what is in that "
 			"file: -d '@%s'\n", who, o->data, o->data);
 		return 2;
@@ -188,6 +199,17 @@ int invoke_remote(const struct invoke_opts *o)
 	       !strncmp(o->target, "https://", 8);
 }
 
+/* HOST:PORT/function/NAME without a scheme would be a file that is not there */
+static int check_url(const struct invoke_opts *o)
+{
+	if (invoke_remote(o) || access(o->target, F_OK) == 0 ||
+	    (!strstr(o->target, "/function/") && !strstr(o->target, "://")))
+		return 0;
+	fprintf(stderr, "%s: '%s' is no file; a URL begins with http:// or "
+		"https://\n", who, o->target);
+	return 2;
+}
+
 /* what only who runs an image here can say */
 static int check_remote(const struct invoke_opts *o)
 {
@@ -293,6 +315,7 @@ int invoke_parse(int argc, char **argv, struct invoke_opts *o)
 		return 2;
 	}
 	o->target = argv[optind];
-	r = check_remote(o);
+	r = check_url(o);
+	r = r ? r : check_remote(o);
 	return r ? r : check_gdb(o);
 }

@@ -68,6 +68,11 @@ like "and is told of usetl.get" "$tmp/err" '^usetl: sockets.*use usetl\.get'
 echo '{}' >"$tmp/event.json"
 fails "-d FILE" 2 "$usetl" invoke -d "$tmp/event.json" "$tmp/f.usetl"
 like "-d FILE: what is said" "$tmp/err" "-d '@$tmp/event\.json'"
+fails "-d FILE that is not there" 2 "$usetl" invoke -d "$tmp/no.json" \
+	"$tmp/f.usetl"
+like "-d FILE that is not there: what is said" "$tmp/err" "-d '@$tmp/no\.json'"
+fails "a URL without http://" 2 "$usetl" invoke 127.0.0.1:8099/function/f
+like "a URL without http://: what is said" "$tmp/err" 'begins with http://'
 ok "and that does" "$usetl" invoke -d "@$tmp/event.json" "$tmp/f.usetl"
 fails "invoke FOLDER" 1 "$usetl" invoke "$tmp/f"
 like "invoke FOLDER: what is said" "$tmp/err" \
