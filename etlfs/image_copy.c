@@ -163,7 +163,7 @@ static int explain(const struct image *img, const char *dir, int rc,
 			       img->path);
 	return err_set(err, rc, "cannot keep a copy of '%s' (%.1f MB) in '%s': "
 		       "%s; 'copies' in [serve] of usetl.conf names another "
-		       "folder", img->path, img->size / 1048576.0, dir,
+		       "folder", img->path, img->size / 1e6, dir,
 		       strerror(-rc));
 }
 
