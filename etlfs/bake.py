@@ -308,7 +308,9 @@ def installed(ask: dict) -> dict:
             continue
         dist = found.get(name)
         if dist is None and by is None:
-            return {"error": "'%s' is not installed for %s"
+            return {"error": "'%s' is not installed for %s; install it for "
+                             "that, take a venv's python as runtime, or have "
+                             "pip get it: requirements = FILE"
                              % (name, sys.executable)}
         if dist is None:
             warnings.append("'%s' requires '%s', which is not installed"

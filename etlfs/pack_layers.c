@@ -153,7 +153,8 @@ static int add_requirements(struct pack *p)
 	if (pack_resolve(p, p->o->manifest->requirements, file, sizeof(file))
 	    || access(file, R_OK))
 		return err_set(p->err, -ENOENT, "[packages] requirements: "
-			       "cannot open '%s': %s", file, strerror(errno));
+			       "cannot open '%s': %s; it is a file that lists "
+			       "packages", file, strerror(errno));
 	if (asprintf(&p->temp, "%s/usetl-bake-XXXXXX",
 		     tmp && *tmp ? tmp : "/tmp") < 0) {
 		p->temp = NULL;

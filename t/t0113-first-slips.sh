@@ -37,6 +37,35 @@ told "a version behind a distribution" \
 	"'nosuch==1\.0' is not a distribution's name alone" \
 	"$h" '[packages]' 'installed = nosuch==1.0'
 
+told "a package for a file of them" \
+	"python-dateutil': No such.*; it is a file that lists packages" \
+	"$h" '[packages]' 'requirements = python-dateutil'
+told "a package that is not there" "'nosuch' is not installed.*; install it" \
+	"$h" '[packages]' 'installed = nosuch'
+
+# handler SIGNATURE: of the function that bake boots
+handler() {
+	manifest "$h"
+	printf '%s\n' "def handler($1):" '    return 1' >"$tmp/f/app.py"
+}
+for takes in '' event 'event, context, more' 'event, context, *, more'; do
+	handler "$takes"
+	fails "a handler that takes ($takes)" 1 "$usetl" bake \
+		-o "$tmp/f.usetl" "$tmp/f"
+	like "a handler that takes ($takes): what is said" "$tmp/err" \
+		'is called with two arguments, \(event, context\); it takes \('
+done
+handler 'event, context'
+sed -i 's/def handler/def handle/' "$tmp/f/app.py"
+fails "a handler by another name" 1 "$usetl" bake -o "$tmp/f.usetl" "$tmp/f"
+like "a handler by another name: what is said" "$tmp/err" \
+	"has no attribute 'handler'; it has: handle\$"
+for takes in '*both' 'event, *more' 'event=1, context=2' 'a, b, c=3, *, d=4'; do
+	handler "$takes"
+	ok "a handler that takes ($takes)" "$usetl" bake \
+		-o "$tmp/f.usetl" "$tmp/f"
+done
+
 # a value of several lines
 manifest "$h" '[environment]' 'KEY =' '    -----BEGIN KEY-----' \
 	'    bm90IG9uZQ==' '    -----END KEY-----'

@@ -25,6 +25,7 @@ import json
 import os
 import sys
 import time
+from types import FunctionType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ DEV = "/dev/usetl/"
 EVENT_MAX = 0x200000        # bytes, as ETLFS_EVENT_MAX in etlfs/format.h
 MESSAGE_MAX = 8192          # characters of an errorMessage
 FRAMES_MAX = 50             # stack frames in a stackTrace
+NAMES_MAX = 8               # functions named in place of a missing one
 WARM_ROUNDS = 64            # more than any interpreter's specialiser waits
 LAST_SIGNAL = 64            # UK_LAST_SIGNAL in unikernel/abi.h
 USETL_FORK = 0x5502         # ioctls of /dev/usetl/event, unikernel/dev.h
@@ -110,6 +112,21 @@ def set_path(entries: list[str]) -> None:
     sys.path[:] = entries[:1] + sys.path + entries[1:] + ["/usetl/lib"]
 
 
+def own_functions(module: str) -> list[str]:
+    """Names of what a module has defined itself and could be a handler."""
+    return [name for name, f in vars(sys.modules[module]).items()
+            if isinstance(f, FunctionType) and f.__module__ == module]
+
+
+def takes_two(f: FunctionType) -> bool:
+    """Can it be called with two positional arguments, as a handler is?"""
+    code = f.__code__
+    needs = code.co_argcount - len(f.__defaults__ or ())
+    return needs <= 2 and \
+        (code.co_argcount >= 2 or bool(code.co_flags & 4)) and \
+        code.co_kwonlyargcount <= len(f.__kwdefaults__ or ())
+
+
 def load(spec: str) -> Handler:
     """Import the module of `module.function` and return the function.
 
@@ -132,8 +149,9 @@ def load(spec: str) -> Handler:
         handler = getattr(sys.modules[module], name)
     except AttributeError:
         where = getattr(sys.modules[module], "__file__", None) or module
+        has = ", ".join(own_functions(module)[:NAMES_MAX])
         raise BootError(f"handler '{spec}': '{where}' has no attribute "
-                        f"'{name}'") from None
+                        f"'{name}'" + (has and f"; it has: {has}")) from None
     if not callable(handler):
         raise BootError(f"handler '{spec}' is not callable: it is of type "
                         f"'{type(handler).__name__}'")
@@ -142,6 +160,12 @@ def load(spec: str) -> Handler:
         raise BootError(f"handler '{spec}' is async or a generator: a call of "
                         "it runs nothing; let a plain function return "
                         "asyncio.run(...) or list(...)")
+    if isinstance(handler, FunctionType) and not takes_two(handler):
+        code = handler.__code__
+        takes = ", ".join(code.co_varnames[:code.co_argcount +
+                                           code.co_kwonlyargcount])
+        raise BootError(f"handler '{spec}' is called with two arguments, "
+                        f"(event, context); it takes ({takes})")
     return handler
 
 
