@@ -52,6 +52,7 @@ void progress_tell(struct progress *p, const struct pack_progress *step)
 {
 	uint64_t now = now_ns(), last = p->drawn ? p->drawn : p->began;
 	int same = p->what == step->what;
+	int whole = step->files_total && step->files == step->files_total;
 
 	if (!same)
 		p->since = now;
@@ -62,7 +63,7 @@ void progress_tell(struct progress *p, const struct pack_progress *step)
 			(unsigned long long)((now - p->began) / SECOND),
 			step->what);
 	}
-	if (p->tty && (!p->drawn || !same || now - last >= REDRAW)) {
+	if (p->tty && (!p->drawn || !same || whole || now - last >= REDRAW)) {
 		p->drawn = now;
 		draw(step, now - p->since);
 	}

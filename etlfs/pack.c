@@ -55,7 +55,8 @@ int pack_stage(struct pack *p, const char *what)
 {
 	int rc;
 
-	p->progress.what = what;
+	/* what another stage has counted is not this one's */
+	p->progress = (struct pack_progress){ .what = what };
 	rc = tell(p);
 	return rc ? err_set(p->err, rc, "stopped") : 0;
 }

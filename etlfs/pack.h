@@ -21,7 +21,7 @@
 #define PACK_APP	"/app"
 #define PACK_PACKAGES	"/packages"
 
-/* totals are 0 while they are not known */
+/* counts are of one stage; totals are 0 while they are not known */
 struct pack_progress {
 	const char *what;		/* "collecting", "writing" ... */
 	uint64_t files, files_total;

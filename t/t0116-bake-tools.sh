@@ -93,9 +93,13 @@ like "a log has a line, while it takes so long" "$tmp/err" \
 if script -qec true /dev/null </dev/null >/dev/null 2>&1; then
 	script -qec "'$usetl' bake --no-check -o '$tmp/f.usetl' '$f'" \
 		/dev/null 2>&1 </dev/null | tr '\r' '\n' >"$tmp/lines"
-	like "a terminal has the seconds" "$tmp/lines" \
-		'waiting for pip.*, [1-9] s$'
+	like "a terminal has the seconds, and no count of files before" \
+		"$tmp/lines" 'waiting for pip, [1-9] s$'
 	like "and the reason" "$tmp/lines" 'ERROR: that is all'
+	script -qec "'$usetl' bake --no-check -o '$tmp/e.usetl' \
+		'$t/functions/echo'" /dev/null 2>&1 </dev/null |
+		tr '\r' '\n' >"$tmp/lines"
+	like "its last bar is full" "$tmp/lines" 'writing \[#{20}\]'
 else
 	skip "a terminal has the seconds" "no script(1), or no terminals"
 fi
