@@ -86,7 +86,8 @@ struct pool_ops {
 	void (*log_lost)(void *arg, struct function *f, uint64_t lines);
 	/*
 	 * May be NULL: a request has ended its clone (JOB_DIED, _TIMEOUT), or
-	 * its handler has raised (JOB_ERROR).
+	 * its handler has raised (JOB_ERROR) or said too much
+	 * (JOB_TOO_LARGE).
 	 */
 	void (*failed)(void *arg, struct function *f,
 		       const struct job_result *r);

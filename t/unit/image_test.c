@@ -200,7 +200,7 @@ static void test_no_file(void)
 	ok(image_open(&img, at("pipe"), &err) == -EINVAL &&
 	   strstr(err.msg, "not a usetl image"), "a pipe: %s", err.msg);
 	ok(image_open_heads(&img, at("pipe"), &err) == -EINVAL &&
-	   image_open_heads(&img, dir, &err) == -EINVAL,
+	   image_open_heads(&img, dir, &err) == -EISDIR,
 	   "a pipe, a folder: their heads");
 }
 

@@ -279,7 +279,7 @@ static void test_clone_ends(void)
 	} ways[] = {
 		{ "crash", JOB_DIED, DIED_SIGNAL },
 		{ "killed", JOB_DIED, DIED_KILLED },
-		{ "vanish", JOB_DIED, DIED_HOST },
+		{ "vanish", JOB_DIED, DIED_KILLED },
 		{ "garbage", JOB_DIED, DIED_HOST },
 		{ "fetch", JOB_DIED, DIED_HOST },
 		{ "logs", JOB_DIED, DIED_HOST },
