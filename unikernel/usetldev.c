@@ -72,9 +72,8 @@ static void selectors_reset(void)
 }
 
 /*
- * 0, in a clone, as another process; or -errno.  Debuggers break here, see
- * cmd/gdb.py:
- * what they wrote into memory must not be in the snapshot.
+ * 0, in a clone, as another process; or -errno.  gdb leaves here (cmd/gdb.py):
+ * what it wrote into memory must not be in the snapshot.
  */
 static __attribute__((noinline)) long event_ready(void)
 {
