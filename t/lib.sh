@@ -414,6 +414,27 @@ tree() {
 	echo "$@"
 }
 
+# gone PID...: soon (in $gone_tries tenths of a second), none of them is there,
+# or only its exit status is
+gone_tries=100
+gone() {
+	i=0
+	while :; do
+		left=
+		for p; do
+			grep -qs '^State:.[^ZX]' "/proc/$p/status" &&
+				left="$left $p"
+		done
+		test -n "$left" || return 0
+		i=$((i + 1))
+		test $i -lt $gone_tries || break
+		sleep 0.1
+	done
+	# shellcheck disable=SC2086
+	ps -o pid,ppid,stat,comm -p "$(echo $left | tr ' ' ,)"
+	return 1
+}
+
 # call NAME EVENT [CURL OPTION...]: body in $tmp/out, status in $status
 call() {
 	call_name=$1 event=$2

@@ -15,25 +15,6 @@ image = $tmp/hostile.usetl
 timeout = 60s
 END
 
-# gone PID...: soon, none of them is there, or only its exit status is
-gone() {
-	i=0
-	while :; do
-		left=
-		for p; do
-			grep -qs '^State:.[^ZX]' "/proc/$p/status" &&
-				left="$left $p"
-		done
-		test -n "$left" || return 0
-		i=$((i + 1))
-		test $i -lt 100 || break
-		sleep 0.1
-	done
-	# shellcheck disable=SC2086
-	ps -o pid,ppid,stat,comm -p "$(echo $left | tr ' ' ,)"
-	return 1
-}
-
 named() {
 	for p; do
 		test "$(cat "/proc/$p/comm" 2>/dev/null)" = "$name" && echo "$p"

@@ -25,23 +25,7 @@ session() {
 	ps -o sid= -p "$1" | tr -d ' '
 }
 
-gone() {
-	i=0
-	while :; do
-		left=
-		for p; do
-			grep -qs '^State:.[^ZX]' "/proc/$p/status" &&
-				left="$left $p"
-		done
-		test -n "$left" || return 0
-		i=$((i + 1))
-		test $i -lt 300 || break
-		sleep 0.1
-	done
-	echo "there: $left"
-	return 1
-}
-
+gone_tries=300
 per_clone=1
 test "$tender" = kvm || per_clone=2
 own=$(cat /proc/self/oom_score_adj)
