@@ -97,15 +97,28 @@ fails() {
 	fi
 }
 
+# apart GOT WANT: of what is long, the place where they differ
+apart() {
+	printf '%s\n' "$1" >"$tmp/got"
+	printf '%s\n' "$2" >"$tmp/want"
+	from=$(cmp "$tmp/got" "$tmp/want" 2>/dev/null |
+		sed -n 's/.* \([0-9][0-9]*\), line.*/\1/p')
+	from=$((${from:-0} - 60))
+	if test ${#1} -lt 300 || test $from -lt 1; then
+		from=1
+	else
+		echo "from byte $from:"
+	fi
+	echo "got:  $(tail -c +$from "$tmp/got")"
+	echo "want: $(tail -c +$from "$tmp/want")"
+}
+
 # is NAME GOT WANT
 is() {
 	if test "$2" = "$3"; then
 		pass "$1"
 	else
-		{
-			echo "got:  $2"
-			echo "want: $3"
-		} >"$tmp/why"
+		apart "$2" "$3" >"$tmp/why"
 		fail "$1" "$tmp/why"
 	fi
 }

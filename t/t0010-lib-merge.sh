@@ -29,6 +29,15 @@ got=$(tests=0 failed=0; merge part ends; echo "$tests $failed")
 is "merge: a status without a failure is one" "$(echo "$got" | tr '\n' '|')" \
 	'ok 1 - a|not ok 2 - part: exit status 3|2 1|'
 
+# what is cut at 400 characters shows where it is wrong
+long=$(awk 'BEGIN { while (i < 400) printf "%d ", i++ }')
+apart "$long" "$(echo "$long" | sed 's/ 390 / 39O /')" >"$tmp/out"
+like "a long value: where it differs" "$tmp/out" '^got: .{0,70} 390 391 '
+like "a long value: what it should be" "$tmp/out" '^want: .{0,70} 39O 391 '
+apart "a b" "a c" >"$tmp/out"
+is "a short one: all of it" "$(cat "$tmp/out")" "got:  a b
+want: a c"
+
 # a tender that was asked for and does not work is a failure
 need_usetl
 USETL_TENDER=nosuch sh -c '. "$0/lib.sh"; need_tender; pass "ran"; plan' \
