@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "vmm/board.h"
+#include "vmm/hostclock.h"
 
 #define SLOT_IMAGE	RAM_WINDOWS
 #define SLOT_HOST	(RAM_WINDOWS + 1)
@@ -165,35 +166,52 @@ int guest_ctl_init(struct guest *g, struct err *err)
 	return 0;
 }
 
+/* what the guest's monotonic clock says by what was told last */
+static uint64_t mono_told(const struct guest *g, uint64_t tsc)
+{
+	const struct uk_clock *k = &g->clock;
+	uint64_t passed = tsc > k->tsc ? tsc - k->tsc : 0;
+
+	return k->mono + (uint64_t)((unsigned __int128)passed * k->mult >>
+				    k->shift);
+}
+
 void guest_clock(struct guest *g)
 {
 	struct uk_clock *k = ram_sys(g->ram, UK_CLOCK);
-	uint64_t khz = tender_cpu.tsc_khz, mult;
-	uint32_t shift = 32;
-	struct timespec m, r;
+	uint64_t khz = tender_cpu.tsc_khz, told;
+	struct uk_clock now = { .shift = 32 };
+	struct hostclock h;
 
-	mult = ((uint64_t)1000000 << 32) / (khz ? khz : 1);
-	while (mult >> 32) {
-		mult >>= 1;
-		shift--;
+	now.mult = ((uint64_t)1000000 << 32) / (khz ? khz : 1);
+	while (now.mult >> 32) {
+		now.mult >>= 1;
+		now.shift--;
 	}
-	clock_gettime(CLOCK_REALTIME, &r);
-	clock_gettime(CLOCK_MONOTONIC, &m);
+	hostclock_read(&h);
+	/* the counter's rate is known nearly; that may not turn time back */
+	told = mono_told(g, h.tsc);
+	now.tsc = h.tsc;
+	now.mono = h.mono > told ? h.mono : told;
+	now.real = h.real;
 	k->seq++;
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	k->tsc = __builtin_ia32_rdtsc();
-	k->shift = shift;
-	k->mult = mult;
-	k->mono = (uint64_t)m.tv_sec * 1000000000u + (uint64_t)m.tv_nsec;
-	k->real = (uint64_t)r.tv_sec * 1000000000u + (uint64_t)r.tv_nsec;
+	k->tsc = now.tsc;
+	k->shift = now.shift;
+	k->mult = now.mult;
+	k->mono = now.mono;
+	k->real = now.real;
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	k->seq++;
+	g->clock = now;
 }
 
 void guest_refresh(struct guest *g)
 {
 	struct uk_ctl *c = ctl(g);
 
+	/* nothing of it knows what an earlier request was told */
+	g->clock = (struct uk_clock){ 0 };
 	guest_clock(g);
 	/* never fails for up to 256 bytes once the pool is up (random(4)) */
 	if (getrandom(c->entropy, sizeof(c->entropy), 0) !=
@@ -208,6 +226,7 @@ void guest_child(struct guest *g, uint32_t pid, uint64_t deadline)
 {
 	guest_refresh(g);
 	g->phase = PHASE_CHILD;
+	g->turns_end = 0;
 	g->deadline = deadline;
 	g->overdue = 0;
 	ctl(g)->flags &= ~UK_CTL_OVERDUE;
@@ -233,6 +252,7 @@ void guest_set_event(struct guest *g, uint64_t off, uint64_t len,
 	uint64_t ms = timeout_ns / 1000000;
 
 	g->phase = PHASE_REQUEST;
+	g->turns_end = 0;
 	g->deadline = guest_now() + timeout_ns;
 	g->overdue = 0;
 	ctl(g)->flags &= ~UK_CTL_OVERDUE;
@@ -383,6 +403,8 @@ enum guest_end guest_run(struct guest *g)
 			break;
 		}
 		first = 0;
+		if (end == GUEST_GOES_ON)
+			guest_pace(g);
 	}
 	running = 0;
 	g->st.guest_ns += guest_now() - t0;

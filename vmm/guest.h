@@ -43,6 +43,8 @@ struct guest {
 	uint64_t deadline;		/* mono ns; of the phase */
 	int overdue;			/* that was over; this is a grace */
 	uint64_t entropy_gen, ticks;
+	struct uk_clock clock;		/* as it was told last */
+	uint64_t turns_end;		/* mono ns: guestpace.c; 0: a new phase */
 
 	uint32_t ticket_gen[UK_TICKETS];
 	uint64_t ticket_used;		/* bit per slot */
@@ -75,6 +77,7 @@ void guest_destroy(struct guest *g);
 int guest_ctl_init(struct guest *g, struct err *err);
 /* fresh clock and entropy, before the next instruction */
 void guest_refresh(struct guest *g);
+/* what time it is; until the next guest_refresh() never earlier than before */
 void guest_clock(struct guest *g);
 /* READY is to return, in process pid, which has until deadline, mono ns */
 void guest_child(struct guest *g, uint32_t pid, uint64_t deadline);
@@ -88,6 +91,9 @@ void guest_event_here(struct guest *g);
 void guest_answer(struct guest *g, long ret);
 
 enum guest_end guest_run(struct guest *g);
+
+/* guestpace.c: a doorbell or an exception was answered; may sleep a moment */
+void guest_pace(struct guest *g);
 
 /* guestlog.c: bytes of log that this boot or invocation may send, with what
    was said before it */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "vmm/hostclock.h"
 #include "vmm/process_impl.h"
 
 static const char here[] = "where this program lies";
@@ -60,18 +61,16 @@ static void cpu_learn(void)
 /* by CLOCK_MONOTONIC, over 10 ms: good to some 10 ppm */
 static void tsc_learn(void)
 {
-	uint64_t t0, t1, c0, c1;
+	struct hostclock from, to;
 
 	if (tender_cpu.tsc_khz)
 		return;
-	t0 = proc_now();
-	c0 = __builtin_ia32_rdtsc();
+	hostclock_read(&from);
 	do {
-		t1 = proc_now();
-		c1 = __builtin_ia32_rdtsc();
-	} while (t1 - t0 < 10000000);
-	tender_cpu.tsc_khz = (uint64_t)((__uint128_t)(c1 - c0) * 1000000 /
-					(t1 - t0));
+		hostclock_read(&to);
+	} while (to.mono - from.mono < 10000000);
+	tender_cpu.tsc_khz = (uint64_t)((__uint128_t)(to.tsc - from.tsc) *
+					1000000 / (to.mono - from.mono));
 }
 
 int proc_init(struct err *err)

@@ -1,0 +1,75 @@
+/*
+ * clock_test.c - what a guest reads of the time, and how well that is known
+ *
+ * The clock page is here where a guest has it.
+ */
+#include <sys/mman.h>
+#include <time.h>
+
+#include "t/unit/tap.h"
+#include "unikernel/clock.h"
+#include "vmm/guest.h"
+#include "vmm/hostclock.h"
+
+#define TURNS	200
+#define APART	200000			/* ns */
+
+static uint64_t real_khz;
+
+static void learn(void)
+{
+	struct hostclock from, to;
+
+	hostclock_read(&from);
+	do {
+		hostclock_read(&to);
+	} while (to.mono - from.mono < 20000000);
+	real_khz = (uint64_t)((unsigned __int128)(to.tsc - from.tsc) * 1000000 /
+			      (to.mono - from.mono));
+}
+
+/* the counter is thought to be so fast; how often time went back, and
+   how often it was behind the kernel's */
+static void turns(struct guest *g, uint64_t khz, unsigned *back,
+		  unsigned *early)
+{
+	uint64_t last = 0;
+
+	tender_cpu.tsc_khz = khz;
+	g->clock = (struct uk_clock){ 0 };
+	*back = *early = 0;
+	for (int i = 0; i < TURNS; i++) {
+		uint64_t begun = guest_now(), now;
+
+		guest_clock(g);
+		now = clock_read(0);
+		*back += now < last;
+		*early += now < begun;
+		while (guest_now() - begun < APART)
+			;
+		last = clock_read(0);
+		*back += last < now;
+	}
+}
+
+int main(void)
+{
+	static struct ram ram;		/* its addresses are this process's */
+	static struct guest g = { .ram = &ram };
+	void *page = mmap((void *)UK_CLOCK, UK_PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+			  -1, 0);
+	unsigned back, early;
+
+	ok(page == (void *)UK_CLOCK, "the page is where a guest has it");
+	learn();
+	turns(&g, real_khz, &back, &early);
+	ok(!back && !early, "the counter's rate is known: %u times back, %u "
+	   "times behind the kernel's", back, early);
+	turns(&g, real_khz - real_khz / 8, &back, &early);
+	ok(!back && !early, "it is thought slower than it is: %u, %u", back,
+	   early);
+	turns(&g, real_khz + real_khz / 8, &back, &early);
+	ok(!back && !early, "faster: %u, %u", back, early);
+	return plan();
+}

@@ -1,0 +1,20 @@
+/*
+ * hostclock.h - the kernel's clocks and the processor's counter at one moment
+ */
+#ifndef VMM_HOSTCLOCK_H
+#define VMM_HOSTCLOCK_H
+
+#include <stdint.h>
+
+struct hostclock {
+	uint64_t tsc;			/* counts */
+	uint64_t mono, real;		/* ns */
+};
+
+/*
+ * Whoever reads one after the other may be off the processor for
+ * milliseconds between them: what was read closest together, of some tries.
+ */
+void hostclock_read(struct hostclock *h);
+
+#endif
