@@ -44,16 +44,8 @@ is "the gateway is as it was started" \
 
 # shellcheck disable=SC2046
 set -- $(children "$serve_pid")
-if test "$tender" = process; then
-	is "all are in the server's session: pairs that take turns starve others" \
-		"$(for r; do session "$r"; done | sort -u)" \
-		"$(session "$serve_pid")"
-	set --
-else
-	is "each function has a session" \
-		"$(for r; do session "$r"; done | sort -u | wc -l |
-			tr -d ' ')" 2
-fi
+is "each function has a session" \
+	"$(for r; do session "$r"; done | sort -u | wc -l | tr -d ' ')" 2
 for r; do
 	# shellcheck disable=SC2046
 	sids=$(for p in "$r" $(tree "$r"); do session "$p"; done | sort -u)

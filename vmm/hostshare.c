@@ -98,6 +98,6 @@ int hostshare_check(char *why, size_t size)
 			 "more clones has more", group);
 		return 0;
 	}
-	snprintf(why, size, "each function has one under KVM, by its session (autogroup)");
+	snprintf(why, size, "each function has one, by its session (autogroup)");
 	return 1;
 }

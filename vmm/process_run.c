@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #include "vmm/board.h"
 
 #define LOOK_NS		50000000	/* how often to see if it is alive */
+#define NAP_NS		500000
 #define LOCATE_NS	20000000	/* what a tick takes at most */
 
 static long futex(_Atomic uint32_t *at, int op, uint32_t val,
@@ -92,6 +94,14 @@ void proc_go_on(struct process *p, uint32_t mode)
 	p->place = RUNNING;
 }
 
+/* it woke us for nothing: once that may happen, and more is a flood */
+static void nap(void)
+{
+	struct timespec ts = { 0, NAP_NS };
+
+	ppoll(NULL, 0, &ts, NULL);
+}
+
 /*
  * Until the child rings: its kind; -EINTR when we were kicked, -ESRCH when it
  * has ended, -ETIMEDOUT.  It can ring and wake without end, and that must keep
@@ -100,16 +110,20 @@ void proc_go_on(struct process *p, uint32_t mode)
 static int ring_wait(struct process *p, uint64_t until)
 {
 	struct timespec look = { 0, LOOK_NS };
+	unsigned woken = 0;
+	long rc;
 
 	for (;;) {
 		if (p->kicked)
 			return -EINTR;
 		if (atomic_load(&p->rw->ring))
 			break;
+		rc = futex(&p->rw->ring, FUTEX_WAIT, 0, &look);
 		/* at once: its end and a tick may come together */
-		if (futex(&p->rw->ring, FUTEX_WAIT, 0, &look) < 0 &&
-		    !atomic_load(&p->rw->ring) && proc_dead(p))
+		if (rc < 0 && !atomic_load(&p->rw->ring) && proc_dead(p))
 			return -ESRCH;
+		if (rc == 0 && !atomic_load(&p->rw->ring) && woken++)
+			nap();
 		if (until != UINT64_MAX && proc_now() > until)
 			return -ETIMEDOUT;
 	}

@@ -320,6 +320,7 @@ static int inherit_little(struct ref *r)
 
 	prctl(PR_SET_NAME, "usetl-ref");
 	hostshare_memory();
+	hostshare_cpu();
 	/* by real-time rules a guest's loop would keep its tender waiting */
 	if (sched_getscheduler(0) == SCHED_FIFO ||
 	    sched_getscheduler(0) == SCHED_RR)
@@ -362,15 +363,6 @@ static void ref_main(const struct ref_opts *o, int sock, pid_t parent,
 	}
 	tender_debug = o->debug != DEBUG_NONE;
 	r.ops = tender_choose(o->tender, &err);
-	/*
-	 * Not where two processes take turns at each doorbell: a group of such
-	 * pairs kept all others from the processors for a second at a time
-	 * (Linux 6.18; bench's log flood).
-	 */
-	if (r.ops != &tender_process)
-		hostshare_cpu();
-	else if (tender_debug)		/* ^C is the debugger's alone */
-		setpgid(0, 0);
 	r.proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (!r.ops || r.proc < 0 || r.ops->init(&err) < 0 ||
 	    jail_prepare(&r.jail, r.ops, &err) < 0 ||

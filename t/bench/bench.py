@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """bench.py - what usetl costs, as ratios measured in one run
 
-usage: bench.py [--usetl PATH] [--json FILE] [--quick] [--samples N] [GROUP]...
+usage: bench.py [--usetl PATH] [--json FILE] [--quick] [--samples N]
+                [--row TEXT]... [GROUP]...
 
 Each row compares usetl with a peer on the same handler (t/functions/json,
 unless the row says otherwise): medians of runs that take turns.  The table
@@ -39,6 +40,8 @@ def arguments():
     p.add_argument("--samples", type=int, default=600, metavar="N",
                    help="of interference: requests of each round and side, 50 "
                    "a second (600)")
+    p.add_argument("--row", action="append", default=[], metavar="TEXT",
+                   help="of interference: the rows whose name has this in it")
     p.add_argument("--only", action="append", default=[], metavar="GROUP",
                    help="the same as GROUP")
     p.add_argument("groups", nargs="*", metavar="GROUP",
@@ -56,7 +59,7 @@ def arguments():
 def measure(tool, args, progress):
     """(rows, what failed)"""
     rows, failures = [], []
-    bench = Bench(tool, progress, args.quick, args.samples)
+    bench = Bench(tool, progress, args.quick, args.samples, args.row)
     for name, group in GROUPS.items():
         if args.groups and name not in args.groups:
             continue

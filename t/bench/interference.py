@@ -167,9 +167,13 @@ class Run:
         return text
 
 
+def title(bad, tender):
+    return f"p99 beside {bad.name}, {tender}"
+
+
 def measure(bench, bad, tender, image, port):
     """The row; one that cannot be measured costs none of the others."""
-    name = f"p99 beside {bad.name}, {tender}"
+    name = title(bad, tender)
     note = ""
     with contextlib.ExitStack() as stack:
         try:
@@ -208,4 +212,6 @@ def interference(bench):
         compile_flood(folder)
         image = bench.tool.bake(folder)
         return [measure(bench, bad, tender, image, port)
-                for tender in TENDERS for bad in BAD]
+                for tender in TENDERS for bad in BAD
+                if not bench.wanted or
+                any(text in title(bad, tender) for text in bench.wanted)]

@@ -32,11 +32,11 @@ TENDERS = ("kvm", "process")
 class Bench:
     """What all groups share: the tool, the json function, how thorough."""
 
-    def __init__(self, tool, progress, quick, samples=600):
+    def __init__(self, tool, progress, quick, samples=600, wanted=()):
         self.tool = tool
         self.progress = progress
         self.quick = quick
-        self.samples = samples          # see interference.py
+        self.samples, self.wanted = samples, wanted  # see interference.py
         self.failures = []              # of single rows of a group
         self.folder = tool.copy(os.path.join(FUNCTIONS, "json"))
         self.event_path = os.path.join(self.folder, "event.json")

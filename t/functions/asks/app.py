@@ -1,11 +1,13 @@
 """asks - asks its host for more than it can want (asks.c), then for a file.
 
-Event: {"asks": N, "url": URL}; answers how many were begun and the text.  The
-test compiles asks.c to asks.so beside this file.
+Event: {"asks": N, "url": URL}; answers how many were begun and the text.
+{"rings": N} rings a doorbell that there is not, and answers the seconds that
+this took.  The test compiles asks.c to asks.so beside this file.
 """
 
 import ctypes
 import os
+import time
 
 import usetl
 
@@ -13,6 +15,10 @@ lib = ctypes.CDLL(os.path.join(os.path.dirname(__file__), "asks.so"))
 
 
 def handler(event, context):
+    if "rings" in event:
+        begun = time.monotonic()
+        lib.rings(ctypes.c_long(event["rings"]))
+        return time.monotonic() - begun
     url = event["url"]
     begun = lib.asks(ctypes.c_long(event["asks"]), url.encode())
     return {"begun": begun, "text": usetl.get(url).text}
