@@ -175,15 +175,30 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *w, int revents)
 
 /* invocations */
 
+/* *len: of its body */
+static struct MHD_Response *response(const struct job_result *res, size_t *len)
+{
+	const int whole = res->outcome == JOB_OK || res->outcome == JOB_ERROR;
+	void *block = whole ? job_result_take(res) : NULL;
+	char *json;
+
+	if (block) {
+		*len = res->len;
+		return page_within(block, res->text, res->len);
+	}
+	json = answer_json(res, len);
+	return page_response(json, *len, 1);
+}
+
 static void on_done(struct job *j, const struct job_result *res)
 {
 	struct request *r = (struct request *)((char *)j -
 					       offsetof(struct request, job));
 	size_t len = 0;
-	char *json = answer_json(res, &len), us[32];
+	char us[32];
 
 	r->status = answer_status(res);
-	r->answer = page_response(json, len, 1);
+	r->answer = response(res, &len);
 	if (r->answer && res->stats.run_ns) {
 		snprintf(us, sizeof(us), "%llu",
 			 (unsigned long long)(res->stats.run_ns / 1000));

@@ -11,18 +11,80 @@
 
 #define RETRY_AFTER	"1"		/* seconds */
 
+/* what is sent of one response in one turn of the loop */
+#define BLOCK		(128u << 10)
+
+struct body {
+	void *block;
+	const char *text;		/* inside of it */
+	size_t len;
+};
+
+static ssize_t body_read(void *arg, uint64_t at, char *buf, size_t max)
+{
+	const struct body *b = arg;
+
+	if (at >= b->len)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	if (max > b->len - at)
+		max = b->len - at;
+	memcpy(buf, b->text + at, max);
+	return (ssize_t)max;
+}
+
+static void body_free(void *arg)
+{
+	struct body *b = arg;
+
+	free(b->block);
+	free(b);
+}
+
+/* of a buffer the daemon sends as much at once as the kernel takes: megabytes */
+static struct MHD_Response *in_parts(void *block, const char *text, size_t len)
+{
+	struct body *b = malloc(sizeof(*b));
+	struct MHD_Response *r;
+
+	if (!b)
+		return NULL;
+	*b = (struct body){ block, text, len };
+	r = MHD_create_response_from_callback(len, BLOCK, body_read, b,
+					      body_free);
+	if (!r)
+		free(b);
+	return r;
+}
+
+static void name_type(struct MHD_Response *r, int json)
+{
+	MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE,
+				json ? "application/json" : "text/plain");
+}
+
+struct MHD_Response *page_within(void *block, const char *text, size_t len)
+{
+	struct MHD_Response *r = in_parts(block, text, len);
+
+	if (!r)
+		free(block);
+	else
+		name_type(r, 1);
+	return r;
+}
+
 struct MHD_Response *page_response(char *text, size_t len, int json)
 {
 	struct MHD_Response *r;
 
 	if (!text)
 		return NULL;
-	r = MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
+	r = len > BLOCK ? in_parts(text, text, len) :
+	    MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
 	if (!r)
 		free(text);
 	else
-		MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, json ?
-					"application/json" : "text/plain");
+		name_type(r, json);
 	return r;
 }
 

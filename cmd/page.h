@@ -30,6 +30,8 @@ enum MHD_Result page_health(struct MHD_Connection *c);
 
 /* a response that owns `text` (malloc'ed); application/json when json */
 struct MHD_Response *page_response(char *text, size_t len, int json);
+/* one of JSON text inside of a block (malloc'ed) that it owns */
+struct MHD_Response *page_within(void *block, const char *text, size_t len);
 /* queues r and gives it up; MHD_NO when it is NULL */
 enum MHD_Result page_send(struct MHD_Connection *c, unsigned status,
 			  struct MHD_Response *r);

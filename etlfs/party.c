@@ -21,8 +21,10 @@
 #define NAMES		256u
 
 struct sock {
-	ev_io io;
+	ev_io io;			/* stopped while it is one of p->ready */
 	struct party *p;
+	int revents, is_ready;
+	TAILQ_ENTRY(sock) link;
 };
 
 /*
@@ -49,18 +51,74 @@ static void party_reap(struct party *p)
 	}
 }
 
-static void on_socket(struct ev_loop *loop, ev_io *io, int revents)
+/* in this turn */
+static int may_act(struct party *p)
 {
-	struct party *p = ((struct sock *)io)->p;
+	uint64_t turn = ev_iteration(p->loop);
+
+	if (p->turn != turn) {
+		p->turn = turn;
+		p->acts = 0;
+	}
+	return p->acts < PARTY_ACTS;
+}
+
+/* s may be gone after it */
+static void act(struct sock *s, int revents)
+{
+	struct party *p = s->p;
 	int running, mask = 0;
 
+	p->acts++;
 	if (revents & EV_READ)
 		mask |= CURL_CSELECT_IN;
 	if (revents & EV_WRITE)
 		mask |= CURL_CSELECT_OUT;
-	/* io may be gone after it */
-	curl_multi_socket_action(p->multi, io->fd, mask, &running);
+	curl_multi_socket_action(p->multi, s->io.fd, mask, &running);
 	party_reap(p);
+}
+
+static void rest_soon(struct party *p)
+{
+	if (TAILQ_EMPTY(&p->ready) || ev_is_active(&p->rest))
+		return;
+	ev_timer_set(&p->rest, 0., 0.);
+	ev_timer_start(p->loop, &p->rest);
+}
+
+static void unready(struct sock *s)
+{
+	if (s->is_ready)
+		TAILQ_REMOVE(&s->p->ready, s, link);
+	s->is_ready = 0;
+}
+
+static void on_rest(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct party *p = w->data;
+	struct sock *s;
+
+	while (may_act(p) && (s = TAILQ_FIRST(&p->ready))) {
+		unready(s);
+		ev_io_start(loop, &s->io);
+		act(s, s->revents);
+	}
+	rest_soon(p);
+}
+
+static void on_socket(struct ev_loop *loop, ev_io *io, int revents)
+{
+	struct sock *s = (struct sock *)io;
+
+	if (may_act(s->p) && TAILQ_EMPTY(&s->p->ready)) {
+		act(s, revents);
+		return;
+	}
+	ev_io_stop(loop, io);
+	s->revents = revents;
+	s->is_ready = 1;
+	TAILQ_INSERT_TAIL(&s->p->ready, s, link);
+	rest_soon(s->p);
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
@@ -93,6 +151,7 @@ static int multi_socket(CURL *easy, curl_socket_t fd, int what, void *arg,
 
 	if (what == CURL_POLL_REMOVE) {
 		if (s) {
+			unready(s);
 			ev_io_stop(p->loop, &s->io);
 			curl_multi_assign(p->multi, fd, NULL);
 			free(s);
@@ -111,6 +170,8 @@ static int multi_socket(CURL *easy, curl_socket_t fd, int what, void *arg,
 		events |= EV_READ;
 	if (what != CURL_POLL_IN)
 		events |= EV_WRITE;
+	/* what is still so is said again */
+	unready(s);
 	ev_io_stop(p->loop, &s->io);
 	ev_io_set(&s->io, fd, events);
 	ev_io_start(p->loop, &s->io);
@@ -149,8 +210,10 @@ int party_create(struct party **out, struct fetch_engine *e,
 	p->owner = owner;
 	TAILQ_INIT(&p->waiting);
 	TAILQ_INIT(&p->paused);
+	TAILQ_INIT(&p->ready);
 	ev_init(&p->timer, on_timer);
-	p->timer.data = p;
+	ev_init(&p->rest, on_rest);
+	p->timer.data = p->rest.data = p;
 	p->connections = share_join(connections, owner);
 	p->lookups = share_join(lookups, owner);
 	if (!p->connections || !p->lookups ||
@@ -170,6 +233,7 @@ void party_destroy(struct party *p)
 	if (p->sessions)
 		curl_share_cleanup(p->sessions);
 	ev_timer_stop(p->loop, &p->timer);
+	ev_timer_stop(p->loop, &p->rest);
 	share_leave(p->connections);
 	share_leave(p->lookups);
 	free(p->fds);

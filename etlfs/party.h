@@ -7,6 +7,10 @@
  * another.  What functions have in common is the loop (pace.h) and three
  * shares (share.h): connections, look-ups of names, and, in window.h, memory.
  *
+ * In one turn of the loop a party is heard on PARTY_ACTS sockets, and the rest
+ * of them in the next ones, so that many that become ready at once (connected,
+ * refused, closed) keep nobody else waiting.
+ *
  * A party is made by its first transfer and goes some time after its last.
  */
 #ifndef ETLFS_PARTY_H
@@ -19,7 +23,11 @@
 #include "etlfs/engine.h"
 #include "etlfs/share.h"
 
+#define PARTY_ACTS	8		/* sockets heard in a turn */
+
+struct sock;
 TAILQ_HEAD(transfers, transfer);
+TAILQ_HEAD(socks, sock);
 TAILQ_HEAD(parties, party);
 
 struct party {
@@ -30,6 +38,10 @@ struct party {
 	CURLM *multi;
 	CURLSH *sessions;		/* of TLS */
 	ev_timer timer;			/* curl's own */
+	ev_timer rest;			/* runs once, when some are ready */
+	struct socks ready;		/* for another turn, first come */
+	uint64_t turn;
+	unsigned acts;			/* of that turn */
 	struct share_part *connections, *lookups;
 	unsigned attached;		/* transfers */
 	double idle_since;		/* when there are none */

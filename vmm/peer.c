@@ -23,6 +23,7 @@
 #include "unikernel/abi.h"
 
 #define IN_SIZE		(32u << 10)	/* what a peer keeps for receiving */
+#define IN_TURN		(256u << 10)	/* bytes received in one turn */
 
 struct out {
 	struct out *next;
@@ -162,7 +163,7 @@ static int hand_up(struct peer *p, int *later)
 		p->ops->message(p->arg, &m, payload);
 		if (!alive)
 			return 0;
-		at += n;
+		at = p->in_len ? at + n : 0;
 	}
 	p->alive = NULL;
 	if (n < 0) {
@@ -174,6 +175,24 @@ static int hand_up(struct peer *p, int *later)
 	if (at && p->in_len)
 		memmove(p->in, p->in + at, p->in_len);
 	return 1;
+}
+
+void *peer_take(struct peer *p)
+{
+	uint8_t *block = p->in, *in;
+	struct msg m;
+
+	memcpy(&m, p->in, sizeof(m));
+	/* all that was received is this one message: see fit() */
+	if (p->in_size <= IN_SIZE || p->in_len != sizeof(m) + m.len)
+		return NULL;
+	in = malloc(IN_SIZE);
+	if (!in)
+		return NULL;
+	p->in = in;
+	p->in_size = IN_SIZE;
+	p->in_len = 0;
+	return block;
 }
 
 void peer_hold(struct peer *p, double seconds)
@@ -230,9 +249,11 @@ static void on_later(struct ev_loop *loop, struct ev_timer *w, int revents)
 static void readable(struct ev_loop *loop, struct ev_io *w, int revents)
 {
 	struct peer *p = w->data;
+	size_t room = p->in_size - p->in_len;
 	ssize_t n;
 
-	n = recv(w->fd, p->in + p->in_len, p->in_size - p->in_len,
+	/* while we take, it goes on sending */
+	n = recv(w->fd, p->in + p->in_len, room < IN_TURN ? room : IN_TURN,
 		 MSG_DONTWAIT);
 	if (n < 0) {
 		if (errno != EAGAIN && errno != EINTR)

@@ -31,7 +31,7 @@ struct peer;
 
 /*
  * Both may call peer_destroy().  The payload is the peer's and ends with the
- * call.  closed is called once: error is 0 for an end of file at a message's
+ * call, unless it is taken.  closed is called once: error is 0 for an end of file at a message's
  * boundary, otherwise -errno (-EPROTO: the peer broke the protocol).
  */
 struct peer_ops {
@@ -52,6 +52,12 @@ void peer_destroy(struct peer *p);
  */
 int peer_send(struct peer *p, const struct msg *m, const void *payload,
 	      const int *fds, unsigned nfds);
+
+/*
+ * From `message`, of a large payload: the block that holds it, which is the
+ * caller's to free() from then on.  NULL: it is small, or there is no memory.
+ */
+void *peer_take(struct peer *p);
 
 /* nothing more is handed up, nor its end noticed, for so many seconds */
 void peer_hold(struct peer *p, double seconds);

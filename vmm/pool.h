@@ -47,7 +47,14 @@ struct job_result {
 	const char *text;		/* not NUL-terminated */
 	size_t len;
 	struct run_stats stats;
+	struct peer *from;		/* NULL, or see job_result_take() */
 };
+
+/*
+ * From `done`: the block that holds text, the caller's to free() from then on;
+ * NULL: text has to be copied to be kept.
+ */
+void *job_result_take(const struct job_result *r);
 
 /* the caller's memory, from pool_submit() until done is called */
 struct job {

@@ -77,6 +77,11 @@ void clone_stop(struct clone *c)
 }
 
 /* what a request that this clone was running comes to; frees nothing */
+void *job_result_take(const struct job_result *r)
+{
+	return r->from ? peer_take(r->from) : NULL;
+}
+
 static void answer(struct clone *c, const struct job_result *r)
 {
 	struct job *j = c->job;
@@ -166,6 +171,7 @@ static void on_result(struct clone *c, const struct msg *m,
 	r.stats = rep.stats;
 	r.text = rep.text;
 	r.len = rep.text_len;
+	r.from = c->proc.peer;
 	if (rep.code == UK_RESULT_ERROR)
 		r.outcome = JOB_ERROR;
 	if (r.len > f->pool->o.response_max) {
@@ -174,6 +180,7 @@ static void on_result(struct clone *c, const struct msg *m,
 				 " more than response.max %llu", rep.text_len,
 				 (unsigned long long)f->pool->o.response_max);
 		r.text = text;
+		r.from = NULL;
 	}
 	/* the answer first: what follows may end the peer, and the payload */
 	answer(c, &r);

@@ -139,6 +139,9 @@ struct function {
 	uint32_t pid;			/* the last process id given */
 	double asks, asked_at;		/* what its guests may still ask, and
 					   when that was so: pool_proc.c */
+	uint64_t turn;			/* of the loop, and what they had the
+					   loop do in it */
+	double turn_asks;
 
 	uint64_t requests, errors, refreshes, fetched;
 	uint32_t run_us[RUN_SAMPLES];

@@ -24,6 +24,8 @@
  */
 #define ASK_RATE	2000.0
 #define ASK_BURST	512.0
+#define ASK_TURN	8.0		/* in one turn of the loop */
+#define NEXT_TURN_S	1e-6
 #define CANCEL_COST	0.25
 #define LOG_COST	0.5		/* and as much for each 64 KB */
 
@@ -179,6 +181,15 @@ static void pay(struct proc *p, double cost)
 {
 	struct function *f = p->f;
 	double now = pool_now(f), passed = now - f->asked_at;
+	uint64_t turn = ev_iteration(f->pool->loop);
+
+	if (f->turn != turn) {
+		f->turn = turn;
+		f->turn_asks = 0;
+	}
+	f->turn_asks += cost;
+	if (f->turn_asks >= ASK_TURN)
+		peer_hold(p->peer, NEXT_TURN_S);
 
 	f->asks += passed > 0 ? passed * ASK_RATE : 0;
 	if (f->asks > ASK_BURST)

@@ -21,6 +21,8 @@ struct seen {
 	int destroy;			/* from inside the callback */
 	double hold;			/* s, after each message */
 	unsigned lost;			/* that came out of order */
+	int take;			/* a payload that can be */
+	uint8_t *taken, *payload;
 };
 
 static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
@@ -35,6 +37,10 @@ static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
 		peer_hold(s->peer, s->hold);
 	for (uint32_t i = 0; i < m->len; i++)
 		s->sum += payload[i];
+	if (s->take) {
+		s->taken = peer_take(s->peer);
+		s->payload = (uint8_t *)payload;
+	}
 	if (s->destroy) {
 		peer_destroy(s->peer);
 		s->peer = NULL;
@@ -126,13 +132,12 @@ static void test_framing(void)
 	end(&s, fd);
 }
 
-static void test_large(void)
+/* a result of ones */
+static void put_large(struct seen *s, int fd, size_t len)
 {
-	size_t len = 5u << 20, at = 0;
 	struct msg m = { .type = MSG_RESULT, .len = len };
 	uint8_t *payload = malloc(len);
-	struct seen s;
-	int fd = begin(&s);
+	size_t at = 0;
 
 	memset(payload, 1, len);
 	put(fd, &m, sizeof(m));
@@ -141,15 +146,53 @@ static void test_large(void)
 
 		if (n > 0)
 			at += n;
-		turn(&s);
+		turn(s);
 	}
-	turn(&s);
+	free(payload);
+	turn(s);
+}
+
+static void test_large(void)
+{
+	size_t len = 5u << 20;
+	struct msg m = { .type = MSG_UP };
+	struct seen s;
+	int fd = begin(&s);
+
+	put_large(&s, fd, len);
 	ok(s.messages == 1 && s.sum == len, "a large payload");
-	m = (struct msg){ .type = MSG_UP };
 	put(fd, &m, sizeof(m));
 	turn(&s);
 	ok(s.messages == 2, "and what follows it");
-	free(payload);
+	end(&s, fd);
+}
+
+static void test_take(void)
+{
+	struct msg log = { .type = MSG_LOG, .len = 3 }, up = { .type = MSG_UP };
+	size_t len = 5u << 20, ones = 0;
+	uint8_t small[sizeof(log) + 3];
+	struct seen s;
+	int fd = begin(&s);
+
+	s.take = 1;
+	memset(small, 1, sizeof(small));
+	memcpy(small, &log, sizeof(log));
+	put(fd, small, sizeof(small));
+	turn(&s);
+	ok(s.messages == 1 && !s.taken, "a small payload is not given away");
+	for (int i = 0; i < 2; i++) {
+		put_large(&s, fd, len);
+		for (size_t at = 0; s.taken && at < len; at++)
+			ones += s.payload[at];
+		free(s.taken);
+	}
+	ok(s.messages == 3 && ones == 2 * len, "a large one, twice");
+	put(fd, small, sizeof(small));
+	put(fd, &up, sizeof(up));
+	turn(&s);
+	ok(s.messages == 5 && s.last.type == MSG_UP && !s.taken,
+	   "and what follows it");
 	end(&s, fd);
 }
 
@@ -392,6 +435,7 @@ int main(void)
 	signal(SIGPIPE, SIG_IGN);
 	test_framing();
 	test_large();
+	test_take();
 	test_refused();
 	test_report();
 	test_send();

@@ -10,6 +10,7 @@
 
 #include "etlfs/format.h"
 #include "etlfs/host.h"
+#include "etlfs/party.h"
 #include "t/unit/server.h"
 #include "unikernel/abi.h"
 
@@ -188,6 +189,38 @@ static void test_connections(void)
 	reset(greedy[CLONES - 1]);
 }
 
+static unsigned count_done(struct host *h)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < ETLFS_TICKETS; i++)
+		n += ticket(h, i)->state == ETLFS_DONE;
+	return n;
+}
+
+/* a function's sockets that are all ready at once are heard a few in a turn */
+static void test_turns(void)
+{
+	unsigned done = 0, now = 0, most = 0, n = ETLFS_TICKETS;
+
+	for (unsigned i = 0; i < n; i++)
+		submit(greedy[0], T(1, i), "/slow?seconds=0.5&head=1",
+		       20000000000);
+	run(200);
+	done = count_done(greedy[0]);
+	/* all of the rest is answered meanwhile */
+	sleep(2);
+	for (int i = 0; now < n && i < 100000; i++, done = now) {
+		ev_run(loop, EVRUN_NOWAIT);
+		now = count_done(greedy[0]);
+		if (now - done > most)
+			most = now - done;
+	}
+	ok(now == n && most > 0 && most <= PARTY_ACTS,
+	   "of %u fetches %u ended, %u in one turn at most", n, now, most);
+	reset(greedy[0]);
+}
+
 int main(void)
 {
 	char url[64], *list[] = { url, NULL };
@@ -208,6 +241,7 @@ int main(void)
 			return 1;
 	test_promises();
 	test_bytes();
+	test_turns();
 	test_connections();
 	for (i = 0; i < CLONES; i++)
 		host_destroy(greedy[i]);
