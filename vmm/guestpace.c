@@ -2,11 +2,11 @@
  * guestpace.c - how often a guest may have its tender do something
  *
  * Each doorbell and each exception is a turn of the tender's, and where both
- * are processes two of the scheduler's.  A function whose processes only wake
- * each other, some 10,000 times a second each, kept all others from both
- * processors for 1 to 90 s on Linux 6.18, where they were a session of their
- * own, which is the scheduler's group (hostshare.c); at 2,500 they have their
- * share and no more.  What a request asks at first is free: most never ask
+ * are processes two of the scheduler's.  On Linux 6.18 a session, which is the
+ * scheduler's group (hostshare.c), whose processes wake each other or sleep
+ * some 5,000 times a second each, kept all others from both processors for 1
+ * to 90 s; at 2,000 it has its share and no more, or nearly, on a machine that
+ * is busy otherwise too.  What a request asks at first is free: most never ask
  * that much, and the gateway lies between them.
  */
 #include <poll.h>
@@ -14,7 +14,7 @@
 
 #include "vmm/guest.h"
 
-#define FREE		64		/* turns of a boot, child or request */
+#define FREE		128		/* turns of a boot, child or request */
 #define TURN_NS		500000u		/* and what each of the others takes */
 
 void guest_pace(struct guest *g)
