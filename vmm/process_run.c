@@ -52,12 +52,17 @@ static int own_doing(int sig)
 int proc_dead(struct process *p)
 {
 	int status = 0;
+	pid_t pid;
 
 	if (p->pid <= 0)
 		return 1;
-	if (waitpid(p->pid, &status, WNOHANG) == 0)
+	pid = waitpid(p->pid, &status, WNOHANG);
+	if (pid == 0)
 		return 0;
-	if (WIFSIGNALED(status)) {
+	if (pid < 0) {
+		snprintf(p->t.broken, sizeof(p->t.broken), "the guest's "
+			 "process is nobody's child: %s", strerror(errno));
+	} else if (WIFSIGNALED(status)) {
 		const char *name = sigabbrev_np(WTERMSIG(status));
 
 		snprintf(p->t.broken, sizeof(p->t.broken), "the guest's "
@@ -68,7 +73,7 @@ int proc_dead(struct process *p)
 			p->t.killed = TENDER_KILLED;
 	} else {
 		snprintf(p->t.broken, sizeof(p->t.broken), "the guest's "
-			 "process ended");
+			 "process ended with status %d", WEXITSTATUS(status));
 	}
 	p->pid = -1;
 	return 1;
