@@ -80,8 +80,9 @@ static int fill_tree(struct pack *p)
 {
 	int rc = strings_add(&p->path, PACK_APP, strlen(PACK_APP));
 
-	if (rc)
-		return err_set(p->err, rc, "out of memory");
+	p->used = calloc(p->o->manifest->exclude.n + 1, 1);
+	if (rc || !p->used)
+		return err_set(p->err, -ENOMEM, "out of memory");
 	rc = pack_stage(p, "finding the interpreter");
 	rc = rc ? rc : find_python(p);
 	rc = rc ? rc : tree_create(&p->t, p->err);
@@ -97,7 +98,10 @@ static int fill_tree(struct pack *p)
 	rc = rc ? rc : pack_stage(p, "collecting packages");
 	rc = rc ? rc : pack_packages(p);
 	rc = rc ? rc : pack_stage(p, "collecting the function");
-	return rc ? rc : pack_app(p);
+	rc = rc ? rc : pack_app(p);
+	if (!rc)
+		pack_unused(p);
+	return rc;
 }
 
 static int remove_one(const char *path, const struct stat *st, int type,
@@ -147,6 +151,7 @@ int pack_function(const struct pack_opts *o, int fd, struct pack_result *r,
 	tree_destroy(p.t);
 	python_destroy(p.py);
 	strings_free(&p.path);
+	free(p.used);
 	remove_temp(&p);
 	return rc;
 }

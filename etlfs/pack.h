@@ -68,6 +68,7 @@ struct pack {
 	struct python *py;
 	struct elfdeps *elf;
 	struct strings path;		/* the guest's sys.path additions */
+	char *used;			/* by pattern of exclude: it matched */
 	char *temp;			/* folder of requirements, or NULL */
 	struct pack_progress progress;
 	struct err *err;
@@ -93,14 +94,17 @@ int pack_matches(const struct strings *patterns, const char *rel,
 /*
  * 1 when a file or folder is to be packed: what a rule or `exclude` leaves
  * out, `include` takes back.  A standard library is left alone by patterns
- * of exclude that are not absolute.
+ * of exclude that are not absolute.  Patterns of exclude that match are marked
+ * in p->used.
  */
-int pack_stdlib_keeps(const struct manifest *m, const char *rel,
-		      const char *guest, int is_dir);
-int pack_app_keeps(const struct manifest *m, const char *rel,
-		   const char *guest, int is_dir);
-int pack_packages_keeps(const struct manifest *m, const char *rel,
-			const char *guest, int is_dir);
+int pack_stdlib_keeps(struct pack *p, const char *rel, const char *guest,
+		      int is_dir);
+int pack_app_keeps(struct pack *p, const char *rel, const char *guest,
+		   int is_dir);
+int pack_packages_keeps(struct pack *p, const char *rel, const char *guest,
+			int is_dir);
+/* all was asked for: a warning for each pattern of exclude without a mark */
+void pack_unused(const struct pack *p);
 
 /*
  * pack_meta.c: argv, env and what else the manifest of an image says, from

@@ -41,7 +41,7 @@ static int keep_package(void *arg, const char *rel, int is_dir)
 
 	snprintf(full, sizeof(full), "%s%s", r->prefix, rel);
 	snprintf(guest, sizeof(guest), "%s/%s", r->guest, rel);
-	return pack_packages_keeps(r->p->o->manifest, full, guest, is_dir);
+	return pack_packages_keeps(r->p, full, guest, is_dir);
 }
 
 /* where path lies below one of the interpreter's folders, or its last name */
@@ -72,8 +72,7 @@ static int add_installed_path(struct pack *p, const char *path)
 	if (stat(path, &st))
 		return err_set(p->err, -errno, "cannot pack '%s': %s", path,
 			       strerror(errno));
-	if (!pack_packages_keeps(p->o->manifest, rel, path,
-				 S_ISDIR(st.st_mode)))
+	if (!pack_packages_keeps(p, rel, path, S_ISDIR(st.st_mode)))
 		return 0;
 	snprintf(prefix, sizeof(prefix), "%s/", rel);
 	if (S_ISDIR(st.st_mode))
@@ -237,7 +236,7 @@ static int keep_app(void *arg, const char *rel, int is_dir)
 	struct stat st;
 
 	snprintf(guest, sizeof(guest), "%s/%s", r->guest, rel);
-	if (!pack_app_keeps(r->p->o->manifest, rel, guest, is_dir))
+	if (!pack_app_keeps(r->p, rel, guest, is_dir))
 		return 0;
 	snprintf(host, sizeof(host), "%s/%s%s", r->host, rel,
 		 is_dir ? "/pyvenv.cfg" : "");

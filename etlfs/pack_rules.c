@@ -48,6 +48,18 @@ int pack_matches(const struct strings *patterns, const char *rel,
 	return 0;
 }
 
+/* every pattern that matches is marked as used, not the first alone */
+static int excluded(struct pack *p, const char *rel, const char *guest)
+{
+	const struct strings *s = &p->o->manifest->exclude;
+	int out = 0;
+
+	for (size_t i = 0; i < s->n; i++)
+		if (matches(s->v[i], rel, guest))
+			out = p->used[i] = 1;
+	return out;
+}
+
 /* could what is below folder `path` match?  Compares as many components */
 static int may_hold(const char *pattern, const char *path)
 {
@@ -90,8 +102,16 @@ static int in_table(const char *const *table, const char *rel)
 	return 0;
 }
 
-int pack_stdlib_keeps(const struct manifest *m, const char *rel,
-		      const char *guest, int is_dir)
+/* asks exclude in any case, so that its patterns are marked */
+static int keeps(struct pack *p, const char *const *table, int out,
+		 const char *rel, const char *guest, int is_dir)
+{
+	return (!out && !in_table(table, rel)) ||
+		included(p->o->manifest, rel, guest, is_dir);
+}
+
+int pack_stdlib_keeps(struct pack *p, const char *rel, const char *guest,
+		      int is_dir)
 {
 	static const char *const out[] = {
 		"test", "tests", "idle_test", "__pycache__", "*.pyc", "*.pyo",
@@ -105,28 +125,50 @@ int pack_stdlib_keeps(const struct manifest *m, const char *rel,
 		"_xxtestfuzz*.so", "xxlimited*.so", "xxsubtype*.so", NULL
 	};
 
-	return (!in_table(out, rel) && !pack_matches(&m->exclude, NULL, guest))
-		|| included(m, rel, guest, is_dir);
+	return keeps(p, out, excluded(p, NULL, guest), rel, guest, is_dir);
 }
 
-int pack_packages_keeps(const struct manifest *m, const char *rel,
-			const char *guest, int is_dir)
-{
-	static const char *const out[] = {
-		"__pycache__", "*.pyc", "*.pyo", NULL
-	};
+static const char *const not_packages[] = {
+	"__pycache__", "*.pyc", "*.pyo", NULL
+};
+static const char *const not_app[] = {
+	".*", "__pycache__", "*.pyc", "*.pyo", "*.usetl", NULL
+};
 
-	return (!in_table(out, rel) && !pack_matches(&m->exclude, rel, guest))
-		|| included(m, rel, guest, is_dir);
+int pack_packages_keeps(struct pack *p, const char *rel, const char *guest,
+			int is_dir)
+{
+	return keeps(p, not_packages, excluded(p, rel, guest), rel, guest,
+		     is_dir);
 }
 
-int pack_app_keeps(const struct manifest *m, const char *rel,
-		   const char *guest, int is_dir)
+int pack_app_keeps(struct pack *p, const char *rel, const char *guest,
+		   int is_dir)
 {
-	static const char *const out[] = {
-		".*", "__pycache__", "*.pyc", "*.pyo", "*.usetl", NULL
-	};
+	return keeps(p, not_app, excluded(p, rel, guest), rel, guest, is_dir);
+}
 
-	return (!in_table(out, rel) && !pack_matches(&m->exclude, rel, guest))
-		|| included(m, rel, guest, is_dir);
+/* what else a pattern may have meant */
+static const char *unused_hint(const char *pattern)
+{
+	if (strchr(pattern, ','))
+		return "; a ',' between patterns needs a blank behind it";
+	if (pattern[strlen(pattern) - 1] == '/')
+		return "; a folder is written without '/' at its end";
+	return "";
+}
+
+void pack_unused(const struct pack *p)
+{
+	const struct strings *s = &p->o->manifest->exclude;
+	char line[512];
+
+	for (size_t i = 0; p->o->warn && i < s->n; i++) {
+		/* what stays out in any case need not be there */
+		if (p->used[i] || in_table(not_app, s->v[i]))
+			continue;
+		snprintf(line, sizeof(line), "exclude = '%.300s' leaves "
+			 "nothing out%s", s->v[i], unused_hint(s->v[i]));
+		p->o->warn(p->o->arg, line);
+	}
 }

@@ -32,7 +32,7 @@ static int keep(void *arg, const char *rel, int is_dir)
 	char guest[TREE_PATH_MAX];
 
 	snprintf(guest, sizeof(guest), "%s/%s", r->dir, rel);
-	return pack_stdlib_keeps(r->p->o->manifest, rel, guest, is_dir);
+	return pack_stdlib_keeps(r->p, rel, guest, is_dir);
 }
 
 static int add_folder(struct pack *p, const char *dir)

@@ -66,6 +66,22 @@ for takes in '*both' 'event, *more' 'event=1, context=2' 'a, b, c=3, *, d=4'; do
 		-o "$tmp/f.usetl" "$tmp/f"
 done
 
+# patterns that leave nothing out
+manifest "$h" 'exclude = a.csv,b.csv *.txt, data docs/ gone' \
+	'exclude = /nosuch/* docs/*.md /app/sub __pycache__ .venv' 'include = c.txt'
+mkdir -p "$tmp/f/data" "$tmp/f/docs" "$tmp/f/sub"
+touch "$tmp/f/a.csv" "$tmp/f/c.txt" "$tmp/f/data/x" "$tmp/f/docs/y.md" \
+	"$tmp/f/sub/z"
+ok "patterns that leave nothing out" "$usetl" bake --no-check \
+	-o "$tmp/f.usetl" "$tmp/f"
+is "each is said, with what may have been meant" "$(cat "$tmp/err")" \
+	"usetl bake: warning: exclude = 'a.csv,b.csv' leaves nothing out; a\
+ ',' between patterns needs a blank behind it
+usetl bake: warning: exclude = 'docs/' leaves nothing out; a folder is\
+ written without '/' at its end
+usetl bake: warning: exclude = 'gone' leaves nothing out
+usetl bake: warning: exclude = '/nosuch/*' leaves nothing out"
+
 # a value of several lines
 manifest "$h" '[environment]' 'KEY =' '    -----BEGIN KEY-----' \
 	'    bm90IG9uZQ==' '    -----END KEY-----'
