@@ -4,7 +4,8 @@
 need_python
 need_usetl
 command -v curl >/dev/null || skip_all "no curl"
-kinds="none raise fork fetch print hang spin exit crash runon threads"
+kinds="none raise fork fetch print hang spin exit crash runon slow \
+	threads"
 
 # once, for both tenders
 if test -z "${ATFORK_IMAGES:-}"; then
@@ -162,6 +163,29 @@ for kind in exit crash; do
 done
 three none
 each none
+
+# invoke_stopped SECONDS: two requests, and this long after the first has begun
+# the process that would ask for the second
+invoke_stopped() {
+	: >"$tmp/err"
+	"$usetl" invoke -t 60s --stats --repeat 2 -d '{"sleep": 0.2}' \
+		"$ATFORK_IMAGES/slow.usetl" >"$tmp/out" 2>>"$tmp/err" &
+	invoke_pid=$!
+	wait_for "$tmp/err" '^begun' "$invoke_pid" &&
+		kill -STOP "$invoke_pid"
+	sleep "$1"
+	kill -CONT "$invoke_pid"
+	wait "$invoke_pid"
+}
+
+# a child that has nothing to wait for yet runs before its request
+for seconds in 1 3 10; do
+	invoke_stopped $seconds
+	! grep -q '^child' "$tmp/err" || break
+done
+child_us=$(awk '$1 == "child" { print int($2) }' "$tmp/err")
+ok "--stats: what a fork's child does before its request, in 'child'" \
+	test "${child_us:-0}" -ge 50000
 
 # one that says it waits, and goes on: nobody would look at it any more
 if test "$tender" = process; then

@@ -112,6 +112,8 @@ elif do == "print":
         "in the child", os.getpid()))
 elif do == "hang":
     os.register_at_fork(after_in_child=lambda: time.sleep(3600))
+elif do == "slow":
+    os.register_at_fork(after_in_child=lambda: time.sleep(0.2))
 elif do == "spin":
     os.register_at_fork(after_in_child=spins)
 elif do == "runon":
@@ -132,6 +134,9 @@ def handler(event, context):
            "main": threading.current_thread() is threading.main_thread(),
            "wiped": not any(page[:]), "random": random.random()}
     page[:] = b"r" * 4096
+    if "sleep" in event:
+        print("begun" + "." * 100000, flush=True)
+        time.sleep(event["sleep"])
     if event.get("processes"):
         out["processes"] = processes()
     if do == "threads":
