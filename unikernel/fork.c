@@ -18,11 +18,8 @@
 #include "unikernel/syscall.h"
 #include "unikernel/thread.h"
 
-#define CLONE_PARENT_SETTID	0x00100000
-#define CLONE_CHILD_CLEARTID	0x00200000
-#define CLONE_CHILD_SETTID	0x01000000
-#define CLONE_FORK		(CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | \
-				 CLONE_CHILD_SETTID)
+#define CLONE_FORK	(CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | \
+			 CLONE_CHILD_SETTID)
 
 long (*fork_hook)(void);
 
