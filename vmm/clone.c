@@ -241,11 +241,41 @@ static int rest(struct guest *g, int over)
 }
 
 /*
+ * A child that has no request yet: GUEST_EVENT where it waits for one.  What it
+ * ends by otherwise is told to whoever asks next: it is no answer to a request
+ * that was before.
+ */
+static enum guest_end run_ahead(struct clone *c)
+{
+	struct guest *g = &c->g;
+	enum guest_end end = guest_run(g);
+
+	c->child_ns = guest_now() - c->begun;
+	switch (end) {
+	case GUEST_EVENT:
+		return rest(g, 0) < 0 ?
+			guest_died(g, DIED_FAULT, 0, "the guest asked for its "
+				   "event and ran on") : GUEST_EVENT;
+	case GUEST_RESULT:
+		end = guest_died(g, DIED_FAULT, 0, "the guest answered before "
+				 "it was asked");
+		break;
+	case GUEST_DIED:
+		/* whoever killed it, the request had not begun */
+		if (g->died == DIED_KILLED)
+			g->died = DIED_ROLLBACK;
+		break;
+	default:
+		break;
+	}
+	rest(g, 1);
+	return end;
+}
+
+/*
  * READY returns, in another process, which does what a child has to and asks
  * for its event.  Where requests follow each other closely the event is there
  * by then, and it need not ask: an exit costs more than all that a child does.
- * What it ends by otherwise is told to whoever asks next: it is no answer to a
- * request that was before.
  */
 static enum guest_end child(struct clone *c, struct msg *m)
 {
@@ -267,18 +297,8 @@ static enum guest_end child(struct clone *c, struct msg *m)
 		guest_event_here(g);
 		return guest_run(g);
 	}
-	end = guest_run(g);
-	c->child_ns = guest_now() - c->begun;
-	if (end == GUEST_RESULT)
-		end = guest_died(g, DIED_FAULT, 0,
-				 "the guest answered before it was asked");
-	if (rest(g, end != GUEST_EVENT) < 0 && end == GUEST_EVENT)
-		end = guest_died(g, DIED_FAULT, 0,
-				 "the guest asked for its event and ran on");
+	end = run_ahead(c);
 	next_invoke(c, m, NULL);
-	/* whoever killed it, the request had not begun */
-	if (end == GUEST_DIED && g->died == DIED_KILLED)
-		g->died = DIED_ROLLBACK;
 	if (end != GUEST_EVENT)
 		return end;
 	begin(c, m);
