@@ -284,6 +284,43 @@ bake() {
 		"$tmp/src/$bake_name" >"$tmp/bake.out" 2>"$tmp/bake.err"
 }
 
+# fetcher NAME TIMEOUT: a function of the app.py on standard input, which may
+# fetch from $http
+fetcher() {
+	mkdir -p "$tmp/src/$1"
+	cat >"$tmp/src/$1/app.py"
+	cat >"$tmp/src/$1/function.ini" <<END
+[function]
+name    = $1
+handler = app.handler
+memory  = 128M
+timeout = $2
+
+[egress]
+allow   = $http/
+END
+	ok "bake $1" "$usetl" bake -o "$tmp/$1.usetl" "$tmp/src/$1"
+}
+
+# bake_native NAME FILE: with FILE.c as FILE.so, machine code of its own;
+# $tmp/NAME.usetl; 0 when it is there, else why is in $tmp/err
+bake_native() {
+	copy_function "$1"
+	"${CC:-cc}" -O1 -w -fno-stack-protector -fcf-protection=none -shared \
+		-fPIC -I"$top" -o "$tmp/src/$1/$2.so" "$tmp/src/$1/$2.c" \
+		2>"$tmp/err" &&
+		"$usetl" bake -o "$tmp/$1.usetl" "$tmp/src/$1" \
+			>"$tmp/bake.out" 2>"$tmp/err"
+}
+
+bake_native_or_end() {
+	if ! bake_native "$@"; then
+		fail "bake $1" "$tmp/err"
+		plan
+	fi
+	pass "bake $1"
+}
+
 # bake_or_end NAME...: the script's images; nothing goes on without them
 bake_or_end() {
 	for f; do
@@ -323,11 +360,11 @@ wait_for() {
 	done
 }
 
-# the test's HTTP server (t/httpd.py); its port in $port, its URL in $http
+# start_httpd [PROGRAM]: the test's HTTP server, t/httpd.py or another of t/; its
+# port in $port, its URL in $http
 start_httpd() {
-	test -r "$t/httpd.py" || skip_all "no t/httpd.py"
 	: >"$tmp/httpd.out"
-	"$python" "$t/httpd.py" >>"$tmp/httpd.out" 2>"$tmp/httpd.err" &
+	"$python" "$t/${1:-httpd.py}" >>"$tmp/httpd.out" 2>"$tmp/httpd.err" &
 	httpd_pid=$!
 	if ! wait_for "$tmp/httpd.out" '[0-9]' "$httpd_pid"; then
 		fail "the test's HTTP server starts" "$tmp/httpd.err"
@@ -398,8 +435,13 @@ begin() {
 	curl -sS -m 60 -o "$tmp/slow.out" -w '%{http_code}' -d "$2" \
 		"$url/function/$1" >"$tmp/slow" 2>"$tmp/slow.err" &
 	curl_pid=$!
+	await_busy
+}
+
+# await_busy: until a clone, or some, has a request
+await_busy() {
 	i=0
-	while ! curl -sS "$url/function" | grep -q '"busy": 1' &&
+	while ! curl -sS "$url/function" | grep -q '"busy": [1-9]' &&
 		test $i -lt 100
 	do
 		i=$((i + 1))

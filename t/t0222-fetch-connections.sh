@@ -4,36 +4,10 @@
 need_tender
 need_python
 command -v curl >/dev/null || skip_all "no curl"
+start_httpd origin.py
 
-origin_pid=
-end_origin() {
-	test -z "$origin_pid" || kill "$origin_pid" 2>/dev/null
-	cleanup
-}
-trap end_origin EXIT
-: >"$tmp/origin.out"
-"$python" "$t/origin.py" >>"$tmp/origin.out" 2>"$tmp/origin.err" &
-origin_pid=$!
-if ! wait_for "$tmp/origin.out" '[0-9]' "$origin_pid"; then
-	fail "the test's origin starts" "$tmp/origin.err"
-	plan
-fi
-http=http://127.0.0.1:$(cat "$tmp/origin.out")
-
-# function NAME: makes the requests of its event, and says what came
-function() {
-	mkdir -p "$tmp/src/$1"
-	cat >"$tmp/src/$1/function.ini" <<END
-[function]
-name    = $1
-handler = app.handler
-memory  = 128M
-timeout = 30s
-
-[egress]
-allow   = $http/
-END
-	cat >"$tmp/src/$1/app.py" <<'END'
+# functions that make the requests of their event, and say what came
+cat >"$tmp/app.py" <<'END'
 import time
 
 import usetl
@@ -57,10 +31,8 @@ def handler(event, context):
             usetl.Request(*r) for r in event["gather"]))]
     return [one(*r) for r in event["requests"]]
 END
-	ok "bake $1" "$usetl" bake -o "$tmp/$1.usetl" "$tmp/src/$1"
-}
-function one
-function two
+fetcher one 30s <"$tmp/app.py"
+fetcher two 30s <"$tmp/app.py"
 serve_or_end "$tmp/one.usetl" "$tmp/two.usetl"
 
 # request METHOD PATH [TIMEOUT]: with a body that is a request itself

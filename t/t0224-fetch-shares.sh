@@ -6,21 +6,9 @@ need_python
 command -v curl >/dev/null || skip_all "no curl"
 start_httpd
 
-# function NAME: makes the GETs of its event at once; the bytes of each, or why
+# functions that make the GETs of their event at once; the bytes of each, or why
 # there are none
-function() {
-	mkdir -p "$tmp/src/$1"
-	cat >"$tmp/src/$1/function.ini" <<END
-[function]
-name    = $1
-handler = app.handler
-memory  = 128M
-timeout = 60s
-
-[egress]
-allow   = $http/
-END
-	cat >"$tmp/src/$1/app.py" <<'END'
+cat >"$tmp/app.py" <<'END'
 import usetl
 
 
@@ -29,10 +17,9 @@ def handler(event, context):
                          for url in event["urls"]), return_exceptions=True)
     return [len(r) if isinstance(r, usetl.Response) else str(r) for r in got]
 END
-	ok "bake $1" "$usetl" bake -o "$tmp/$1.usetl" "$tmp/src/$1"
-}
-function greedy
-function other
+fetcher greedy 60s <"$tmp/app.py"
+fetcher other 60s <"$tmp/app.py"
+
 # serve_with TOTAL: both of them, with that much memory for bodies
 serve_with() {
 	cat >"$tmp/conf" <<END

@@ -4,20 +4,10 @@
 . "$(dirname "$0")/lib.sh"
 need_tender
 need_python
-cc=${CC:-cc}
-command -v "$cc" >/dev/null || skip_all "no C compiler"
+command -v "${CC:-cc}" >/dev/null || skip_all "no C compiler"
 command -v curl >/dev/null || skip_all "no curl"
 
-copy_function machine
-if ! "$cc" -O1 -w -fno-stack-protector -fcf-protection=none -shared -fPIC \
-		-I"$top" -o "$tmp/src/machine/attack.so" \
-		"$tmp/src/machine/attack.c" 2>"$tmp/err" ||
-    ! "$usetl" bake -o "$tmp/machine.usetl" "$tmp/src/machine" \
-		>"$tmp/bake.out" 2>"$tmp/err"; then
-	fail "bake machine" "$tmp/err"
-	plan
-fi
-pass "bake machine"
+bake_native_or_end machine attack
 USETL_VERIFY=1
 export USETL_VERIFY
 serve_or_end "$tmp/machine.usetl"

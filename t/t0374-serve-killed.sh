@@ -132,14 +132,7 @@ fi
 stop_serve
 
 # those that answer and then refuse their rollback, among others' requests
-cc=${CC:-cc}
-copy_function machine
-if command -v "$cc" >/dev/null && "$cc" -O1 -w -fno-stack-protector \
-	-fcf-protection=none -shared -fPIC -I"$top" \
-	-o "$tmp/src/machine/attack.so" "$tmp/src/machine/attack.c" \
-	2>"$tmp/err" && "$usetl" bake -o "$tmp/machine.usetl" \
-	"$tmp/src/machine" >"$tmp/bake.out" 2>"$tmp/err"
-then
+if command -v "${CC:-cc}" >/dev/null && bake_native machine attack; then
 	serve_or_end "$tmp/machine.usetl"
 	# evil: they answer, or die, as they like
 	for n in 1 2; do

@@ -4,21 +4,11 @@
 . "$(dirname "$0")/lib.sh"
 need_tender
 need_python
-cc=${CC:-cc}
-command -v "$cc" >/dev/null || skip_all "no C compiler"
+command -v "${CC:-cc}" >/dev/null || skip_all "no C compiler"
 command -v curl >/dev/null || skip_all "no curl"
 start_httpd
 bake_or_end echo
-copy_function asks
-if ! "$cc" -O1 -w -fno-stack-protector -fcf-protection=none -shared -fPIC \
-		-I"$top" -o "$tmp/src/asks/asks.so" "$tmp/src/asks/asks.c" \
-		2>"$tmp/err" ||
-    ! "$usetl" bake -o "$tmp/asks.usetl" "$tmp/src/asks" \
-		>"$tmp/bake.out" 2>"$tmp/err"; then
-	fail "bake asks" "$tmp/err"
-	plan
-fi
-pass "bake asks"
+bake_native_or_end asks asks
 serve_or_end "$tmp/asks.usetl" "$tmp/echo.usetl"
 
 event() {
@@ -38,13 +28,7 @@ for i in 1 2 3 4; do
 		"$url/function/asks" 2>"$tmp/err.$i" &
 	pids="$pids $!"
 done
-i=0
-while ! curl -sS "$url/function" | grep -q '"busy": [1-4]' &&
-	test $i -lt 100
-do
-	i=$((i + 1))
-	sleep 0.05
-done
+await_busy
 : >"$tmp/statuses"
 for i in 1 2 3 4 5 6 7 8 9 10; do
 	call echo "[$i]"
