@@ -44,6 +44,7 @@ struct run {
 	struct function *f;
 	struct job job;
 	struct gdb *gdb;
+	struct ev_timer pause;		/* before the next event */
 	struct ev_timer patience;	/* for the last report of a rollback */
 	char *result;
 	size_t result_len;
@@ -133,6 +134,28 @@ static void on_patience(struct ev_loop *loop, struct ev_timer *w, int revents)
 
 static int submit(struct run *r);
 
+static void submit_or_end(struct run *r)
+{
+	if (submit(r) < 0)
+		finish(r, 1);
+}
+
+static void on_pause(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	submit_or_end(w->data);
+}
+
+static void submit_next(struct run *r)
+{
+	if (!r->o->pause_ns) {
+		submit_or_end(r);
+		return;
+	}
+	ev_timer_init(&r->pause, on_pause, r->o->pause_ns / 1e9, 0.0);
+	r->pause.data = r;
+	ev_timer_start(r->loop, &r->pause);
+}
+
 static void fail(const struct job_result *res)
 {
 	size_t len = 0;
@@ -172,8 +195,7 @@ static void on_done(struct job *j, const struct job_result *res)
 	}
 	note_run(r, &res->stats);
 	if (++r->done < r->o->repeat) {
-		if (submit(r) < 0)
-			finish(r, 1);
+		submit_next(r);
 		return;
 	}
 	r->result = malloc(res->len + 1);

@@ -113,6 +113,7 @@ static void usage(FILE *to)
 		"      --stats   times, pages and exits to stderr, or as JSON\n"
 		"      --trace   the guest's system calls to stderr (IMAGE)\n"
 		"      --repeat  run N times, show the last result\n"
+		"      --pause   between them, as in 10ms (IMAGE)\n"
 		"      --recycle rollback, fork or keep, between them (IMAGE)\n"
 		"      --tender  auto, kvm or process (IMAGE; auto)\n"
 		"      --gdb     on the request's guest, with =boot from its "
@@ -215,7 +216,8 @@ static int check_remote(const struct invoke_opts *o)
 {
 	const char *option = o->trace ? "--trace" : o->tender ? "--tender" :
 		o->recycle != RECYCLE_ROLLBACK ? "--recycle" :
-		o->boot_ns ? "--boot-timeout" : NULL;
+		o->boot_ns ? "--boot-timeout" :
+		o->pause_ns ? "--pause" : NULL;
 	struct err err;
 
 	if (option && invoke_remote(o)) {
@@ -266,6 +268,8 @@ static int set(struct invoke_opts *o, int c)
 		return 0;
 	case 'R':
 		return set_repeat(o, optarg);
+	case 'P':
+		return set_time("--pause", optarg, &o->pause_ns);
 	case 'C':
 		return set_recycle(o, optarg);
 	case 'X':
@@ -291,6 +295,7 @@ int invoke_parse(int argc, char **argv, struct invoke_opts *o)
 		{ "stats", optional_argument, NULL, 'S' },
 		{ "trace", no_argument, NULL, 'T' },
 		{ "repeat", required_argument, NULL, 'R' },
+		{ "pause", required_argument, NULL, 'P' },
 		{ "recycle", required_argument, NULL, 'C' },
 		{ "tender", required_argument, NULL, 'X' },
 		{ "boot-timeout", required_argument, NULL, 'B' },

@@ -23,6 +23,7 @@ struct invoke_opts {
 	unsigned n_gdb;
 	enum recycle recycle;
 	unsigned repeat;
+	uint64_t pause_ns;		/* from an answer to the next event */
 	uint64_t timeout_ns;		/* 0: the image's */
 	uint64_t boot_ns;		/* 0: as long as serve waits */
 };

@@ -63,7 +63,8 @@ fails "an event that is a folder" 1 "$usetl" invoke -d "@$tmp" \
 	"$tmp/echo.usetl"
 like "is named as one" "$tmp/err" 'Is a directory'
 fails "no such tender" 2 "$usetl" invoke --tender=none "$tmp/echo.usetl"
-for option in --trace --tender=kvm --recycle=keep --boot-timeout=1s; do
+for option in --trace --tender=kvm --recycle=keep --boot-timeout=1s \
+	--pause=1s; do
 	fails "$option of a URL" 2 "$usetl" invoke "$option" \
 		http://127.0.0.1:1/function/echo
 	like "$option of a URL: why" "$tmp/err" "${option%=*} needs an IMAGE"
