@@ -66,6 +66,11 @@ struct etlfs_node {
  * is stored last (release) by the gateway.  Offsets are from UK_HOST_BASE.
  * The head is the response's header lines, "Name: value\n" each, names as
  * received; or, for ETLFS_FAILED, one line of text that says why.
+ *
+ * `empty` is 1 while window 0 has nothing of any request: stored last (release)
+ * where a request was wiped out, and taken back before the next is written.  A
+ * clone's tender lets no guest run between two requests before it is 1: the
+ * gateway may be late, and the guest maps window 0 at all times.
  */
 #define ETLFS_HOST_MAGIC	0x3174736f68736675ull	/* "ufshost1" */
 
@@ -93,7 +98,9 @@ struct etlfs_host {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t tickets;		/* ETLFS_TICKETS */
-	uint64_t pad[6];
+	uint32_t empty;			/* see below */
+	uint32_t pad0;
+	uint64_t pad[5];
 	struct etlfs_ticket ticket[ETLFS_TICKETS];
 };
 

@@ -57,6 +57,13 @@ static void set_state(struct slot *s, uint32_t state)
 	__atomic_store_n(&slot_ticket(s)->state, state, __ATOMIC_RELEASE);
 }
 
+static void set_empty(struct host *h, uint32_t empty)
+{
+	__atomic_store_n(&host_table(h)->empty, empty, __ATOMIC_RELEASE);
+	/* taken back before anything that follows is there */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
 static void table_init(struct host *h)
 {
 	struct etlfs_host *t = host_table(h);
@@ -65,6 +72,7 @@ static void table_init(struct host *h)
 	t->tickets = ETLFS_TICKETS;
 	t->magic = ETLFS_HOST_MAGIC;
 	space_window0(h->space)->used = ETLFS_EVENT_OFF;
+	set_empty(h, 1);
 }
 
 int host_create(struct host **out, struct fetch_engine *engine,
@@ -139,6 +147,7 @@ int host_event(struct host *h, const void *data, size_t len, uint64_t *off)
 	for (i = 0; i < ETLFS_TICKETS; i++)
 		if (h->slot[i].used)
 			return -EBUSY;
+	set_empty(h, 0);
 	if (len)
 		memcpy(w->map + ETLFS_EVENT_OFF, data, len);
 	if (w->used < ETLFS_EVENT_OFF + len)
@@ -387,6 +396,7 @@ static void slot_begin(struct slot *s, uint32_t gen)
 {
 	struct etlfs_ticket *t = slot_ticket(s);
 
+	set_empty(s->host, 0);
 	s->used = 1;
 	s->gen = gen;
 	set_state(s, ETLFS_PENDING);

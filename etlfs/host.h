@@ -91,7 +91,7 @@ int host_fetch_msg(struct host *h, const struct msg *m, const void *payload,
 void host_cancel(struct host *h, uint32_t ticket);
 
 /*
- * The invocation ended: cancels all, zeroes window 0.  Answers how many
+ * The invocation ended: cancels all, zeroes window 0, which is `empty` then.  Answers how many
  * windows the clone still has attached, counting those of earlier resets;
  * they are given to others of the same owner after host_released(), which
  * says that the clone has detached them (MSG_IDLE).

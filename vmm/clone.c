@@ -201,6 +201,17 @@ static int next_invoke(struct clone *c, struct msg *m,
 	}
 }
 
+/*
+ * The gateway has wiped the last request out of window 0.  Until then a child
+ * would see its event and what it fetched.
+ */
+static int region_empty(const struct clone *c)
+{
+	const struct etlfs_host *h = ram_sys(c->g.ram, UK_HOST_BASE);
+
+	return __atomic_load_n(&h->empty, __ATOMIC_ACQUIRE) == 1;
+}
+
 static void stats_begin(struct clone *c)
 {
 	struct guest *g = &c->g;
@@ -281,10 +292,13 @@ static enum guest_end child(struct clone *c, struct msg *m)
 {
 	static const struct timespec close = { 0, CLOSE_NS };
 	struct guest *g = &c->g;
-	/* what a debugger waits for has not run at all before */
-	int here = next_invoke(c, m, tender_debug ? NULL : &close);
 	enum guest_end end;
+	int here;
 
+	/* what a debugger waits for has not run at all before */
+	do
+		here = next_invoke(c, m, tender_debug ? NULL : &close);
+	while (!here && !region_empty(c));
 	c->child_ns = 0;
 	stats_begin(c);
 	/* nothing that the guest can read tells how many were before it */

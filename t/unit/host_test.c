@@ -189,7 +189,7 @@ static int region_is_clear(void)
 
 	for (i = from; i < ETLFS_WINDOW0 && !p[i]; i++)
 		;
-	return i == ETLFS_WINDOW0 && h->magic == ETLFS_HOST_MAGIC &&
+	return i == ETLFS_WINDOW0 && h->magic == ETLFS_HOST_MAGIC && h->empty &&
 	       h->version == ETLFS_VERSION && h->tickets == ETLFS_TICKETS;
 }
 
@@ -202,8 +202,9 @@ static void test_event(void)
 
 	ok(region_is_clear(), "a new region has an empty table");
 	ok(!host_event(host, "{\"a\": 1}", 8, &off) &&
-	   off == ETLFS_EVENT_OFF && text_is(off, 8, "{\"a\": 1}"),
-	   "an event is there");
+	   off == ETLFS_EVENT_OFF && text_is(off, 8, "{\"a\": 1}") &&
+	   !((const struct etlfs_host *)(const void *)clone.view[0])->empty,
+	   "an event is there, and the region not empty");
 	ok(host_event(host, big, sizeof(big), &off) == -EMSGSIZE,
 	   "an event that is too long is not");
 	memset(big, 'x', sizeof(big));

@@ -92,6 +92,15 @@ def spins():
         pass
 
 
+region = []
+
+
+def looks():
+    """At where events are, in front of its request: unikernel/abi.h."""
+    region.append(ctypes.string_at(0xc00002000, 64).decode())
+    time.sleep(0.2)
+
+
 beats = [0]
 
 
@@ -113,7 +122,7 @@ elif do == "print":
 elif do == "hang":
     os.register_at_fork(after_in_child=lambda: time.sleep(3600))
 elif do == "slow":
-    os.register_at_fork(after_in_child=lambda: time.sleep(0.2))
+    os.register_at_fork(after_in_child=looks)
 elif do == "spin":
     os.register_at_fork(after_in_child=spins)
 elif do == "runon":
@@ -132,11 +141,10 @@ def handler(event, context):
     out = {"warm": warm, "pid": os.getpid(), "count": dict(count),
            "tid": threading.get_native_id(),
            "main": threading.current_thread() is threading.main_thread(),
-           "wiped": not any(page[:]), "random": random.random()}
+           "wiped": not any(page[:]), "random": random.random(),
+           "region": region}
     page[:] = b"r" * 4096
-    if "sleep" in event:
-        print("begun" + "." * 100000, flush=True)
-        time.sleep(event["sleep"])
+    time.sleep(event.get("sleep", 0))
     if event.get("processes"):
         out["processes"] = processes()
     if do == "threads":
