@@ -5,6 +5,26 @@ need_tender
 need_python
 command -v curl >/dev/null || skip_all "no curl"
 bake_or_end leak hooks
+start_httpd
+fetcher tickets 20s <<'END'
+import ctypes
+
+import usetl
+
+URL = "%s/big?size=%d"
+WHOLE = bytes(range(251)) * 4096
+
+
+def handler(event, context):
+    some = usetl.gather(*(usetl.Request("GET", URL % (event["url"], n))
+                          for n in event["sizes"]))
+    right = [r.content == WHOLE[:len(r)] for r in some]
+    for r in some:
+        r.close()
+    one = usetl.get(URL % (event["url"], 10))
+    table = ctypes.string_at(0xc00000000, 64 + 64 * 56)
+    return {"right": right, "path": one.path, "table": table.hex()}
+END
 
 cat >"$tmp/usetl.conf" <<END
 [pool]
@@ -18,6 +38,8 @@ recycle = fork
 [function keep]
 image = $tmp/leak.usetl
 recycle = keep
+[function tickets]
+image = $tmp/tickets.usetl
 [function hooks]
 image = $tmp/hooks.usetl
 [function hooks-keep]
@@ -52,6 +74,26 @@ call keep "{\"mark\": \"$b\", \"before\": [\"$a\"]}"
 is "keep: the second sees what was left" \
 	"$status $(json 'len(d["seen"]) >= 20')" '200 true'
 is "keep: and its mark" "$(json '"anywhere" in d["seen"]')" true
+
+# the numbers of fetches tell nothing of those before
+numbers() {
+	call tickets "{\"url\": \"$http\", \"sizes\": $1}"
+	is "fetches of $1: all are right" "$status $(json 'd["right"]')" "200 $2"
+}
+numbers '[]' '[]'
+path=$(json 'd["path"]')
+table=$(json 'd["table"]')
+numbers '[1, 2, 3, 4, 5, 6, 7]' \
+	'[true, true, true, true, true, true, true]'
+numbers '[]' '[]'
+is "after seven: the same name for the first body" "$(json 'd["path"]')" \
+	"$path"
+is "after seven: the same table" "$(json 'd["table"]')" "$table"
+for i in 1 2 3; do
+	numbers '[300000, 600000]' '[true, true]'
+done
+numbers '[]' '[]'
+is "after large ones: the same name" "$(json 'd["path"]')" "$path"
 
 # what must differ between invocations does
 for i in 1 2 3 4; do

@@ -304,6 +304,7 @@ static enum guest_end child(struct clone *c, struct msg *m)
 	/* nothing that the guest can read tells how many were before it */
 	g->entropy_gen = c->o->entropy_gen;
 	g->ticks = 0;
+	memcpy(g->ticket_gen, c->o->ticket_gen, sizeof(g->ticket_gen));
 	guest_child(g, c->pid, child_deadline(c));
 	guest_log_limit(g, UK_LOG_SIZE - 1);
 	if (here) {
@@ -419,8 +420,6 @@ void clone_main(const struct clone_opts *o)
 	g->sock = o->sock;
 	g->trace = o->ref->trace;
 	g->entropy_gen = o->entropy_gen;
-	/* a ticket of warm-up's must not come again: the libOS knows it */
-	memcpy(g->ticket_gen, o->ticket_gen, sizeof(g->ticket_gen));
 	rc = setup(&c, &err);
 	if (rc < 0) {
 		g->died = DIED_HOST;

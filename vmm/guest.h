@@ -46,6 +46,16 @@ struct guest {
 	struct uk_clock clock;		/* as it was told last */
 	uint64_t turns_end;		/* mono ns: guestpace.c; 0: a new phase */
 
+	/*
+	 * Of each slot's last ticket.  Each child begins at its reference's: a
+	 * ticket of warm-up's never comes again, since the libOS knows it, and
+	 * no number tells what earlier requests fetched.  One of an earlier
+	 * request's may come again, for nothing knows it any more: the guest
+	 * was rolled back; its FETCHes and CANCELs lie before the RESULT in the
+	 * socket; the gateway forgets all of them with that, before it sends
+	 * INVOKE, and its KICK names none; and what a tender keeps by number
+	 * goes with the windows (guest_detach).
+	 */
 	uint32_t ticket_gen[UK_TICKETS];
 	uint64_t ticket_used;		/* bit per slot */
 	unsigned windows;		/* bit per host window attached */

@@ -49,6 +49,14 @@ int proc_map(struct tender *t, unsigned slot, uint64_t addr,
 	return 0;
 }
 
+static int attached(const struct process *p)
+{
+	for (unsigned w = 1; w < ETLFS_WINDOWS; w++)
+		if (p->source[w])
+			return 1;
+	return 0;
+}
+
 int proc_unmap(struct tender *t, unsigned slot)
 {
 	struct process *p = (struct process *)t;
@@ -62,6 +70,9 @@ int proc_unmap(struct tender *t, unsigned slot)
 			MADV_REMOVE);
 	p->source[w] = NULL;
 	p->used[w] = 0;
+	/* the next request's tickets may have the same numbers */
+	if (!attached(p))
+		memset(p->copied, 0, sizeof(p->copied));
 	return 0;
 }
 
@@ -80,14 +91,6 @@ static int window_copy(struct process *p, uint64_t at, uint64_t len)
 	if (off + len > p->used[w])
 		p->used[w] = off + len;
 	return 1;
-}
-
-static int attached(const struct process *p)
-{
-	for (unsigned w = 1; w < ETLFS_WINDOWS; w++)
-		if (p->source[w])
-			return 1;
-	return 0;
 }
 
 /*
