@@ -94,6 +94,7 @@ for i in 1 2 3; do
 done
 numbers '[]' '[]'
 is "after large ones: the same name" "$(json 'd["path"]')" "$path"
+is "after large ones: the same table" "$(json 'd["table"]')" "$table"
 
 # what must differ between invocations does
 for i in 1 2 3 4; do
