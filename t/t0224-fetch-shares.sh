@@ -23,6 +23,8 @@ fetcher other 60s <"$tmp/app.py"
 # serve_with TOTAL: both of them, with that much memory for bodies
 serve_with() {
 	cat >"$tmp/conf" <<END
+[serve]
+drain = 1s
 [pool]
 max = 4
 [fetch]
