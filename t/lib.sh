@@ -248,6 +248,9 @@ need_tender() {
 		return
 	fi
 	find_tenders
+	USETL_BAKED=$tmp/baked
+	mkdir "$USETL_BAKED"
+	export USETL_BAKED
 	for k in $tenders; do
 		merge "$k" as_tender "$k" sh "$0"
 	done
@@ -275,13 +278,29 @@ copy_function() {
 		-e "s/^name .*/name = $as/" "$tmp/src/$as/function.ini"
 }
 
-# bake NAME [OPTION...]: $tmp/NAME.usetl; 0 when it is there
+# of all that an image is made of here, for its name
+bake_sum() {
+	{
+		echo "$@"
+		cd "$tmp/src/$bake_name" && find . -type f | sort | xargs cat
+	} | cksum | tr ' ' -
+}
+
+# bake NAME [OPTION...]: $tmp/NAME.usetl; 0 when it is there.  The script's run
+# by one tender takes what that by another has made of the same folder
 bake() {
 	bake_name=$1
 	shift
 	copy_function "$bake_name"
+	baked=${USETL_BAKED:-$tmp}/$bake_name-$(bake_sum "$@")
+	if test -r "$baked"; then
+		cp "$baked" "$tmp/$bake_name.usetl"
+		return
+	fi
 	"$usetl" bake "$@" -o "$tmp/$bake_name.usetl" \
-		"$tmp/src/$bake_name" >"$tmp/bake.out" 2>"$tmp/bake.err"
+		"$tmp/src/$bake_name" >"$tmp/bake.out" 2>"$tmp/bake.err" ||
+		return
+	test -z "${USETL_BAKED:-}" || cp "$tmp/$bake_name.usetl" "$baked"
 }
 
 # fetcher NAME TIMEOUT: a function of the app.py on standard input, which may
