@@ -13,14 +13,28 @@ package() {
 		--retries 1 --target "$tmp/wheels" "$@" >"$tmp/pip" 2>&1
 }
 
-# entropy NAME [FOLDER [ENVIRONMENT]]: an image of it with packages
+# entropy NAME [FOLDER [ENVIRONMENT]]: an image of it with packages, begun
+bakes=
 entropy() {
 	copy_function entropy "$1"
 	test -z "${2:-}" || printf '[packages]\npath = %s\n' "$2" \
 		>>"$tmp/src/$1/function.ini"
 	test -z "${3:-}" || printf '[environment]\n%s\n' "$3" \
 		>>"$tmp/src/$1/function.ini"
-	ok "bake $1" "$usetl" bake --no-check -o "$tmp/$1.usetl" "$tmp/src/$1"
+	"$usetl" bake --no-check -o "$tmp/$1.usetl" "$tmp/src/$1" \
+		>"$tmp/bake.$1" 2>&1 &
+	bakes="$bakes $1:$!"
+}
+
+# bakes_end: all that were begun
+bakes_end() {
+	for b in $bakes; do
+		if wait "${b#*:}"; then
+			pass "bake ${b%:*}"
+		else
+			fail "bake ${b%:*}" "$tmp/bake.${b%:*}"
+		fi
+	done
 }
 
 # once, for both tenders
@@ -51,6 +65,7 @@ if test -z "${ENTROPY_IMAGES:-}"; then
 	else
 		entropy seed
 	fi
+	bakes_end
 	test "$failed" = 0 || plan
 fi
 need_tender
