@@ -255,12 +255,9 @@ static void check_limits(void)
 }
 
 /* what functions have of the machine, beside each other and the gateway */
-static void check_shares(void)
+static void check_shares(int each, const struct err *why)
 {
-	char why[512];
-	int each = hostshare_check(why, sizeof(why));
-
-	line(each ? OK : WARN, "shares of the processors", "%s", why);
+	line(each ? OK : WARN, "shares of the processors", "%s", why->msg);
 	if (access("/proc/self/oom_score_adj", W_OK) < 0)
 		line(WARN, "out of memory", "the kernel may end the gateway "
 		     "before its functions: /proc/self/oom_score_adj: %s",
@@ -289,6 +286,9 @@ static void usage(FILE *to)
 
 int cmd_check(int argc, char **argv)
 {
+	struct err why;
+	int each;
+
 	if (argc > 1) {
 		int help = !strcmp(argv[1], "-h") || !strcmp(argv[1], "--help");
 
@@ -298,6 +298,8 @@ int cmd_check(int argc, char **argv)
 		usage(help ? stdout : stderr);
 		return help ? 0 : 2;
 	}
+	/* before there are children, who are in its cgroup, too */
+	each = hostshare_check(&why);
 	/* a child must not print it again */
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	check_tenders();
@@ -307,7 +309,7 @@ int cmd_check(int argc, char **argv)
 	check_rollback();
 	check_limits();
 	check_overcommit();
-	check_shares();
+	check_shares(each, &why);
 	check_traced();
 	return failures ? 1 : 0;
 }

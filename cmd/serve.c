@@ -25,6 +25,7 @@
 #include "cmd/tender.h"
 #include "conf/conf.h"
 #include "conf/value.h"
+#include "vmm/cgroup.h"
 
 static const char who[] = "usetl serve";
 
@@ -40,6 +41,7 @@ struct server {
 	char **images;
 	size_t n_images;
 	struct sink *log;		/* what functions print */
+	struct cgroup *cgroup;		/* NULL: functions have sessions */
 	int stopping, failed;
 	struct ev_signal term, intr, hup;
 	struct ev_timer drain;
@@ -244,6 +246,7 @@ static void fill_pool_opts(struct server *s, const struct conf *conf,
 	deploy_pool_opts(conf, o);
 	o->copy_images = 1;
 	o->tender = s->runs;
+	o->cgroup = s->cgroup;
 	o->ops = &pool_ops;
 	o->arg = s;
 }
@@ -442,7 +445,9 @@ static int start(struct server *s, struct err *err)
 	struct deploy *deploy;
 	struct pool_opts o;
 	struct sink *log;
-	struct err note;
+	struct err note, why;
+	/* before there is any other process here, or a thread */
+	int shares = cgroup_open(&s->cgroup, "", &why);
 	int r = load(s, &s->conf, err);
 
 	if (r == 0) {
@@ -460,6 +465,8 @@ static int start(struct server *s, struct err *err)
 		return r;
 	if (note.msg[0])
 		say(note.msg);
+	if (shares < 0)
+		sayf("functions have no cgroups of their own: %s", why.msg);
 	fill_pool_opts(s, s->conf, &o);
 	/* before anything boots: what is in use is said at once */
 	s->listen_fd = http_bind(s->listen ? s->listen : s->conf->listen, err);
@@ -513,6 +520,7 @@ static int serve(struct server *s)
 	/* first whoever could still answer, then who waits for it */
 	pool_destroy(s->pool);
 	gateway_destroy(s->gateway);
+	cgroup_close(s->cgroup);
 	if (s->listen_fd >= 0)
 		close(s->listen_fd);
 	unwatch(s);

@@ -9,9 +9,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "vmm/cgroup.h"
 
 #define FIRST	"1000"			/* of all */
 
@@ -46,12 +49,12 @@ static ssize_t read_text(const char *path, char *buf, size_t size)
 }
 
 /*
- * In a group of the processor's, a cgroup, of its own?  Of version 1 the line
- * "N:...,cpu,...:PATH" says so; of version 2 "0::PATH", where that has weights.
+ * In a cgroup of version 1 that has a share of the processors, path:
+ * "N:...,cpu,...:PATH" says so.
  */
 static int in_cpu_group(char *path, size_t size)
 {
-	char line[512], file[640], *names, *at;
+	char line[512], *names, *at;
 	FILE *f = fopen("/proc/self/cgroup", "re");
 	int found = 0;
 
@@ -63,41 +66,45 @@ static int in_cpu_group(char *path, size_t size)
 			continue;
 		*at++ = ',';
 		snprintf(path, size, "%s", at);
-		if (!strncmp(names, ":,", 2)) {
-			snprintf(file, sizeof(file),
-				 "/sys/fs/cgroup%s/cpu.weight", at);
-			found = access(file, F_OK) == 0;
-		} else {
-			*at = '\0';
-			found = strstr(names, ":cpu,") || strstr(names, ",cpu,");
-		}
+		*at = '\0';
+		found = strstr(names, ":cpu,") || strstr(names, ",cpu,");
 	}
 	if (f)
 		fclose(f);
 	return found;
 }
 
-int hostshare_check(char *why, size_t size)
+static int sessions_check(struct err *why)
 {
-	char on[16], group[256];
+	char on[16];
 
 	if (read_text("/proc/sys/kernel/sched_autogroup_enabled", on,
-		      sizeof(on)) <= 0) {
-		snprintf(why, size, "this kernel has no autogroups "
-			 "(CONFIG_SCHED_AUTOGROUP)");
-		return 0;
-	}
-	if (*on != '1') {
-		snprintf(why, size, "autogroups are off; sudo sysctl "
-			 "kernel.sched_autogroup_enabled=1");
-		return 0;
-	}
-	if (in_cpu_group(group, sizeof(group))) {
-		snprintf(why, size, "in the cgroup %s sessions do not count, "
-			 "so each process has a share, and a function that has "
-			 "more clones has more", group);
-		return 0;
-	}
-	snprintf(why, size, "each function has one, by its session (autogroup)");
-	return 1;
+		      sizeof(on)) <= 0)
+		return err_set(why, 0, "this kernel has no autogroups "
+			       "(CONFIG_SCHED_AUTOGROUP)");
+	if (*on != '1')
+		return err_set(why, 0, "autogroups are off; sudo sysctl "
+			       "kernel.sched_autogroup_enabled=1");
+	return err_set(why, 1, "each function has one, by its session "
+		       "(autogroup)");
+}
+
+int hostshare_check(struct err *why)
+{
+	char group[PATH_MAX];
+	struct err where;
+	enum cgroup_place place = cgroup_find("", group, &where);
+
+	if (place == CGROUP_OWN)
+		return err_set(why, 1, "each function has one, by a cgroup "
+			       "below '%s'", group);
+	if (place == CGROUP_NONE && !in_cpu_group(group, sizeof(group)))
+		return sessions_check(why);
+	if (place == CGROUP_NONE)
+		err_set(&where, 0, "the cgroup '%s' is of version 1", group);
+	return err_set(why, 0, "%.600s; sessions do not count there, so each "
+		       "process has a share, and a function that has more "
+		       "clones has more; start the server alone in a cgroup "
+		       "of version 2 that is delegated to it: in a unit of "
+		       "systemd's Delegate=cpu", where.msg);
 }

@@ -4,7 +4,7 @@
 #ifndef VMM_HOSTSHARE_H
 #define VMM_HOSTSHARE_H
 
-#include <stddef.h>
+#include "conf/err.h"
 
 /*
  * This process and whoever it forks are what the kernel ends first when memory
@@ -14,14 +14,15 @@
 int hostshare_memory(void);
 /*
  * A session of their own: where the scheduler groups by sessions they have one
- * share of the processors, however many they are.  Signals of the terminal
- * reach them no more.
+ * share of the processors, however many they are.  Where it groups by cgroups,
+ * only those count.  Signals of the terminal reach them no more.
  */
 void hostshare_cpu(void);
 /*
- * Does the scheduler group by sessions here?  1, or 0 when each process has a
- * share of its own; why: one line.
+ * Would functions of a server that is started here have a share each, by their
+ * sessions or by cgroups (cgroup.h)?  1, or 0 when each process has a share of
+ * its own; why: one line, which or what to do.
  */
-int hostshare_check(char *why, size_t size);
+int hostshare_check(struct err *why);
 
 #endif

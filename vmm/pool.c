@@ -115,6 +115,7 @@ static void function_free(struct function *f)
 	struct pool *pool = f->pool;
 
 	TAILQ_REMOVE(f->current ? &pool->current : &pool->others, f, link);
+	cgroup_remove(pool->o.cgroup, f->name, f->id);
 	ev_timer_stop(pool->loop, &f->refresh);
 	image_end(f);
 	egress_destroy(f->egress);
@@ -126,6 +127,7 @@ static void function_free(struct function *f)
 /* a retired one ends once it has answered; frees it when all is gone */
 static void settle(struct function *f)
 {
+	struct pool *pool = f->pool;
 	struct clone *c;
 
 	if (!f->retired || f->queued || f->n[CLONE_BUSY])
@@ -139,7 +141,10 @@ static void settle(struct function *f)
 		return;
 	ref_kill(&f->refs[0]);
 	ref_kill(&f->refs[1]);
-	if (f->refs[0].state == REF_DOWN && f->refs[1].state == REF_DOWN)
+	if (f->refs[0].state != REF_DOWN || f->refs[1].state != REF_DOWN)
+		return;
+	/* a guest may end after its tender */
+	if (cgroup_remove(pool->o.cgroup, f->name, f->id) != -EBUSY)
 		function_free(f);
 }
 

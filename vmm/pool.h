@@ -21,6 +21,7 @@
 
 #include "conf/err.h"
 #include "etlfs/image.h"
+#include "vmm/cgroup.h"
 #include "vmm/proto.h"
 #include "vmm/ref.h"
 
@@ -119,6 +120,8 @@ struct pool_opts {
 	uint64_t warm;
 	uid_t uid;			/* see ref_opts */
 	enum tender_kind tender;
+	struct cgroup *cgroup;		/* below which each function has one;
+					   the caller's, NULL: sessions */
 	const struct pool_ops *ops;
 	void *arg;
 };

@@ -112,6 +112,9 @@ static void on_ready(struct ref *r, const struct msg *m,
 		boot_failed(r, "it broke the protocol");
 		return;
 	}
+	if (m->a[0])
+		pool_note(f, "it is not in its cgroup: %s",
+			  strerror((int)m->a[0]));
 	proc_log(&r->proc, log, len);
 	r->state = REF_READY;
 	r->ready_at = pool_now(f);
@@ -303,6 +306,17 @@ void ref_kill(struct ref *r)
 	proc_watch(&r->proc, on_exit_of);
 }
 
+/* where its processes are to be; -1: beside the gateway's */
+static int cgroup_of(struct function *f)
+{
+	struct cgroup *c = f->pool->o.cgroup;
+	int fd = c ? cgroup_add(c, f->name, f->id) : -1;
+
+	if (c && fd < 0)
+		pool_note(f, "it has no cgroup: %s", strerror(-fd));
+	return fd;
+}
+
 int ref_boot(struct ref *r, struct err *err)
 {
 	struct function *f = r->proc.f;
@@ -325,7 +339,10 @@ int ref_boot(struct ref *r, struct err *err)
 		return err_set(err, rc, "cannot make a host region: %s",
 			       strerror(-rc));
 	o.window0 = host_window0(r->proc.host)->fd;
+	o.cgroup = cgroup_of(f);
 	rc = ref_start(&o, &sock, &pid, err);
+	if (o.cgroup >= 0)
+		close(o.cgroup);
 	if (rc < 0) {
 		proc_close(&r->proc);
 		return rc;

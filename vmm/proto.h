@@ -31,7 +31,8 @@ enum msg_type {
 	MSG_KICK,		/* a ticket changed */
 	MSG_ATTACH,		/* a: window number 1..15, bytes; fd: its memfd */
 	/* to the gateway */
-	MSG_READY,		/* payload: struct boot_stats, then log text */
+	MSG_READY,		/* a: errno of entering its cgroup, or 0;
+				   payload: struct boot_stats, then log text */
 	MSG_UP,			/* a: set-up ns, pages populated, the process
 				   of a process tender's guest or 0.  From a
 				   reference that waits for a debugger, too:

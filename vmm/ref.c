@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "vmm/board.h"
+#include "vmm/cgroup.h"
 #include "vmm/chan.h"
 #include "vmm/clone.h"
 #include "vmm/hostshare.h"
@@ -38,6 +39,7 @@ struct ref {
 	uint64_t started;
 	int collapsed;
 	int hide;			/* clone_opts' */
+	int astray;			/* why it is not in its cgroup, -errno */
 };
 
 /* also once more after a change of user, which undoes it */
@@ -247,6 +249,7 @@ static int boot(struct ref *r, struct err *err)
 		return rc;
 	}
 	r->st.boot_ns = guest_now() - r->started;
+	m.a[0] = (uint64_t)-r->astray;
 	return chan_send(r->sock, &m, iov, 2);
 }
 
@@ -321,6 +324,8 @@ static int inherit_little(struct ref *r)
 	prctl(PR_SET_NAME, "usetl-ref");
 	hostshare_memory();
 	hostshare_cpu();
+	if (r->o->cgroup >= 0)
+		r->astray = cgroup_enter(r->o->cgroup);
 	/* by real-time rules a guest's loop would keep its tender waiting */
 	if (sched_getscheduler(0) == SCHED_FIFO ||
 	    sched_getscheduler(0) == SCHED_RR)

@@ -32,6 +32,8 @@ struct ref_opts {
 	enum debug debug;		/* BOOT: wait before the first instruction */
 	uint64_t boot_timeout_ns;
 	uint64_t log_max;		/* bytes of log of the boot */
+	int cgroup;			/* what it enters, by cgroup_enter(), or
+					   -1; the caller's */
 	uid_t uid;			/* who it and its clones run as when the
 					   gateway is root; 0: do not change */
 };

@@ -8,8 +8,9 @@
 # page tables are walked by the (emulated) processor, CPUID and XCR0 are
 # KVM's.  That kernel is 6.1, which has no PAGEMAP_SCAN.  The same machine
 # without KVM is the process tender's; and other processors than the one on
-# which was baked follow.  init and inside.sh are what runs there; their TAP
-# comes back by a serial line and is this script's.  Times in it mean nothing.
+# which was baked follow.  init, inside.sh and cgroups.sh are what runs there;
+# their TAP comes back by a serial line and is this script's.  Times in it mean
+# nothing.
 #
 # SVM=slice is a sample of it all, for CI.  Without SMAP: QEMU 7.2 takes the
 # stack reads of an iretq at CPL 3 for the kernel's, which the process
@@ -71,7 +72,7 @@ done
 printf 'root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n' \
 	>"$r/etc/passwd"
 printf 'root:x:0:\nnogroup:x:65534:\n' >"$r/etc/group"
-cp "$t/lib.sh" "$svm/inside.sh" "$r/t/"
+cp "$t/lib.sh" "$svm/inside.sh" "$svm/cgroups.sh" "$r/t/"
 cp "$svm/init" "$r/init"
 chmod 755 "$r/init"
 

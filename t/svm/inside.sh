@@ -9,6 +9,7 @@
 # $tenders; or refused: what a processor gets that is not enough.  $lacks is
 # a list with commas of what the processor must not have.
 . /t/lib.sh
+. /t/cgroups.sh
 usetl=/bin/usetl
 tenders=$(echo "$tenders" | tr , ' ')
 
@@ -291,6 +292,9 @@ else
 	done
 	unset USETL_TENDER
 	tender=
+	case $tenders,$lacks in
+	*process*,) cgroups ;;
+	esac
 fi
 dmesg | grep -iE 'WARNING|BUG:|kvm.*(error|unhandled)' >"$tmp/dmesg"
 is "the kernel has nothing to say of it" "$(cat "$tmp/dmesg")" ""

@@ -34,7 +34,7 @@
 
 enum fake_boot {
 	BOOT_WELL, BOOT_DIES, BOOT_VANISHES, BOOT_HANGS, BOOT_BABBLES,
-	BOOT_KILLED,
+	BOOT_KILLED, BOOT_ASTRAY,
 };
 
 enum fake_clone {
@@ -230,6 +230,9 @@ static void fake_main(int sock, int window)
 	signal(SIGALRM, SIG_DFL);
 	jail_close_others(keep, 2);
 	switch (fake->boot) {
+	case BOOT_ASTRAY:
+		m.a[0] = ENODEV;
+		break;
 	case BOOT_WELL:
 		break;
 	case BOOT_DIES:

@@ -611,6 +611,20 @@ static void test_reference_hangs(void)
 	end();
 }
 
+static void test_astray(void)
+{
+	struct function *f;
+	struct call a;
+
+	fake->boot = BOOT_ASTRAY;
+	f = begin(&plain);
+	ok(strstr(notes, "it is not in its cgroup: No such device") != NULL,
+	   "a reference that could not enter its cgroup: it is said");
+	ok(ask(f, &a, "1") == JOB_OK, "and it serves");
+	fake->boot = BOOT_WELL;
+	end();
+}
+
 static void test_boot_fails(void)
 {
 	static const struct {
@@ -925,6 +939,7 @@ int main(void)
 	test_refuses();
 	test_vanishes(BOOT_VANISHES);
 	test_vanishes(BOOT_KILLED);
+	test_astray();
 	test_boot_fails();
 	test_flood();
 	test_recycle();

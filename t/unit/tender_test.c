@@ -225,7 +225,7 @@ static void run(enum tender_kind kind)
 	struct image img = { .path = path, .memory = 64u << 20,
 			     .files = 16u << 20, .argv = argv, .size = 4096 };
 	struct ref_opts o = { .img = &img, .tender = kind, .verify = 1,
-			      .boot_timeout_ns = PATIENCE };
+			      .boot_timeout_ns = PATIENCE, .cgroup = -1 };
 	struct err err;
 	struct msg m;
 	int sock, clone, clone2;
