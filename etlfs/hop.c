@@ -11,11 +11,13 @@
 #include <errno.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -77,6 +79,30 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose,
 	return fd < 0 ? CURL_SOCKET_BAD : fd;
 }
 
+/* something has come by it */
+static int has_come(int socket)
+{
+	struct pollfd f = { .fd = socket, .events = POLLIN };
+
+	return socket >= 0 && poll(&f, 1, 0) > 0;
+}
+
+/* what was read from it, for all requests; 0 or -1 */
+static int wire_bytes(int socket, uint64_t *bytes)
+{
+	struct tcp_info info = { .tcpi_bytes_received = 0 };
+	socklen_t len = sizeof(info);
+	int unread = 0;
+
+	/* what comes between the two calls is not read either */
+	if (socket < 0 ||
+	    getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
+	    ioctl(socket, FIONREAD, &unread) < 0)
+		return -1;
+	*bytes = info.tcpi_bytes_received - (unsigned)unread;
+	return (int64_t)*bytes < 0 ? -1 : 0;
+}
+
 /*
  * A kept connection whose server has said something that nothing asked for,
  * a second answer say: this request goes to another one.  curl asks whether
@@ -100,7 +126,10 @@ static int on_request(void *arg, char *ip, char *local_ip, int port,
 	struct sockaddr_in in = { .sin_family = AF_INET };
 	struct hop *h = arg;
 
-	if (!h->opened && party_is_stale(h->transfer.party, local_port))
+	h->socket = party_socket(h->transfer.party, local_port);
+	if (wire_bytes(h->socket, &h->wire_before) < 0)
+		h->socket = -1;
+	if (!h->opened && has_come(h->socket))
 		return abandon_stale(h);
 	if (h->named ||
 	    (inet_pton(AF_INET, ip, &in.sin_addr) == 1 &&
@@ -221,21 +250,12 @@ static void spend(struct hop *h, size_t n)
 static int on_progress(void *arg, curl_off_t total, curl_off_t body,
 		       curl_off_t up_total, curl_off_t up)
 {
-	struct tcp_info info = { .tcpi_bytes_received = 0 };
-	socklen_t len = sizeof(info);
 	struct hop *h = arg;
-	curl_socket_t fd;
 	uint64_t came;
 
-	if (curl_easy_getinfo(h->transfer.easy, CURLINFO_ACTIVESOCKET, &fd) ||
-	    fd == CURL_SOCKET_BAD ||
-	    getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+	if (wire_bytes(h->socket, &came) < 0 || came < h->wire_before)
 		return 0;
-	if (!h->wire_known) {
-		h->wire_known = 1;
-		h->wire_before = info.tcpi_bytes_received;
-	}
-	came = info.tcpi_bytes_received - h->wire_before;
+	came -= h->wire_before;
 	/* chunks of a byte have six */
 	if (came <= OVERHEAD_MAX + (uint64_t)body * 8)
 		return 0;
@@ -434,6 +454,7 @@ static int hop_wire(struct hop *h)
 {
 	int err;
 
+	h->socket = -1;
 	h->transfer.finished = on_finished;
 	err = set_policy(h);
 	if (!err)

@@ -39,8 +39,8 @@ struct hop {
 	int64_t total;			/* of the body as sent, -1 unknown */
 	uint64_t read_off, dropped;
 	uint64_t trailers;		/* bytes of them */
-	uint64_t wire_before;		/* bytes of the connection, before it */
-	int wire_known;
+	int socket;			/* where its request went, or -1 */
+	uint64_t wire_before;		/* bytes that had come by it before */
 	uint64_t started_ns;
 	char error_text[CURL_ERROR_SIZE];
 };

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -326,14 +325,10 @@ static int local_port_of(int fd)
 	return a.sa.sa_family == AF_INET6 ? ntohs(a.in6.sin6_port) : -1;
 }
 
-int party_is_stale(const struct party *p, int local_port)
+int party_socket(const struct party *p, int local_port)
 {
-	for (unsigned i = 0; i < p->n_fds; i++) {
-		struct pollfd f = { .fd = p->fds[i], .events = POLLIN };
-
-		if (local_port_of(f.fd) == local_port &&
-		    poll(&f, 1, 0) > 0)
-			return 1;
-	}
-	return 0;
+	for (unsigned i = 0; i < p->n_fds; i++)
+		if (local_port_of(p->fds[i]) == local_port)
+			return p->fds[i];
+	return -1;
 }

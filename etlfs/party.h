@@ -70,11 +70,8 @@ void party_remove(struct party *p, struct transfer *t);
 int party_opened(struct party *p, int fd);
 /* CURLOPT_CLOSESOCKETFUNCTION, with the party */
 int party_close(void *party, curl_socket_t fd);
-/*
- * The kept connection from that local port has something to say already: no
- * request of ours can be what it answers.
- */
-int party_is_stale(const struct party *p, int local_port);
+/* the open socket from that local port, or -1 */
+int party_socket(const struct party *p, int local_port);
 
 /* engine.c: before `finished`, of a transfer that curl has done with */
 void engine_ended(struct transfer *t, CURLcode code);

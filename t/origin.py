@@ -45,7 +45,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         try:
             self.wfile.write(b"HTTP/1.1 200 OK\r\n"
                              b"Transfer-Encoding: chunked\r\n\r\n" + head)
-            for _ in range(3000):
+            while True:
                 self.wfile.write(more)
         except OSError:
             pass
