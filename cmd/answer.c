@@ -214,11 +214,9 @@ void answer_print(FILE *to, const char *who, const char *json, size_t len,
 
 int answer_is_error(const char *json, size_t len)
 {
-	json_t *o = json_loadb(json, len, JSON_DECODE_ANY, NULL);
-	int r = json_is_string(json_object_get(o, "errorType"));
+	struct errdoc d;
 
-	json_decref(o);
-	return r;
+	return errdoc_read(&d, json, len);
 }
 
 int answer_show(const char *who, const char *text, size_t len)

@@ -3,13 +3,13 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cmd/json.h"
 #include "cmd/tender.h"
 #include "conf/value.h"
 
@@ -74,8 +74,7 @@ static int names_file(const char *data)
 
 int invoke_event(struct invoke_opts *o)
 {
-	json_error_t e;
-	json_t *j;
+	struct json j;
 	int r = read_event(o);
 
 	if (r < 0) {
@@ -83,28 +82,30 @@ int invoke_event(struct invoke_opts *o)
 			strerror(-r));
 		return 1;
 	}
-	j = json_loadb(o->event, o->event_len, JSON_DECODE_ANY |
-		       JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &e);
-	if (!j && names_file(o->data)) {
+	/* as serve does */
+	if (!o->event_len) {
+		free(o->event);
+		o->event = strdup("{}");
+		o->event_len = o->event ? 2 : 0;
+	}
+	json_begin(&j);
+	if (json_feed(&j, o->event, o->event_len) == 0 && json_end(&j) == 0)
+		return 0;
+	if (names_file(o->data))
 		fprintf(stderr, "%s: -d '%s' is not JSON; for what is in that "
 			"file: -d '@%s'\n", who, o->data, o->data);
-		return 2;
-	}
-	if (!j) {
-		fprintf(stderr, "%s: -d is not JSON: line %d, column %d: %s\n",
-			who, e.line, e.column, e.text);
-		return 2;
-	}
-	json_decref(j);
-	return 0;
+	else
+		fprintf(stderr, "%s: -d is not JSON: line %u, column %u: %s\n",
+			who, j.line, j.column, j.wrong);
+	return 2;
 }
 
 static void usage(FILE *to)
 {
 	fprintf(to, "usage: usetl invoke [-d JSON|@FILE|-] [-t TIMEOUT] "
 		"[--stats[=json]] [--trace]\n"
-		"                    [--repeat N] [--recycle HOW] "
-		"[--tender HOW]\n"
+		"                    [--repeat N] [--pause TIME] "
+		"[--recycle HOW] [--tender HOW]\n"
 		"                    [--gdb[=boot] [--gdb-command CMD]...]\n"
 		"                    IMAGE|URL\n"
 		"  -d, --data    the event: JSON, a file's, or stdin's ({})\n"

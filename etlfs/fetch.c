@@ -129,8 +129,10 @@ static void check_policy(struct fetch *f)
 	struct hop *h = &f->hop;
 
 	if (!egress_allows(f->req.egress, h->url.text, &h->named))
-		hop_fail(h, -EACCES, "refused by the egress policy: not in "
-			 "[egress] allow of function.ini");
+		hop_fail(h, -EACCES, "refused by the egress policy: %s",
+			 h->url.may_leave ? "a server may read its path as one "
+			 "with '..', which no entry of [egress] allow permits" :
+			 "not in [egress] allow of function.ini");
 	else if (!host_allowed(f))
 		hop_fail(h, -EACCES, "refused by the egress policy: its Host "
 			 "header names another host");

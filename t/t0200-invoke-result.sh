@@ -37,6 +37,13 @@ do
 done
 like "the log has UTF-8" "$tmp/err" "$(printf '\303\251 \303\274')"
 
+# what serve takes: any number, half a surrogate pair; nothing is {}
+for event in "$(printf '1%04000d' 0)" '[1e400]' '"\ud800"'; do
+	ok "the event $(echo "$event" | cut -c 1-10)" "$usetl" invoke \
+		-d "{\"do\": \"nothing\", \"e\": $event}" "$tmp/hostile.usetl"
+done
+ok "an empty event" "$usetl" invoke -d '' "$tmp/echo.usetl"
+is "is {}" "$(cat "$tmp/out")" '{}'
 fails "an event that is not JSON" 2 "$usetl" invoke -d '{' \
 	"$tmp/echo.usetl"
 fails "no image" 2 "$usetl" invoke

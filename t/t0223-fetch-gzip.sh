@@ -98,9 +98,9 @@ ok "an answer that says nothing, twice compressed" invoke gz \
 	\"length\": true}"
 is "is empty" "$(json d)" '[0, null]'
 
-# 40 million empty pieces, as 200 KB, are work for seconds: not the gateway's
+# 100 million empty pieces, as 700 KB, are work for seconds: not the gateway's
 serve_or_end "$tmp/gz.usetl" "$tmp/echo.usetl"
-bomb="$http/bomb?size=40000000&coding=gzip,%20gzip"
+bomb="$http/bomb?size=100000000&coding=gzip,%20gzip"
 curl -sS -o /dev/null "$bomb"		# made once
 for i in 1 2 3 4; do
 	call echo '{"warm": true}'
@@ -116,6 +116,6 @@ done
 wait "$bomb_pid"
 cp "$tmp/bomb" "$tmp/out"
 is "the function that asked for it has it" "$(json d)" '[0, null]'
-test "$served" -ge 10
+test "$served" -ge 4
 is "others are served meanwhile: $served times" $? 0
 plan

@@ -419,7 +419,9 @@ static void test_policy(void)
 {
 	char url[256];
 
-	fails(get("http://127.0.0.1:1/"), EACCES, "egress policy");
+	fails(get("http://127.0.0.1:1/"), EACCES, "egress policy: not in");
+	fails(get("http://127.0.0.1:1/a/..%00/b"), EACCES,
+	      "may read its path as one with '..'");
 	fails(get("http://example.com/"), EACCES, "egress policy");
 	fails(to_internet("/in.csv"), EACCES, "egress policy");
 	/* a name says nothing: what it resolves to is looked at */
