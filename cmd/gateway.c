@@ -175,18 +175,23 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *w, int revents)
 
 /* invocations */
 
-/* *len: of its body */
-static struct MHD_Response *response(const struct job_result *res, size_t *len)
+/* *len: of its body; *held: what it takes */
+static struct MHD_Response *response(const struct job_result *res, size_t *len,
+				     size_t *held)
 {
 	const int whole = res->outcome == JOB_OK || res->outcome == JOB_ERROR;
-	void *block = whole ? job_result_take(res) : NULL;
+	void *block = NULL;
 	char *json;
 
+	if (whole && res->len > PAGE_BLOCK)
+		block = job_result_take(res, held);
 	if (block) {
 		*len = res->len;
+		*held += PAGE_BLOCK;
 		return page_within(block, res->text, res->len);
 	}
 	json = answer_json(res, len);
+	*held = *len + (*len > PAGE_BLOCK ? PAGE_BLOCK : 0);
 	return page_response(json, *len, 1);
 }
 
@@ -194,11 +199,11 @@ static void on_done(struct job *j, const struct job_result *res)
 {
 	struct request *r = (struct request *)((char *)j -
 					       offsetof(struct request, job));
-	size_t len = 0;
+	size_t len = 0, held = 0;
 	char us[32];
 
 	r->status = answer_status(res);
-	r->answer = response(res, &len);
+	r->answer = response(res, &len, &held);
 	if (r->answer && res->stats.run_ns) {
 		snprintf(us, sizeof(us), "%llu",
 			 (unsigned long long)(res->stats.run_ns / 1000));
@@ -212,7 +217,7 @@ static void on_done(struct job *j, const struct job_result *res)
 		page_close(r->answer);
 	free(r->body);
 	r->body = NULL;
-	hold(r, len);
+	hold(r, held);
 	callers_set(r->conn, CALLER_TAKES, PATIENCE_S + len / TAKE_RATE);
 	r->since = ev_now(r->g->loop);
 	r->phase = ANSWERED;

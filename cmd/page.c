@@ -11,9 +11,6 @@
 
 #define RETRY_AFTER	"1"		/* seconds */
 
-/* what is sent of one response in one turn of the loop */
-#define BLOCK		(128u << 10)
-
 struct body {
 	void *block;
 	const char *text;		/* inside of it */
@@ -49,7 +46,7 @@ static struct MHD_Response *in_parts(void *block, const char *text, size_t len)
 	if (!b)
 		return NULL;
 	*b = (struct body){ block, text, len };
-	r = MHD_create_response_from_callback(len, BLOCK, body_read, b,
+	r = MHD_create_response_from_callback(len, PAGE_BLOCK, body_read, b,
 					      body_free);
 	if (!r)
 		free(b);
@@ -79,7 +76,7 @@ struct MHD_Response *page_response(char *text, size_t len, int json)
 
 	if (!text)
 		return NULL;
-	r = len > BLOCK ? in_parts(text, text, len) :
+	r = len > PAGE_BLOCK ? in_parts(text, text, len) :
 	    MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
 	if (!r)
 		free(text);

@@ -30,7 +30,9 @@ enum MHD_Result page_health(struct MHD_Connection *c);
 
 /* a response that owns `text` (malloc'ed); application/json when json */
 struct MHD_Response *page_response(char *text, size_t len, int json);
-/* one of JSON text inside of a block (malloc'ed) that it owns */
+/* what is sent of a longer response in one turn of the loop, from its buffer */
+#define PAGE_BLOCK	(128u << 10)
+/* one of JSON text inside of a block (malloc'ed) that it owns; a longer one */
 struct MHD_Response *page_within(void *block, const char *text, size_t len);
 /* queues r and gives it up; MHD_NO when it is NULL */
 enum MHD_Result page_send(struct MHD_Connection *c, unsigned status,

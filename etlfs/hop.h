@@ -11,6 +11,7 @@
 
 #include "etlfs/engine.h"
 #include "etlfs/header.h"
+#include "etlfs/party.h"
 #include "etlfs/url.h"
 
 struct hop {
@@ -39,7 +40,9 @@ struct hop {
 	int64_t total;			/* of the body as sent, -1 unknown */
 	uint64_t read_off, dropped;
 	uint64_t trailers;		/* bytes of them */
-	int socket;			/* where its request went, or -1 */
+	int socket;			/* where its request went, or -1: */
+	struct party_ends ends;		/* between these, or it is gone */
+	uint64_t pieces;		/* of the body, as they came */
 	uint64_t wire_before;		/* bytes that had come by it before */
 	uint64_t started_ns;
 	char error_text[CURL_ERROR_SIZE];

@@ -6,6 +6,7 @@
  */
 #include "etlfs/party.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -308,27 +309,43 @@ int party_close(void *party, curl_socket_t fd)
 	return close(fd);
 }
 
-static int local_port_of(int fd)
-{
-	union {
-		struct sockaddr sa;
-		struct sockaddr_in in;
-		struct sockaddr_in6 in6;
-		struct sockaddr_storage room;
-	} a;
-	socklen_t len = sizeof(a);
+union address {
+	struct sockaddr sa;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+	struct sockaddr_storage room;
+};
 
-	if (getsockname(fd, &a.sa, &len) < 0)
-		return -1;
-	if (a.sa.sa_family == AF_INET)
-		return ntohs(a.in.sin_port);
-	return a.sa.sa_family == AF_INET6 ? ntohs(a.in6.sin6_port) : -1;
+static int is_at(const union address *a, const char *ip, int port)
+{
+	struct in6_addr in6;
+	struct in_addr in;
+
+	if (a->sa.sa_family == AF_INET)
+		return ntohs(a->in.sin_port) == port &&
+		       inet_pton(AF_INET, ip, &in) == 1 &&
+		       a->in.sin_addr.s_addr == in.s_addr;
+	return a->sa.sa_family == AF_INET6 &&
+	       ntohs(a->in6.sin6_port) == port &&
+	       inet_pton(AF_INET6, ip, &in6) == 1 &&
+	       !memcmp(&a->in6.sin6_addr, &in6, sizeof(in6));
 }
 
-int party_socket(const struct party *p, int local_port)
+int party_joins(int fd, const struct party_ends *e)
+{
+	union address here, there;
+	socklen_t a = sizeof(here), b = sizeof(there);
+
+	return fd >= 0 && getsockname(fd, &here.sa, &a) == 0 &&
+	       getpeername(fd, &there.sa, &b) == 0 &&
+	       is_at(&here, e->local_ip, e->local_port) &&
+	       is_at(&there, e->ip, e->port);
+}
+
+int party_socket(const struct party *p, const struct party_ends *e)
 {
 	for (unsigned i = 0; i < p->n_fds; i++)
-		if (local_port_of(p->fds[i]) == local_port)
+		if (party_joins(p->fds[i], e))
 			return p->fds[i];
 	return -1;
 }

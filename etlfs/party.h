@@ -18,6 +18,7 @@
 
 #include <curl/curl.h>
 #include <ev.h>
+#include <netinet/in.h>
 #include <sys/queue.h>
 
 #include "etlfs/engine.h"
@@ -70,8 +71,19 @@ void party_remove(struct party *p, struct transfer *t);
 int party_opened(struct party *p, int fd);
 /* CURLOPT_CLOSESOCKETFUNCTION, with the party */
 int party_close(void *party, curl_socket_t fd);
-/* the open socket from that local port, or -1 */
-int party_socket(const struct party *p, int local_port);
+/*
+ * Both ends of a connection, as curl names them.  One local port may be that
+ * of many connections, to different servers.
+ */
+struct party_ends {
+	char ip[INET6_ADDRSTRLEN], local_ip[INET6_ADDRSTRLEN];
+	int port, local_port;
+};
+
+/* the party's open socket between them, or -1 */
+int party_socket(const struct party *p, const struct party_ends *e);
+/* is fd, which may be closed or another's by now, that socket? */
+int party_joins(int fd, const struct party_ends *e);
 
 /* engine.c: before `finished`, of a transfer that curl has done with */
 void engine_ended(struct transfer *t, CURLcode code);

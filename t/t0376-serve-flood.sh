@@ -66,4 +66,29 @@ is "a flood without end: each request ends by its timeout" \
 call asks "$(event 0)"
 is "a flood without end: the next request" "$status $(json 'd["text"]')" \
 	"200 $text"
+
+# wakes of a tender that mean nothing: it does not listen to them for long
+if test "$tender" = process; then
+	# most_woken: of all clones, how often the one that was most has slept
+	most_woken() {
+		for p in $(tree "$serve_pid"); do
+			awk '/^Name:/ { clone = $2 == "usetl-clone" }
+				/^voluntary/ && clone { print $2 }' \
+				"/proc/$p/status" 2>/dev/null
+		done | sort -n | tail -n 1
+	}
+	curl -sS -m 100 -o /dev/null -w '%{http_code}\n' \
+		-d '{"wakes": 1880186880}' "$url/function/asks" >"$tmp/end.1" &
+	curl_pid=$!
+	sleep 1.5
+	woken=$(most_woken)
+	ok "wakes without end: $woken times is the tender woken" \
+		test "${woken:-9999}" -lt 1000
+	wait "$curl_pid"
+	is "wakes without end: the request ends by its timeout" \
+		"$(cat "$tmp/end.1")" 504
+	call asks "$(event 0)"
+	is "wakes without end: the next request" \
+		"$status $(json 'd["text"]')" "200 $text"
+fi
 plan

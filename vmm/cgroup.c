@@ -237,6 +237,31 @@ static int is_alone(int dir)
 	       !strcmp(text, self);
 }
 
+/* another server has moved to a cgroup below it */
+static int has_server(int dir)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), pid;
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	char file[NAME_ROOM + 16], text[64];
+	struct dirent *e;
+	int found = 0, end;
+
+	while (d && !found && (e = readdir(d))) {
+		end = 0;
+		if (sscanf(e->d_name, PREFIX "%d.gateway%n", &pid, &end) != 1 ||
+		    !end || e->d_name[end])
+			continue;
+		snprintf(file, sizeof(file), "%.*s/cgroup.procs", NAME_ROOM,
+			 e->d_name);
+		found = read_at(dir, file, text, sizeof(text)) > 0;
+	}
+	if (d)
+		closedir(d);
+	else if (fd >= 0)
+		close(fd);
+	return found;
+}
+
 /* and *dir, unless -1, is its directory */
 static enum cgroup_place find(const char *root, char *path, int *dir,
 			      struct err *why)
@@ -253,6 +278,10 @@ static enum cgroup_place find(const char *root, char *path, int *dir,
 	if (missing) {
 		err_set(why, 0, "the cgroup '%s' is %s", path, missing);
 		return CGROUP_FOREIGN;
+	}
+	if (has_server(*dir)) {
+		err_set(why, 0, "the cgroup '%s' is another server's", path);
+		return CGROUP_CROWDED;
 	}
 	if (!is_alone(*dir)) {
 		err_set(why, 0, "in the cgroup '%s' are other processes", path);

@@ -177,7 +177,7 @@ static int hand_up(struct peer *p, int *later)
 	return 1;
 }
 
-void *peer_take(struct peer *p)
+void *peer_take(struct peer *p, size_t *size)
 {
 	uint8_t *block = p->in, *in;
 	struct msg m;
@@ -189,6 +189,7 @@ void *peer_take(struct peer *p)
 	in = malloc(IN_SIZE);
 	if (!in)
 		return NULL;
+	*size = p->in_size;
 	p->in = in;
 	p->in_size = IN_SIZE;
 	p->in_len = 0;

@@ -54,10 +54,11 @@ int peer_send(struct peer *p, const struct msg *m, const void *payload,
 	      const int *fds, unsigned nfds);
 
 /*
- * From `message`, of a large payload: the block that holds it, which is the
- * caller's to free() from then on.  NULL: it is small, or there is no memory.
+ * From `message`, of a large payload: the block that holds it, of *size bytes,
+ * which is the caller's to free() from then on.  NULL: it is small, or there is
+ * no memory.
  */
-void *peer_take(struct peer *p);
+void *peer_take(struct peer *p, size_t *size);
 
 /* nothing more is handed up, nor its end noticed, for so many seconds */
 void peer_hold(struct peer *p, double seconds);

@@ -52,10 +52,10 @@ struct job_result {
 };
 
 /*
- * From `done`: the block that holds text, the caller's to free() from then on;
- * NULL: text has to be copied to be kept.
+ * From `done`: the block that holds text, of *size bytes, the caller's to
+ * free() from then on; NULL: text has to be copied to be kept.
  */
-void *job_result_take(const struct job_result *r);
+void *job_result_take(const struct job_result *r, size_t *size);
 
 /* the caller's memory, from pool_submit() until done is called */
 struct job {

@@ -77,9 +77,9 @@ void clone_stop(struct clone *c)
 }
 
 /* what a request that this clone was running comes to; frees nothing */
-void *job_result_take(const struct job_result *r)
+void *job_result_take(const struct job_result *r, size_t *size)
 {
-	return r->from ? peer_take(r->from) : NULL;
+	return r->from ? peer_take(r->from, size) : NULL;
 }
 
 static void answer(struct clone *c, const struct job_result *r)

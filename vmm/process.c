@@ -222,6 +222,7 @@ static int proc_load(struct tender *t, const struct cpu_state *s)
 	proc_unpin(t);
 	if (rc < 0)
 		return rc;
+	p->woken = 0;
 	p->regs = s->regs;
 	p->ro->fs = s->fs_base;
 	p->ro->gs = s->gs_base;

@@ -34,6 +34,7 @@ struct process {
 	cpu_set_t cpus;			/* empty: no pinning */
 	int pinned;
 	volatile sig_atomic_t kicked;
+	unsigned woken;			/* without a ring: process_run.c:nap */
 	int rests;			/* seen asleep where it rang */
 	struct uk_trap facts;
 	uint64_t cs;

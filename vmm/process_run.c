@@ -21,7 +21,8 @@
 #include "vmm/board.h"
 
 #define LOOK_NS		50000000	/* how often to see if it is alive */
-#define NAP_NS		500000
+#define NAP_NS		250000		/* twice that, and twice, ... */
+#define NAPS		6
 #define LOCATE_NS	20000000	/* what a tick takes at most */
 
 static long futex(_Atomic uint32_t *at, int op, uint32_t val,
@@ -99,11 +100,19 @@ void proc_go_on(struct process *p, uint32_t mode)
 	p->place = RUNNING;
 }
 
-/* it woke us for nothing: once that may happen, and more is a flood */
-static void nap(void)
+/*
+ * A wake without a ring: the stub's own may come after we have seen its ring,
+ * and any other is a guest's, that has found the call.  Who is woken and
+ * sleeps without end keeps others from the processors (guestpace.c), so from
+ * the second one on we do not wait to be woken but look now and then, ever more
+ * seldom; each ring makes that one step better.
+ */
+static void nap(struct process *p)
 {
-	struct timespec ts = { 0, NAP_NS };
+	struct timespec ts = { 0, NAP_NS << p->woken };
 
+	if (p->woken < NAPS)
+		p->woken++;
 	ppoll(NULL, 0, &ts, NULL);
 }
 
@@ -115,7 +124,6 @@ static void nap(void)
 static int ring_wait(struct process *p, uint64_t until)
 {
 	struct timespec look = { 0, LOOK_NS };
-	unsigned woken = 0;
 	long rc;
 
 	for (;;) {
@@ -123,16 +131,21 @@ static int ring_wait(struct process *p, uint64_t until)
 			return -EINTR;
 		if (atomic_load(&p->rw->ring))
 			break;
-		rc = futex(&p->rw->ring, FUTEX_WAIT, 0, &look);
+		rc = p->woken < 2 ? futex(&p->rw->ring, FUTEX_WAIT, 0, &look) :
+		     -EAGAIN;
+		if (p->woken >= 2)
+			nap(p);
+		else if (rc == 0 && !atomic_load(&p->rw->ring))
+			p->woken++;
 		/* at once: its end and a tick may come together */
 		if (rc < 0 && !atomic_load(&p->rw->ring) && proc_dead(p))
 			return -ESRCH;
-		if (rc == 0 && !atomic_load(&p->rw->ring) && woken++)
-			nap();
 		if (until != UINT64_MAX && proc_now() > until)
 			return -ETIMEDOUT;
 	}
 	atomic_store(&p->rw->ring, 0);
+	if (p->woken)
+		p->woken--;
 	return (int)*(volatile uint32_t *)&p->rw->kind;
 }
 

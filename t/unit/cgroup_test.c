@@ -181,6 +181,14 @@ static void test_others(void)
 	is("another process, too", CGROUP_CROWDED, "other processes");
 	put("c g/s/u/cgroup.procs", "0\n%d\n", (int)getpid());
 	is("one without a number here", CGROUP_CROWDED, "other processes");
+	put("c g/s/u/cgroup.procs", "%d\n", (int)getpid());
+	shell("mkdir 'c g/s/u/usetl-1.gateway' 'c g/s/u/usetl-1.gatewayed'");
+	put("c g/s/u/usetl-1.gateway/cgroup.procs", "%s", "");
+	put("c g/s/u/usetl-1.gatewayed/cgroup.procs", "1\n");
+	is("beside an empty one of a server's", CGROUP_OWN, "");
+	put("c g/s/u/usetl-1.gateway/cgroup.procs", "1\n");
+	is("another server, below", CGROUP_CROWDED, "another server's");
+	shell("rm -r 'c g/s/u/usetl-1.gateway' 'c g/s/u/usetl-1.gatewayed'");
 	put("c g/s/u/cgroup.procs", "%s", "");
 	is("not this one", CGROUP_CROWDED, "other processes");
 }

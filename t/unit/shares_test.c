@@ -4,6 +4,7 @@
  * A greedy function and another one in the same engine and the same pool of
  * windows.  The greedy one's servers are its accomplices.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -221,6 +222,62 @@ static void test_turns(void)
 	reset(greedy[0]);
 }
 
+/* a socket of this process from that port, or a free one, to the listener */
+static int connected(int listener, int *port)
+{
+	struct sockaddr_in a = {
+		.sin_family = AF_INET, .sin_port = htons((uint16_t)*port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	socklen_t len = sizeof(a);
+	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(fd, (struct sockaddr *)&a, len) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&a, &len) < 0)
+		exit(1);
+	*port = ntohs(a.sin_port);
+	if (getsockname(listener, (struct sockaddr *)&a, &len) < 0 ||
+	    connect(fd, (struct sockaddr *)&a, len) < 0)
+		exit(1);
+	return fd;
+}
+
+static void ends_of(int listener, int port, struct party_ends *e)
+{
+	struct sockaddr_in a;
+	socklen_t len = sizeof(a);
+
+	getsockname(listener, (struct sockaddr *)&a, &len);
+	*e = (struct party_ends){ "127.0.0.1", "127.0.0.1",
+				  ntohs(a.sin_port), port };
+}
+
+/* two connections from one local port, to two servers, are two */
+static void test_ends(void)
+{
+	int listener[2], fd[2], port = 0;
+	struct party_ends ends[2];
+
+	for (int i = 0; i < 2; i++) {
+		listener[i] = socket(AF_INET, SOCK_STREAM, 0);
+		if (listen(listener[i], 1) < 0)
+			exit(1);
+		fd[i] = connected(listener[i], &port);
+		ends_of(listener[i], port, &ends[i]);
+	}
+	ok(party_joins(fd[0], &ends[0]) && party_joins(fd[1], &ends[1]) &&
+	   !party_joins(fd[0], &ends[1]) && !party_joins(fd[1], &ends[0]),
+	   "of two connections from port %d each is known", port);
+	ends[0].ip[8] = '2';
+	ok(!party_joins(fd[0], &ends[0]) && !party_joins(-1, &ends[1]),
+	   "and not taken for one to another address");
+	for (int i = 0; i < 2; i++) {
+		close(listener[i]);
+		close(fd[i]);
+	}
+}
+
 int main(void)
 {
 	char url[64], *list[] = { url, NULL };
@@ -239,6 +296,7 @@ int main(void)
 		if (host_create(&greedy[i], engine, pool, 1000 * MB, 1, &ops,
 				NULL))
 			return 1;
+	test_ends();
 	test_promises();
 	test_bytes();
 	test_turns();

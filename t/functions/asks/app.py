@@ -2,7 +2,8 @@
 
 Event: {"asks": N, "url": URL}; answers how many were begun and the text.
 {"rings": N} rings a doorbell that there is not, and answers the seconds that
-this took.  The test compiles asks.c to asks.so beside this file.
+this took; {"wakes": ADDRESS} wakes who waits there, without end.  The test
+compiles asks.c to asks.so beside this file.
 """
 
 import ctypes
@@ -19,6 +20,8 @@ def handler(event, context):
         begun = time.monotonic()
         lib.rings(ctypes.c_long(event["rings"]))
         return time.monotonic() - begun
+    if "wakes" in event:
+        return lib.wakes(ctypes.c_uint64(event["wakes"]))
     url = event["url"]
     begun = lib.asks(ctypes.c_long(event["asks"]), url.encode())
     return {"begun": begun, "text": usetl.get(url).text}
