@@ -40,6 +40,7 @@ struct hop {
 	int64_t total;			/* of the body as sent, -1 unknown */
 	uint64_t read_off, dropped;
 	uint64_t trailers;		/* bytes of them */
+	unsigned calls;			/* of on_progress() */
 	int socket;			/* where its request went, or -1: */
 	struct party_ends ends;		/* between these, or it is gone */
 	uint64_t pieces;		/* of the body, as they came */
