@@ -47,7 +47,8 @@ done
 
 # command lines
 one "an event that is not JSON" 2 \
-	'not JSON: line 1, column 2: the end comes too early' "$usetl" invoke -d '[' "$tmp/echo.usetl"
+	'not JSON: line 1, column 2: the end comes too early' \
+	"$usetl" invoke -d '[' "$tmp/echo.usetl"
 one "a time that is none" 2 "'soon' is not a time" "$usetl" invoke -t soon \
 	"$tmp/echo.usetl"
 for listen in 127.0.0.1:99999 127.0.0.1:http 127.0.0.1 80 127.0.0.1:-1 \
