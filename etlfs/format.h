@@ -98,7 +98,7 @@ struct etlfs_host {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t tickets;		/* ETLFS_TICKETS */
-	uint32_t empty;			/* see below */
+	uint32_t empty;			/* see above */
 	uint32_t pad0;
 	uint64_t pad[5];
 	struct etlfs_ticket ticket[ETLFS_TICKETS];

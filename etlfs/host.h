@@ -91,10 +91,10 @@ int host_fetch_msg(struct host *h, const struct msg *m, const void *payload,
 void host_cancel(struct host *h, uint32_t ticket);
 
 /*
- * The invocation ended: cancels all, zeroes window 0, which is `empty` then.  Answers how many
- * windows the clone still has attached, counting those of earlier resets;
- * they are given to others of the same owner after host_released(), which
- * says that the clone has detached them (MSG_IDLE).
+ * The invocation ended: cancels all, zeroes window 0, which is `empty` then.
+ * Answers how many windows the clone still has attached, counting those of
+ * earlier resets; they are given to others of the same owner after
+ * host_released(), which says that the clone has detached them (MSG_IDLE).
  */
 unsigned host_reset(struct host *h);
 void host_released(struct host *h);

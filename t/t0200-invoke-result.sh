@@ -42,6 +42,9 @@ for event in "$(printf '1%04000d' 0)" '[1e400]' '"\ud800"'; do
 	ok "the event $(echo "$event" | cut -c 1-10)" "$usetl" invoke \
 		-d "{\"do\": \"nothing\", \"e\": $event}" "$tmp/hostile.usetl"
 done
+fails "an event of 5,000 digits, which Python does not read" 1 "$usetl" \
+	invoke -d "$(printf '1%05000d' 0)" "$tmp/echo.usetl"
+like "is the function's error" "$tmp/err" 'Runtime\.UnmarshalError'
 ok "an empty event" "$usetl" invoke -d '' "$tmp/echo.usetl"
 is "is {}" "$(cat "$tmp/out")" '{}'
 fails "an event that is not JSON" 2 "$usetl" invoke -d '{' \

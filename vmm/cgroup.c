@@ -73,6 +73,17 @@ static int may_write(int dir, const char *name)
 	return faccessat(dir, name, W_OK, AT_EACCESS) == 0;
 }
 
+/* what is in it; NULL: it cannot be read */
+static DIR *list(int dir)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+	if (fd >= 0 && !d)
+		close(fd);
+	return d;
+}
+
 /* where this process is */
 
 /* proc(5), mountinfo: \ooo stands for a blank, a backslash */
@@ -240,11 +251,10 @@ static int is_alone(int dir)
 /* another server has moved to a cgroup below it */
 static int has_server(int dir)
 {
-	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), pid;
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	DIR *d = list(dir);
 	char file[NAME_ROOM + 16], text[64];
 	struct dirent *e;
-	int found = 0, end;
+	int found = 0, end, pid;
 
 	while (d && !found && (e = readdir(d))) {
 		end = 0;
@@ -257,8 +267,6 @@ static int has_server(int dir)
 	}
 	if (d)
 		closedir(d);
-	else if (fd >= 0)
-		close(fd);
 	return found;
 }
 
@@ -338,9 +346,9 @@ static int enter(const struct cgroup *c, const char *name)
    are not */
 static unsigned sweep(const struct cgroup *c, pid_t pid)
 {
-	int fd = openat(c->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), of;
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	DIR *d = list(c->dir);
 	struct dirent *e;
+	int of;
 	unsigned left = 0;
 	char dot;
 
@@ -350,8 +358,6 @@ static unsigned sweep(const struct cgroup *c, pid_t pid)
 			left += remove_at(c, e->d_name) == -EBUSY;
 	if (d)
 		closedir(d);
-	else if (fd >= 0)
-		close(fd);
 	return left;
 }
 

@@ -2,8 +2,8 @@
  * peer.h - the gateway's end of a reference's or clone's socket (proto.h)
  *
  * Nonblocking, on a libev loop.  Sends go out at once; what the socket does
- * not take waits in a bounded queue.  Receiving is one large recv() per
- * wake-up, out of which whole messages are handed up.  What comes in is
+ * not take waits in a bounded queue.  Receiving is one recv() per wake-up, of
+ * 256 KB at most, out of which whole messages are handed up.  What comes in is
  * hostile: a length past its bound, a type that only the gateway sends, or a
  * payload that does not fit its message ends the peer, never the gateway.
  * In one turn of the loop a peer is heard for PEER_TURN messages, then others
@@ -31,7 +31,8 @@ struct peer;
 
 /*
  * Both may call peer_destroy().  The payload is the peer's and ends with the
- * call, unless it is taken.  closed is called once: error is 0 for an end of file at a message's
+ * call, unless it is taken.  closed is called once: error is 0 for an end of
+ * file at a message's
  * boundary, otherwise -errno (-EPROTO: the peer broke the protocol).
  */
 struct peer_ops {

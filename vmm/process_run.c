@@ -131,12 +131,14 @@ static int ring_wait(struct process *p, uint64_t until)
 			return -EINTR;
 		if (atomic_load(&p->rw->ring))
 			break;
-		rc = p->woken < 2 ? futex(&p->rw->ring, FUTEX_WAIT, 0, &look) :
-		     -EAGAIN;
-		if (p->woken >= 2)
+		if (p->woken < 2) {
+			rc = futex(&p->rw->ring, FUTEX_WAIT, 0, &look);
+			if (rc == 0 && !atomic_load(&p->rw->ring))
+				p->woken++;
+		} else {
+			rc = -EAGAIN;
 			nap(p);
-		else if (rc == 0 && !atomic_load(&p->rw->ring))
-			p->woken++;
+		}
 		/* at once: its end and a tick may come together */
 		if (rc < 0 && !atomic_load(&p->rw->ring) && proc_dead(p))
 			return -ESRCH;
