@@ -488,6 +488,26 @@ tree() {
 	echo "$@"
 }
 
+# idle PID: soon, no process under a server runs, ten looks in a row
+idle() {
+	i=0 looks=0
+	while test $looks -lt 10; do
+		running=
+		for p in $(tree "$1"); do
+			grep -qs '^State:.R' "/proc/$p/status" &&
+				running="$running $p"
+		done
+		looks=$((looks + 1))
+		test -z "$running" || looks=0
+		i=$((i + 1))
+		test $i -lt 300 || break
+		sleep 0.1
+	done
+	test -z "$running" || ps -o pid,ppid,stat,comm,wchan \
+		-p "$(echo $running | tr ' ' ,)"
+	test $looks -ge 10
+}
+
 # gone PID...: soon (in $gone_tries tenths of a second), none of them is there,
 # or only its exit status is
 gone_tries=100

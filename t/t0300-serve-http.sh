@@ -119,14 +119,12 @@ like "is told from an error of usetl's" "$tmp/err" \
 	"status 201, and not as usetl serve does"
 
 # SIGTERM: what runs is finished, then 0
-curl -sS -m 60 -d '{"do": "sleep", "seconds": 1}' \
-	"$url/function/hostile" >"$tmp/slow" 2>&1 &
-curl_pid=$!
-sleep 0.4
+begin hostile '{"do": "sleep", "seconds": 1}'
 stop_serve
 wait "$curl_pid"
 is "SIGTERM: exit status" "$serve_status" 0
-is "SIGTERM: the request in flight was answered" "$(cat "$tmp/slow")" null
+is "SIGTERM: the request in flight was answered" \
+	"$(cat "$tmp/slow") $(cat "$tmp/slow.out")" '200 null'
 
 # configuration, and SIGHUP
 cat >"$tmp/usetl.conf" <<END
