@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-#include "vmm/pool.h"
+#include "vmm/pool/pool.h"
 
 /* HTTP status: 200, 500, 502, 503, 504 */
 unsigned answer_status(const struct job_result *r);

@@ -21,8 +21,8 @@
 #include "cmd/progress.h"
 #include "cmd/trial.h"
 #include "conf/value.h"
-#include "etlfs/pack.h"
-#include "vmm/blob.h"
+#include "etlfs/bake/pack.h"
+#include "vmm/tender/blob.h"
 
 #define EXTRAS_MAX	16
 

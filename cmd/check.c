@@ -23,8 +23,8 @@
 #include "cmd/cmd.h"
 #include "cmd/tender.h"
 #include "conf/conf.h"
-#include "vmm/needs.h"
-#include "vmm/hostshare.h"
+#include "vmm/host/needs.h"
+#include "vmm/host/hostshare.h"
 
 #define DATA_USUAL	(2ull << 30)	/* a function of the default limits */
 #define MAPS_LEAST	2048

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "etlfs/image.h"
+#include "etlfs/image/image.h"
 
 /* a function that there should be; img is NULL when it could not be opened */
 struct want {

@@ -8,7 +8,7 @@
 
 #include "conf/conf.h"
 #include "conf/err.h"
-#include "vmm/pool.h"
+#include "vmm/pool/pool.h"
 
 /*
  * The user that clones run as: `user`, else nobody when this process is

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "conf/err.h"
-#include "vmm/pool.h"
+#include "vmm/pool/pool.h"
 
 struct gateway;
 

@@ -13,7 +13,7 @@
 #include <sys/types.h>
 
 #include "conf/err.h"
-#include "etlfs/image.h"
+#include "etlfs/image/image.h"
 
 struct gdb;
 

@@ -1,6 +1,6 @@
 """gdb's side of `usetl invoke --gdb`: symbols of what runs in the guest.
 
-The libOS keeps a list of the files whose code is mapped (unikernel/module.h).
+The libOS keeps a list of the files whose code is mapped (unikernel/mem/module.h).
 Each that is also in root/, where the image's programs and libraries were
 copied to, gets its symbols by add-symbol-file, at once and whenever the list
 grows.  What is in guest memory may be anything: it is checked, and a broken
@@ -15,7 +15,7 @@ import gdb
 FOLDER = os.environ["USETL_GDB_DIR"]
 BOOT = bool(os.environ["USETL_GDB_BOOT"])
 VDSO = 0x70101000		# UK_VDSO, unikernel/abi.h
-MODULES_MAX = 1024		# unikernel/module.h
+MODULES_MAX = 1024		# unikernel/mem/module.h
 PATH_MAX = 512
 PAGE = 4096
 

@@ -16,8 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "etlfs/image_impl.h"
-#include "vmm/blob.h"
+#include "etlfs/image/image_impl.h"
+#include "vmm/tender/blob.h"
 
 static int write_all(int fd, const unsigned char *p, size_t len)
 {

@@ -11,7 +11,7 @@
 #include <limits.h>
 
 #include "conf/err.h"
-#include "etlfs/image.h"
+#include "etlfs/image/image.h"
 
 /* dir: PATH_MAX bytes, for the folder's path; 0 or -errno, nothing left */
 int gdb_files_create(const struct image *img, char *dir, struct err *err);

@@ -13,7 +13,7 @@
 
 #include "cmd/cmd.h"
 #include "conf/value.h"
-#include "etlfs/image.h"
+#include "etlfs/image/image.h"
 
 struct inspect {
 	int json, list, verify;

@@ -21,7 +21,7 @@
 #include "cmd/remote.h"
 #include "cmd/tender.h"
 #include "conf/conf.h"
-#include "vmm/pool.h"
+#include "vmm/pool/pool.h"
 
 #define LOG_MAX		((uint64_t)1 << 40)
 #define IDLE_WAIT_S	5.0

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "vmm/ref.h"
+#include "vmm/guest/ref.h"
 
 struct invoke_opts {
 	const char *data, *tender;

@@ -10,7 +10,7 @@
 #include <microhttpd.h>
 #include <stdint.h>
 
-#include "vmm/pool.h"
+#include "vmm/pool/pool.h"
 
 enum MHD_Result page_refuse(struct MHD_Connection *c, unsigned status,
 			    const char *type, const char *text);

@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "etlfs/pack.h"
+#include "etlfs/bake/pack.h"
 
 struct progress {
 	const char *who;		/* stands before lines */

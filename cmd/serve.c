@@ -25,7 +25,7 @@
 #include "cmd/tender.h"
 #include "conf/conf.h"
 #include "conf/value.h"
-#include "vmm/cgroup.h"
+#include "vmm/host/cgroup.h"
 
 static const char who[] = "usetl serve";
 

@@ -6,7 +6,7 @@
 
 #include "conf/conf.h"
 #include "conf/err.h"
-#include "vmm/tender.h"
+#include "vmm/tender/tender.h"
 
 /*
  * The tender: option (NULL: none), else the configuration's, else that of

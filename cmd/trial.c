@@ -9,7 +9,7 @@
 #include "cmd/deploy.h"
 #include "cmd/tender.h"
 #include "conf/conf.h"
-#include "vmm/pool.h"
+#include "vmm/pool/pool.h"
 
 #define LOG_KEPT	((size_t)16 << 10)
 #define TICK_S		0.1

@@ -35,7 +35,7 @@ struct conf {
 	char *user;			/* NULL: clones run as we do */
 	char *log;			/* NULL: standard error */
 	char *copies;			/* folder of images' copies; NULL: see
-					   etlfs/image.h */
+					   etlfs/image/image.h */
 	unsigned tender;		/* enum conf_tender */
 	uint64_t drain_ns;
 	/* [limits] */

@@ -12,7 +12,7 @@ pkg-config $libs || skip_all "no development files of $libs"
 
 # the image builder, from the objects of the build that is tested
 objects=$(dirname "$usetl")
-test -e "$objects/etlfs/pack_write.o" ||
+test -e "$objects/etlfs/bake/pack_write.o" ||
 	skip_all "no object files beside $usetl; run make"
 ar rc "$tmp/builder.a" "$objects"/etlfs/*.o "$objects"/conf/*.o
 for san in "" -fsanitize=address,undefined; do

@@ -20,7 +20,7 @@
 
 #include "etlfs/format.h"
 #include "t/fuzz/fuzz.h"
-#include "vmm/guest.h"
+#include "vmm/guest/guest.h"
 
 #define MEMORY	(128ull << 20)
 #define FILES	(16ull << 20)

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "etlfs/egress.h"
-#include "etlfs/url.h"
+#include "etlfs/fetch/egress.h"
+#include "etlfs/fetch/url.h"
 #include "t/fuzz/fuzz.h"
 
 #define LONGEST	2048

@@ -16,9 +16,9 @@
 #include <string.h>
 
 #include "etlfs/format.h"
-#include "etlfs/header.h"
-#include "etlfs/host.h"
-#include "etlfs/url.h"
+#include "etlfs/fetch/header.h"
+#include "etlfs/region/host.h"
+#include "etlfs/fetch/url.h"
 #include "t/fuzz/fuzz.h"
 #include "unikernel/abi.h"
 

@@ -18,9 +18,9 @@
 #include <unistd.h>
 
 #include "conf/value.h"
-#include "etlfs/image.h"
-#include "etlfs/image_impl.h"
-#include "etlfs/pack.h"
+#include "etlfs/image/image.h"
+#include "etlfs/image/image_impl.h"
+#include "etlfs/bake/pack.h"
 #include "t/fuzz/fuzz.h"
 
 const unsigned fuzz_runs = 20000;

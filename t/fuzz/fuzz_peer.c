@@ -13,10 +13,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "etlfs/fetch.h"
-#include "etlfs/host.h"
+#include "etlfs/fetch/fetch.h"
+#include "etlfs/region/host.h"
 #include "t/fuzz/fuzz.h"
-#include "vmm/peer.h"
+#include "vmm/pool/peer.h"
 
 const unsigned fuzz_runs = 12000;
 

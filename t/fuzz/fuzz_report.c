@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "t/fuzz/fuzz.h"
-#include "vmm/board.h"
-#include "vmm/report.h"
+#include "vmm/tender/board.h"
+#include "vmm/guest/report.h"
 
 const unsigned fuzz_runs = 20000;
 

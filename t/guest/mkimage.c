@@ -16,8 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "etlfs/elfdeps.h"
-#include "etlfs/pack.h"
+#include "etlfs/bake/elfdeps.h"
+#include "etlfs/bake/pack.h"
 
 #define GUEST_PATH	"/app/test"
 

@@ -2,7 +2,7 @@
  * process_fork.c - what a child of fork(2) is, has, and has not
  *
  * In a guest the one fork that there is is READY, so it is asked for
- * (unikernel/dev.h), and the child runs in a clone.  Where READY has been
+ * (unikernel/dev/dev.h), and the child runs in a clone.  Where READY has been
  * already, what is left to see is that it is refused.
  */
 #define _GNU_SOURCE
@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "tap.h"
-#include "unikernel/dev.h"
+#include "unikernel/dev/dev.h"
 
 #define PAGE	4096
 

@@ -2,7 +2,7 @@
  * snap.c - linked to a guest program, lets it run after a snapshot
  *
  * Before main the program reads its first event, which is where a reference
- * is frozen (unikernel/dev.h): main then runs in a clone.
+ * is frozen (unikernel/dev/dev.h): main then runs in a clone.
  */
 #include <fcntl.h>
 #include <stdlib.h>

@@ -13,7 +13,7 @@
 #include "cmd/http.h"
 #include "t/unit/fakeref.h"
 #include "t/unit/tap.h"
-#include "vmm/pool.h"
+#include "vmm/pool/pool.h"
 
 #define MANY	200
 #define UNTAKEN	60			/* answers of FAKE_BIG */

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "t/unit/tap.h"
-#include "vmm/cgroup.h"
+#include "vmm/host/cgroup.h"
 
 #define MOUNT(root, at)	"31 23 0:26 " root " " at " rw,nosuid shared:4 - " \
 			"cgroup2 cgroup2 rw,nsdelegate\n"

@@ -7,9 +7,9 @@
 #include <time.h>
 
 #include "t/unit/tap.h"
-#include "unikernel/clock.h"
-#include "vmm/guest.h"
-#include "vmm/hostclock.h"
+#include "unikernel/arch/clock.h"
+#include "vmm/guest/guest.h"
+#include "vmm/tender/hostclock.h"
 
 #define TURNS	200
 #define APART	200000			/* ns */

@@ -12,7 +12,7 @@
 
 #include "etlfs/format.h"
 #include "t/unit/tap.h"
-#include "vmm/guest.h"
+#include "vmm/guest/guest.h"
 
 #define BODY	0x10000u
 

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "etlfs/egress.h"
+#include "etlfs/fetch/egress.h"
 #include "t/unit/server.h"
 
 static int is_public(const char *text)

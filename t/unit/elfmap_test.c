@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "etlfs/elfmap.h"
+#include "etlfs/bake/elfmap.h"
 #include "t/unit/tap.h"
 
 #define MB	(1ull << 20)

@@ -24,11 +24,11 @@
 #include <unistd.h>
 
 #include "etlfs/format.h"
-#include "etlfs/image.h"
+#include "etlfs/image/image.h"
 #include "unikernel/abi.h"
-#include "vmm/chan.h"
-#include "vmm/jail.h"
-#include "vmm/ref.h"
+#include "vmm/guest/chan.h"
+#include "vmm/jail/jail.h"
+#include "vmm/guest/ref.h"
 
 #define FAKE_BIG	(7u << 20)	/* bytes of the result of "big" */
 

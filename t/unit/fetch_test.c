@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "etlfs/fetch.h"
-#include "etlfs/header.h"
+#include "etlfs/fetch/fetch.h"
+#include "etlfs/fetch/header.h"
 #include "t/unit/server.h"
 #include "unikernel/abi.h"
 

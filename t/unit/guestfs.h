@@ -24,8 +24,8 @@
 #undef CLOSE_RANGE_CLOEXEC
 
 #include "t/unit/shadow.h"
-#include "unikernel/inode.h"
-#include "unikernel/mem.h"
+#include "unikernel/fs/inode.h"
+#include "unikernel/mem/mem.h"
 
 static u64 usf_span, usf_limit, cancelled;
 static int kmalloc_fails;		/* once it counts down to 0 */
@@ -174,21 +174,21 @@ void usetldev_init(void)
 {
 }
 
-#include "unikernel/data.c"
-#include "unikernel/dir.c"
-#include "unikernel/fd.c"
-#include "unikernel/file.c"
-#include "unikernel/hostfs.c"
-#include "unikernel/imagefs.c"
-#include "unikernel/inode.c"
-#include "unikernel/map.c"
-#include "unikernel/open.c"
-#include "unikernel/path.c"
-#include "unikernel/rename.c"
-#include "unikernel/syscopy.c"
-#include "unikernel/sysdir.c"
+#include "unikernel/fs/data.c"
+#include "unikernel/fs/dir.c"
+#include "unikernel/fs/fd.c"
+#include "unikernel/fs/file.c"
+#include "unikernel/fs/hostfs.c"
+#include "unikernel/fs/imagefs.c"
+#include "unikernel/fs/inode.c"
+#include "unikernel/map/map.c"
+#include "unikernel/fs/open.c"
+#include "unikernel/fs/path.c"
+#include "unikernel/fs/rename.c"
+#include "unikernel/fs/syscopy.c"
+#include "unikernel/fs/sysdir.c"
 #undef NSEC
-#include "unikernel/sysfd.c"
+#include "unikernel/fs/sysfd.c"
 
 /* there are no pipes here */
 long pipe_capacity(struct file *f)
@@ -201,15 +201,15 @@ long pipe_set_capacity(struct file *f, u64 want)
 	return -EBADF;
 }
 
-#include "unikernel/sysio.c"
-#include "unikernel/sysname.c"
-#include "unikernel/sysstat.c"
-#include "unikernel/syssync.c"
+#include "unikernel/fs/sysio.c"
+#include "unikernel/fs/sysname.c"
+#include "unikernel/fs/sysstat.c"
+#include "unikernel/fs/syssync.c"
 #undef NSEC
-#include "unikernel/systime.c"
-#include "unikernel/usf.c"
-#include "unikernel/vfs.c"
-#include "unikernel/xattr.c"
+#include "unikernel/fs/systime.c"
+#include "unikernel/fs/usf.c"
+#include "unikernel/fs/vfs.c"
+#include "unikernel/fs/xattr.c"
 
 #define FILES_LIMIT	(64ull << 20)
 #define IMAGE_SIZE	(1ull << 20)

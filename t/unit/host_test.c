@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 
 #include "etlfs/format.h"
-#include "etlfs/host.h"
+#include "etlfs/region/host.h"
 #include "t/unit/server.h"
 #include "unikernel/abi.h"
 

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "etlfs/image.h"
-#include "etlfs/pack.h"
+#include "etlfs/image/image.h"
+#include "etlfs/bake/pack.h"
 #include "t/unit/server.h"
 
 static char dir[64];

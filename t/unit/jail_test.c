@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #include "t/unit/tap.h"
-#include "vmm/jail.h"
+#include "vmm/jail/jail.h"
 
 #define NOBODY	65534u
 #define KVM_RULE_ONLY	1		/* the process tender needs it */

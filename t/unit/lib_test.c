@@ -22,8 +22,8 @@
 #define strncmp k_strncmp
 #define strchr k_strchr
 #define strrchr k_strrchr
-#include "unikernel/lib.c"
-#include "unikernel/entropy.c"
+#include "unikernel/lib/lib.c"
+#include "unikernel/lib/entropy.c"
 #undef memcpy
 #undef memmove
 #undef memset

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "etlfs/fetch.h"
+#include "etlfs/fetch/fetch.h"
 #include "t/unit/server.h"
 #include "unikernel/abi.h"
 

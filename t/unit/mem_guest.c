@@ -12,7 +12,7 @@
 
 #include "t/unit/mem_guest.h"
 #include "t/unit/shadow.h"
-#include "unikernel/vfs.h"
+#include "unikernel/fs/vfs.h"
 
 /* not kabi.h: libc has the same names */
 #define MODE_FILE	0100644

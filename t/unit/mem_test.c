@@ -13,8 +13,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "unikernel/mem.h"
-#include "unikernel/module.h"
+#include "unikernel/mem/mem.h"
+#include "unikernel/mem/module.h"
 #include "t/unit/tap.h"
 #include "t/unit/mem_guest.h"
 

@@ -9,7 +9,7 @@
 
 #include "t/unit/server.h"
 #include "unikernel/abi.h"
-#include "vmm/peer.h"
+#include "vmm/pool/peer.h"
 
 struct seen {
 	struct ev_loop *loop;

@@ -12,7 +12,7 @@
 
 #include "t/unit/fakeref.h"
 #include "t/unit/tap.h"
-#include "vmm/pool_impl.h"
+#include "vmm/pool/pool_impl.h"
 
 #define MS	1000000ull
 

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "t/unit/tap.h"
-#include "vmm/pagemap.h"
-#include "vmm/process_impl.h"
+#include "vmm/memory/pagemap.h"
+#include "vmm/tender/process_impl.h"
 
 #ifndef PR_SET_MEMORY_MERGE
 #define PR_SET_MEMORY_MERGE 67

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "t/unit/tap.h"
-#include "vmm/board.h"
-#include "vmm/report.h"
+#include "vmm/tender/board.h"
+#include "vmm/guest/report.h"
 
 static struct uk_report *r;
 static char buf[REPORT_MAX];

@@ -3,7 +3,7 @@
  */
 #include <errno.h>
 
-#include "etlfs/share.h"
+#include "etlfs/fetch/share.h"
 #include "t/unit/server.h"
 
 #define LIMIT	1200

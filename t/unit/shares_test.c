@@ -10,8 +10,8 @@
 #include <sys/mman.h>
 
 #include "etlfs/format.h"
-#include "etlfs/host.h"
-#include "etlfs/party.h"
+#include "etlfs/region/host.h"
+#include "etlfs/fetch/party.h"
 #include "t/unit/server.h"
 #include "unikernel/abi.h"
 

@@ -19,11 +19,11 @@
 
 #include "etlfs/format.h"
 #include "t/unit/tap.h"
-#include "vmm/blob.h"
-#include "vmm/board.h"
-#include "vmm/chan.h"
-#include "vmm/guest.h"
-#include "vmm/ref.h"
+#include "vmm/tender/blob.h"
+#include "vmm/tender/board.h"
+#include "vmm/guest/chan.h"
+#include "vmm/guest/guest.h"
+#include "vmm/guest/ref.h"
 
 extern const unsigned char _binary_tiny_elf_start[], _binary_tiny_elf_end[];
 const struct blob blob_libos = {

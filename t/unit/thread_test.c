@@ -26,10 +26,10 @@
 
 #include "t/unit/shadow.h"
 #include "t/unit/tap.h"
-#include "unikernel/crash.h"
-#include "unikernel/mem.h"
-#include "unikernel/syscall.h"
-#include "unikernel/thread.h"
+#include "unikernel/task/crash.h"
+#include "unikernel/mem/mem.h"
+#include "unikernel/start/syscall.h"
+#include "unikernel/task/thread.h"
 
 #define MS		1000000ull
 #define EPOCH		(1700000000ull * 1000 * MS)

@@ -20,10 +20,10 @@
 
 #include "t/unit/shadow.h"
 #include "t/unit/tap.h"
-#include "unikernel/fetchdev.c"
-#include "unikernel/fetchhead.c"
-#include "unikernel/log.c"
-#include "unikernel/usetldev.c"
+#include "unikernel/dev/fetchdev.c"
+#include "unikernel/dev/fetchhead.c"
+#include "unikernel/lib/log.c"
+#include "unikernel/dev/usetldev.c"
 
 /* here they are the structures' names */
 #undef uk_ctl

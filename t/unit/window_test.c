@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #include "etlfs/format.h"
-#include "etlfs/window.h"
+#include "etlfs/region/window.h"
 #include "t/unit/server.h"
 
 #define MB	((size_t)1 << 20)

@@ -2,7 +2,7 @@
 
 Started as ``PYTHON -I -S -B /usetl/boot.py`` with USETL_HANDLER
 (module.function), USETL_PATH (folders, colon-separated) and USETL_NAME in
-the environment; unikernel/dev.h says what the files under /dev/usetl are.
+the environment; unikernel/dev/dev.h says what the files under /dev/usetl are.
 
 Invariants:
   - The reference is frozen inside fork(); every clone, fresh or rolled back,
@@ -41,7 +41,7 @@ FRAMES_MAX = 50             # stack frames in a stackTrace
 NAMES_MAX = 8               # functions named in place of a missing one
 WARM_ROUNDS = 64            # more than any interpreter's specialiser waits
 LAST_SIGNAL = 64            # UK_LAST_SIGNAL in unikernel/abi.h
-USETL_FORK = 0x5502         # ioctls of /dev/usetl/event, unikernel/dev.h
+USETL_FORK = 0x5502         # ioctls of /dev/usetl/event, unikernel/dev/dev.h
 USETL_READY = 0x5503
 EBUSY = 16
 DRAW_SIGNAL = 63            # UK_DRAW_SIGNAL in unikernel/abi.h

@@ -38,7 +38,7 @@ getattr(ctypes.CDLL(None), "__register_atfork")(*handlers, None)
 
 def runs_on():
     """Tells its tender by hand that it waits for its event, and does not.
-    Where the stub's page is: vmm/process.h; DB_EVENT is 9."""
+    Where the stub's page is: vmm/tender/process.h; DB_EVENT is 9."""
     page, doorbell = 0x70116000, 2
     for at, value in ((8 + 16, 9), (8 + 24, 0), (8 + 32, 0), (8 + 40, 0)):
         ctypes.c_uint64.from_address(page + at).value = value

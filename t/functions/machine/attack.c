@@ -2,11 +2,11 @@
  * attack.c - what a function can try against the stub page of its guest
  *
  * Under the process tender the stub page is the only code that makes system
- * calls (vmm/process_stub.S); under the KVM tender most of this ends in a
+ * calls (vmm/tender/process_stub.S); under the KVM tender most of this ends in a
  * fault.  Each attack may end the clone; none may do more.
  */
 #define __ASSEMBLER__			/* addresses only */
-#include "vmm/process.h"
+#include "vmm/tender/process.h"
 #undef __ASSEMBLER__
 #include <setjmp.h>
 #include <signal.h>

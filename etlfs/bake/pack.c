@@ -1,0 +1,157 @@
+/*
+ * pack.c - from a function's folder to an image: the order of things
+ */
+#include "etlfs/bake/pack.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "etlfs/fetch/egress.h"
+#include "etlfs/bake/elfdeps.h"
+#include "etlfs/image/image_impl.h"
+#include "unikernel/abi.h"
+
+static int tell(struct pack *p)
+{
+	return p->o->progress ? p->o->progress(p->o->arg, &p->progress) : 0;
+}
+
+static int on_file(void *arg)
+{
+	struct pack *p = arg;
+
+	p->progress.files++;
+	return tell(p);
+}
+
+static int on_wait(void *arg)
+{
+	return tell(arg);
+}
+
+static void on_said(void *arg, const char *text)
+{
+	struct pack *p = arg;
+
+	if (p->o->said)
+		p->o->said(p->o->arg, text);
+}
+
+static void on_warning(void *arg, const char *line)
+{
+	struct pack *p = arg;
+
+	if (p->o->warn)
+		p->o->warn(p->o->arg, line);
+}
+
+int pack_stage(struct pack *p, const char *what)
+{
+	int rc;
+
+	/* what another stage has counted is not this one's */
+	p->progress = (struct pack_progress){ .what = what };
+	rc = tell(p);
+	return rc ? err_set(p->err, rc, "stopped") : 0;
+}
+
+/* the interpreter; a path in the manifest begins at the manifest's folder */
+static int find_python(struct pack *p)
+{
+	const char *runtime = p->o->manifest->runtime;
+	char path[PATH_MAX];
+
+	if (strchr(runtime, '/')) {
+		if (pack_resolve(p, runtime, path, sizeof(path)))
+			return err_set(p->err, -ENAMETOOLONG, "'%s' is too "
+				       "long", runtime);
+		runtime = path;
+	}
+	return python_find(&p->py, runtime, p->err);
+}
+
+static int fill_tree(struct pack *p)
+{
+	int rc = strings_add(&p->path, PACK_APP, strlen(PACK_APP));
+
+	p->used = calloc(p->o->manifest->exclude.n + 1, 1);
+	if (rc || !p->used)
+		return err_set(p->err, -ENOMEM, "out of memory");
+	rc = pack_stage(p, "finding the interpreter");
+	rc = rc ? rc : find_python(p);
+	rc = rc ? rc : tree_create(&p->t, p->err);
+	if (rc)
+		return rc;
+	p->t->tick = on_file;
+	p->t->wait = on_wait;
+	p->t->warn = on_warning;
+	p->t->said = on_said;
+	p->t->arg = p;
+	rc = pack_stage(p, "collecting the runtime");
+	rc = rc ? rc : pack_runtime(p);
+	rc = rc ? rc : pack_stage(p, "collecting packages");
+	rc = rc ? rc : pack_packages(p);
+	rc = rc ? rc : pack_stage(p, "collecting the function");
+	rc = rc ? rc : pack_app(p);
+	if (!rc)
+		pack_unused(p);
+	return rc;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type,
+		      struct FTW *ftw)
+{
+	return remove(path);
+}
+
+static void remove_temp(struct pack *p)
+{
+	if (p->temp)
+		nftw(p->temp, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	free(p->temp);
+}
+
+static void fill_result(struct pack_result *r, const struct image *meta)
+{
+	r->files = 0;
+	for (int i = 0; i < ETLFS_LAYERS; i++)
+		r->files += meta->layer[i].files;
+	r->bytes = meta->size;
+	memcpy(r->digest, meta->digest, sizeof(r->digest));
+	snprintf(r->python, sizeof(r->python), "%s", meta->python);
+}
+
+int pack_function(const struct pack_opts *o, int fd, struct pack_result *r,
+		  struct err *err)
+{
+	struct pack p = { .o = o, .err = err };
+	struct image meta = { 0 };
+	int rc = o->manifest->egress.n ?
+		egress_check(o->manifest->egress.v, err) : 0;
+
+	rc = rc ? rc : fill_tree(&p);
+	if (!rc)
+		rc = pack_meta_fill(&meta, &p);
+	if (!rc)
+		rc = pack_write(p.t, &meta, fd, o->progress, o->arg, err);
+	if (!rc && meta.size > UK_IMAGE_END - UK_IMAGE_BASE)
+		rc = err_set(err, -EFBIG, "the image has %llu MB; a guest can "
+			     "map %llu", (unsigned long long)meta.size >> 20,
+			     (UK_IMAGE_END - UK_IMAGE_BASE + 0ull) >> 20);
+	if (!rc)
+		fill_result(r, &meta);
+	image_free_meta(&meta);
+	elfdeps_destroy(p.elf);
+	tree_destroy(p.t);
+	python_destroy(p.py);
+	strings_free(&p.path);
+	free(p.used);
+	remove_temp(&p);
+	return rc;
+}

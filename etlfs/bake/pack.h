@@ -1,0 +1,131 @@
+/*
+ * pack.h - from a function's folder to an image
+ *
+ * Same input, same bytes: names are sorted, owners and times of what was
+ * generated are zero, nothing of the build's own place or time gets in.
+ *
+ * libarchive takes names through the locale: LC_CTYPE has to be UTF-8, as
+ * cmd/bake.c sets it.
+ */
+#ifndef ETLFS_PACK_H
+#define ETLFS_PACK_H
+
+#include <stdint.h>
+
+#include "conf/err.h"
+#include "conf/manifest.h"
+#include "etlfs/image/image.h"
+#include "etlfs/bake/python.h"
+#include "etlfs/bake/tree.h"
+
+#define PACK_APP	"/app"
+#define PACK_PACKAGES	"/packages"
+
+/* counts are of one stage; totals are 0 while they are not known */
+struct pack_progress {
+	const char *what;		/* "collecting", "writing" ... */
+	uint64_t files, files_total;
+	uint64_t bytes, bytes_total;
+};
+
+/* a file of usetl's own for the guest */
+struct pack_extra {
+	const char *path;
+	const void *data;
+	size_t len;
+};
+
+struct pack_opts {
+	const char *dir;		/* the function's folder */
+	const char *base;		/* where the manifest's paths begin */
+	const char *image;		/* being made: is not packed itself */
+	const struct manifest *manifest;
+	const struct pack_extra *extra;	/* ended by a NULL path */
+	/* -errno stops */
+	int (*progress)(void *arg, const struct pack_progress *p);
+	void (*warn)(void *arg, const char *line);
+	/* the last lines of a tool that failed */
+	void (*said)(void *arg, const char *text);
+	void *arg;
+};
+
+struct pack_result {
+	uint64_t files, bytes;		/* regular files; bytes of the image */
+	char digest[65];
+	char python[32];		/* version of the interpreter */
+};
+
+/* writes the image to fd, a new regular file; 0, or -errno with err */
+int pack_function(const struct pack_opts *o, int fd, struct pack_result *r,
+		  struct err *err);
+
+/*
+ * The steps, for pack_function() and tests.
+ */
+struct pack {
+	const struct pack_opts *o;
+	struct tree *t;
+	struct python *py;
+	struct elfdeps *elf;
+	struct strings path;		/* the guest's sys.path additions */
+	char *used;			/* by pattern of exclude: it matched */
+	char *temp;			/* folder of requirements, or NULL */
+	struct pack_progress progress;
+	struct err *err;
+};
+
+/* pack_runtime.c, pack_layers.c: one layer each, into p->t */
+int pack_runtime(struct pack *p);
+int pack_packages(struct pack *p);
+int pack_app(struct pack *p);
+/* pack.c: tells what is going on now; 0, or -errno to stop */
+int pack_stage(struct pack *p, const char *what);
+/* a path of the manifest, resolved against p->o->base; 0 or -errno */
+int pack_resolve(const struct pack *p, const char *path, char *buf,
+		 size_t size);
+
+/*
+ * pack_rules.c: 1 when a pattern of the list matches a path below its folder,
+ * or the guest's whole path for a pattern that begins with '/'.  rel may be
+ * NULL.
+ */
+int pack_matches(const struct strings *patterns, const char *rel,
+		 const char *guest);
+/*
+ * 1 when a file or folder is to be packed: what a rule or `exclude` leaves
+ * out, `include` takes back.  A standard library is left alone by patterns
+ * of exclude that are not absolute.  Patterns of exclude that match are marked
+ * in p->used.
+ */
+int pack_stdlib_keeps(struct pack *p, const char *rel, const char *guest,
+		      int is_dir);
+int pack_app_keeps(struct pack *p, const char *rel, const char *guest,
+		   int is_dir);
+int pack_packages_keeps(struct pack *p, const char *rel, const char *guest,
+			int is_dir);
+/* all was asked for: a warning for each pattern of exclude without a mark */
+void pack_unused(const struct pack *p);
+
+/*
+ * pack_meta.c: argv, env and what else the manifest of an image says, from
+ * function.ini; freed by image_free_meta().  pack_meta_text() renders it as
+ * JSON, the caller's.
+ */
+int pack_meta_fill(struct image *meta, const struct pack *p);
+char *pack_meta_text(const struct image *meta);
+
+/*
+ * pack_write.c: the image of a tree.  Fills meta's size, digest, offsets and
+ * layers.
+ */
+int pack_write(struct tree *t, struct image *meta, int fd,
+	       int (*progress)(void *arg, const struct pack_progress *p),
+	       void *arg, struct err *err);
+
+/* pack_index.c: numbers the nodes; then, image_off known, the index's bytes */
+int pack_number(struct tree *t, uint32_t **order);
+uint64_t pack_index_len(const struct tree *t);
+void pack_index_fill(const struct tree *t, const uint32_t *order,
+		     uint8_t *buf);
+
+#endif

@@ -1,0 +1,208 @@
+/*
+ * pack_meta.c - the manifest of an image: what its guest runs, with what
+ */
+#include <errno.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/value.h"
+#include "etlfs/bake/pack.h"
+#include "unikernel/abi.h"
+
+/* argv and environment share these bytes with each other only */
+#define STRINGS_MAX	(UK_CTL_PAGES * UK_PAGE - sizeof(struct uk_ctl))
+
+static int add(struct strings *s, const char *name, const char *value)
+{
+	char *text;
+	int rc;
+
+	if (asprintf(&text, "%s%s", name, value) < 0)
+		return -ENOMEM;
+	rc = strings_add(s, text, strlen(text));
+	free(text);
+	return rc;
+}
+
+/* unless the function's own environment has the name ("NAME=") already */
+static int add_default(struct strings *s, const char *name, const char *value)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (!strncmp(s->v[i], name, strlen(name)))
+			return 0;
+	return add(s, name, value);
+}
+
+static int fill_env(struct strings *env, const struct image *meta,
+		    const struct pack *p)
+{
+	const struct strings *own = &p->o->manifest->environment;
+	char path[8192];
+	size_t at = 0;
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < own->n; i++)
+		rc = add(env, own->v[i], "");
+	path[0] = 0;
+	for (size_t i = 0; i < p->path.n && at < sizeof(path); i++)
+		at += snprintf(path + at, sizeof(path) - at, "%s%s",
+			       i ? ":" : "", p->path.v[i]);
+	if (at >= sizeof(path))
+		return -E2BIG;
+	rc = rc ? rc : add_default(env, "PATH=", "/usr/bin:/bin");
+	rc = rc ? rc : add_default(env, "HOME=", "/tmp");
+	rc = rc ? rc : add_default(env, "LC_ALL=", "C.UTF-8");
+	/* one vCPU: threads of a BLAS and heaps of threads only cost memory */
+	rc = rc ? rc : add_default(env, "OPENBLAS_NUM_THREADS=", "1");
+	rc = rc ? rc : add_default(env, "MALLOC_ARENA_MAX=", "1");
+	rc = rc ? rc : add(env, "USETL_NAME=", meta->name);
+	rc = rc ? rc : add(env, "USETL_HANDLER=", meta->handler);
+	return rc ? rc : add(env, "USETL_PATH=", path);
+}
+
+static int fill_argv(struct strings *argv, const struct image *meta)
+{
+	static const char *const options[] = {
+		"-I", "-S", "-B", "/usetl/boot.py"
+	};
+	int rc = add(argv, meta->interpreter, "");
+
+	for (size_t i = 0; !rc && i < 4; i++)
+		rc = add(argv, options[i], "");
+	return rc;
+}
+
+static int check_room(const struct strings *argv, const struct strings *env,
+		      struct err *err)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < argv->n; i++)
+		len += strlen(argv->v[i]) + 1;
+	for (size_t i = 0; i < env->n; i++)
+		len += strlen(env->v[i]) + 1;
+	if (len > STRINGS_MAX)
+		return err_set(err, -E2BIG, "[environment] is too long: %zu "
+			       "bytes with the command line, at most %zu", len,
+			       STRINGS_MAX);
+	return 0;
+}
+
+/* the manifest's name, or that of the folder */
+static int fill_name(struct image *meta, const struct pack *p)
+{
+	const char *name = p->o->manifest->name;
+	char real[PATH_MAX];
+
+	if (!name) {
+		if (!realpath(p->o->dir, real))
+			return err_set(p->err, -errno, "cannot open '%s': %s",
+				       p->o->dir, strerror(errno));
+		name = strrchr(real, '/') + 1;
+		if (!value_name_ok(name))
+			return err_set(p->err, -EINVAL, "the folder's name "
+				       "'%s' cannot name the function; set "
+				       "name in [function]", name);
+	}
+	meta->name = strdup(name);
+	return meta->name ? 0 : err_set(p->err, -ENOMEM, "out of memory");
+}
+
+/* hands the list's strings over */
+static char **give(struct strings *s)
+{
+	char **v = s->v;
+
+	*s = (struct strings){ 0 };
+	return v;
+}
+
+int pack_meta_fill(struct image *meta, const struct pack *p)
+{
+	const struct manifest *m = p->o->manifest;
+	struct strings argv = { 0 }, env = { 0 }, egress = { 0 };
+	int rc = fill_name(meta, p);
+
+	if (rc)
+		return rc;
+	meta->memory = m->memory;
+	meta->files = m->files;
+	meta->timeout_ns = m->timeout_ns;
+	meta->handler = strdup(m->handler);
+	meta->interpreter = strdup(p->py->program);
+	meta->python = strdup(p->py->version);
+	if (!meta->handler || !meta->interpreter || !meta->python)
+		rc = -ENOMEM;
+	rc = rc ? rc : fill_argv(&argv, meta);
+	rc = rc ? rc : fill_env(&env, meta, p);
+	for (size_t i = 0; !rc && i < m->egress.n; i++)
+		rc = add(&egress, m->egress.v[i], "");
+	/* an empty list is a list: nothing is allowed */
+	if (!rc && m->has_egress && !egress.n)
+		rc = add(&egress, "none", "");
+	if (rc)
+		err_set(p->err, rc, "%s", rc == -ENOMEM ? "out of memory" :
+			"the packages' folders make too long a path");
+	else
+		rc = check_room(&argv, &env, p->err);
+	meta->argv = give(&argv);
+	meta->env = give(&env);
+	meta->egress = give(&egress);
+	return rc;
+}
+
+static json_t *list(char *const *v)
+{
+	json_t *a;
+
+	if (!v)
+		return json_null();
+	a = json_array();
+	for (; *v; v++)
+		if (json_array_append_new(a, json_string(*v))) {
+			json_decref(a);
+			return NULL;
+		}
+	return a;
+}
+
+static json_t *layers(const struct image *meta)
+{
+	json_t *a = json_array();
+
+	for (int i = 0; i < ETLFS_LAYERS; i++) {
+		const struct image_layer *l = &meta->layer[i];
+
+		json_array_append_new(a, json_pack(
+			"{s:s, s:s, s:I, s:I, s:I}", "name", l->name,
+			"digest", l->digest, "offset", (json_int_t)l->off,
+			"length", (json_int_t)l->len,
+			"files", (json_int_t)l->files));
+	}
+	return a;
+}
+
+char *pack_meta_text(const struct image *meta)
+{
+	json_t *o = json_pack(
+		"{s:s, s:i, s:i, s:I, s:s, s:s, s:s, s:s, s:o, s:o, s:o, "
+		"s:I, s:I, s:I, s:I, s:o}",
+		"format", IMAGE_FORMAT, "version", IMAGE_VERSION,
+		"abi", UK_ABI_VERSION, "size", (json_int_t)meta->size,
+		"name", meta->name, "handler", meta->handler,
+		"interpreter", meta->interpreter, "python", meta->python,
+		"argv", list(meta->argv), "env", list(meta->env),
+		"egress", list(meta->egress),
+		"memory", (json_int_t)meta->memory,
+		"files", (json_int_t)meta->files,
+		"timeout_ns", (json_int_t)meta->timeout_ns,
+		"index", (json_int_t)meta->index_off,
+		"layers", layers(meta));
+	char *text = o ? json_dumps(o, JSON_INDENT(1)) : NULL;
+
+	json_decref(o);
+	return text;
+}

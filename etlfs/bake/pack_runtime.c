@@ -1,0 +1,174 @@
+/*
+ * pack_runtime.c - the runtime layer: interpreter, ld.so, libraries, standard
+ * library, and the few files of /etc that a C library asks for
+ *
+ * All of it lies where it lies on this host, because the interpreter finds
+ * its library by looking around itself.  The layer depends on the
+ * interpreter alone unless include or exclude name parts of it, so that all
+ * functions of one runtime share it.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "etlfs/bake/elfdeps.h"
+#include "etlfs/bake/elfmap.h"
+#include "etlfs/bake/pack.h"
+
+#define LAYER	ETLFS_LAYER_RUNTIME
+
+struct rule {
+	struct pack *p;
+	const char *dir;		/* the folder, in the guest */
+};
+
+static int keep(void *arg, const char *rel, int is_dir)
+{
+	struct rule *r = arg;
+	char guest[TREE_PATH_MAX];
+
+	snprintf(guest, sizeof(guest), "%s/%s", r->dir, rel);
+	return pack_stdlib_keeps(r->p, rel, guest, is_dir);
+}
+
+static int add_folder(struct pack *p, const char *dir)
+{
+	struct rule r = { .p = p, .dir = dir };
+	struct tree_folder f = { .host = dir, .guest = dir, .layer = LAYER,
+				 .keep = keep, .arg = &r };
+
+	return tree_add_folder(p->t, &f, p->err);
+}
+
+static int add_etc(struct pack *p)
+{
+	static const struct { const char *path, *text; } etc[] = {
+		{ "/etc/passwd", "root:x:0:0:root:/tmp:/bin/sh\n"
+		  "nobody:x:65534:65534:nobody:/nonexistent:/bin/false\n" },
+		{ "/etc/group", "root:x:0:\nnogroup:x:65534:\n" },
+		{ "/etc/hostname", "usetl\n" },
+		{ "/etc/hosts", "127.0.0.1\tlocalhost usetl\n" },
+		/*
+		 * Keeps glibc from looking for plug-ins.  dns finds nothing:
+		 * it asks for a socket, and the log says what is there instead.
+		 */
+		{ "/etc/nsswitch.conf", "passwd: files\ngroup: files\n"
+		  "hosts: files dns\n" },
+	};
+	struct tree_file tz = { .layer = LAYER, .mode = 0644 };
+	char real[PATH_MAX];
+	struct stat st;
+	int64_t rc = 0;
+
+	for (size_t i = 0; i < sizeof(etc) / sizeof(*etc) && rc >= 0; i++)
+		rc = tree_add_data(p->t, etc[i].path, etc[i].text,
+				   strlen(etc[i].text), LAYER, p->err);
+	if (rc < 0)
+		return rc;
+	/* the file itself: the zone files that it links to stay out */
+	if (!realpath("/etc/localtime", real) || stat(real, &st) ||
+	    !S_ISREG(st.st_mode) || access(real, R_OK))
+		return 0;
+	tz.host = real;
+	tz.size = st.st_size;
+	rc = tree_add_file(p->t, "/etc/localtime", &tz, p->err);
+	return rc < 0 ? rc : 0;
+}
+
+/* both are the libOS's to load, so they must lie where it can */
+static int add_interp(struct pack *p, uint32_t program)
+{
+	uint64_t memory = p->o->manifest->memory;
+	struct elfmap at, ld;
+	struct elf_info info = { 0 };
+	int64_t n;
+	int rc = elfmap_check(p->t, program, memory, &at, p->err);
+
+	if (rc == 0)
+		rc = elf_info_read(p->t, program, &info, p->err);
+	if (rc < 0)
+		return rc;
+	n = !info.interp ? err_set(p->err, -ENOEXEC, "'%s' is statically "
+				   "linked; usetl needs an interpreter that "
+				   "loads shared libraries", p->py->program) :
+	    tree_add_host(p->t, info.interp, LAYER, p->err);
+	elf_info_free(&info);
+	if (n < 0)
+		return n;
+	rc = elfmap_check(p->t, n, memory, &ld, p->err);
+	if (rc == 0 && at.lo < ld.hi && ld.lo < at.hi)
+		rc = err_set(p->err, -ENOEXEC, "'%s' and its ld.so are both "
+			     "linked to 0x%llx", p->py->program,
+			     (unsigned long long)(at.lo > ld.lo ? at.lo :
+						  ld.lo));
+	return rc;
+}
+
+/* the interpreter, the links beside it that lead there, and its ld.so */
+static int64_t add_program(struct pack *p)
+{
+	const char *program = p->py->program, *command = p->py->command;
+	size_t dir = strrchr(program, '/') - program;
+	int64_t n, rc;
+
+	if ((size_t)(strrchr(command, '/') - command) == dir &&
+	    !strncmp(command, program, dir)) {
+		rc = tree_add_host(p->t, command, LAYER, p->err);
+		if (rc < 0)
+			return rc;
+	}
+	n = tree_add_host(p->t, program, LAYER, p->err);
+	if (n < 0)
+		return n;
+	rc = add_interp(p, n);
+	return rc < 0 ? rc : n;
+}
+
+/* the one locale that a guest has; without it Python falls back to C */
+static int add_locale(struct pack *p)
+{
+	static const char *const dirs[] = {
+		"/usr/lib/locale/C.UTF-8", "/usr/lib/locale/C.utf8", NULL
+	};
+
+	for (int i = 0; dirs[i]; i++)
+		if (!access(dirs[i], R_OK))
+			return add_folder(p, dirs[i]);
+	return 0;
+}
+
+int pack_runtime(struct pack *p)
+{
+	const char *stdlib = p->py->stdlib, *dynload = p->py->dynload;
+	int64_t program = add_program(p);
+	int rc;
+
+	if (program < 0)
+		return program;
+	rc = add_folder(p, stdlib);
+	if (!rc && dynload && strncmp(dynload, stdlib, strlen(stdlib)))
+		rc = add_folder(p, dynload);
+	if (!rc)
+		rc = add_locale(p);
+	if (!rc)
+		rc = add_etc(p);
+	if (!rc)
+		rc = elfdeps_create(&p->elf, p->t, program, p->err);
+	/* the interpreter first: it says where libc and its like are */
+	if (!rc)
+		rc = elfdeps_add(p->elf, 0, LAYER, p->err);
+	/* glibc loads it by name when a thread is cancelled */
+	if (!rc) {
+		rc = elfdeps_want(p->elf, "libgcc_s.so.1", LAYER, p->err);
+		rc = rc < 0 ? rc : 0;
+	}
+	if (!rc)
+		rc = pack_stage(p, "compiling the runtime");
+	if (!rc)
+		rc = python_compile(p->py, p->t, 0, LAYER, 0, p->err);
+	return rc;
+}

@@ -1,0 +1,448 @@
+/*
+ * engine.c - transfers of libcurl's multi interface, driven by libev
+ *
+ * A transfer that finds no connection in its function's share waits; the
+ * first of each function that waits is looked at in turn, whenever a transfer
+ * has ended.
+ *
+ * libcurl looks each name up in a thread of its own, and by default waits
+ * for that thread when a transfer ends before it, for as long as a name
+ * server likes, with all the gateway.  CURLOPT_QUICK_EXIT lets go of it
+ * instead; what was let go is remembered here for as long as a resolver may
+ * take, and counts with those that run, so that there is an end to threads.
+ */
+#include "etlfs/fetch/engine.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "etlfs/fetch/pace.h"
+#include "etlfs/fetch/party.h"
+
+#define IDLE_HANDLES	16
+#define CONNECTIONS	1024u		/* of all functions, at most */
+#define LOOKUPS		256u		/* names in question, of all */
+#define LOOKUP_S	60.0		/* one that was let go has ended then */
+#define WAIT_S		0.05		/* how late those who wait time out */
+#define PARTY_S		30.0		/* a party without transfers goes */
+
+struct fetch_engine {
+	struct ev_loop *loop;
+	struct parties parties;		/* whose turn is next: the first */
+	struct share connections, lookups;
+	long idle_connections;		/* of each party */
+	ev_timer sweep;			/* while there are parties */
+	ev_timer wait;			/* while there is one that waits */
+	ev_timer post;			/* runs once for all posted transfers */
+	struct pace pace;
+	struct transfer all;		/* head of the ring of attached ones */
+	CURL *idle[IDLE_HANDLES];
+	unsigned n_idle;
+	struct {			/* lookups that were let go */
+		struct share_part *part;
+		double until;
+	} let_go[LOOKUPS];
+};
+
+uint64_t engine_clock(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+/* names */
+
+static void lookups_expire(struct fetch_engine *e, double now)
+{
+	for (unsigned i = 0; i < LOOKUPS; i++) {
+		struct share_part *part = e->let_go[i].part;
+
+		if (!part || e->let_go[i].until > now)
+			continue;
+		share_give(part, 1);
+		share_leave(part);
+		e->let_go[i].part = NULL;
+	}
+}
+
+int engine_look_up(struct fetch_engine *e, struct transfer *t)
+{
+	if (t->looks_up)
+		return 0;
+	lookups_expire(e, ev_now(e->loop));
+	if (share_take(t->party->lookups, 1) < 0)
+		return -EAGAIN;
+	t->looks_up = 1;
+	t->party->names++;
+	return 0;
+}
+
+void engine_found(struct transfer *t)
+{
+	if (t->looks_up)
+		share_give(t->party->lookups, 1);
+	t->looks_up = 0;
+}
+
+/* the transfer ends before its lookup, whose share goes on being held */
+static void lookup_let_go(struct fetch_engine *e, struct transfer *t)
+{
+	unsigned i = 0;
+
+	if (!t->looks_up)
+		return;
+	/* there is room: each of these is one of LOOKUPS */
+	while (e->let_go[i].part)
+		i++;
+	e->let_go[i].part = share_join(&e->lookups, t->party->owner);
+	e->let_go[i].until = ev_now(e->loop) + LOOKUP_S;
+	t->looks_up = 0;
+}
+
+int engine_spend(struct fetch_engine *e, struct transfer *t, size_t n)
+{
+	return pace_spend(&e->pace, t, n);
+}
+
+/* beginnings and ends */
+
+static int transfer_run(struct transfer *t)
+{
+	uint64_t now = engine_clock();
+	int err;
+
+	if (t->deadline_ns && t->deadline_ns <= now)
+		t->deadline_ns = now + 1;
+	if (t->deadline_ns &&
+	    curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS,
+			     (long)((t->deadline_ns - now + 999999) / 1000000)))
+		return -ENOMEM;
+	err = party_add(t->party, t);
+	t->running = !err;
+	return err;
+}
+
+static void post_soon(struct fetch_engine *e)
+{
+	if (ev_is_active(&e->post))
+		return;
+	ev_timer_set(&e->post, 0., 0.);
+	ev_timer_start(e->loop, &e->post);
+}
+
+static void unqueue(struct transfer *t)
+{
+	if (!t->queued)
+		return;
+	TAILQ_REMOVE(&t->party->waiting, t, queue);
+	t->queued = 0;
+}
+
+/* it is off the wire, one way or the other */
+static void connection_free(struct fetch_engine *e, struct transfer *t)
+{
+	pace_forget(t);
+	t->running = 0;
+	share_give(t->party->connections, 1);
+	/* not from here, which may be anywhere: from on_post() */
+	if (ev_is_active(&e->wait))
+		post_soon(e);
+}
+
+void engine_ended(struct transfer *t, CURLcode code)
+{
+	struct fetch_engine *e = t->party->engine;
+
+	party_remove(t->party, t);
+	connection_free(e, t);
+	if (code == CURLE_OPERATION_TIMEDOUT)
+		lookup_let_go(e, t);
+	engine_found(t);
+}
+
+int engine_start(struct fetch_engine *e, struct transfer *t,
+		 uint64_t deadline_ns)
+{
+	struct party *p = t->party;
+	int err;
+
+	t->deadline_ns = deadline_ns;
+	if (TAILQ_EMPTY(&p->waiting) && !share_take(p->connections, 1)) {
+		err = transfer_run(t);
+		if (err)
+			share_give(p->connections, 1);
+		return err;
+	}
+	t->waits = t->queued = 1;
+	TAILQ_INSERT_TAIL(&p->waiting, t, queue);
+	if (!ev_is_active(&e->wait))
+		ev_timer_again(e->loop, &e->wait);
+	return 0;
+}
+
+static int has_admissible(const struct party *p)
+{
+	if (TAILQ_EMPTY(&p->waiting) || share_take(p->connections, 1) < 0)
+		return 0;
+	share_give(p->connections, 1);
+	return 1;
+}
+
+static void admit(struct fetch_engine *e)
+{
+	struct transfer *t;
+	struct party *p;
+
+	while ((p = party_next(&e->parties, has_admissible))) {
+		t = TAILQ_FIRST(&p->waiting);
+		unqueue(t);
+		t->waits = 0;
+		share_take(p->connections, 1);
+		if (transfer_run(t) < 0) {
+			share_give(p->connections, 1);
+			t->finished(t, CURLE_OUT_OF_MEMORY);
+		}
+	}
+}
+
+static struct transfer *overdue_first(struct fetch_engine *e, int *any)
+{
+	uint64_t now = engine_clock();
+	struct transfer *t;
+	struct party *p;
+
+	*any = 0;
+	TAILQ_FOREACH(p, &e->parties, link)
+		TAILQ_FOREACH(t, &p->waiting, queue) {
+			*any = 1;
+			if (t->deadline_ns && t->deadline_ns <= now)
+				return t;
+		}
+	return NULL;
+}
+
+static void on_wait(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct fetch_engine *e = w->data;
+	struct transfer *t;
+	int any;
+
+	while ((t = overdue_first(e, &any))) {
+		unqueue(t);
+		t->finished(t, CURLE_OPERATION_TIMEDOUT);
+	}
+	if (!any)
+		ev_timer_stop(loop, w);
+}
+
+static struct transfer *posted_first(struct fetch_engine *e)
+{
+	struct transfer *t;
+
+	for (t = e->all.next; t != &e->all; t = t->next)
+		if (t->posted)
+			return t;
+	return NULL;
+}
+
+static void on_post(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct fetch_engine *e = w->data;
+	struct transfer *t;
+
+	while ((t = posted_first(e))) {
+		t->posted = 0;
+		t->finished(t, CURLE_OK);
+	}
+	admit(e);
+}
+
+void engine_post(struct fetch_engine *e, struct transfer *t)
+{
+	t->posted = 1;
+	post_soon(e);
+}
+
+/* parties */
+
+static void on_sweep(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct fetch_engine *e = w->data;
+	struct party *p, *next;
+
+	for (p = TAILQ_FIRST(&e->parties); p; p = next) {
+		next = TAILQ_NEXT(p, link);
+		if (p->attached || p->idle_since + PARTY_S > ev_now(loop))
+			continue;
+		TAILQ_REMOVE(&e->parties, p, link);
+		party_destroy(p);
+	}
+	if (TAILQ_EMPTY(&e->parties))
+		ev_timer_stop(loop, w);
+}
+
+static int party_of(struct fetch_engine *e, uint64_t owner, struct party **out)
+{
+	struct party *p;
+	int err;
+
+	TAILQ_FOREACH(p, &e->parties, link)
+		if (p->owner == owner)
+			break;
+	if (!p) {
+		err = party_create(&p, e, e->loop, owner, &e->connections,
+				   &e->lookups, e->idle_connections);
+		if (err)
+			return err;
+		TAILQ_INSERT_TAIL(&e->parties, p, link);
+		if (!ev_is_active(&e->sweep))
+			ev_timer_again(e->loop, &e->sweep);
+	}
+	*out = p;
+	return 0;
+}
+
+/* a handle whose last connect failed kept its buffer, and refuses another */
+static CURL *easy_get(struct fetch_engine *e)
+{
+	CURL *easy;
+
+	while (e->n_idle) {
+		easy = e->idle[--e->n_idle];
+		if (!curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, ENGINE_BUFFER))
+			return easy;
+		curl_easy_cleanup(easy);
+	}
+	easy = curl_easy_init();
+	if (easy)
+		curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, ENGINE_BUFFER);
+	return easy;
+}
+
+/* each has buffers of its own, which are used again */
+static void easy_put(struct fetch_engine *e, CURL *easy)
+{
+	/* the sessions are one function's, which curl_easy_reset() leaves */
+	curl_easy_setopt(easy, CURLOPT_SHARE, NULL);
+	if (e->n_idle == IDLE_HANDLES) {
+		curl_easy_cleanup(easy);
+		return;
+	}
+	curl_easy_reset(easy);
+	e->idle[e->n_idle++] = easy;
+}
+
+int engine_attach(struct fetch_engine *e, struct transfer *t, uint64_t owner)
+{
+	int err = party_of(e, owner, &t->party);
+
+	if (err)
+		return err;
+	t->easy = easy_get(e);
+	if (!t->easy)
+		return -ENOMEM;
+	t->running = t->posted = t->paused = 0;
+	t->waits = t->queued = t->looks_up = 0;
+	t->party->attached++;
+	t->next = &e->all;
+	t->prev = e->all.prev;
+	t->prev->next = t;
+	e->all.prev = t;
+	return 0;
+}
+
+void engine_release(struct fetch_engine *e, struct transfer *t)
+{
+	if (!t->easy)
+		return;
+	unqueue(t);
+	if (t->running) {
+		lookup_let_go(e, t);
+		party_remove(t->party, t);
+		connection_free(e, t);
+	}
+	easy_put(e, t->easy);
+	t->easy = NULL;
+	t->prev->next = t->next;
+	t->next->prev = t->prev;
+	if (!--t->party->attached)
+		t->party->idle_since = ev_now(e->loop);
+}
+
+/* the engine */
+
+static void ignore_sigpipe(void)
+{
+	struct sigaction sa;
+
+	if (sigaction(SIGPIPE, NULL, &sa) < 0 || sa.sa_handler != SIG_DFL)
+		return;
+	sa.sa_handler = SIG_IGN;
+	sigaction(SIGPIPE, &sa, NULL);
+}
+
+/* a quarter of the descriptors, at most; clones and callers need the others */
+static uint64_t connections_max(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur / 4 > CONNECTIONS)
+		return CONNECTIONS;
+	return r.rlim_cur / 4 > 16 ? r.rlim_cur / 4 : 16;
+}
+
+int fetch_engine_create(struct fetch_engine **out, struct ev_loop *loop)
+{
+	struct fetch_engine *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return -ENOMEM;
+	if (curl_global_init(CURL_GLOBAL_DEFAULT)) {
+		free(e);
+		return -ENOMEM;
+	}
+	e->loop = loop;
+	TAILQ_INIT(&e->parties);
+	e->connections.limit = connections_max();
+	e->lookups.limit = LOOKUPS;
+	e->idle_connections = e->connections.limit / 16;
+	e->all.next = e->all.prev = &e->all;
+	ev_init(&e->sweep, on_sweep);
+	e->sweep.repeat = PARTY_S / 2;
+	ev_init(&e->wait, on_wait);
+	e->wait.repeat = WAIT_S;
+	ev_init(&e->post, on_post);
+	pace_init(&e->pace, loop, &e->parties);
+	e->sweep.data = e->wait.data = e->post.data = e;
+	ignore_sigpipe();
+	*out = e;
+	return 0;
+}
+
+void fetch_engine_destroy(struct fetch_engine *e)
+{
+	struct party *p;
+
+	if (!e)
+		return;
+	while (e->all.next != &e->all)
+		e->all.next->drop(e->all.next);
+	while (e->n_idle)
+		curl_easy_cleanup(e->idle[--e->n_idle]);
+	lookups_expire(e, 1e300);
+	while ((p = TAILQ_FIRST(&e->parties))) {
+		TAILQ_REMOVE(&e->parties, p, link);
+		party_destroy(p);
+	}
+	ev_timer_stop(e->loop, &e->sweep);
+	ev_timer_stop(e->loop, &e->wait);
+	ev_timer_stop(e->loop, &e->post);
+	pace_stop(&e->pace);
+	free(e);
+	curl_global_cleanup();
+}

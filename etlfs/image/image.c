@@ -1,0 +1,293 @@
+/*
+ * image.c - a baked function, opened
+ *
+ * The image may come from anywhere: nothing in it is used before it was
+ * checked, and after image_open() every node of the index can be followed
+ * without another look.
+ */
+#include "etlfs/image/image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "etlfs/image/image_impl.h"
+
+#define CHUNK	((size_t)1 << 20)	/* read at a time */
+
+int image_bad(const struct image *img, const char *what, struct err *err)
+{
+	return err_set(err, -EBADMSG, "'%s' is damaged: %s", img->path, what);
+}
+
+int image_foreign(const struct image *img, struct err *err)
+{
+	return err_set(err, -EINVAL, "'%s' is not a usetl image", img->path);
+}
+
+/* the last member's plain header, its line, and the end of the archive */
+static int read_digest(struct image *img, struct err *err)
+{
+	const char *tail = (const char *)img->map + img->size - IMAGE_TAIL;
+
+	if (strncmp(tail, "usetl/digest", 100) ||
+	    strspn(tail + 512, "0123456789abcdef") != 64 ||
+	    tail[512 + 64] != '\n')
+		return image_bad(img, "it has no digest", err);
+	memcpy(img->digest, tail + 512, 64);
+	return 0;
+}
+
+/* of a file that others may cut short: memory, in which only heads are read */
+static int map_image(struct image *img, int heads, struct err *err)
+{
+	struct stat st;
+	void *map;
+
+	if (img->fd < 0 || fstat(img->fd, &st))
+		return err_set(err, -errno, "cannot open '%s': %s", img->path,
+			       strerror(errno));
+	if (S_ISDIR(st.st_mode))
+		return err_set(err, -EISDIR, "'%.400s' is a folder, and no "
+			       "image; make one: usetl bake '%.400s'",
+			       img->path, img->path);
+	if (!S_ISREG(st.st_mode) || st.st_size < IMAGE_TAIL)
+		return image_foreign(img, err);
+	if (heads)
+		map = mmap(NULL, st.st_size, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	else
+		map = mmap(NULL, st.st_size, PROT_READ, MAP_SHARED, img->fd,
+			   0);
+	if (map == MAP_FAILED)
+		return err_set(err, -errno, "cannot map '%s': %s", img->path,
+			       strerror(errno));
+	img->map = map;
+	img->size = st.st_size;
+	return 0;
+}
+
+/* [off, off + len) of the file, as much of it as lies inside */
+static int head_read(struct image *img, uint64_t off, uint64_t len,
+		     struct err *err)
+{
+	uint64_t end = off < img->size ? img->size - off : 0;
+
+	end = off + (len < end ? len : end);
+	while (off < end) {
+		ssize_t n = pread(img->fd, (uint8_t *)img->map + off,
+				  end - off, off);
+
+		if (n < 0)
+			return err_set(err, -errno, "cannot read '%s': %s",
+				       img->path, strerror(errno));
+		if (n == 0)
+			return image_bad(img, "it was cut short", err);
+		off += n;
+	}
+	return 0;
+}
+
+static int index_read(struct image *img, struct err *err)
+{
+	const struct etlfs_head *h = (const void *)(img->map +
+						    img->index_off);
+	int rc = head_read(img, img->index_off, sizeof(*h), err);
+
+	if (rc || img->index_off % IMAGE_PAGE ||
+	    img->size - img->index_off < sizeof(*h))
+		return rc;		/* which image_check_index() says */
+	return head_read(img, img->index_off, h->total_len, err);
+}
+
+/* fd is the image's from here on, also when it fails */
+static int open_fd(struct image **out, const char *path, int fd, int heads,
+		   struct err *err)
+{
+	struct image *img = calloc(1, sizeof(*img));
+	int rc, error = errno;
+
+	if (!img || !(img->path = strdup(path))) {
+		free(img);
+		if (fd >= 0)
+			close(fd);
+		return err_set(err, -ENOMEM, "out of memory");
+	}
+	img->fd = fd;
+	errno = error;
+	rc = map_image(img, heads, err);
+	if (!rc && heads)
+		rc = head_read(img, 0, IMAGE_HEAD, err);
+	if (!rc && heads)
+		rc = head_read(img, img->size - IMAGE_TAIL, IMAGE_TAIL, err);
+	if (!rc)
+		rc = image_read_meta(img, err);
+	if (!rc && heads)
+		rc = index_read(img, err);
+	if (!rc)
+		rc = image_check_index(img, err);
+	if (!rc)
+		rc = read_digest(img, err);
+	if (rc)
+		image_close(img);
+	else
+		*out = img;
+	return rc;
+}
+
+/* what is a pipe and no file must not make anyone wait */
+static int open_file(const char *path)
+{
+	return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+}
+
+int image_open(struct image **out, const char *path, struct err *err)
+{
+	return open_fd(out, path, open_file(path), 0, err);
+}
+
+int image_open_heads(struct image **out, const char *path, struct err *err)
+{
+	return open_fd(out, path, open_file(path), 1, err);
+}
+
+int image_open_copy(struct image **out, const char *path, int fd,
+		    struct err *err)
+{
+	return open_fd(out, path, fd, 0, err);
+}
+
+int image_sha256(const void *data, size_t len, char *out)
+{
+	uint8_t md[32];
+
+	if (EVP_Digest(data, len, md, NULL, EVP_sha256(), NULL) != 1)
+		return -EIO;
+	for (int i = 0; i < 32; i++)
+		sprintf(out + 2 * i, "%02x", md[i]);
+	return 0;
+}
+
+/* by reading: whoever cuts the file short now must not end this process */
+static int digest_file(const struct image *img, char *out)
+{
+	uint64_t off = 0, size = img->size - IMAGE_TAIL;
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	uint8_t md[32], *buf = malloc(CHUNK);
+	ssize_t n = -1;
+	int ok = ctx && buf && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1;
+
+	while (ok && off < size) {
+		n = pread(img->fd, buf, size - off < CHUNK ? size - off :
+			  CHUNK, off);
+		ok = n > 0 && EVP_DigestUpdate(ctx, buf, n) == 1;
+		off += n > 0 ? n : 0;
+	}
+	ok = ok && EVP_DigestFinal_ex(ctx, md, NULL) == 1;
+	for (int i = 0; ok && i < 32; i++)
+		sprintf(out + 2 * i, "%02x", md[i]);
+	EVP_MD_CTX_free(ctx);
+	free(buf);
+	return ok ? 0 : n == 0 ? -EBADMSG : -EIO;
+}
+
+int image_verify(const struct image *img, struct err *err)
+{
+	char text[65];
+	int rc = digest_file(img, text);
+
+	if (rc == -EBADMSG)
+		return image_bad(img, "it was cut short", err);
+	if (rc)
+		return err_set(err, rc, "cannot read all of '%s'", img->path);
+	if (memcmp(text, img->digest, 64))
+		return err_set(err, -EBADMSG, "'%s' was altered: its digest "
+			       "is %.12s, not %.12s", img->path, text,
+			       img->digest);
+	return 0;
+}
+
+void image_close(struct image *img)
+{
+	if (!img)
+		return;
+	if (img->map)
+		munmap((void *)img->map, img->size);
+	if (img->fd >= 0)
+		close(img->fd);
+	free(img->path);
+	image_free_meta(img);
+	free(img);
+}
+
+static const struct etlfs_node *child(const struct image *img,
+				      const struct etlfs_node *dir,
+				      const char *name, size_t len)
+{
+	const struct etlfs_node *all = image_nodes(img);
+	const char *names = image_names(img);
+	uint64_t lo = dir->off, hi = dir->off + dir->size;
+
+	while (lo < hi) {
+		uint64_t mid = lo + (hi - lo) / 2;
+		int c = etlfs_name_cmp(name, len, names + all[mid].name_off,
+				       all[mid].name_len);
+
+		if (!c)
+			return &all[mid];
+		if (c < 0)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return NULL;
+}
+
+const struct etlfs_node *image_lookup(const struct image *img,
+				      const char *path)
+{
+	const struct etlfs_node *n = image_nodes(img);
+
+	for (path += strspn(path, "/"); n && *path;
+	     path += strspn(path, "/")) {
+		size_t len = strcspn(path, "/");
+
+		if ((n->mode & S_IFMT) != S_IFDIR)
+			return NULL;
+		n = child(img, n, path, len);
+		path += len;
+	}
+	return n;
+}
+
+int image_node_path(const struct image *img, uint32_t node, char *buf,
+		    size_t len)
+{
+	const struct etlfs_node *all = image_nodes(img);
+	size_t at = len;
+
+	if (node >= img->index->nodes)
+		return -ENOENT;
+	if (len < 2)
+		return -ENAMETOOLONG;
+	buf[--at] = 0;
+	if (!node)
+		buf[--at] = '/';
+	for (; node; node = all[node].parent) {
+		size_t n = all[node].name_len;
+
+		if (at < n + 1)
+			return -ENAMETOOLONG;
+		at -= n;
+		memcpy(buf + at, image_names(img) + all[node].name_off, n);
+		buf[--at] = '/';
+	}
+	memmove(buf, buf + at, len - at);
+	return 0;
+}

@@ -1,0 +1,212 @@
+/*
+ * image_copy.c - a copy of an image that nobody else can change
+ *
+ * A file on disk without a name, so that no memory holds what is not used and
+ * it goes away with whoever has it open.  Where the file system can share
+ * blocks between files the copy takes no room and no time.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "etlfs/image/image_impl.h"
+
+#define CHUNK	((size_t)1 << 20)	/* by reading and writing */
+#define RANGE	((size_t)64 << 20)	/* by the kernel */
+#define PLACES	4
+
+/* the folder that the image lies in, the caller's */
+static char *folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		return strdup(".");
+	return slash == path ? strdup("/") : strndup(path, slash - path);
+}
+
+/* its files are memory, so it is the last place for a copy */
+static int is_memory(const char *dir)
+{
+	struct statfs s;
+
+	return statfs(dir, &s) == 0 &&
+	       (s.f_type == TMPFS_MAGIC || s.f_type == RAMFS_MAGIC);
+}
+
+/* a file without a name, to write; or -errno */
+static int file_make(const char *dir)
+{
+	int fd = open(dir, O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600);
+	char *path;
+
+	if (fd >= 0)
+		return fd;
+	/* a kernel or a file system without them has an error for each day */
+	if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
+		return -errno;
+	if (asprintf(&path, "%s/usetl-XXXXXX", dir) < 0)
+		return -ENOMEM;
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd < 0)
+		fd = -errno;
+	else
+		unlink(path);
+	free(path);
+	return fd;
+}
+
+/* the rest of it, from off on: what no kernel call could copy */
+static int copy_by_hand(int from, int to, uint64_t off, uint64_t size)
+{
+	char *buf = malloc(CHUNK);
+	int rc = buf ? 0 : -ENOMEM;
+
+	while (rc == 0 && off < size) {
+		ssize_t n = pread(from, buf, size - off < CHUNK ? size - off :
+				  CHUNK, off), put = 0, m;
+
+		if (n <= 0)
+			rc = n < 0 ? -errno : -EBADMSG;
+		for (; rc == 0 && put < n; put += m) {
+			m = pwrite(to, buf + put, n - put, off + put);
+			if (m <= 0)
+				rc = m < 0 ? -errno : -ENOSPC;
+		}
+		off += rc == 0 ? n : 0;
+	}
+	free(buf);
+	return rc;
+}
+
+static int cannot_range(int error)
+{
+	return error == EXDEV || error == EINVAL || error == ENOSYS ||
+	       error == EOPNOTSUPP || error == EPERM || error == EBADF;
+}
+
+static int copy_bytes(int from, int to, uint64_t size)
+{
+	uint64_t off = 0;
+
+	if (ioctl(to, FICLONE, from) == 0)
+		return 0;
+	while (off < size) {
+		off_t in = off, out = off;
+		ssize_t n = copy_file_range(from, &in, to, &out, size - off <
+					    RANGE ? size - off : RANGE, 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && cannot_range(errno))
+			return copy_by_hand(from, to, off, size);
+		/* some file systems say 0 for what they cannot do */
+		if (n == 0)
+			return copy_by_hand(from, to, off, size);
+		if (n < 0)
+			return -errno;
+		off += n;
+	}
+	return 0;
+}
+
+/* the same file for reading alone, whoever gets hold of the descriptor */
+static int read_only(int fd, uint64_t size)
+{
+	struct stat st;
+	char path[64];
+	int ro;
+
+	if (fchmod(fd, 0400) < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if ((uint64_t)st.st_size != size)
+		return (uint64_t)st.st_size < size ? -EBADMSG : -ESTALE;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	ro = open(path, O_RDONLY | O_CLOEXEC);
+	return ro < 0 ? -errno : ro;
+}
+
+static int copy_in(const struct image *img, const char *dir)
+{
+	int fd = file_make(dir), rc;
+
+	if (fd < 0)
+		return fd;
+	rc = copy_bytes(img->fd, fd, img->size);
+	if (rc == 0)
+		rc = read_only(fd, img->size);
+	close(fd);
+	return rc;
+}
+
+/* where there is a place, but no room in it */
+static int no_room(int rc)
+{
+	return rc == -ENOSPC || rc == -EDQUOT || rc == -EFBIG;
+}
+
+static int explain(const struct image *img, const char *dir, int rc,
+		   struct err *err)
+{
+	if (rc == -EBADMSG)
+		return image_bad(img, "it was cut short", err);
+	if (rc == -ESTALE)
+		return err_set(err, rc, "'%s' was altered while it was read",
+			       img->path);
+	return err_set(err, rc, "cannot keep a copy of '%s' (%.1f MB) in '%s': "
+		       "%s; 'copies' in [serve] of usetl.conf names another "
+		       "folder", img->path, img->size / 1e6, dir,
+		       strerror(-rc));
+}
+
+/* in the first place that has room for it */
+static int copy_somewhere(const struct image *img, const char *const *place,
+			  size_t n, struct err *err)
+{
+	int first = 0, rc;
+
+	/* a full disk is no reason to fill memory */
+	for (int memory = 0; memory < 2 && !no_room(first); memory++)
+		for (size_t i = 0; i < n; i++) {
+			if (!place[i] || is_memory(place[i]) != memory)
+				continue;
+			rc = copy_in(img, place[i]);
+			if (rc >= 0 || rc == -EBADMSG || rc == -ESTALE)
+				return rc < 0 ? explain(img, "", rc, err) : rc;
+			/* what is said: where there could have been room */
+			if (!first || (no_room(rc) && !no_room(first)))
+				first = explain(img, place[i], rc, err);
+		}
+	return first ? first : err_set(err, -ENOENT, "there is no folder for a "
+				       "copy of '%s'", img->path);
+}
+
+int image_copy(const struct image *img, const char *dir, struct err *err)
+{
+	const char *tmp = getenv("TMPDIR");
+	char *beside = folder_of(img->path);
+	const char *const usual[PLACES] = {
+		beside, tmp && *tmp ? tmp : NULL, "/var/tmp", "/tmp",
+	};
+	int rc;
+
+	if (!beside)
+		return err_set(err, -ENOMEM, "out of memory");
+	if (!dir) {
+		rc = copy_somewhere(img, usual, PLACES, err);
+	} else {
+		rc = copy_in(img, dir);
+		if (rc < 0)
+			explain(img, dir, rc, err);
+	}
+	free(beside);
+	return rc;
+}

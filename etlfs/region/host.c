@@ -1,0 +1,498 @@
+/*
+ * host.c - the gateway's half of one clone's host region
+ *
+ * One slot per ticket.  A slot in use has a fetch in flight, or is settled:
+ * DONE or FAILED in the table, its body and text in areas of the windows,
+ * until the clone cancels it or the invocation ends.  The table is only ever
+ * written; what the gateway must remember is in the slots.
+ */
+#include "etlfs/region/host.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "etlfs/region/space.h"
+#include "unikernel/abi.h"
+
+#define PAGE		4096u
+#define UNKNOWN_FIRST	(64u << 10)	/* for a body of unknown length */
+#define UNKNOWN_LEAST	(1u << 20)	/* when there is not room for more */
+#define UNKNOWN_MOVED	(16u << 20)	/* longer ones are moved but once */
+
+struct slot {
+	struct host *host;
+	int used;
+	uint32_t gen;
+	struct fetch *fetch;		/* in flight */
+	struct proto_iov *iov;		/* of the request's body */
+	size_t n_iov;
+	struct area body, text;
+	int space_error;		/* why there was no room */
+};
+
+struct host {
+	struct fetch_engine *engine;
+	struct space *space;
+	const struct host_ops *ops;
+	void *arg;
+	uint64_t body_limit, owner;
+	struct host_counters counters;
+	struct slot slot[ETLFS_TICKETS];
+};
+
+static struct etlfs_host *host_table(struct host *h)
+{
+	return (struct etlfs_host *)space_window0(h->space)->map;
+}
+
+static struct etlfs_ticket *slot_ticket(struct slot *s)
+{
+	return &host_table(s->host)->ticket[s - s->host->slot];
+}
+
+static void set_state(struct slot *s, uint32_t state)
+{
+	__atomic_store_n(&slot_ticket(s)->state, state, __ATOMIC_RELEASE);
+}
+
+static void set_empty(struct host *h, uint32_t empty)
+{
+	__atomic_store_n(&host_table(h)->empty, empty, __ATOMIC_RELEASE);
+	/* taken back before anything that follows is there */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+static void table_init(struct host *h)
+{
+	struct etlfs_host *t = host_table(h);
+
+	t->version = ETLFS_VERSION;
+	t->tickets = ETLFS_TICKETS;
+	t->magic = ETLFS_HOST_MAGIC;
+	space_window0(h->space)->used = ETLFS_EVENT_OFF;
+	set_empty(h, 1);
+}
+
+int host_create(struct host **out, struct fetch_engine *engine,
+		struct window_pool *pool, uint64_t body_limit, uint64_t owner,
+		const struct host_ops *ops, void *arg)
+{
+	struct host *h = calloc(1, sizeof(*h));
+	unsigned i;
+	int err;
+
+	if (!h)
+		return -ENOMEM;
+	err = space_create(&h->space, pool, body_limit, owner, ops->attach,
+			   arg);
+	if (err) {
+		free(h);
+		return err;
+	}
+	h->engine = engine;
+	h->ops = ops;
+	h->arg = arg;
+	h->body_limit = body_limit;
+	h->owner = owner;
+	for (i = 0; i < ETLFS_TICKETS; i++)
+		h->slot[i].host = h;
+	table_init(h);
+	*out = h;
+	return 0;
+}
+
+static void slot_clear(struct slot *s)
+{
+	struct host *h = s->host;
+
+	fetch_cancel(s->fetch);
+	free(s->iov);
+	space_free(h->space, &s->body);
+	space_free(h->space, &s->text);
+	memset(s, 0, sizeof(*s));
+	s->host = h;
+}
+
+static void clear_slots(struct host *h)
+{
+	unsigned i;
+
+	for (i = 0; i < ETLFS_TICKETS; i++)
+		slot_clear(&h->slot[i]);
+}
+
+void host_destroy(struct host *h)
+{
+	if (!h)
+		return;
+	clear_slots(h);
+	space_destroy(h->space);
+	free(h);
+}
+
+struct window *host_window0(struct host *h)
+{
+	return space_window0(h->space);
+}
+
+int host_event(struct host *h, const void *data, size_t len, uint64_t *off)
+{
+	struct window *w = space_window0(h->space);
+	unsigned i;
+
+	if (len > ETLFS_EVENT_MAX - ETLFS_EVENT_OFF)
+		return -EMSGSIZE;
+	for (i = 0; i < ETLFS_TICKETS; i++)
+		if (h->slot[i].used)
+			return -EBUSY;
+	set_empty(h, 0);
+	if (len)
+		memcpy(w->map + ETLFS_EVENT_OFF, data, len);
+	if (w->used < ETLFS_EVENT_OFF + len)
+		w->used = ETLFS_EVENT_OFF + len;
+	space_begin(h->space, ETLFS_EVENT_OFF + len);
+	*off = ETLFS_EVENT_OFF;
+	return 0;
+}
+
+/*
+ * Head and URL, or a reason, one after the other.  Text that finds no room
+ * is left out: the numbers in the ticket still say what happened.
+ */
+static void slot_text(struct slot *s, const char *head, size_t head_len,
+		      const char *url, size_t url_len)
+{
+	struct etlfs_ticket *t = slot_ticket(s);
+	struct space *space = s->host->space;
+	uint8_t *p;
+
+	t->head_len = t->url_len = 0;
+	if (space_alloc(space, &s->text, head_len + url_len) < 0 ||
+	    space_attach(space, &s->text) < 0)
+		return;
+	p = space_write(space, &s->text, 0, head_len + url_len);
+	if (!p)
+		return;
+	memcpy(p, head, head_len);
+	memcpy(p + head_len, url, url_len);
+	t->head_off = space_offset(&s->text);
+	t->head_len = head_len;
+	t->url_off = t->head_off + head_len;
+	t->url_len = url_len;
+}
+
+static void slot_failed(struct slot *s, int err, const char *reason)
+{
+	struct etlfs_ticket *t = slot_ticket(s);
+
+	space_free(s->host->space, &s->body);
+	t->status = 0;
+	t->error = -err;
+	t->body_off = t->body_len = 0;
+	slot_text(s, reason, strlen(reason), "", 0);
+	set_state(s, ETLFS_FAILED);
+	s->host->ops->kick(s->host->arg);
+}
+
+/* cuts the area to the body, whose last page must read as zeros behind it */
+static int body_settle(struct slot *s, uint64_t len)
+{
+	struct space *space = s->host->space;
+	uint8_t *p;
+	int err;
+
+	if (!s->body.next)
+		return 0;
+	err = space_resize(space, &s->body, len, len);
+	if (!err)
+		err = space_attach(space, &s->body);
+	if (err)
+		return err;
+	if (len % PAGE) {
+		p = space_write(space, &s->body, len, PAGE - len % PAGE);
+		if (!p)
+			return -ENOMEM;
+		memset(p, 0, PAGE - len % PAGE);
+	}
+	return 0;
+}
+
+static void slot_done(struct slot *s, const struct fetch_result *r)
+{
+	struct etlfs_ticket *t = slot_ticket(s);
+
+	t->status = r->status;
+	t->error = 0;
+	t->body_off = s->body.next ? space_offset(&s->body) : 0;
+	t->body_len = r->body_len;
+	slot_text(s, r->headers, r->headers_len, r->url, strlen(r->url));
+	if (r->headers_len && !t->head_len) {
+		slot_failed(s, -ENOSPC, "no room for the response's headers");
+		return;
+	}
+	set_state(s, ETLFS_DONE);
+	s->host->ops->kick(s->host->arg);
+}
+
+static void on_done(void *arg, struct fetch *f)
+{
+	const struct fetch_result *r = fetch_result(f);
+	struct slot *s = arg;
+	struct host *h = s->host;
+	char text[2048];
+	int err = r->error;
+
+	s->fetch = NULL;
+	free(s->iov);
+	s->iov = NULL;
+	h->counters.bytes_in += r->body_len;
+	h->counters.bytes_out += r->sent_len;
+	if (err == -ENOSPC && s->space_error == -ENOSPC) {
+		snprintf(text, sizeof(text), "%s; the limit is %llu bytes for "
+			 "all bodies that are held", r->reason,
+			 (unsigned long long)h->body_limit);
+		slot_failed(s, err, text);
+		return;
+	}
+	if (err == -ENOSPC && s->space_error) {
+		err = s->space_error;
+		snprintf(text, sizeof(text), "%s: %s", r->reason,
+			 err == -ENOMEM ? "the gateway's memory for bodies, "
+			 "or this function's share of it, is full" :
+			 strerror(-err));
+		slot_failed(s, err, text);
+		return;
+	}
+	if (err) {
+		slot_failed(s, err, r->reason);
+		return;
+	}
+	err = body_settle(s, r->body_len);
+	if (err) {
+		snprintf(text, sizeof(text), "%.1500s: the body could not be "
+			 "given to the function: %s", r->url, strerror(-err));
+		slot_failed(s, err, text);
+		return;
+	}
+	slot_done(s, r);
+}
+
+/* of one clone's limit, or of what all clones may hold */
+static int is_full(int err)
+{
+	return err == -ENOSPC || err == -ENOMEM;
+}
+
+/*
+ * More than is needed at once, as long as there is so much; all of a window,
+ * before there is much to be copied.
+ */
+static int body_grow(struct slot *s, uint64_t need, uint64_t keep)
+{
+	struct space *space = s->host->space;
+	uint64_t more = s->body.len * 4;
+	int err = -ENOSPC;
+
+	if (more < need)
+		more = need;
+	if (more > UNKNOWN_MOVED)
+		err = space_resize(space, &s->body, ETLFS_WINDOW_STRIDE, keep);
+	if (is_full(err) && more <= ETLFS_WINDOW_STRIDE)
+		err = space_resize(space, &s->body, more, keep);
+	if (is_full(err))
+		err = space_resize(space, &s->body, need + UNKNOWN_LEAST, keep);
+	if (is_full(err))
+		err = space_resize(space, &s->body, need, keep);
+	return err;
+}
+
+static int body_begin(struct slot *s, uint64_t need, uint64_t total)
+{
+	struct space *space = s->host->space;
+
+	if (total > s->host->body_limit)
+		return -ENOSPC;
+	if (total >= need)
+		return space_alloc(space, &s->body, total);
+	return space_alloc(space, &s->body,
+			   need > UNKNOWN_FIRST ? need : UNKNOWN_FIRST);
+}
+
+static void *on_sink(void *arg, uint64_t off, size_t need, uint64_t total,
+		     size_t *room)
+{
+	struct slot *s = arg;
+	struct space *space = s->host->space;
+	uint8_t *p = NULL;
+	int err = 0;
+
+	if (!s->body.next)
+		err = body_begin(s, need, total);
+	if (!err)
+		err = space_arrived(space, &s->body, off + need);
+	if (!err && off + need > s->body.len)
+		err = body_grow(s, off + need, off);
+	if (!err) {
+		p = space_write(space, &s->body, off, need);
+		err = p ? 0 : -ENOMEM;
+	}
+	s->space_error = err;
+	*room = need;
+	return p;
+}
+
+static ssize_t on_read(void *arg, uint64_t off, void *buf, size_t len)
+{
+	struct slot *s = arg;
+
+	return s->host->ops->read_body(s->host->arg, s->iov, s->n_iov, off, buf,
+				       len);
+}
+
+static int iov_adds_up(const struct proto_iov *iov, size_t n, uint64_t len)
+{
+	size_t i;
+
+	if (n > UK_EXTENTS)
+		return 0;
+	for (i = 0; i < n; i++) {
+		if (iov[i].len > len)
+			return 0;
+		len -= iov[i].len;
+	}
+	return len == 0;
+}
+
+/* 0, or why the request cannot be made, in words */
+static const char *request_flaw(const char *url, size_t url_len,
+				size_t headers_len)
+{
+	if (url_len > UK_URL_MAX)
+		return "the URL is too long";
+	if (!url_len || memchr(url, 0, url_len))
+		return "not a valid URL";
+	if (headers_len > UK_HEADERS_MAX)
+		return "the headers are too long";
+	return NULL;
+}
+
+static int slot_submit(struct slot *s, struct fetch_request *r,
+		       const char *url, size_t url_len)
+{
+	char *copy = strndup(url, url_len);
+	int err = -ENOMEM;
+
+	if (copy) {
+		r->url = copy;
+		err = fetch_submit(s->host->engine, r, &s->fetch);
+	}
+	free(copy);
+	return err;
+}
+
+static void slot_begin(struct slot *s, uint32_t gen)
+{
+	struct etlfs_ticket *t = slot_ticket(s);
+
+	set_empty(s->host, 0);
+	s->used = 1;
+	s->gen = gen;
+	set_state(s, ETLFS_PENDING);
+	__atomic_store_n(&t->gen, gen, __ATOMIC_RELEASE);
+	s->host->counters.fetches++;
+}
+
+int host_fetch(struct host *h, uint32_t ticket, unsigned method,
+	       const char *url, size_t url_len,
+	       const char *headers, size_t headers_len,
+	       const struct proto_iov *iov, size_t n, uint64_t body_len,
+	       uint64_t timeout_ns, const struct egress *egress)
+{
+	struct slot *s = &h->slot[ticket % ETLFS_TICKETS];
+	struct fetch_request r = {
+		.method = method, .headers = headers,
+		.headers_len = headers_len, .body_len = body_len,
+		.has_body = body_len > 0, .timeout_ns = timeout_ns,
+		.egress = egress, .owner = h->owner, .read = on_read,
+		.sink = on_sink, .done = on_done, .arg = s,
+	};
+	const char *flaw;
+	int err;
+
+	if (!(ticket / ETLFS_TICKETS) || method > UK_PATCH ||
+	    !iov_adds_up(iov, n, body_len))
+		return -EPROTO;
+	if (s->used)
+		return -EBUSY;
+	slot_begin(s, ticket / ETLFS_TICKETS);
+	flaw = request_flaw(url, url_len, headers_len);
+	if (flaw) {
+		slot_failed(s, -EINVAL, flaw);
+		return 0;
+	}
+	if (n) {
+		s->iov = malloc(n * sizeof(*iov));
+		if (s->iov)
+			memcpy(s->iov, iov, n * sizeof(*iov));
+		s->n_iov = n;
+	}
+	err = n && !s->iov ? -ENOMEM : slot_submit(s, &r, url, url_len);
+	if (err)
+		slot_failed(s, err, strerror(-err));
+	return 0;
+}
+
+int host_fetch_msg(struct host *h, const struct msg *m, const void *payload,
+		   uint64_t timeout_ns, const struct egress *egress)
+{
+	struct proto_iov iov[UK_EXTENTS];
+	uint64_t left = m->len, url_len = m->a[2], headers_len = m->a[3];
+	const char *url = payload;
+
+	if (m->a[0] > UINT32_MAX || m->a[1] > UINT32_MAX || url_len > left ||
+	    headers_len > left - url_len)
+		return -EPROTO;
+	left -= url_len + headers_len;
+	if (left % sizeof(iov[0]) || left > sizeof(iov))
+		return -EPROTO;
+	/* they lie behind text, on no boundary */
+	memcpy(iov, url + url_len + headers_len, left);
+	if (m->a[5] && (!timeout_ns || m->a[5] < timeout_ns))
+		timeout_ns = m->a[5];
+	return host_fetch(h, m->a[0], m->a[1], url, url_len, url + url_len,
+			  headers_len, iov, left / sizeof(iov[0]), m->a[4],
+			  timeout_ns, egress);
+}
+
+void host_cancel(struct host *h, uint32_t ticket)
+{
+	struct slot *s = &h->slot[ticket % ETLFS_TICKETS];
+
+	if (!s->used || s->gen != ticket / ETLFS_TICKETS)
+		return;
+	set_state(s, ETLFS_FREE);
+	slot_clear(s);
+}
+
+unsigned host_reset(struct host *h)
+{
+	unsigned leaving;
+
+	clear_slots(h);
+	leaving = space_reset(h->space);
+	memset(&h->counters, 0, sizeof(h->counters));
+	table_init(h);
+	return leaving;
+}
+
+void host_released(struct host *h)
+{
+	space_released(h->space);
+}
+
+const struct host_counters *host_counters(const struct host *h)
+{
+	return &h->counters;
+}

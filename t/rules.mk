@@ -1,0 +1,149 @@
+# rules.mk - how the tests are built and run (make check and its parts)
+#
+# Included by the Makefile, whose variables it uses; all paths from the root.
+
+JOBS	 = 2
+# failed tests by name, each with what it saw
+PROVE	 = prove --failures --comments
+UNIT_SRC = $(wildcard t/unit/*_test.c)
+UNIT     = $(UNIT_SRC:%.c=$(O)/%)
+LIB_OBJ  = $(filter-out $(O)/usetl.o,$(HOST_OBJ))
+
+$(O)/libusetl.a: $(LIB_OBJ)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(LIB_OBJ)
+
+# the libOS's objects for unit tests: the guest's own, or instrumented ones
+$(O)/native/%.o: unikernel/%.c
+	$(call say,NATIVE,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(GUEST_CFLAGS) $(SAN) -MMD -MP -c -o $@ $<
+
+$(O)/native/%.o: unikernel/%.S
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(GAS) $(GUEST_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/t/unit/%_test: t/unit/%_test.c $(O)/libusetl.a $(SAN_OBJ)
+	$(call say,TEST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_CFLAGS) $(CFLAGS) $(HOST_LDFLAGS) -MMD -MP -o $@ $< \
+	  $(filter %.o,$^) \
+	  $(O)/libusetl.a $(LIBS)
+
+# a guest of a hundred instructions, in the libOS's place
+$(O)/t/unit/tender_test: $(O)/t/unit/tiny_blob.o
+$(O)/t/unit/tiny_blob.o: t/unit/tiny_guest.S t/unit/tiny_guest.ld unikernel/abi.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) -I. -c -o $(O)/t/unit/tiny_guest.o $<
+	$(Q)$(LD) -nostdlib -static -z noexecstack --build-id=none \
+	  -T t/unit/tiny_guest.ld -o $(O)/t/unit/tiny.elf \
+	  $(O)/t/unit/tiny_guest.o
+	$(Q)cd $(O)/t/unit && $(LD) -r -b binary -z noexecstack \
+	  -o tiny_blob.o tiny.elf
+
+# over references that are no virtual machines, on a clock of their own
+$(O)/t/unit/pool_test $(O)/t/unit/callers_test: private CFLAGS += \
+	  -Wl,--wrap=ref_start,--wrap=ev_now \
+	  -Wl,--wrap=image_verify,--wrap=image_close
+
+# the libOS's scheduler and signals, run natively: its own objects
+THREAD_TEST = $(addprefix task/,thread switch clone fork futex robust signal \
+	  sigframe sigrestart sigcall timer) arch/xstate
+$(O)/t/unit/thread_test: private CFLAGS += -no-pie -fno-pie \
+	  -Wl,--wrap=__asan_handle_no_return
+$(O)/t/unit/thread_test: $(THREAD_TEST:%=$(NATIVE)/%.o)
+
+# and its memory
+MEM_TEST = $(addprefix mem/,mem kmalloc user module) \
+	  $(addprefix map/,mmap inplace remap protect elf)
+# at an address between the windows of a guest
+$(O)/t/unit/mem_test: private CFLAGS += -no-pie -fno-pie \
+	  -Wl,-Ttext-segment=0x78000000
+$(O)/t/unit/mem_test: $(O)/t/unit/mem_guest.o $(MEM_TEST:%=$(NATIVE)/%.o)
+
+# likewise, and every test that this machine can run, by each tender that it
+# can.  TENDER=kvm or process: by that one, and root's /dev/kvm is hidden for
+# process.
+check: deps
+	$(Q)sh t/deps.sh check
+	$(Q)$(MAKE) --no-print-directory DEVELOPER=1 check-unit check-cli \
+	  check-fuzz lint
+
+check-unit: all $(UNIT)
+	$(Q)USETL_TENDER=$(TENDER) $(FINDINGS) sh t/tender.sh $(PROVE) $(UNIT)
+
+# the last are the longest
+check-cli: all $(O)/t/deny
+	$(Q)USETL=$(abspath $(O))/usetl USETL_TENDER=$(TENDER) \
+	  $(FINDINGS) sh t/tender.sh $(PROVE) -j $(JOBS) $$(ls -r t/t[0-9]*.sh)
+
+# on Debian's kvm_amd in QEMU's emulated AMD-V, on other processors than this
+# one, and by processes on that kernel: some minutes; SVM=slice is a sample
+check-svm:
+	$(Q)sh t/deps.sh svm
+	$(Q)$(MAKE) --no-print-directory run-svm
+
+run-svm: all $(O)/t/unit/tender_test $(O)/t/guest/mkimage
+	$(Q)SVM=$(SVM) $(PROVE) t/svm/check-svm.sh :: $(abspath $(O)/usetl \
+	  $(O)/t/unit/tender_test $(O)/t/guest/mkimage)
+
+$(O)/t/guest/mkimage: t/guest/mkimage.c $(O)/libusetl.a
+	$(call say,TEST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_CFLAGS) $(CFLAGS) -MMD -MP -o $@ $< \
+	  $(O)/libusetl.a $(LIBS)
+
+# what containers and older kernels refuse, refused
+$(O)/t/deny: t/deny.c
+	$(call say,TEST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_CFLAGS) $(CFLAGS) -fno-sanitize=all -o $@ $< $(LDFLAGS) -lseccomp
+
+# Fuzzers.  check-fuzz: each corpus and a bounded number of changes of it,
+# always the same, by t/fuzz/driver.c; fuzz: by libFuzzer, FUZZ_SECONDS each.
+FUZZ_SRC = $(wildcard t/fuzz/fuzz_*.c)
+FUZZ     = $(FUZZ_SRC:%.c=$(O)/%)
+FUZZ_SECONDS = 60
+
+check-fuzz:
+	$(Q)$(MAKE) --no-print-directory $(if $(SANITIZE),,\
+	  SANITIZE=address,undefined O=$(O)/address-undefined) run-fuzz
+
+fuzz:
+	$(Q)echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' | \
+	  clang -x c -fsanitize=fuzzer -o /dev/null - || { echo \
+	  "fuzz: install clang and libclang-rt-14-dev" >&2; exit 1; }
+	$(Q)$(MAKE) --no-print-directory O=$(O)/libfuzzer CC=clang \
+	  SANITIZE=fuzzer-no-link,address,undefined \
+	  FUZZ_FLAGS='-fsanitize=fuzzer -DLIBFUZZER' run-libfuzzer
+
+$(O)/t/fuzz/fuzz_%: t/fuzz/fuzz_%.c t/fuzz/driver.c t/fuzz/fuzz.h \
+		t/unit/guestfs.h t/unit/shadow.h $(O)/libusetl.a $(SAN_OBJ)
+	$(call say,FUZZ,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_CFLAGS) $(CFLAGS) $(FUZZ_FLAGS) -o $@ $< \
+	  t/fuzz/driver.c $(SAN_OBJ) $(O)/libusetl.a $(LIBS)
+# the libOS's files are included there
+$(O)/t/fuzz/fuzz_index: $(wildcard unikernel/*/*.[ch])
+
+run-fuzz: $(FUZZ)
+	$(Q)$(FINDINGS) $(PROVE) $(FUZZ) :: t/fuzz/corpus
+
+run-libfuzzer: $(FUZZ)
+	$(Q)for f in $(FUZZ); do c=$${f##*/fuzz_}; \
+	  mkdir -p $(O)/corpus/$$c && \
+	  $$f -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(O)/$$c- \
+	    $(O)/corpus/$$c $$(find t/fuzz/corpus -name $$c) || exit 1; done
+
+lint:
+	$(Q)mandoc -Tlint -Wwarning man/*.[0-9]
+
+bench:
+	$(Q)sh t/deps.sh bench
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)/usr/bin/python3 -B t/bench/bench.py --usetl $(O)/usetl \
+	  --json $(O)/bench.json $(BENCH)
+
+.PHONY: check check-unit check-cli check-fuzz run-fuzz check-svm run-svm \
+	fuzz run-libfuzzer lint bench
+-include $(UNIT:=.d) $(wildcard $(O)/native/*/*.d $(O)/t/unit/mem_guest.d)

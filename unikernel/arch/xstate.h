@@ -1,0 +1,34 @@
+/*
+ * xstate.h - the program's vector registers
+ *
+ * An area is xstate_size() bytes in XSAVE's standard format, 64-byte aligned.
+ * The components, xstate_mask(), are what XGETBV says in here: a hypervisor
+ * in which CPL 3 runs natively may leave more enabled than its tender asked
+ * for (uk_ctl->xcr0), and what is enabled must be saved.
+ */
+#ifndef UNIKERNEL_XSTATE_H
+#define UNIKERNEL_XSTATE_H
+
+#include "unikernel/lib/lib.h"
+
+#define XSAVE_LEGACY	512		/* bytes of the FXSAVE part */
+#define XSAVE_HEADER	64		/* after it */
+#define XSAVE_SW	464		/* bytes left to software */
+#define XSTATE_FPSSE	3ull
+
+u64 xstate_mask(void);
+u32 xstate_size(void);
+
+/* registers to area, whose header must be zero or a former image's */
+void xstate_save(void *area);
+/* area, ours or made safe, to registers */
+void xstate_load(const void *area);
+/* registers as at a program's start */
+void xstate_reset(void);
+/*
+ * Can it be loaded, whatever the program wrote there?  Linux, too, answers a
+ * frame that cannot with SIGSEGV.
+ */
+int xstate_valid(const void *area);
+
+#endif

@@ -1,0 +1,370 @@
+/*
+ * fetchdev.c - /dev/usetl/fetch: each open file is one fetch (see dev.h)
+ *
+ * A write submits it by DB_FETCH and leaves a ticket; the gateway says in the
+ * host table when that ended.  Invariants: a ticket belongs to the
+ * invocation that submitted it; a body that is sent stays in memory, held
+ * or pinned, until the fetch is closed; text is composed once, from a copy
+ * of the table's row.
+ */
+#include "etlfs/format.h"
+#include "unikernel/dev/fetchdev.h"
+#include "unikernel/dev/fetchhead.h"
+#include "unikernel/mem/mem.h"
+#include "unikernel/ipc/syspoll.h"
+#include "unikernel/fs/vfs.h"
+
+#define FETCH_MAX	(UK_URL_MAX + UK_HEADERS_MAX + 64)
+#define ANSWER_LINE	128
+
+/* the scheduler looks when idle and at ticks: so a deadline, when another
+   thread may be at work, to have ticks */
+#define LOOK_NS		5000000
+
+enum fetch_state { FETCH_NEW, FETCH_PENDING, FETCH_ENDED };
+
+struct fetchdev {
+	enum fetch_state state;
+	u32 ticket;
+	int lost;			/* its invocation is over */
+	struct file *file;
+	struct file *body;		/* what is sent */
+	u64 pin, pin_len;		/* its mapping, when made contiguous */
+	char *text;			/* the answer */
+	size_t len, at;
+	struct waitq readers;
+	struct fetchdev *link;
+};
+
+/* pending ones */
+static struct fetchdev *pending;
+
+/* for the doorbell; the tender copies it before it answers */
+static struct uk_extent extents[UK_EXTENTS];
+
+/* a copy, of a ticket that ended: nobody writes it then */
+static struct etlfs_ticket ticket_row(u32 ticket)
+{
+	const struct etlfs_host *host = (void *)UK_HOST_BASE;
+
+	return host->ticket[ticket % ETLFS_TICKETS];
+}
+
+static u32 ticket_state(u32 ticket)
+{
+	const struct etlfs_host *host = (void *)UK_HOST_BASE;
+	const struct etlfs_ticket *t = &host->ticket[ticket % ETLFS_TICKETS];
+	u32 state;
+
+	if (uk_ctl->host_size < sizeof(*host))
+		return ETLFS_PENDING;
+	/* stored last by the gateway, so that the rest is there with it */
+	state = __atomic_load_n(&t->state, __ATOMIC_ACQUIRE);
+	if (__atomic_load_n(&t->gen, __ATOMIC_RELAXED) !=
+	    ticket / ETLFS_TICKETS)
+		return ETLFS_PENDING;
+	return state;
+}
+
+static int text_set(struct fetchdev *d, const char *head, size_t head_len,
+		    const void *rest, size_t rest_len)
+{
+	d->text = kmalloc(head_len + rest_len + 1);
+	if (!d->text)
+		return -ENOMEM;
+	memcpy(d->text, head, head_len);
+	memcpy(d->text + head_len, rest, rest_len);
+	d->len = head_len + rest_len;
+	return 0;
+}
+
+static int text_error(struct fetchdev *d, u32 err, const void *why, size_t len)
+{
+	char line[ANSWER_LINE];
+	int n = k_snprintf(line, sizeof(line), "ERROR %u\n", err);
+
+	return text_set(d, line, (size_t)n, why, len);
+}
+
+/* [off, off + len) of window 0, or NULL when it is not all there */
+static const void *window_text(u64 off, u64 len)
+{
+	u64 size = uk_ctl->host_size;
+
+	if (off > size || len > size - off)
+		return NULL;
+	return (const u8 *)UK_HOST_BASE + off;
+}
+
+/* STATUS SP BODY_LEN SP PATH SP FINAL_URL LF headers */
+static int text_done(struct fetchdev *d, const struct etlfs_ticket *t,
+		     const void *head, const void *url)
+{
+	char line[ANSWER_LINE];
+	size_t n, len;
+
+	n = (size_t)k_snprintf(line, sizeof(line), "%u %lu /usetl/in/%u ",
+			       t->status, t->body_len, d->ticket);
+	len = n + t->url_len + 1 + t->head_len;
+	d->text = kmalloc(len);
+	if (!d->text)
+		return -ENOMEM;
+	memcpy(d->text, line, n);
+	memcpy(d->text + n, url, t->url_len);
+	d->text[n + t->url_len] = '\n';
+	memcpy(d->text + n + t->url_len + 1, head, t->head_len);
+	d->len = len;
+	return 0;
+}
+
+static int fetch_compose(struct fetchdev *d)
+{
+	static const char lost[] = "the fetch did not end in its invocation";
+	static const char broken[] = "the host table is broken";
+	static const char unmapped[] = "the host has no memory to show the "
+				       "body in";
+	struct etlfs_ticket t;
+	const void *head, *url;
+
+	if (d->text)
+		return 0;
+	if (d->lost)
+		return text_error(d, ECANCELED, lost, sizeof(lost) - 1);
+	t = ticket_row(d->ticket);
+	head = window_text(t.head_off, t.head_len);
+	url = window_text(t.url_off, t.url_len);
+	if (!head || (!url && t.state == ETLFS_DONE))
+		return text_error(d, EIO, broken, sizeof(broken) - 1);
+	if (t.state == ETLFS_DONE && !hostfs_there(t.body_off))
+		return text_error(d, ENOMEM, unmapped, sizeof(unmapped) - 1);
+	if (t.state == ETLFS_DONE)
+		return text_done(d, &t, head, url);
+	return text_error(d, t.error, head, t.head_len);
+}
+
+static void fetch_unlink(struct fetchdev *d)
+{
+	struct fetchdev **p;
+
+	for (p = &pending; *p; p = &(*p)->link) {
+		if (*p == d) {
+			*p = d->link;
+			return;
+		}
+	}
+}
+
+static void fetch_ended(struct fetchdev *d)
+{
+	fetch_unlink(d);
+	d->state = FETCH_ENDED;
+	thread_wake(&d->readers, THREADS_MAX);
+	epoll_mark(d->file);
+}
+
+/* moves it on when the host says that it ended */
+static void fetch_look(struct fetchdev *d)
+{
+	u32 state;
+
+	if (d->state != FETCH_PENDING)
+		return;
+	state = ticket_state(d->ticket);
+	if (state == ETLFS_DONE || state == ETLFS_FAILED)
+		fetch_ended(d);
+}
+
+void fetchdev_poll(void)
+{
+	struct fetchdev *d, *next;
+
+	for (d = pending; d; d = next) {
+		next = d->link;
+		fetch_look(d);
+	}
+}
+
+void fetchdev_forget(void)
+{
+	while (pending) {
+		pending->lost = 1;
+		fetch_ended(pending);
+	}
+}
+
+/* the body's memory as extents; how many, or -errno */
+static long body_extents(struct fetchdev *d, int fd, u64 *size)
+{
+	struct file *f = fd_get(fd);
+	int err = 0;
+	long n;
+
+	*size = 0;
+	if (fd < 0)
+		return 0;
+	if (!f)
+		return -EBADF;
+	n = file_extents(f, extents, UK_EXTENTS, size);
+	if (n == -E2BIG) {
+		/* in too many pieces: in one piece, then */
+		d->pin_len = ROUND_UP(file_size(f), UK_PAGE);
+		d->pin = file_map(f, 0, d->pin_len, 1, &err);
+		if (!d->pin)
+			return err < 0 ? err : -E2BIG;
+		*size = file_size(f);
+		extents[0].addr = d->pin;
+		extents[0].len = *size;
+		n = 1;
+	}
+	if (n >= 0)
+		d->body = file_hold(f);
+	return n;
+}
+
+static void body_release(struct fetchdev *d)
+{
+	if (d->pin)
+		file_unmap(d->pin, d->pin_len);
+	if (d->body)
+		file_put(d->body);
+	d->pin = 0;
+	d->body = NULL;
+}
+
+static int refused;
+
+void fetchdev_allow(int allow)
+{
+	refused = !allow;
+}
+
+static long refuse(void)
+{
+	static int told;
+
+	if (!told)
+		log_printf("usetl: a fork handler cannot fetch: the request "
+			   "comes after it; see usetl.on_clone\n");
+	told = 1;
+	return -ENETDOWN;
+}
+
+static long fetch_submit(struct fetchdev *d, const struct fetch_head *h)
+{
+	volatile struct uk_fetch *out = &uk_out->fetch;
+	u64 size;
+	long n;
+
+	n = body_extents(d, h->body_fd, &size);
+	if (n < 0)
+		return n;
+	out->method = h->method;
+	out->n_ext = (u32)n;
+	out->url = (u64)h->url;
+	out->url_len = h->url_len;
+	out->headers = (u64)h->headers;
+	out->headers_len = h->headers_len;
+	out->ext = (u64)extents;
+	out->body_len = size;
+	out->timeout_ns = h->timeout_ns;
+	n = doorbell(0, 0, 0, DB_FETCH);
+	if (n < 0) {
+		body_release(d);
+		return n;
+	}
+	d->ticket = (u32)n;
+	d->state = FETCH_PENDING;
+	d->link = pending;
+	pending = d;
+	return 0;
+}
+
+static long fetch_write(struct file *f, const void *buf, size_t len, u64 pos)
+{
+	struct fetchdev *d = f->priv;
+	struct fetch_head h;
+	char *text;
+	long r;
+
+	if (d->state != FETCH_NEW)
+		return -EALREADY;
+	if (refused)
+		return refuse();
+	if (len > FETCH_MAX)
+		return -EMSGSIZE;
+	/* a copy, as another thread of the program may write to its buffer */
+	text = kmalloc(len + 1);
+	if (!text)
+		return -ENOMEM;
+	memcpy(text, buf, len);
+	r = fetch_head_parse(&h, text, len);
+	if (r == 0)
+		r = fetch_submit(d, &h);
+	kfree(text);
+	return r < 0 ? r : (long)len;
+}
+
+static long fetch_read(struct file *f, void *buf, size_t len, u64 pos)
+{
+	struct fetchdev *d = f->priv;
+	u64 look;
+	int r;
+
+	if (d->state == FETCH_NEW)
+		return -EINVAL;
+	for (fetch_look(d); d->state == FETCH_PENDING; fetch_look(d)) {
+		if (f->flags & O_NONBLOCK)
+			return -EAGAIN;
+		look = thread_count > 1 ? now_mono() + LOOK_NS : FOREVER;
+		r = thread_wait(&d->readers, look);
+		if (r == -EINTR)
+			return r;
+	}
+	r = fetch_compose(d);
+	if (r < 0)
+		return r;
+	len = MIN(len, d->len - d->at);
+	memcpy(buf, d->text + d->at, len);
+	d->at += len;
+	return (long)len;
+}
+
+static int fetch_poll(struct file *f)
+{
+	struct fetchdev *d = f->priv;
+
+	fetch_look(d);
+	return d->state == FETCH_ENDED ? POLLIN : 0;
+}
+
+static void fetch_close(struct file *f)
+{
+	struct fetchdev *d = f->priv;
+
+	if (d->state != FETCH_NEW && !d->lost)
+		hostfs_release(d->ticket);
+	fetch_unlink(d);
+	body_release(d);
+	kfree(d->text);
+	kfree(d);
+}
+
+static const struct file_ops fetch_ops = {
+	.name = "fetch",
+	.read = fetch_read,
+	.write = fetch_write,
+	.poll = fetch_poll,
+	.close = fetch_close,
+};
+
+int fetchdev_open(struct inode *ip, struct file *f)
+{
+	struct fetchdev *d = kzalloc(sizeof(*d));
+
+	if (!d)
+		return -ENOMEM;
+	d->file = f;
+	f->ops = &fetch_ops;
+	f->priv = d;
+	return 0;
+}

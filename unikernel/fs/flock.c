@@ -1,0 +1,121 @@
+/*
+ * flock.c - flock(2): locks of whole files
+ *
+ * A lock belongs to an open file: its descriptors and threads share it, and
+ * it goes with the last of them.  Two open files of one file exclude each
+ * other, though one process has both, and that is what libraries use it
+ * for: between threads.  Few files are locked at once, so one list holds all
+ * locks, and whoever waits looks again when any of them goes.
+ *
+ * Invariant: f->locked says whether f has a lock in the list, and it has at
+ * most one.
+ */
+#include "unikernel/fs/inode.h"
+#include "unikernel/mem/mem.h"
+#include "unikernel/fs/sysfile.h"
+#include "unikernel/task/thread.h"
+
+#define LOCK_SH	1
+#define LOCK_EX	2
+#define LOCK_NB	4
+#define LOCK_UN	8
+
+struct lock {
+	struct lock *next;
+	struct file *file;
+	int type;			/* LOCK_SH or LOCK_EX */
+};
+
+static struct lock *locks;
+static struct waitq waiters;
+
+/* what is locked: a pipe's two ends are one thing, each console its own */
+static const void *subject(const struct file *f)
+{
+	if (f->inode)
+		return f->inode;
+	return f->priv ? f->priv : f;
+}
+
+static int conflicts(const struct file *f, int type)
+{
+	struct lock *l;
+
+	for (l = locks; l; l = l->next)
+		if (l->file != f && subject(l->file) == subject(f) &&
+		    (type == LOCK_EX || l->type == LOCK_EX))
+			return 1;
+	return 0;
+}
+
+static int held(const struct file *f)
+{
+	struct lock *l;
+
+	for (l = locks; l; l = l->next)
+		if (l->file == f)
+			return l->type;
+	return LOCK_UN;
+}
+
+static void unlock(struct file *f)
+{
+	struct lock **p, *l;
+
+	if (!f->locked)
+		return;
+	for (p = &locks; (*p)->file != f; p = &(*p)->next)
+		;
+	l = *p;
+	*p = l->next;
+	kfree(l);
+	f->locked = 0;
+	thread_wake(&waiters, THREADS_MAX);
+}
+
+/* a lock of another type goes first, and is lost when the new one fails */
+static long lock(struct file *f, int type, int wait)
+{
+	struct lock *l;
+	int r;
+
+	if (held(f) == type)
+		return 0;
+	unlock(f);
+	while (conflicts(f, type)) {
+		if (!wait)
+			return -EAGAIN;
+		r = thread_wait(&waiters, NEVER);
+		if (r < 0)
+			return r;
+	}
+	/* another thread may have got it for f meanwhile */
+	unlock(f);
+	l = kmalloc(sizeof(*l));
+	if (!l)
+		return -ENOLCK;
+	*l = (struct lock){ .next = locks, .file = f, .type = type };
+	locks = l;
+	f->locked = 1;
+	file_unlock = unlock;
+	return 0;
+}
+
+long sys_flock(int fd, int op)
+{
+	struct file *f = fd_get(fd);
+	int type = op & ~LOCK_NB;
+	long r = 0;
+
+	if (type != LOCK_SH && type != LOCK_EX && type != LOCK_UN)
+		return -EINVAL;
+	if (!f)
+		return -EBADF;
+	file_hold(f);
+	if (type == LOCK_UN)
+		unlock(f);
+	else
+		r = lock(f, type, !(op & LOCK_NB));
+	file_put(f);
+	return r;
+}

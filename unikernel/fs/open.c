@@ -1,0 +1,199 @@
+/*
+ * open.c - from a path and O_* flags to an open file
+ */
+#include "unikernel/fs/inode.h"
+#include "unikernel/mem/mem.h"
+
+u32 vfs_umask = 022;
+
+/* what the file remembers of the flags it was opened with */
+#define KEPT	(~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC))
+
+int dir_may_change(struct inode *dir)
+{
+	if (inode_nlink(dir) == 0)
+		return -ENOENT;
+	return dir->flags & I_FIXED ? -EPERM : 0;
+}
+
+int inode_create(struct lookup *lk, u32 mode, struct inode **out)
+{
+	struct inode *ip;
+	int err;
+
+	err = dir_may_change(lk->dir);
+	if (err < 0)
+		return err;
+	ip = inode_new(mode, lk->dir->dev);
+	if (!ip)
+		return -ENOSPC;
+	err = dir_add(lk->dir, lk->name, lk->len, ip);
+	if (err < 0) {
+		inode_put(ip);
+		return -ENOSPC;
+	}
+	inode_link(ip);
+	*out = ip;
+	return 0;
+}
+
+int file_of_inode(struct inode *ip, int flags, struct file **out)
+{
+	const struct file_ops *ops = NULL;
+	struct file *f;
+	int err;
+
+	if (flags & O_PATH)
+		ops = &path_ops;
+	else if (S_ISDIR(ip->mode))
+		ops = &dir_ops;
+	else if (S_ISREG(ip->mode) && !ip->ops)
+		ops = &regular_ops;
+	else if (!ip->ops || !ip->ops->open)
+		return -ENXIO;		/* a FIFO or socket of mknod() */
+	f = file_new(ops, (flags & KEPT) | O_LARGEFILE);
+	if (!f)
+		return -ENFILE;
+	if (flags & O_PATH)
+		f->flags &= ~O_LARGEFILE;
+	f->inode = inode_get(ip);
+	f->mode = ip->mode;
+	if (!ops) {
+		err = ip->ops->open(ip, f);
+		if (err < 0) {
+			f->ops = NULL;
+			file_put(f);
+			return err;
+		}
+	}
+	*out = f;
+	return 0;
+}
+
+int open_flags(int flags)
+{
+	int look = 0;
+
+	if (flags & O_CREAT)
+		look |= LOOKUP_NEW | LOOKUP_FILE;
+	if (flags & O_NOFOLLOW ||
+	    (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
+		look |= LOOKUP_NOFOLLOW;
+	return look;
+}
+
+/* a file without a name in the directory that was looked up */
+static int open_tmpfile(struct lookup *lk, int flags, u32 mode,
+			struct file **out)
+{
+	struct inode *ip;
+	int err;
+
+	if (!lk->ip || !S_ISDIR(lk->ip->mode))
+		return lk->ip ? -ENOTDIR : -ENOENT;
+	err = dir_may_change(lk->ip);
+	if (err < 0)
+		return err;
+	ip = inode_new(S_IFREG | (mode & 07777 & ~vfs_umask), lk->ip->dev);
+	if (!ip)
+		return -ENOSPC;
+	if (!(flags & O_EXCL))
+		ip->flags |= I_LINKABLE;
+	err = file_of_inode(ip, flags, out);
+	inode_put(ip);
+	return err;
+}
+
+static int open_existing(struct lookup *lk, int flags, struct file **out)
+{
+	struct inode *ip = lk->ip;
+	int acc = flags & O_ACCMODE, err;
+
+	if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
+		return -EEXIST;
+	if (flags & O_DIRECTORY && !S_ISDIR(ip->mode))
+		return -ENOTDIR;
+	if (S_ISLNK(ip->mode) && !(flags & O_PATH))
+		return -ELOOP;
+	if (S_ISDIR(ip->mode) && !(flags & O_PATH) &&
+	    (acc != O_RDONLY || flags & (O_CREAT | O_TRUNC)))
+		return -EISDIR;
+	if (flags & O_TRUNC && !(flags & O_PATH) && S_ISREG(ip->mode) &&
+	    !ip->ops) {
+		err = data_truncate(ip, 0);
+		if (err < 0)
+			return err;
+	}
+	return file_of_inode(ip, flags, out);
+}
+
+int open_lookup(struct lookup *lk, int flags, u32 mode, struct file **out)
+{
+	int err;
+
+	if ((flags & O_TMPFILE) == O_TMPFILE)
+		return open_tmpfile(lk, flags, mode, out);
+	if (lk->file) {
+		*out = file_hold(lk->file);
+		return 0;
+	}
+	if (!lk->ip) {
+		err = inode_create(lk, S_IFREG | (mode & 07777 & ~vfs_umask),
+				   &lk->ip);
+		if (err < 0)
+			return err;
+		return file_of_inode(lk->ip, flags, out);
+	}
+	return open_existing(lk, flags, out);
+}
+
+/* flags that contradict each other; what O_PATH ignores goes */
+static int check_flags(int *flags)
+{
+	if (*flags & O_PATH) {
+		*flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+		return 0;
+	}
+	if ((*flags & O_ACCMODE) == O_ACCMODE)
+		return -EINVAL;
+	if ((*flags & O_TMPFILE) == O_TMPFILE)
+		return (*flags & O_ACCMODE) == O_RDONLY || *flags & O_CREAT ?
+			-EINVAL : 0;
+	if ((*flags & (O_CREAT | O_DIRECTORY)) == (O_CREAT | O_DIRECTORY))
+		return -EINVAL;
+	return 0;
+}
+
+int open_at(int dirfd, const char *path, int flags, u32 mode,
+	    struct file **out)
+{
+	struct lookup lk;
+	int err;
+
+	err = check_flags(&flags);
+	if (err < 0)
+		return err;
+	err = path_lookup(dirfd, path, open_flags(flags), &lk);
+	if (err < 0)
+		return err;
+	err = open_lookup(&lk, flags, mode, out);
+	path_done(&lk);
+	return err;
+}
+
+struct file *file_open(const char *path, int flags, int mode, int *err)
+{
+	struct lookup lk;
+	struct file *f = NULL;
+
+	*err = check_flags(&flags);
+	if (*err < 0)
+		return NULL;
+	*err = path_walk(vfs_cwd_inode, path, strlen(path), open_flags(flags),
+			 &lk);
+	if (*err < 0)
+		return NULL;
+	*err = open_lookup(&lk, flags, mode, &f);
+	path_done(&lk);
+	return *err < 0 ? NULL : f;
+}

@@ -1,0 +1,194 @@
+/*
+ * usf.c - memory of the USF region, in extents
+ *
+ * One bit for each extent up to the function's files limit.  Extents from
+ * `high` on were never used: they are zero and cost the host nothing, so a
+ * recycled one is preferred.  A run is looked for from where the last search
+ * ended (next fit), so that a file that grows stays in one piece.
+ *
+ * Invariants: bits at and above `high` are clear; used counts set bits; the
+ * arena's span covers every extent below `high`.
+ */
+#include "unikernel/fs/inode.h"
+#include "unikernel/mem/mem.h"
+
+static struct {
+	u64 *bits;
+	u32 total;
+	u32 high;
+	u32 used;
+	u32 cursor;
+} usf;
+
+int usf_init(void)
+{
+	u64 limit = uk_ctl->files_limit;
+
+	limit = MIN(limit, (u64)(UK_USF_END - UK_USF_BASE));
+	usf.total = limit / ETLFS_EXTENT;
+	usf.high = usf.used = usf.cursor = 0;
+	usf.bits = kzalloc(ROUND_UP(usf.total, 64) / 8 + 8);
+	return usf.bits ? 0 : -ENOMEM;
+}
+
+u32 usf_total(void)
+{
+	return usf.total;
+}
+
+u32 usf_used(void)
+{
+	return usf.used;
+}
+
+u8 *usf_addr(u32 ext)
+{
+	return (u8 *)(UK_USF_BASE + (u64)(ext - 1) * ETLFS_EXTENT);
+}
+
+static int bit_get(u32 i)
+{
+	return usf.bits[i / 64] >> (i % 64) & 1;
+}
+
+/* the first bit in [i, end) that is `set`, or end */
+static u32 bit_next(u32 i, u32 end, int set)
+{
+	u64 w;
+
+	while (i < end) {
+		w = usf.bits[i / 64];
+		w = (set ? w : ~w) >> (i % 64);
+		if (w)
+			return MIN(i + (u32)__builtin_ctzll(w), end);
+		i = (i / 64 + 1) * 64;
+	}
+	return end;
+}
+
+/* bits [i, i + n) are clear and become set; the span follows */
+static int take_run(u32 i, u32 n, u32 *fresh)
+{
+	u64 span = (u64)(i + n) * ETLFS_EXTENT;
+	u32 k;
+
+	if (i + n > usf.high && span > arena_span(UK_ARENA_USF) &&
+	    arena_grow(UK_ARENA_USF, span) < 0)
+		return -ENOSPC;
+	*fresh = usf.high + 1;
+	for (k = i; k < i + n; k++)
+		usf.bits[k / 64] |= 1ull << (k % 64);
+	usf.used += n;
+	usf.high = MAX(usf.high, i + n);
+	return 0;
+}
+
+/* a clear run of want bits in [from, end), or the longest one there */
+static u32 find_run(u32 from, u32 end, u32 want, u32 *len)
+{
+	u32 best = end, i = from, stop;
+
+	*len = 0;
+	while ((i = bit_next(i, end, 0)) < end) {
+		stop = bit_next(i, MIN(end, i + want), 1);
+		if (stop - i > *len) {
+			best = i;
+			*len = stop - i;
+			if (*len == want)
+				break;
+		}
+		i = stop;
+	}
+	return best;
+}
+
+/* recycled extents first, then fresh ones, then whatever is left */
+static u32 find(u32 want, u32 *len)
+{
+	u32 at, len2, at2;
+
+	at = usf.high;
+	*len = 0;
+	if (usf.high - usf.used >= want) {
+		at = find_run(MIN(usf.cursor, usf.high), usf.high, want, len);
+		if (*len < want) {
+			at2 = find_run(0, usf.high, want, &len2);
+			if (len2 > *len) {
+				at = at2;
+				*len = len2;
+			}
+		}
+		if (*len == want)
+			return at;
+	}
+	if (usf.total - usf.high >= want) {
+		*len = want;
+		return usf.high;
+	}
+	return find_run(0, usf.total, want, len);
+}
+
+/* one line says why what follows fails, with the name of the key */
+static void tell_full(void)
+{
+	static int told;
+
+	if (!told)
+		log_printf("usetl: files have reached their limit of %lu MB; "
+			   "see files in function.ini(5)\n",
+			   (u64)usf.total * ETLFS_EXTENT >> 20);
+	told = 1;
+}
+
+u32 usf_alloc(u32 after, u32 want, u32 *got, u32 *fresh)
+{
+	u32 at, len;
+
+	if (usf.used == usf.total && want)
+		tell_full();
+	if (usf.used == usf.total || want == 0)
+		return 0;
+	want = MIN(want, usf.total - usf.used);
+	/* extent numbers begin at 1: bit `after` is the one that follows */
+	if (after && after < usf.total && !bit_get(after)) {
+		at = after;
+		len = bit_next(at, MIN(usf.total, at + want), 1) - at;
+	} else {
+		at = find(want, &len);
+	}
+	if (len == 0 || take_run(at, len, fresh) < 0)
+		return 0;
+	usf.cursor = at + len;
+	*got = len;
+	return at + 1;
+}
+
+u32 usf_alloc_run(u32 want, u32 *fresh)
+{
+	u32 at, len;
+
+	if (want == 0 || want > usf.total - usf.used)
+		return 0;
+	at = find(want, &len);
+	if (len < want || take_run(at, want, fresh) < 0)
+		return 0;
+	return at + 1;
+}
+
+int usf_is_free(u32 ext)
+{
+	return ext >= 1 && ext <= usf.total && !bit_get(ext - 1);
+}
+
+int usf_claim(u32 ext, u32 *fresh)
+{
+	return usf_is_free(ext) ? take_run(ext - 1, 1, fresh) : -ENOSPC;
+}
+
+void usf_free(u32 ext)
+{
+	assert(ext >= 1 && ext <= usf.total && bit_get(ext - 1));
+	ext--;
+	usf.bits[ext / 64] &= ~(1ull << (ext % 64));
+	usf.used--;
+}

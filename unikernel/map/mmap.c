@@ -1,0 +1,323 @@
+/*
+ * mmap.c - mmap and munmap (mem.h)
+ *
+ * Where a mapping goes:
+ *   anonymous			DATA, EXEC when executable or a reservation
+ *				that a library may be mapped over
+ *   file, shared and writable	in place (the file's own bytes) or not at all
+ *   file, only to be read	in place when the file can, else a copy
+ *   file, private		a copy in DATA, EXEC when executable
+ *   file, for the loader	EXEC: the segments follow by MAP_FIXED
+ *
+ * A shared mapping that is a copy is read-only, so nobody can tell, unless
+ * the file changes under it.
+ */
+#include "unikernel/map/inplace.h"
+#include "unikernel/map/elf.h"
+#include "unikernel/lib/kabi.h"
+#include "unikernel/mem/mem.h"
+#include "unikernel/map/mman.h"
+#include "unikernel/mem/module.h"
+
+struct request {
+	u64 addr, len;			/* len: whole pages */
+	u64 npages;
+	int prot, flags;
+	struct file *file;		/* NULL: anonymous */
+	u64 off;
+};
+
+/* below what malloc wants to reserve for each thread's own arena */
+#define RESERVE_MAX	(32ul << 20)
+
+/*
+ * The loader reserves memory before it maps a library whose segments are
+ * aligned to more than a page (glibc 2.35 and newer; 2 MB in libraries of
+ * older linkers, so in many wheels).  Unlike the reservations of a malloc and
+ * of threads' stacks these have no other flags.
+ */
+static int may_hold_code(const struct request *q)
+{
+	return q->prot == PROT_NONE && !q->file &&
+	       q->flags == (MAP_PRIVATE | MAP_ANONYMOUS);
+}
+
+static int wanted_arena(const struct request *q)
+{
+	return q->prot & PROT_EXEC || may_hold_code(q) ? UK_ARENA_EXEC :
+	       UK_ARENA_DATA;
+}
+
+static enum page_kind wanted_kind(const struct request *q)
+{
+	/* shared memory, as a file's, outlives MADV_DONTNEED */
+	if (q->file || (q->flags & MAP_TYPE) != MAP_PRIVATE)
+		return PAGE_FILE;
+	return q->flags & MAP_STACK ? PAGE_STACK : PAGE_ANON;
+}
+
+/*
+ * The shared object's loader maps all of a library, then its segments over
+ * it.  glibc's says MAP_DENYWRITE; another may say nothing.
+ */
+static int for_loader(const struct request *q)
+{
+	u8 head[SELFMAG + 2];
+
+	if (q->flags & MAP_DENYWRITE)
+		return 1;
+	if (q->flags & MAP_SHARED || q->off)
+		return 0;
+	return file_pread(q->file, head, sizeof(head), 0) == sizeof(head) &&
+	       !memcmp(head, ELFMAG, SELFMAG);
+}
+
+/* what of a library's first mapping stays: segments of its first page */
+static u64 loader_len(const struct request *q)
+{
+	struct elf_ehdr eh;
+	struct elf_phdr ph[ELF_PHDRS_MAX];
+	u64 len = 0;
+	int i;
+
+	if (!(q->flags & MAP_DENYWRITE) || q->off ||
+	    elf_read_headers(q->file, &eh, ph) < 0)
+		return q->len;
+	for (i = 0; i < eh.phnum; i++)
+		if (ph[i].type == PT_LOAD && ph[i].offset < UK_PAGE)
+			len = MAX(len, ROUND_UP(ph[i].offset + ph[i].filesz,
+						UK_PAGE));
+	return len ? MIN(q->len, len) : q->len;
+}
+
+/* file content to [addr, addr + len), zeros past its end; len or -errno */
+static long fill(const struct request *q, u64 addr, u64 len)
+{
+	u64 got = 0;
+	long n;
+
+	while (got < len) {
+		n = file_pread(q->file, (void *)(addr + got), len - got,
+			       q->off + got);
+		if (n < 0)
+			return n;
+		if (!n)
+			break;
+		got += n;
+	}
+	memset((void *)(addr + got), 0, len - got);
+	return 0;
+}
+
+/* len bytes of the file are at addr now */
+static void filled(const struct request *q, u64 addr, u64 len)
+{
+	if (q->prot & PROT_EXEC)
+		module_add(q->file, addr, len, q->off);
+}
+
+/* at the very place: MAP_FIXED, or a hint that happens to be free */
+static long map_at(const struct request *q)
+{
+	u64 end = q->addr + q->len, len;
+	long rc;
+
+	if (q->prot & PROT_EXEC && end > UK_EXEC_END)
+		return mman_no_exec();
+	rc = pages_take(q->addr, q->npages, wanted_kind(q), !q->file);
+	if (rc < 0)
+		return rc;
+	module_remove(q->addr, q->len);
+	if (q->file) {
+		len = loader_len(q);
+		rc = fill(q, q->addr, len);
+		if (rc < 0)
+			return rc;
+		filled(q, q->addr, len);
+	}
+	return q->addr;
+}
+
+static int range_free(u64 addr, u64 npages)
+{
+	return page_kind(addr) == PAGE_FREE &&
+	       pages_run(addr, npages) >= npages;
+}
+
+static int hint_usable(const struct request *q)
+{
+	int arena = wanted_arena(q);
+	u64 base = arena == UK_ARENA_EXEC ? UK_EXEC_BASE : UK_DATA_BASE;
+	u64 end = base + arena_span(arena);
+
+	return q->addr >= base && q->addr < end && q->len <= end - q->addr &&
+	       !(q->addr % UK_PAGE) && range_free(q->addr, q->npages);
+}
+
+/*
+ * A reservation is memory that may never be used, yet its span counts.  A
+ * large one is refused: malloc asks for 128 MB for each thread and then does
+ * without.
+ */
+static int reservation_refused(const struct request *q)
+{
+	return q->prot == PROT_NONE && !may_hold_code(q) &&
+	       q->len > MIN(uk_ctl->mem_limit / 4, RESERVE_MAX);
+}
+
+/* bytes of the first mapping that the invocation was refused, or 0 */
+static u64 refused;
+
+static long past_limit(const struct request *q)
+{
+	if (!refused)
+		refused = q->len;
+	return -ENOMEM;
+}
+
+void mmap_tell_refused(void)
+{
+	if (refused)
+		log_printf("usetl: %lu KB more would have passed the memory "
+			   "limit of %lu MB; see memory in function.ini(5)\n",
+			   refused >> 10, uk_ctl->mem_limit >> 20);
+	mmap_forget_refused();
+}
+
+void mmap_forget_refused(void)
+{
+	if (refused)			/* a write costs a page */
+		refused = 0;
+}
+
+static long map_anonymous(const struct request *q)
+{
+	u64 addr;
+
+	if (reservation_refused(q))
+		return -ENOMEM;
+	if (hint_usable(q))
+		return map_at(q);
+	addr = pages_alloc(wanted_arena(q), q->npages);
+	if (!addr)
+		return past_limit(q);
+	pages_mark(addr, q->npages, wanted_kind(q));
+	return addr;
+}
+
+static long map_copy(const struct request *q, int arena, u64 len)
+{
+	u64 addr = pages_alloc_dirty(arena, q->npages);
+	long rc;
+
+	if (!addr)
+		return past_limit(q);
+	pages_mark(addr, q->npages, PAGE_FILE);
+	rc = fill(q, addr, len);
+	if (rc < 0) {
+		pages_free(addr, q->npages);
+		return rc;
+	}
+	filled(q, addr, len);
+	return addr;
+}
+
+static long map_file(const struct request *q)
+{
+	int shared_write = q->flags & MAP_SHARED && q->prot & PROT_WRITE;
+	int err = 0;
+	u64 addr;
+
+	if (shared_write) {
+		addr = inplace_map(q->file, q->off, q->len, q->prot, 1, &err);
+		return addr ? (long)addr : err ? err : -ENODEV;
+	}
+	if (for_loader(q))
+		return map_copy(q, UK_ARENA_EXEC, loader_len(q));
+	if (!(q->prot & (PROT_WRITE | PROT_EXEC))) {
+		addr = inplace_map(q->file, q->off, q->len, q->prot,
+				   q->flags & MAP_SHARED, &err);
+		if (addr)
+			return addr;
+		if (err < 0 && err != -ENOMEM)
+			return err;
+	}
+	return map_copy(q, wanted_arena(q), q->len);
+}
+
+static long map_fixed(const struct request *q)
+{
+	if (q->addr % UK_PAGE)
+		return -EINVAL;
+	if (q->flags & MAP_FIXED_NOREPLACE &&
+	    (inplace_find(q->addr) || !range_free(q->addr, q->npages)))
+		return -EEXIST;
+	if (q->file && q->flags & MAP_SHARED && q->prot & PROT_WRITE)
+		return -ENODEV;		/* a file's bytes have one address */
+	if (!q->file && reservation_refused(q))
+		return -ENOMEM;
+	return map_at(q);
+}
+
+/* 0 with q->file set (or NULL: /dev/zero, as good as anonymous) */
+static long check_file(struct request *q, int fd, u64 off)
+{
+	struct file *f = fd_get(fd);
+	struct k_stat st;
+	int mode;
+
+	if (!f)
+		return -EBADF;
+	if (off % UK_PAGE || off + q->len < off)
+		return off % UK_PAGE ? -EINVAL : -EOVERFLOW;
+	mode = f->flags & O_ACCMODE;
+	if (mode == O_WRONLY)
+		return -EACCES;
+	if (q->flags & MAP_SHARED && q->prot & PROT_WRITE && mode != O_RDWR)
+		return -EACCES;
+	file_stat(f, &st);
+	if (S_ISREG(st.mode))
+		q->file = f;
+	else if (!S_ISCHR(st.mode) || strcmp(f->ops->name, "zero"))
+		return -ENODEV;
+	q->off = off;
+	return 0;
+}
+
+long sys_mmap(u64 addr, u64 len, int prot, int flags, int fd, s64 off)
+{
+	struct request q = { .addr = addr, .prot = prot, .flags = flags };
+	int type = flags & MAP_TYPE;
+	long rc;
+
+	if (!len || (u64)off % UK_PAGE ||
+	    (type != MAP_SHARED && type != MAP_PRIVATE &&
+	     type != MAP_SHARED_VALIDATE))
+		return -EINVAL;
+	q.len = ROUND_UP(len, UK_PAGE);
+	q.npages = q.len / UK_PAGE;
+	if (q.len < len || q.len > UK_END || flags & MAP_HUGETLB)
+		return -ENOMEM;
+	if (!(flags & MAP_ANONYMOUS)) {
+		rc = check_file(&q, fd, off);
+		if (rc < 0)
+			return rc;
+	}
+	if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
+		if (addr > UK_END || q.len > UK_END - addr)
+			return -ENOMEM;
+		return map_fixed(&q);
+	}
+	return q.file ? map_file(&q) : map_anonymous(&q);
+}
+
+long sys_munmap(u64 addr, u64 len)
+{
+	len = ROUND_UP(len, UK_PAGE);
+	if (addr % UK_PAGE || !len || addr + len < addr)
+		return -EINVAL;
+	pages_unmap(addr, len / UK_PAGE);
+	module_remove(addr, len);
+	inplace_unmap(addr, len);
+	return 0;
+}

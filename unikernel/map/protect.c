@@ -1,0 +1,235 @@
+/*
+ * protect.c - mprotect, madvise and their kin (mem.h)
+ *
+ * Page tables are static, so these check what they were asked, do what can
+ * be seen (MADV_DONTNEED gives zeros), and change no protection.
+ */
+#include "unikernel/map/inplace.h"
+#include "unikernel/lib/kabi.h"
+#include "unikernel/mem/mem.h"
+#include "unikernel/map/mman.h"
+#include "unikernel/start/syscall.h"
+
+long mman_no_exec(void)
+{
+	static int told;
+
+	if (!told)
+		log_printf("usetl: memory that is mapped already cannot be "
+			   "made executable; ask mmap for PROT_EXEC\n");
+	told = 1;
+	return -EACCES;
+}
+
+/*
+ * Walks a range by pieces: *len bytes at addr are of one sort.  1 mapped, 0
+ * not.  Stack, heap, SYS and files in place count as mapped.
+ */
+static int piece(u64 addr, u64 end, u64 *len)
+{
+	struct inplace *m;
+	u64 start, stop;
+
+	*len = UK_PAGE;
+	if (pages_run(addr, 1)) {
+		*len = pages_run(addr, (end - addr) / UK_PAGE) * UK_PAGE;
+		return page_kind(addr) > PAGE_LIBOS;
+	}
+	stop = ROUND_UP(heap_range(&start), UK_PAGE);
+	start = ROUND_DOWN(start, UK_PAGE);
+	if (addr >= UK_STACK_BASE && addr < UK_STACK_END) {
+		start = UK_STACK_BASE;
+		stop = UK_STACK_END;
+	} else if ((m = inplace_find(addr))) {
+		start = m->addr;
+		stop = m->addr + m->len;
+	} else if (addr >= UK_SYS_BASE && addr < UK_SYS_END) {
+		return user_ok((void *)addr, 1, 0);
+	}
+	if (addr < start || addr >= stop)
+		return 0;
+	*len = MIN(stop, end) - addr;
+	return 1;
+}
+
+/* 0 when every page of the range is mapped */
+static long check_mapped(u64 addr, u64 end)
+{
+	u64 len;
+
+	for (; addr < end; addr += len)
+		if (!piece(addr, end, &len))
+			return -ENOMEM;
+	return 0;
+}
+
+/* writing to a read-only file mapping cannot be allowed afterwards */
+static long check_writable(u64 addr, u64 end)
+{
+	struct inplace *m;
+	u64 len;
+
+	for (; addr < end; addr += len) {
+		piece(addr, end, &len);
+		m = inplace_find(addr);
+		if (m && !(m->shared && m->prot & PROT_WRITE))
+			return -EACCES;
+	}
+	return 0;
+}
+
+/* page-aligned, no wrap: 0 and *end, or -EINVAL or -ENOMEM */
+static long check_range(u64 addr, u64 len, u64 *end)
+{
+	if (addr % UK_PAGE)
+		return -EINVAL;
+	*end = addr + ROUND_UP(len, UK_PAGE);
+	return *end < addr || *end > UK_END ? -ENOMEM : 0;
+}
+
+long sys_mprotect(u64 addr, u64 len, int prot)
+{
+	u64 end;
+	long rc = check_range(addr, len, &end);
+
+	if (prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM |
+		     PROT_GROWSDOWN | PROT_GROWSUP))
+		return -EINVAL;
+	if (rc < 0 || addr == end)
+		return rc;
+	rc = check_mapped(addr, end);
+	if (rc < 0)
+		return rc;
+	if (prot & PROT_EXEC && end > UK_EXEC_END)
+		return mman_no_exec();
+	return prot & PROT_WRITE ? check_writable(addr, end) : 0;
+}
+
+long sys_msync(u64 addr, u64 len, int flags)
+{
+	u64 end;
+	long rc = check_range(addr, len, &end);
+
+	if (flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC) ||
+	    (flags & MS_ASYNC && flags & MS_SYNC))
+		return -EINVAL;
+	return rc < 0 ? rc : check_mapped(addr, end);
+}
+
+/*
+ * Zeros, where the program can expect them: anonymous memory, the heap and
+ * the main thread's stack.  A private copy of a file keeps what it has, as a
+ * clean one would.  Of a thread's stack only the dead part is ever given
+ * back, a large part of it never touched: zeroing would touch it.
+ */
+static void dont_need(u64 addr, u64 end)
+{
+	u64 len;
+	int heap, stack;
+
+	for (; addr < end; addr += len) {
+		piece(addr, end, &len);
+		heap = addr >= UK_HEAP_BASE && addr < UK_HEAP_END;
+		stack = addr >= UK_STACK_BASE && addr < UK_STACK_END;
+		if (heap || stack || page_kind(addr) == PAGE_ANON ||
+		    page_kind(addr) == PAGE_WIPED)
+			memset((void *)addr, 0, len);
+	}
+}
+
+/*
+ * Private anonymous memory, as Linux has it; of that the heap and the main
+ * thread's stack have no books here.  What cannot be done is not answered
+ * with success: who asks relies on it.
+ */
+static long wipe_on_fork(u64 addr, u64 end)
+{
+	u64 at, n;
+
+	for (at = addr; at < end; at += n * UK_PAGE) {
+		if (page_kind(at) <= PAGE_LIBOS || page_kind(at) == PAGE_FILE)
+			return -EINVAL;
+		n = pages_run(at, (end - at) / UK_PAGE);
+	}
+	for (at = addr; at < end; at += n * UK_PAGE) {
+		n = pages_run(at, (end - at) / UK_PAGE);
+		pages_mark(at, n, PAGE_WIPED);
+	}
+	return 0;
+}
+
+static long keep_on_fork(u64 addr, u64 end)
+{
+	for (; addr < end; addr += UK_PAGE)
+		if (page_kind(addr) == PAGE_WIPED)
+			pages_mark(addr, 1, PAGE_ANON);
+	return 0;
+}
+
+long sys_madvise(u64 addr, u64 len, int advice)
+{
+	u64 end;
+	long rc = check_range(addr, len, &end);
+
+	if (advice < 0 || (advice > MADV_DONTNEED && advice < MADV_FREE) ||
+	    advice > MADV_COLLAPSE)
+		return -EINVAL;
+	if (rc < 0 || addr == end)
+		return rc < 0 ? -EINVAL : 0;
+	rc = check_mapped(addr, end);
+	if (rc < 0)
+		return rc;
+	if (advice == MADV_REMOVE)
+		return -EINVAL;
+	if (advice == MADV_DONTNEED)
+		dont_need(addr, end);
+	if (advice == MADV_WIPEONFORK)
+		return wipe_on_fork(addr, end);
+	if (advice == MADV_KEEPONFORK)
+		return keep_on_fork(addr, end);
+	return 0;
+}
+
+long sys_mincore(u64 addr, u64 len, u8 *vec)
+{
+	u64 end;
+	long rc = check_range(addr, len, &end);
+
+	if (rc < 0)
+		return rc;
+	rc = check_mapped(addr, end);
+	if (rc < 0)
+		return rc;
+	if (!user_ok(vec, (end - addr) / UK_PAGE, 1))
+		return -EFAULT;
+	memset(vec, 1, (end - addr) / UK_PAGE);
+	return 0;
+}
+
+long sys_mlock(u64 addr, u64 len)
+{
+	u64 start = ROUND_DOWN(addr, UK_PAGE), end;
+	long rc = check_range(start, len + (addr - start), &end);
+
+	return rc < 0 ? rc : check_mapped(start, end);
+}
+
+long sys_mlock2(u64 addr, u64 len, int flags)
+{
+	return flags & ~1 ? -EINVAL : sys_mlock(addr, len);
+}
+
+long sys_munlock(u64 addr, u64 len)
+{
+	return sys_mlock(addr, len);
+}
+
+long sys_mlockall(int flags)
+{
+	return flags & ~7 || !flags ? -EINVAL : 0;
+}
+
+long sys_munlockall(void)
+{
+	return 0;
+}

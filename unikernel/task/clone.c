@@ -1,0 +1,170 @@
+/*
+ * clone.c - threads begin and end
+ *
+ * A thread shares all with the process: address space, descriptors, working
+ * directory, signal actions.  Any clone() that would share less asks for
+ * another process, which there is not: process_refuse().  But one may be
+ * READY (fork.c).
+ *
+ * The process ends with its last thread, with the status of the first one
+ * (Linux's group leader), or by exit_group().
+ */
+#include "unikernel/mem/mem.h"
+#include "unikernel/start/syscall.h"
+#include "unikernel/task/thread.h"
+
+#define CLONE_THREADS	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | \
+			 CLONE_THREAD)
+#define CLONE_KNOWN	(CLONE_THREADS | CLONE_SYSVSEM | CLONE_SETTLS | \
+			 CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | \
+			 CLONE_DETACHED | CLONE_CHILD_SETTID)
+
+#define CANONICAL_END	(1ull << 47)
+
+/* clone3(2), version 0; later versions only add namespaces and cgroups */
+struct k_clone_args {
+	u64 flags, pidfd, child_tid, parent_tid, exit_signal;
+	u64 stack, stack_size, tls;
+};
+_Static_assert(sizeof(struct k_clone_args) == 64, "CLONE_ARGS_SIZE_VER0");
+
+static int leader_status;
+static int leader_gone;
+
+static long clone_check(u64 flags, u64 tls)
+{
+	if (!(flags & CLONE_THREAD))
+		return process_refuse();
+	if ((flags & CLONE_THREADS) != CLONE_THREADS || (flags & ~CLONE_KNOWN))
+		return -ENOSYS;
+	/* wrfsbase faults on others, and that in the libOS */
+	if ((flags & CLONE_SETTLS) && tls >= CANONICAL_END)
+		return -EPERM;
+	if (thread_count >= THREADS_MAX)
+		return -EAGAIN;
+	return 0;
+}
+
+static void child_regs(struct thread *t, u64 stack)
+{
+	*t->regs = *current->regs;
+	t->regs->rax = 0;
+	/* what a returning system call clobbers */
+	t->regs->rcx = t->regs->rip;
+	t->regs->r11 = t->regs->rflags;
+	t->regs->orig_rax = -1ull;
+	if (stack)
+		t->regs->rsp = stack;
+}
+
+static u64 fs_base_now(void)
+{
+	u64 v;
+
+	__asm__ volatile("rdfsbase %0" : "=r"(v));
+	return v;
+}
+
+static long clone_thread(u64 flags, u64 stack, int *ptid, int *ctid, u64 tls)
+{
+	struct thread *t;
+	long rc = clone_check(flags, tls);
+
+	if (rc < 0)
+		return rc;
+	t = thread_create();
+	if (!t)
+		return -EAGAIN;
+	child_regs(t, stack);
+	t->fs_base = flags & CLONE_SETTLS ? tls : fs_base_now();
+	t->sig.blocked = current->sig.blocked;
+	memcpy(t->name, current->name, sizeof(t->name));
+	if (flags & CLONE_CHILD_CLEARTID)
+		t->clear_tid = (u32 *)ctid;
+	/* Linux, too, keeps silent about a bad pointer here */
+	if ((flags & CLONE_PARENT_SETTID) && user_ok(ptid, sizeof(*ptid), 1))
+		*ptid = t->tid;
+	if ((flags & CLONE_CHILD_SETTID) && user_ok(ctid, sizeof(*ctid), 1))
+		*ctid = t->tid;
+	thread_start(t);
+	return t->tid;
+}
+
+long sys_clone(u64 flags, u64 stack, int *ptid, int *ctid, u64 tls)
+{
+	/* the low byte is the exit signal, which a thread does not send */
+	if (fork_hook && !(flags & (CLONE_VM | CLONE_THREAD)))
+		return process_fork(flags & ~0xffull, stack, ctid);
+	return clone_thread(flags & ~0xffull, stack, ptid, ctid, tls);
+}
+
+long sys_clone3(const void *args, size_t size)
+{
+	struct k_clone_args a;
+	const u8 *rest = (const u8 *)args + sizeof(a);
+	size_t i;
+
+	if (size < sizeof(a))
+		return -EINVAL;
+	if (size > UK_PAGE)
+		return -E2BIG;
+	if (!user_ok(args, size, 0))
+		return -EFAULT;
+	memcpy(&a, args, sizeof(a));
+	/* what we do not know must be zero, clone3(2) */
+	for (i = 0; i < size - sizeof(a); i++)
+		if (rest[i])
+			return -ENOSYS;
+	if (a.flags & 0xff)
+		return -EINVAL;
+	if ((a.flags & CLONE_THREAD) && a.exit_signal)
+		return -EINVAL;
+	if (!a.stack != !a.stack_size)
+		return -EINVAL;
+	return clone_thread(a.flags, a.stack + a.stack_size,
+			    (int *)a.parent_tid, (int *)a.child_tid, a.tls);
+}
+
+long sys_set_tid_address(int *tidptr)
+{
+	current->clear_tid = (u32 *)tidptr;
+	return current->tid;
+}
+
+long sys_gettid(void)
+{
+	return current->tid;
+}
+
+long sys_sched_yield(void)
+{
+	thread_yield();
+	return 0;
+}
+
+long sys_exit_group(int status)
+{
+	if (status & 0xff)
+		mmap_tell_refused();
+	doorbell(status & 0xff, 0, 0, DB_EXIT);
+	panic("DB_EXIT returned");
+}
+
+long sys_exit(int status)
+{
+	struct thread *t = current;
+
+	robust_list_exit(t);
+	if (t->clear_tid && user_ok(t->clear_tid, sizeof(u32), 1)) {
+		*t->clear_tid = 0;
+		futex_wake((u64)t->clear_tid, 1);
+	}
+	if (t->tid == process_ids.pid) {
+		leader_status = status;
+		leader_gone = 1;
+	}
+	if (thread_count == 1)
+		sys_exit_group(leader_gone ? leader_status : status);
+	signal_thread_exit(t);
+	thread_leave();
+}

@@ -1,0 +1,167 @@
+/*
+ * misc.c - the machine as the program sees it: name, size, limits, usage
+ */
+#include "unikernel/mem/mem.h"
+#include "unikernel/start/syscall.h"
+#include "unikernel/task/thread.h"
+#include "unikernel/fs/vfs.h"
+
+#define UTS_LEN		65
+
+long sys_uname(char *buf)
+{
+	static const char *const field[] = {
+		UK_SYSNAME, UK_NODENAME, UK_RELEASE, UK_VERSION, "x86_64",
+		"(none)",
+	};
+	size_t i;
+
+	if (!user_ok(buf, ARRAY_LEN(field) * UTS_LEN, 1))
+		return -EFAULT;
+	memset(buf, 0, ARRAY_LEN(field) * UTS_LEN);
+	for (i = 0; i < ARRAY_LEN(field); i++)
+		memcpy(buf + i * UTS_LEN, field[i], strlen(field[i]));
+	return 0;
+}
+
+struct k_sysinfo {
+	s64 uptime;
+	u64 loads[3], totalram, freeram, sharedram, bufferram;
+	u64 totalswap, freeswap;
+	u16 procs, pad;
+	u32 pad2;
+	u64 totalhigh, freehigh;
+	u32 mem_unit, pad3;
+};
+
+_Static_assert(sizeof(struct k_sysinfo) == 112, "sysinfo layout");
+
+long sys_sysinfo(void *info)
+{
+	struct k_sysinfo si = {
+		.uptime = now_mono() / 1000000000,
+		.totalram = uk_ctl->mem_limit,
+		.freeram = uk_ctl->mem_limit - mem_used(),
+		.procs = thread_count,
+		.mem_unit = 1,
+	};
+
+	if (!user_ok(info, sizeof(si), 1))
+		return -EFAULT;
+	memcpy(info, &si, sizeof(si));
+	return 0;
+}
+
+/*
+ * Limits.  Those that the libOS enforces by itself (address space, files,
+ * threads) are what they are; what a program sets is kept and told, and not
+ * enforced.  The stack's limit is what libc makes a thread's stack of: it
+ * shrinks with the memory that there is, so that threads fit.
+ */
+#define RLIM_NLIMITS	16
+#define RLIM_INFINITY	(~0ull)
+#define RLIMIT_STACK	3
+#define RLIMIT_CORE	4
+#define RLIMIT_NPROC	6
+#define RLIMIT_NOFILE	7
+#define RLIMIT_MSGQUEUE	12
+#define RLIMIT_NICE	13
+#define RLIMIT_RTPRIO	14
+
+#define STACK_MIN	0x100000
+
+static u64 limits[RLIM_NLIMITS][2];
+static int limits_made;
+
+static void limit_set(int res, u64 soft, u64 hard)
+{
+	limits[res][0] = soft;
+	limits[res][1] = hard;
+}
+
+static void limits_make(void)
+{
+	u64 stack = ROUND_DOWN(uk_ctl->mem_limit / 64, UK_PAGE);
+	int i;
+
+	if (limits_made)
+		return;
+	limits_made = 1;
+	for (i = 0; i < RLIM_NLIMITS; i++)
+		limit_set(i, RLIM_INFINITY, RLIM_INFINITY);
+	stack = MIN(MAX(stack, STACK_MIN), UK_STACK_END - UK_STACK_BASE);
+	limit_set(RLIMIT_STACK, stack, RLIM_INFINITY);
+	limit_set(RLIMIT_CORE, 0, 0);
+	limit_set(RLIMIT_NPROC, THREADS_MAX, THREADS_MAX);
+	limit_set(RLIMIT_NOFILE, FD_MAX, FD_MAX);
+	limit_set(RLIMIT_MSGQUEUE, 0, 0);
+	limit_set(RLIMIT_NICE, 0, 0);
+	limit_set(RLIMIT_RTPRIO, 0, 0);
+}
+
+long sys_prlimit64(int pid, int res, const u64 *lim, u64 *old)
+{
+	u64 new[2], was[2];
+
+	if (res < 0 || res >= RLIM_NLIMITS)
+		return -EINVAL;
+	if (pid && pid != process_ids.pid && !thread_find(pid))
+		return -ESRCH;
+	if (lim && !user_ok(lim, sizeof(new), 0))
+		return -EFAULT;
+	limits_make();
+	memcpy(was, limits[res], sizeof(was));
+	if (lim) {
+		memcpy(new, lim, sizeof(new));
+		if (new[0] > new[1])
+			return -EINVAL;
+		if (new[1] > was[1])
+			return -EPERM;
+		memcpy(limits[res], new, sizeof(new));
+	}
+	if (!old)
+		return 0;
+	if (!user_ok(old, sizeof(was), 1))
+		return -EFAULT;
+	memcpy(old, was, sizeof(was));
+	return 0;
+}
+
+long sys_getrlimit(int res, u64 *lim)
+{
+	return user_ok(lim, 16, 1) ? sys_prlimit64(0, res, NULL, lim) :
+		-EFAULT;
+}
+
+long sys_setrlimit(int res, const u64 *lim)
+{
+	return user_ok(lim, 16, 0) ? sys_prlimit64(0, res, lim, NULL) :
+		-EFAULT;
+}
+
+struct k_rusage {
+	struct k_timeval utime, stime;
+	s64 maxrss, rest[13];
+};
+
+_Static_assert(sizeof(struct k_rusage) == 144, "rusage layout");
+
+#define RUSAGE_CHILDREN	(-1)
+#define RUSAGE_THREAD	1
+
+long sys_getrusage(int who, void *usage)
+{
+	struct k_rusage ru = { .maxrss = mem_used() / 1024 };
+	u64 us = now_cpu() / 1000;
+
+	if (who < RUSAGE_CHILDREN || who > RUSAGE_THREAD)
+		return -EINVAL;
+	if (!user_ok(usage, sizeof(ru), 1))
+		return -EFAULT;
+	if (who == RUSAGE_CHILDREN)
+		memset(&ru, 0, sizeof(ru));
+	else
+		ru.utime = (struct k_timeval){ us / 1000000, us % 1000000 };
+	memcpy(usage, &ru, sizeof(ru));
+	return 0;
+}

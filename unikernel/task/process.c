@@ -1,0 +1,267 @@
+/*
+ * process.c - the one process: its ids, and what it cannot do
+ */
+#include "unikernel/start/syscall.h"
+#include "unikernel/task/thread.h"
+
+struct process_ids process_ids = {
+	.pid = UK_PID_BOOT, .pgid = UK_PID_BOOT, .sid = UK_PID_BOOT,
+};
+
+long process_refuse(void)
+{
+	static int told;
+
+	if (!told)
+		log_printf("usetl: processes are not available in a usetl "
+			   "function; use threads, see usetl-python(7)\n");
+	told = 1;
+	return -ENOSYS;
+}
+
+long sys_fork(void)
+{
+	return fork_hook ? process_fork(0, 0, NULL) : process_refuse();
+}
+
+long sys_vfork(void)
+{
+	return process_refuse();
+}
+
+long sys_execve(const char *path, const void *argv, const void *envp)
+{
+	return process_refuse();
+}
+
+long sys_execveat(int dir, const char *path, const void *argv,
+		  const void *envp, int flags)
+{
+	return process_refuse();
+}
+
+#define WSTATES		(2 | 4 | 8)	/* WSTOPPED, WEXITED, WCONTINUED */
+#define WNOHANG		1
+#define WNOWAIT		0x01000000
+#define WCLONES		(-0x20000000)	/* __WNOTHREAD, __WALL, __WCLONE */
+#define P_PIDFD		3
+
+long sys_wait4(int pid, int *status, int options, void *usage)
+{
+	return options & ~(WNOHANG | 2 | 8 | WCLONES) ? -EINVAL : -ECHILD;
+}
+
+long sys_waitid(int type, int id, void *info, int options, void *usage)
+{
+	if (options & ~(WNOHANG | WNOWAIT | WSTATES | WCLONES) ||
+	    !(options & WSTATES) || type < 0 || type > P_PIDFD)
+		return -EINVAL;
+	return -ECHILD;
+}
+
+long sys_ptrace(long req, int pid, void *addr, void *data)
+{
+	return -EPERM;
+}
+
+long sys_getpid(void)
+{
+	return process_ids.pid;
+}
+
+long sys_getppid(void)
+{
+	return process_ids.ppid;
+}
+
+static int is_self(int pid)
+{
+	return pid == 0 || pid == process_ids.pid;
+}
+
+long sys_getpgrp(void)
+{
+	return process_ids.pgid;
+}
+
+long sys_getpgid(int pid)
+{
+	return is_self(pid) ? process_ids.pgid : -ESRCH;
+}
+
+long sys_getsid(int pid)
+{
+	return is_self(pid) ? process_ids.sid : -ESRCH;
+}
+
+long sys_setpgid(int pid, int pgid)
+{
+	if (pgid < 0)
+		return -EINVAL;
+	if (!is_self(pid))
+		return -ESRCH;
+	/* a session's leader stays in its group */
+	if (process_ids.sid == process_ids.pid)
+		return -EPERM;
+	/* a group of its own, or one of those that are there */
+	if (pgid && pgid != process_ids.pid && pgid != process_ids.pgid &&
+	    pgid != process_ids.sid)
+		return -EPERM;
+	process_ids.pgid = pgid ? pgid : process_ids.pid;
+	return 0;
+}
+
+long sys_setsid(void)
+{
+	if (process_ids.pgid == process_ids.pid)
+		return -EPERM;
+	process_ids.pgid = process_ids.sid = process_ids.pid;
+	return process_ids.pid;
+}
+
+#define PR_SET_PDEATHSIG	1
+#define PR_GET_PDEATHSIG	2
+#define PR_GET_DUMPABLE		3
+#define PR_SET_DUMPABLE		4
+#define PR_GET_KEEPCAPS		7
+#define PR_SET_KEEPCAPS		8
+#define PR_SET_NAME		15
+#define PR_GET_NAME		16
+#define PR_GET_SECCOMP		21
+#define PR_CAPBSET_READ		23
+#define PR_SET_TIMERSLACK	29
+#define PR_GET_TIMERSLACK	30
+#define PR_SET_CHILD_SUBREAPER	36
+#define PR_GET_CHILD_SUBREAPER	37
+#define PR_SET_NO_NEW_PRIVS	38
+#define PR_GET_NO_NEW_PRIVS	39
+#define PR_SET_THP_DISABLE	41
+#define PR_GET_THP_DISABLE	42
+
+#define TIMERSLACK_NS		50000
+
+/* the program's copy of the thread's name is 16 bytes, NUL included */
+static long set_name(const char *name)
+{
+	long len = user_strlen(name, sizeof(current->name) - 1);
+
+	if (len == -EFAULT)
+		return -EFAULT;
+	if (len < 0)
+		len = sizeof(current->name) - 1;
+	memset(current->name, 0, sizeof(current->name));
+	memcpy(current->name, name, len);
+	return 0;
+}
+
+static long put_int(u64 addr, int value)
+{
+	if (!user_ok((void *)addr, sizeof(int), 1))
+		return -EFAULT;
+	*(int *)addr = value;
+	return 0;
+}
+
+long sys_prctl(int op, u64 a, u64 b, u64 c, u64 d)
+{
+	switch (op) {
+	case PR_SET_NAME:
+		return set_name((const char *)a);
+	case PR_GET_NAME:
+		if (!user_ok((void *)a, sizeof(current->name), 1))
+			return -EFAULT;
+		memcpy((void *)a, current->name, sizeof(current->name));
+		return 0;
+	case PR_SET_PDEATHSIG:
+		return a > 64 ? -EINVAL : 0;
+	case PR_GET_PDEATHSIG:
+	case PR_GET_CHILD_SUBREAPER:
+		return put_int(a, 0);
+	case PR_SET_DUMPABLE:
+	case PR_SET_KEEPCAPS:
+		return a > 1 ? -EINVAL : 0;
+	case PR_SET_TIMERSLACK:
+	case PR_SET_CHILD_SUBREAPER:
+	case PR_SET_THP_DISABLE:
+		return 0;
+	case PR_SET_NO_NEW_PRIVS:
+		return a == 1 && !b && !c && !d ? 0 : -EINVAL;
+	case PR_GET_DUMPABLE:
+	case PR_GET_NO_NEW_PRIVS:
+		return 1;
+	case PR_GET_TIMERSLACK:
+		return TIMERSLACK_NS;
+	case PR_GET_KEEPCAPS:
+	case PR_GET_SECCOMP:
+	case PR_GET_THP_DISABLE:
+	case PR_CAPBSET_READ:
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+#define ARCH_SET_GS	0x1001
+#define ARCH_SET_FS	0x1002
+#define ARCH_GET_FS	0x1003
+#define ARCH_GET_GS	0x1004
+
+/* the libOS uses neither base, so the program's are always in the registers */
+static long get_base(u64 addr, u64 base)
+{
+	if (!user_ok((void *)addr, sizeof(base), 1))
+		return -EFAULT;
+	*(u64 *)addr = base;
+	return 0;
+}
+
+long sys_arch_prctl(int op, u64 addr)
+{
+	u64 base;
+
+	switch (op) {
+	case ARCH_SET_FS:
+	case ARCH_SET_GS:
+		if (addr >> 47)
+			return -EPERM;
+		if (op == ARCH_SET_FS)
+			__asm__ volatile("wrfsbase %0" :: "r"(addr));
+		else
+			__asm__ volatile("wrgsbase %0" :: "r"(addr));
+		return 0;
+	case ARCH_GET_FS:
+		__asm__ volatile("rdfsbase %0" : "=r"(base));
+		return get_base(addr, base);
+	case ARCH_GET_GS:
+		__asm__ volatile("rdgsbase %0" : "=r"(base));
+		return get_base(addr, base);
+	default:
+		return -EINVAL;
+	}
+}
+
+long sys_personality(u32 persona)
+{
+	return persona == ~0u || persona == 0 ? 0 : -EINVAL;
+}
+
+/*
+ * One CPU and no pre-emption here: every other thread has passed a barrier
+ * before this returns.
+ */
+#define MEMBARRIER_QUERY			0
+#define MEMBARRIER_GLOBAL			1
+#define MEMBARRIER_PRIVATE_EXPEDITED		8
+#define MEMBARRIER_REGISTER_PRIVATE_EXPEDITED	16
+
+long sys_membarrier(int cmd, unsigned flags, int cpu)
+{
+	const int known = MEMBARRIER_GLOBAL | MEMBARRIER_PRIVATE_EXPEDITED |
+		MEMBARRIER_REGISTER_PRIVATE_EXPEDITED;
+
+	if (flags)
+		return -EINVAL;
+	if (cmd == MEMBARRIER_QUERY)
+		return known;
+	return cmd & known && !(cmd & (cmd - 1)) ? 0 : -EINVAL;
+}

@@ -1,0 +1,165 @@
+/*
+ * sched.c - scheduling as the program may ask for it
+ *
+ * Threads take turns (thread.c); policy, priority and affinity are checked
+ * as Linux checks them, and change nothing.
+ */
+#include "unikernel/start/syscall.h"
+#include "unikernel/task/thread.h"
+
+#define SCHED_OTHER	0
+#define SCHED_FIFO	1
+#define SCHED_RR	2
+#define SCHED_BATCH	3
+#define SCHED_IDLE	5
+#define RESET_ON_FORK	0x40000000
+#define RT_MAX		99
+#define RR_NS		100000000
+#define NICE_MIN	(-20)
+#define NICE_MAX	19
+#define CPU_BYTES	8		/* size of the kernel's mask */
+
+static int nice_value;
+
+static int exists(int pid)
+{
+	return pid == 0 || pid == process_ids.pid || thread_find(pid);
+}
+
+static int is_realtime(int policy)
+{
+	return policy == SCHED_FIFO || policy == SCHED_RR;
+}
+
+static int is_policy(int policy)
+{
+	return policy == SCHED_OTHER || policy == SCHED_BATCH ||
+	       policy == SCHED_IDLE || is_realtime(policy);
+}
+
+long sys_sched_setparam(int pid, const int *param)
+{
+	if (pid < 0 || !param)
+		return -EINVAL;
+	if (!user_ok(param, sizeof(*param), 0))
+		return -EFAULT;
+	if (!exists(pid))
+		return -ESRCH;
+	return *param ? -EINVAL : 0;
+}
+
+long sys_sched_getparam(int pid, int *param)
+{
+	if (pid < 0 || !param)
+		return -EINVAL;
+	if (!exists(pid))
+		return -ESRCH;
+	if (!user_ok(param, sizeof(*param), 1))
+		return -EFAULT;
+	*param = 0;
+	return 0;
+}
+
+long sys_sched_setscheduler(int pid, int policy, const int *param)
+{
+	if (pid < 0 || !param || !is_policy(policy & ~RESET_ON_FORK))
+		return -EINVAL;
+	if (!user_ok(param, sizeof(*param), 0))
+		return -EFAULT;
+	if (!exists(pid))
+		return -ESRCH;
+	if (is_realtime(policy & ~RESET_ON_FORK))
+		return -EPERM;
+	return *param ? -EINVAL : 0;
+}
+
+long sys_sched_getscheduler(int pid)
+{
+	if (pid < 0)
+		return -EINVAL;
+	return exists(pid) ? SCHED_OTHER : -ESRCH;
+}
+
+long sys_sched_get_priority_max(int policy)
+{
+	if (!is_policy(policy))
+		return -EINVAL;
+	return is_realtime(policy) ? RT_MAX : 0;
+}
+
+long sys_sched_get_priority_min(int policy)
+{
+	if (!is_policy(policy))
+		return -EINVAL;
+	return is_realtime(policy) ? 1 : 0;
+}
+
+long sys_sched_rr_get_interval(int pid, struct k_timespec *ts)
+{
+	if (pid < 0)
+		return -EINVAL;
+	if (!exists(pid))
+		return -ESRCH;
+	if (!user_ok(ts, sizeof(*ts), 1))
+		return -EFAULT;
+	*ts = (struct k_timespec){ 0, RR_NS };
+	return 0;
+}
+
+long sys_sched_setaffinity(int pid, size_t len, const u8 *mask)
+{
+	u64 wanted = 0;
+
+	if (!user_ok(mask, len, 0))
+		return -EFAULT;
+	if (!exists(pid))
+		return -ESRCH;
+	memcpy(&wanted, mask, MIN(len, sizeof(wanted)));
+	return wanted & ((1ull << uk_ctl->cpus) - 1) ? 0 : -EINVAL;
+}
+
+long sys_sched_getaffinity(int pid, size_t len, u8 *mask)
+{
+	u64 cpus = (1ull << uk_ctl->cpus) - 1;
+
+	if (len < CPU_BYTES || len % sizeof(u64))
+		return -EINVAL;
+	if (!exists(pid))
+		return -ESRCH;
+	if (!user_ok(mask, CPU_BYTES, 1))
+		return -EFAULT;
+	memcpy(mask, &cpus, CPU_BYTES);
+	return CPU_BYTES;
+}
+
+/* as the system call has it: 20 - nice, so that it is never negative */
+long sys_getpriority(int which, int who)
+{
+	if (which < 0 || which > 2)
+		return -EINVAL;
+	if (which < 2 && !exists(who))
+		return -ESRCH;
+	return 20 - nice_value;
+}
+
+long sys_setpriority(int which, int who, int nice)
+{
+	if (which < 0 || which > 2)
+		return -EINVAL;
+	if (which < 2 && !exists(who))
+		return -ESRCH;
+	nice_value = nice < NICE_MIN ? NICE_MIN : MIN(nice, NICE_MAX);
+	return 0;
+}
+
+long sys_getcpu(u32 *cpu, u32 *node, void *cache)
+{
+	if ((cpu && !user_ok(cpu, sizeof(*cpu), 1)) ||
+	    (node && !user_ok(node, sizeof(*node), 1)))
+		return -EFAULT;
+	if (cpu)
+		*cpu = 0;
+	if (node)
+		*node = 0;
+	return 0;
+}

@@ -1,0 +1,459 @@
+/*
+ * timer.c - timers that send signals: setitimer, alarm, timer_create
+ *
+ * Interval timers and POSIX timers are the same thing here.  A timer's expiry
+ * is in nanoseconds of its base: the monotonic clock, the wall clock (absolute
+ * timers of it only, so that setting it, as a clone's resume does, moves
+ * them), or CPU time.  Nothing ticks by itself: the scheduler runs timers at
+ * ticks, for which it asks while any is armed, and when it wakes up.
+ */
+#include "unikernel/arch/clock.h"
+#include "unikernel/lib/kabi.h"
+#include "unikernel/mem/mem.h"
+#include "unikernel/task/signal.h"
+#include "unikernel/start/syscall.h"
+#include "unikernel/task/thread.h"
+
+#define NSEC		1000000000ull
+#define FAR		(1ull << 62)	/* no clock gets there */
+#define TIMERS_MAX	128
+#define TIMER_ABSTIME	1
+
+#define SIGEV_SIGNAL	0
+#define SIGEV_NONE	1
+#define SIGEV_THREAD	2	/* libc's business: a signal to us */
+#define SIGEV_THREAD_ID	4
+
+#define ITIMERS		3	/* ITIMER_REAL, _VIRTUAL, _PROF */
+
+enum timer_base { BASE_MONO, BASE_REAL, BASE_CPU };
+
+struct timer {
+	enum timer_base base, clock;	/* of this setting; as created */
+	u64 expiry;			/* NEVER: disarmed */
+	u64 interval;
+	int notify, signo, tid;
+	u64 value;			/* sigev_value */
+	int posix;			/* 1 + id, 0: an interval timer */
+	int queued;			/* its signal is pending */
+	u64 overrun;			/* since it was queued */
+	int overrun_last;		/* of the last one delivered */
+};
+
+struct k_sigevent {
+	u64 value;
+	int signo, notify, tid, pad[11];
+};
+_Static_assert(sizeof(struct k_sigevent) == 64, "struct sigevent");
+
+struct k_itimerspec {
+	struct k_timespec interval, value;
+};
+
+struct k_itimerval {
+	struct k_timeval interval, value;
+};
+
+static struct timer itimers[ITIMERS] = {
+	{ BASE_MONO, BASE_MONO, .expiry = NEVER, .signo = K_SIGALRM },
+	{ BASE_CPU, BASE_CPU, .expiry = NEVER, .signo = K_SIGVTALRM },
+	{ BASE_CPU, BASE_CPU, .expiry = NEVER, .signo = K_SIGPROF },
+};
+static struct timer *timers[TIMERS_MAX];
+static int armed;
+
+static u64 base_now(enum timer_base base)
+{
+	return base == BASE_MONO ? now_mono() :
+	       base == BASE_REAL ? now_real() : now_cpu();
+}
+
+static void expiry_set(struct timer *t, u64 expiry)
+{
+	armed += (expiry != NEVER) - (t->expiry != NEVER);
+	t->expiry = expiry;
+}
+
+int signal_timer_armed(void)
+{
+	return armed;
+}
+
+static void timer_send(struct timer *t, u64 expiries)
+{
+	struct k_siginfo info = { .signo = t->signo };
+	struct thread *to = NULL;
+
+	if (t->queued) {
+		t->overrun += expiries;
+		return;
+	}
+	if (t->notify == SIGEV_THREAD_ID) {
+		to = thread_find(t->tid);
+		if (!to)
+			return;
+	}
+	if (t->posix) {
+		info.code = K_SI_TIMER;
+		info.pad = t->posix;
+		info.fields[0] = (u32)(t->posix - 1);
+		info.fields[1] = t->value;
+	} else {
+		info.code = K_SI_KERNEL;
+	}
+	t->overrun = expiries - 1;
+	t->queued = t->posix;
+	if (signal_send(to, t->signo, &info) != 1)
+		t->queued = 0;
+}
+
+void signal_timer_taken(struct k_siginfo *info)
+{
+	struct timer *t = timers[info->pad - 1];
+
+	info->pad = 0;
+	if (!t)
+		return;
+	t->queued = 0;
+	t->overrun_last = (int)MIN(t->overrun, (u64)INT32_MAX);
+	info->fields[0] = (u32)info->fields[0] | (u64)t->overrun_last << 32;
+}
+
+static void timer_run(struct timer *t)
+{
+	u64 now, n = 1;
+
+	if (t->expiry == NEVER)
+		return;
+	now = base_now(t->base);
+	if (now < t->expiry)
+		return;
+	if (t->interval) {
+		n += (now - t->expiry) / t->interval;
+		expiry_set(t, t->expiry + n * t->interval);
+	} else {
+		expiry_set(t, NEVER);
+	}
+	if (t->notify != SIGEV_NONE)
+		timer_send(t, n);
+}
+
+/* CPU clocks stand still while we sleep: they end no sleep */
+static u64 timer_due(const struct timer *t)
+{
+	u64 now;
+
+	if (t->expiry == NEVER || t->base == BASE_CPU)
+		return NEVER;
+	if (t->base == BASE_MONO)
+		return t->expiry;
+	now = now_real();
+	return now_mono() + (t->expiry > now ? t->expiry - now : 0);
+}
+
+static struct timer *timer_nth(int i)
+{
+	return i < ITIMERS ? &itimers[i] : timers[i - ITIMERS];
+}
+
+u64 signal_timer_next(void)
+{
+	u64 next = NEVER, due;
+	struct timer *t;
+	int i;
+
+	for (i = 0; armed && i < ITIMERS + TIMERS_MAX; i++) {
+		t = timer_nth(i);
+		due = t ? timer_due(t) : NEVER;
+		next = MIN(next, due);
+	}
+	return next;
+}
+
+void signal_timer_run(u64 now)
+{
+	int i;
+
+	for (i = 0; armed && i < ITIMERS + TIMERS_MAX; i++)
+		if (timer_nth(i))
+			timer_run(timer_nth(i));
+}
+
+/* nanoseconds to expiry; an armed timer never says 0 */
+static u64 timer_left(const struct timer *t)
+{
+	u64 now;
+
+	if (t->expiry == NEVER)
+		return 0;
+	now = base_now(t->base);
+	return t->expiry > now ? t->expiry - now : 1;
+}
+
+static void timer_set(struct timer *t, u64 value, u64 interval, int absolute)
+{
+	u64 now;
+
+	/* of those that are disarmed, CPU timers alone keep it */
+	t->interval = value || t->base == BASE_CPU ? interval : 0;
+	t->overrun = 0;
+	t->overrun_last = 0;
+	t->base = t->clock == BASE_REAL && !absolute ? BASE_MONO : t->clock;
+	if (!value) {
+		expiry_set(t, NEVER);
+		return;
+	}
+	now = absolute ? 0 : base_now(t->base);
+	expiry_set(t, value > FAR - now ? FAR : now + value);
+	/* a time that is past is due now, not at the next tick */
+	timer_run(t);
+}
+
+static u64 to_ns(s64 sec, s64 nsec)
+{
+	return (u64)sec >= FAR / NSEC ? FAR : (u64)sec * NSEC + (u64)nsec;
+}
+
+static struct k_timespec timespec_of(u64 ns)
+{
+	return (struct k_timespec){ (s64)(ns / NSEC), (s64)(ns % NSEC) };
+}
+
+static struct k_timeval timeval_of(u64 ns)
+{
+	/* up: what is left must not look like nothing */
+	u64 us = (ns + 999) / 1000;
+
+	return (struct k_timeval){ (s64)(us / 1000000), (s64)(us % 1000000) };
+}
+
+static int timeval_bad(const struct k_timeval *tv)
+{
+	return tv->sec < 0 || tv->usec < 0 || tv->usec >= 1000000;
+}
+
+static int timespec_bad(const struct k_timespec *ts)
+{
+	return ts->sec < 0 || ts->nsec < 0 || (u64)ts->nsec >= NSEC;
+}
+
+static struct k_itimerval itimer_value(const struct timer *t)
+{
+	return (struct k_itimerval){
+		timeval_of(t->interval), timeval_of(timer_left(t))
+	};
+}
+
+long sys_getitimer(int which, void *value)
+{
+	struct k_itimerval v;
+
+	if (which < 0 || which >= ITIMERS)
+		return -EINVAL;
+	if (!user_ok(value, sizeof(v), 1))
+		return -EFAULT;
+	timer_run(&itimers[which]);
+	v = itimer_value(&itimers[which]);
+	memcpy(value, &v, sizeof(v));
+	return 0;
+}
+
+long sys_setitimer(int which, const void *value, void *old)
+{
+	struct k_itimerval v = { 0 }, was;
+	struct timer *t;
+
+	if (which < 0 || which >= ITIMERS)
+		return -EINVAL;
+	if ((value && !user_ok(value, sizeof(v), 0)) ||
+	    (old && !user_ok(old, sizeof(was), 1)))
+		return -EFAULT;
+	/* a NULL value disarms, as Linux still has it */
+	if (value)
+		memcpy(&v, value, sizeof(v));
+	if (timeval_bad(&v.value) || timeval_bad(&v.interval))
+		return -EINVAL;
+	t = &itimers[which];
+	timer_run(t);
+	was = itimer_value(t);
+	timer_set(t, to_ns(v.value.sec, v.value.usec * 1000),
+		  to_ns(v.interval.sec, v.interval.usec * 1000), 0);
+	if (old)
+		memcpy(old, &was, sizeof(was));
+	return 0;
+}
+
+long sys_alarm(unsigned seconds)
+{
+	struct timer *t = &itimers[0];
+	u64 left;
+
+	timer_run(t);
+	left = timer_left(t);
+	timer_set(t, seconds * NSEC, 0, 0);
+	/* rounded, but something left is never none: alarm(2) in Linux */
+	if (left && left < NSEC)
+		return 1;
+	return (long)((left + NSEC / 2) / NSEC);
+}
+
+static int clock_base(int clock, enum timer_base *base)
+{
+	if (clock >= 0 && clock_is_real(clock))
+		*base = BASE_REAL;
+	else if (clock >= 0 && clock_is_mono(clock))
+		*base = BASE_MONO;
+	else if (clock == K_CLOCK_PROCESS_CPUTIME ||
+		 clock == K_CLOCK_THREAD_CPUTIME || clock < 0)
+		*base = BASE_CPU;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static int sigevent_bad(const struct k_sigevent *ev)
+{
+	switch (ev->notify) {
+	case SIGEV_NONE:
+		return 0;
+	case SIGEV_THREAD_ID:
+		if (!thread_find(ev->tid))
+			return 1;
+		/* fall through */
+	case SIGEV_SIGNAL:
+	case SIGEV_THREAD:
+		return ev->signo <= 0 || ev->signo >= NSIG;
+	default:
+		return 1;
+	}
+}
+
+static int timer_slot(void)
+{
+	int i;
+
+	for (i = 0; i < TIMERS_MAX; i++)
+		if (!timers[i])
+			return i;
+	return -EAGAIN;
+}
+
+long sys_timer_create(int clock, const void *sigevent, int *id)
+{
+	struct k_sigevent ev = { .signo = K_SIGALRM };
+	enum timer_base base;
+	struct timer *t;
+	int slot = timer_slot();
+
+	if (clock_base(clock, &base) < 0)
+		return -EINVAL;
+	if (slot < 0)
+		return slot;
+	if ((sigevent && !user_ok(sigevent, sizeof(ev), 0)) ||
+	    !user_ok(id, sizeof(*id), 1))
+		return -EFAULT;
+	ev.value = (u64)slot;
+	if (sigevent)
+		memcpy(&ev, sigevent, sizeof(ev));
+	if (sigevent_bad(&ev))
+		return -EINVAL;
+	t = kzalloc(sizeof(*t));
+	if (!t)
+		return -EAGAIN;
+	t->base = t->clock = base;
+	t->expiry = NEVER;
+	t->notify = ev.notify;
+	t->signo = ev.signo;
+	t->tid = ev.tid;
+	t->value = ev.value;
+	t->posix = 1 + slot;
+	timers[slot] = t;
+	*id = slot;
+	return 0;
+}
+
+static struct timer *timer_find(int id)
+{
+	return id >= 0 && id < TIMERS_MAX ? timers[id] : NULL;
+}
+
+static struct k_itimerspec timer_value(const struct timer *t)
+{
+	return (struct k_itimerspec){
+		timespec_of(t->interval), timespec_of(timer_left(t))
+	};
+}
+
+long sys_timer_settime(int id, int flags, const void *value, void *old)
+{
+	struct k_itimerspec v, was;
+	struct timer *t;
+
+	if (!value)
+		return -EINVAL;
+	if (!user_ok(value, sizeof(v), 0) ||
+	    (old && !user_ok(old, sizeof(was), 1)))
+		return -EFAULT;
+	memcpy(&v, value, sizeof(v));
+	t = timer_find(id);
+	if (!t || timespec_bad(&v.value) || timespec_bad(&v.interval))
+		return -EINVAL;
+	timer_run(t);
+	was = timer_value(t);
+	timer_set(t, to_ns(v.value.sec, v.value.nsec),
+		  to_ns(v.interval.sec, v.interval.nsec),
+		  flags & TIMER_ABSTIME);
+	if (old)
+		memcpy(old, &was, sizeof(was));
+	return 0;
+}
+
+long sys_timer_gettime(int id, void *value)
+{
+	struct timer *t = timer_find(id);
+	struct k_itimerspec v;
+
+	if (!t)
+		return -EINVAL;
+	if (!user_ok(value, sizeof(v), 1))
+		return -EFAULT;
+	timer_run(t);
+	v = timer_value(t);
+	memcpy(value, &v, sizeof(v));
+	return 0;
+}
+
+long sys_timer_getoverrun(int id)
+{
+	struct timer *t = timer_find(id);
+
+	return t ? t->overrun_last : -EINVAL;
+}
+
+long sys_timer_delete(int id)
+{
+	struct timer *t = timer_find(id);
+
+	if (!t)
+		return -EINVAL;
+	expiry_set(t, NEVER);
+	/* a signal that is pending stays; signal_timer_taken() finds nobody */
+	timers[id] = NULL;
+	kfree(t);
+	return 0;
+}
+
+void signal_timer_reset(void)
+{
+	int i;
+
+	for (i = 0; i < ITIMERS; i++) {
+		if (itimers[i].expiry != NEVER)
+			expiry_set(&itimers[i], NEVER);
+		if (itimers[i].interval)
+			itimers[i].interval = 0;
+	}
+	for (i = 0; i < TIMERS_MAX; i++)
+		if (timers[i])
+			sys_timer_delete(i);
+}

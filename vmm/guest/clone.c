@@ -1,0 +1,451 @@
+/*
+ * clone.c - the life of a clone: set up, lock, then request after request
+ *
+ * A request begins from the reference's state with a fresh clock, seed and
+ * process id: READY returns in the guest as fork(2) does in a child.  The answer
+ * goes out first, then the clone rolls back, and the child of the next request
+ * begins.  After anything but an answer the process ends: what cannot be
+ * trusted is not reused.
+ */
+#include "vmm/guest/clone.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "vmm/tender/board.h"
+#include "vmm/guest/chan.h"
+
+#define CLOSE_NS	3000000		/* from one request to the next */
+
+struct clone {
+	const struct clone_opts *o;
+	struct guest g;
+	uint64_t rollback_ns, child_ns, copied, private;
+	uint64_t begun;			/* mono ns: the request, or its child */
+	uint32_t pid;			/* of the guest's next process */
+	int first;
+};
+
+static void send_died(struct clone *c)
+{
+	struct guest *g = &c->g;
+	struct msg m = { .type = MSG_DIED };
+	const char *log;
+	struct iovec iov[3] = {
+		{ &g->st, sizeof(g->st) },
+		{ g->report, strlen(g->report) },
+		{ .iov_len = guest_log(g, &log) },
+	};
+
+	iov[2].iov_base = (void *)log;
+	m.a[0] = g->died;
+	m.a[1] = iov[1].iov_len;
+	m.a[2] = iov[2].iov_len;
+	m.a[3] = g->died_status;
+	m.a[4] = guest_log_lost(g);
+	chan_send(g->sock, &m, iov, 3);
+}
+
+static void fail_as(struct clone *c, enum died died, const char *what, int rc)
+{
+	c->g.died = died;
+	snprintf(c->g.report, sizeof(c->g.report), "%s: %s", what,
+		 strerror(-rc));
+	send_died(c);
+	_exit(1);
+}
+
+static void fail(struct clone *c, const char *what, int rc)
+{
+	fail_as(c, DIED_HOST, what, rc);
+}
+
+static void send_result(struct clone *c)
+{
+	struct guest *g = &c->g;
+	struct msg m = { .type = MSG_RESULT };
+	const char *log;
+	struct iovec iov[3] = {
+		{ &g->st, sizeof(g->st) },
+		{ (void *)g->result, g->result_len },
+		{ .iov_len = guest_log(g, &log) },
+	};
+
+	iov[2].iov_base = (void *)log;
+	m.a[0] = g->kind;
+	m.a[1] = g->result_len;
+	m.a[2] = iov[2].iov_len;
+	m.a[4] = guest_log_lost(g);
+	if (chan_send(g->sock, &m, iov, 3) < 0)
+		_exit(0);
+}
+
+/*
+ * The components themselves, not XSTATE_BV (at 512): a register that holds
+ * its initial value may or may not be marked in use.
+ */
+static int same_vectors(const uint8_t *a, const uint8_t *b)
+{
+	return !memcmp(a, b, 464) &&
+	       !memcmp(a + 576, b + 576, sizeof(((struct cpu_state *)0)->xsave)
+		       - 576);
+}
+
+/* everything that a guest could change must be as it was at READY */
+static void verify(struct clone *c)
+{
+	static struct cpu_state now;
+	const struct cpu_state *want = c->o->ready;
+	struct guest *g = &c->g;
+	uint64_t addr;
+
+	if (ram_verify(g->ram, &addr) < 0) {
+		snprintf(g->report, sizeof(g->report), "rollback left a "
+			 "difference at address 0x%llx",
+			 (unsigned long long)addr);
+		g->died = DIED_HOST;
+		send_died(c);
+		_exit(1);
+	}
+	/* enter and leave at once, so that the registers are the vCPU's */
+	g->t->ops->kick(g->t);
+	if (g->t->ops->run(g->t) != TENDER_INTR ||
+	    g->t->ops->save(g->t, &now) < 0)
+		fail(c, "verify", -EIO);
+	if (memcmp(&now.regs, &want->regs, sizeof(now.regs)) ||
+	    now.fs_base != want->fs_base || now.gs_base != want->gs_base ||
+	    !same_vectors(now.xsave, want->xsave))
+		fail(c, "rollback left different registers", -EUCLEAN);
+	if (g->t->ops->verify && g->t->ops->verify(g->t) < 0)
+		fail(c, "rollback left different signals", -EUCLEAN);
+}
+
+static void rollback(struct clone *c)
+{
+	struct guest *g = &c->g;
+	uint64_t t0 = guest_now();
+	struct ram_stats st;
+	int rc = 0;
+
+	if (g->t->ops->settle)
+		rc = g->t->ops->settle(g->t);
+	if (rc == 0)
+		rc = ram_rollback(g->ram, &st);
+	if (rc < 0)
+		fail_as(c, DIED_ROLLBACK, "rollback", rc);
+	if (c->first) {
+		ram_learn(g->ram);
+		c->first = 0;
+	}
+	rc = g->t->ops->load(g->t, c->o->ready);
+	if (rc < 0)
+		fail_as(c, DIED_ROLLBACK, "rollback of registers", rc);
+	guest_detach(g);
+	c->rollback_ns = guest_now() - t0;
+	c->copied = st.pages_copied;
+	c->private = st.pages_private;
+	if (c->o->ref->verify)
+		verify(c);
+}
+
+static void send_idle(struct clone *c)
+{
+	struct guest *g = &c->g;
+	struct msg m = { .type = MSG_IDLE };
+	struct iovec iov = { &g->st, sizeof(g->st) };
+
+	g->st.rollback_ns = c->rollback_ns;
+	g->st.pages_copied = c->copied;
+	g->st.pages_private = c->private;
+	g->window_seen = 0;
+	if (chan_send(g->sock, &m, &iov, 1) < 0)
+		_exit(0);
+}
+
+/*
+ * An INVOKE: 1 when there is one; 0 when none came for a while, ns, or NULL:
+ * for ever.  Ends the process when the gateway hangs up.
+ */
+static int next_invoke(struct clone *c, struct msg *m,
+		       const struct timespec *wait)
+{
+	struct guest *g = &c->g;
+	struct pollfd p = { .fd = g->sock, .events = POLLIN };
+	int fds[CHAN_FDS], rc;
+
+	for (;;) {
+		rc = wait ? ppoll(&p, 1, wait, NULL) : 1;
+		if (rc == 0)
+			return 0;
+		rc = rc < 0 ? -EINTR : chan_recv(g->sock, m, fds);
+		if (rc == -EINTR) {
+			guest_idle(g);
+			continue;
+		}
+		if (rc < 0)
+			_exit(0);
+		/* only ATTACH brings any, and it came too late */
+		chan_close_fds(fds);
+		if (m->type == MSG_INVOKE)
+			return 1;
+		if (m->type == MSG_ATTACH)
+			send_idle(c);
+		else if (m->type != MSG_KICK)
+			_exit(1);
+	}
+}
+
+/*
+ * The gateway has wiped the last request out of window 0.  Until then a child
+ * would see its event and what it fetched.
+ */
+static int region_empty(const struct clone *c)
+{
+	const struct etlfs_host *h = ram_sys(c->g.ram, UK_HOST_BASE);
+
+	return __atomic_load_n(&h->empty, __ATOMIC_ACQUIRE) == 1;
+}
+
+static void stats_begin(struct clone *c)
+{
+	struct guest *g = &c->g;
+	uint64_t setup = g->st.setup_ns;
+
+	memset(&g->st, 0, sizeof(g->st));
+	g->st.setup_ns = setup;
+	g->st.rollback_ns = c->rollback_ns;
+	g->st.child_ns = c->child_ns;
+	g->st.pages_copied = c->copied;
+	g->st.pages_private = c->private;
+	c->begun = guest_now();
+}
+
+static void begin(struct clone *c, const struct msg *m)
+{
+	struct guest *g = &c->g;
+
+	stats_begin(c);
+	c->pid = (uint32_t)m->a[4];
+	guest_log_limit(g, m->a[3]);
+	guest_clock(g);
+	guest_set_event(g, ETLFS_EVENT_OFF, m->a[0], m->a[1]);
+}
+
+/* what its process has for what it does before there is a request */
+static uint64_t child_deadline(const struct clone *c)
+{
+	return tender_debug ? UINT64_MAX :
+		guest_now() + c->o->ref->img->timeout_ns;
+}
+
+/* it may have told that it is done, and go on; a debugger may hold it there */
+static int rest(struct guest *g, int over)
+{
+	return g->t->ops->rest && !tender_debug ? g->t->ops->rest(g->t, over) :
+	       0;
+}
+
+/*
+ * A child that has no request yet: GUEST_EVENT where it waits for one.  What it
+ * ends by otherwise is told to whoever asks next: it is no answer to a request
+ * that was before.
+ */
+static enum guest_end run_ahead(struct clone *c)
+{
+	struct guest *g = &c->g;
+	enum guest_end end = guest_run(g);
+
+	c->child_ns = guest_now() - c->begun;
+	switch (end) {
+	case GUEST_EVENT:
+		return rest(g, 0) < 0 ?
+			guest_died(g, DIED_FAULT, 0, "the guest asked for its "
+				   "event and ran on") : GUEST_EVENT;
+	case GUEST_RESULT:
+		end = guest_died(g, DIED_FAULT, 0, "the guest answered before "
+				 "it was asked");
+		break;
+	case GUEST_DIED:
+		/* whoever killed it, the request had not begun */
+		if (g->died == DIED_KILLED)
+			g->died = DIED_ROLLBACK;
+		break;
+	default:
+		break;
+	}
+	rest(g, 1);
+	return end;
+}
+
+/*
+ * READY returns, in another process, which does what a child has to and asks
+ * for its event.  Where requests follow each other closely the event is there
+ * by then, and it need not ask: an exit costs more than all that a child does.
+ */
+static enum guest_end child(struct clone *c, struct msg *m)
+{
+	static const struct timespec close = { 0, CLOSE_NS };
+	struct guest *g = &c->g;
+	enum guest_end end;
+	int here;
+
+	/* what a debugger waits for has not run at all before */
+	do
+		here = next_invoke(c, m, tender_debug ? NULL : &close);
+	while (!here && !region_empty(c));
+	c->child_ns = 0;
+	stats_begin(c);
+	/* nothing that the guest can read tells how many were before it */
+	g->entropy_gen = c->o->entropy_gen;
+	g->ticks = 0;
+	memcpy(g->ticket_gen, c->o->ticket_gen, sizeof(g->ticket_gen));
+	guest_child(g, c->pid, child_deadline(c));
+	guest_log_limit(g, UK_LOG_SIZE - 1);
+	if (here) {
+		begin(c, m);
+		guest_event_here(g);
+		return guest_run(g);
+	}
+	end = run_ahead(c);
+	next_invoke(c, m, NULL);
+	if (end != GUEST_EVENT)
+		return end;
+	begin(c, m);
+	guest_answer(g, (long)m->a[0]);
+	return guest_run(g);
+}
+
+/* state is kept: the last answer's doorbell returns with the next event */
+static enum guest_end another(struct clone *c, struct msg *m)
+{
+	int rc = rest(&c->g, 0);
+
+	next_invoke(c, m, NULL);
+	if (rc < 0)
+		return guest_died(&c->g, DIED_ROLLBACK, 0,
+				  "the guest answered and ran on");
+	begin(c, m);
+	guest_answer(&c->g, (long)m->a[0]);
+	return guest_run(&c->g);
+}
+
+static void serve(struct clone *c)
+{
+	const enum recycle recycle = c->o->ref->recycle;
+	struct guest *g = &c->g;
+	enum guest_end end;
+	struct msg m;
+	int asked = 0;
+
+	for (;;) {
+		if (!asked || recycle == RECYCLE_ROLLBACK)
+			end = child(c, &m);
+		else
+			end = another(c, &m);
+		asked = 1;
+		g->st.run_ns = guest_now() - c->begun;
+		if (m.a[2] & INVOKE_IDLE)
+			g->st.pages_touched = ram_touched(g->ram);
+		switch (end) {
+		case GUEST_RESULT:
+			/* before the answer: it is killed after it */
+			if (recycle == RECYCLE_FORK)
+				ram_learn(g->ram);
+			send_result(c);
+			break;
+		case GUEST_ORPHAN:
+			_exit(0);
+		case GUEST_READY:
+			g->died = DIED_FAULT;
+			strcpy(g->report, "the guest rang READY twice");
+			/* fall through */
+		default:
+			send_died(c);
+			_exit(0);
+		}
+		if (recycle == RECYCLE_ROLLBACK)
+			rollback(c);
+		if (m.a[2] & INVOKE_IDLE || g->window_seen)
+			send_idle(c);
+	}
+}
+
+static int setup(struct clone *c, struct err *err)
+{
+	const struct clone_opts *o = c->o;
+	struct guest *g = &c->g;
+	int rc;
+
+	rc = ram_map_host(o->ram, 0, o->window0, ETLFS_WINDOW0);
+	if (rc == 0)
+		rc = guest_create(g, o->ops, err);
+	if (rc == 0) {
+		rc = g->t->ops->load(g->t, o->ready);
+		if (rc < 0)
+			err_set(err, rc, "cannot start the guest: %s",
+				g->t->broken[0] ? g->t->broken :
+				strerror(-rc));
+	}
+	/* a change of user made /proc/self root's */
+	prctl(PR_SET_DUMPABLE, 1);
+	if (rc == 0)
+		rc = ram_clone_init(o->ram, o->proc);
+	return rc == 0 || err->msg[0] ? rc :
+	       err_set(err, rc, "clone: %s", strerror(-rc));
+}
+
+void clone_main(const struct clone_opts *o)
+{
+	static struct clone c;
+	struct guest *g = &c.g;
+	struct msg up = { .type = MSG_UP };
+	struct err err = { "" };
+	int keep[4 + TENDER_FDS] = { o->sock, -1, -1, -1 }, rc;
+
+	prctl(PR_SET_NAME, "usetl-clone");
+	signal(SIGCHLD, SIG_DFL);
+	if (tender_debug)		/* no deadline would end it */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	c.o = o;
+	c.first = 1;
+	c.pid = o->pid;
+	g->ram = o->ram;
+	g->img = o->ref->img;
+	g->sock = o->sock;
+	g->trace = o->ref->trace;
+	g->entropy_gen = o->entropy_gen;
+	rc = setup(&c, &err);
+	if (rc < 0) {
+		g->died = DIED_HOST;
+		snprintf(g->report, sizeof(g->report), "%s", err.msg);
+		send_died(&c);
+		_exit(1);
+	}
+	up.a[1] = ram_populate(o->ram, o->ram->base);
+	keep[1] = o->ram->pagemap;
+	keep[2] = o->ram->stat;
+	keep[3] = o->ram->mem;
+	g->t->ops->descriptors(g->t, keep + 4);
+	rc = jail_close_others(keep, 4 + TENDER_FDS);
+	if (rc < 0)
+		fail(&c, "descriptors", rc);
+	o->ram->memfd = -1;
+	/* the gateway sees it all the same, by its capability */
+	if (o->hide)
+		prctl(PR_SET_DUMPABLE, 0);
+	rc = jail_lock(o->jail, o->ram->remote);
+	if (rc < 0)
+		fail(&c, "jail", rc);
+	up.a[0] = g->st.setup_ns = guest_now() - o->forked;
+	up.a[2] = (uint64_t)o->ram->remote;
+	if (chan_send(g->sock, &up, NULL, 0) < 0)
+		_exit(0);
+	serve(&c);
+	_exit(0);
+}

@@ -1,0 +1,469 @@
+/*
+ * guest.c - run a guest: exits, traps, ticks, the control and clock pages
+ *
+ * The control page is the host's to write and the guest's to read; what is
+ * read from the guest (struct uk_out, registers) is hostile.
+ */
+#include "vmm/guest/guest.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vmm/tender/board.h"
+#include "vmm/tender/hostclock.h"
+
+#define SLOT_IMAGE	RAM_WINDOWS
+#define SLOT_HOST	(RAM_WINDOWS + 1)
+_Static_assert(SLOT_HOST == TENDER_SLOT_HOST, "tender.h");
+#define SLOT_GROW	(SLOT_HOST + ETLFS_WINDOWS)
+
+#define TICK_US		10000
+#define GRACE_NS	100000000	/* for last words at the deadline */
+
+static struct tender *tick_target;
+static volatile sig_atomic_t tick_armed, running;
+
+static struct uk_ctl *ctl(struct guest *g)
+{
+	return ram_sys(g->ram, UK_CTL);
+}
+
+uint64_t guest_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void on_tick(int sig)
+{
+	/* between runs it only ends a wait: see guest_idle() */
+	if (running)
+		tick_target->ops->kick(tick_target);
+}
+
+static void tick_set(long us)
+{
+	struct itimerval it = {
+		.it_interval.tv_usec = us, .it_value.tv_usec = us,
+	};
+
+	setitimer(ITIMER_REAL, &it, NULL);
+	tick_armed = us != 0;
+}
+
+void guest_idle(struct guest *g)
+{
+	tick_set(0);
+	if (g->t->ops->idle)
+		g->t->ops->idle(g->t);
+}
+
+static int windows_map(struct guest *g)
+{
+	struct ram *ram = g->ram;
+	int rc = 0;
+
+	for (unsigned i = 0; i < RAM_WINDOWS && rc == 0; i++)
+		rc = g->t->ops->map(g->t, i, ram->win[i].base,
+				    ram->win[i].top,
+				    ram->base + ram->win[i].base, 0);
+	if (rc == 0 && ram->image_size)
+		rc = g->t->ops->map(g->t, SLOT_IMAGE, UK_IMAGE_BASE,
+				    ram->image_size,
+				    ram->base + UK_IMAGE_BASE, 1);
+	if (rc == 0 && ram->host_size[0])
+		rc = g->t->ops->map(g->t, SLOT_HOST, UK_HOST_BASE,
+				    ram->host_size[0],
+				    ram->base + UK_HOST_BASE, 1);
+	g->slots = SLOT_GROW;
+	return rc;
+}
+
+int guest_create(struct guest *g, const struct tender_ops *ops,
+		 struct err *err)
+{
+	struct sigaction sa = { .sa_handler = on_tick };
+	int rc = ops->create(&g->t, g->ram, err);
+
+	if (rc < 0)
+		return rc;
+	rc = windows_map(g);
+	if (rc < 0) {
+		guest_destroy(g);
+		return err_set(err, rc, "cannot map guest memory: %s",
+			       strerror(-rc));
+	}
+	tick_target = g->t;
+	sigaction(SIGALRM, &sa, NULL);
+	return 0;
+}
+
+void guest_destroy(struct guest *g)
+{
+	tick_set(0);
+	tick_target = NULL;
+	if (g->t)
+		g->t->ops->destroy(g->t);
+	g->t = NULL;
+}
+
+static int strings_add(struct uk_ctl *c, char *const *list, uint32_t *count)
+{
+	size_t room = UK_CTL_PAGES * UK_PAGE - sizeof(*c);
+
+	for (; list && *list; list++) {
+		size_t len = strlen(*list) + 1;
+
+		if (c->strings_len + len > room)
+			return -E2BIG;
+		memcpy(c->strings + c->strings_len, *list, len);
+		c->strings_len += (uint32_t)len;
+		++*count;
+	}
+	return 0;
+}
+
+int guest_ctl_init(struct guest *g, struct err *err)
+{
+	char *const trial[] = { "USETL_TRIAL=1", NULL };
+	struct uk_ctl *c = ctl(g);
+	int rc;
+
+	c->magic = UK_CTL_MAGIC;
+	c->version = UK_ABI_VERSION;
+	c->flags = g->trace ? UK_CTL_TRACE : 0;
+	c->flags |= UK_CTL_TRACE_UNKNOWN;
+	c->mem_limit = g->ram->mem_limit;
+	c->files_limit = g->ram->win[UK_ARENA_USF].cap;
+	for (int i = 0; i < UK_ARENAS; i++)
+		c->span[i] = g->ram->win[i].span;
+	c->image_size = g->img->size;
+	c->index_off = g->img->index_off;
+	c->host_size = g->ram->host_size[0];
+	c->event_off = ETLFS_EVENT_OFF;
+	c->xcr0 = tender_cpu.xcr0;
+	c->xsave_size = tender_cpu.xsave_size;
+	c->cpus = 1;
+	c->timeout_ms = (uint32_t)(g->img->timeout_ns / 1000000);
+	rc = strings_add(c, g->img->argv, &c->argc);
+	if (rc == 0)
+		rc = strings_add(c, g->img->env, &c->envc);
+	if (rc == 0 && g->trial)
+		rc = strings_add(c, trial, &c->envc);
+	if (rc < 0)
+		return err_set(err, rc, "arguments and environment are longer "
+			       "than %zu bytes; shorten [environment]",
+			       UK_CTL_PAGES * UK_PAGE - sizeof(*c));
+	return 0;
+}
+
+/* what the guest's monotonic clock says by what was told last */
+static uint64_t mono_told(const struct guest *g, uint64_t tsc)
+{
+	const struct uk_clock *k = &g->clock;
+	uint64_t passed = tsc > k->tsc ? tsc - k->tsc : 0;
+
+	return k->mono + (uint64_t)((unsigned __int128)passed * k->mult >>
+				    k->shift);
+}
+
+void guest_clock(struct guest *g)
+{
+	struct uk_clock *k = ram_sys(g->ram, UK_CLOCK);
+	uint64_t khz = tender_cpu.tsc_khz, told;
+	struct uk_clock now = { .shift = 32 };
+	struct hostclock h;
+
+	now.mult = ((uint64_t)1000000 << 32) / (khz ? khz : 1);
+	while (now.mult >> 32) {
+		now.mult >>= 1;
+		now.shift--;
+	}
+	hostclock_read(&h);
+	/* the counter's rate is known nearly; that may not turn time back */
+	told = mono_told(g, h.tsc);
+	now.tsc = h.tsc;
+	now.mono = h.mono > told ? h.mono : told;
+	now.real = h.real;
+	k->seq++;
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	k->tsc = now.tsc;
+	k->shift = now.shift;
+	k->mult = now.mult;
+	k->mono = now.mono;
+	k->real = now.real;
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	k->seq++;
+	g->clock = now;
+}
+
+void guest_refresh(struct guest *g)
+{
+	struct uk_ctl *c = ctl(g);
+
+	/* nothing of it knows what an earlier request was told */
+	g->clock = (struct uk_clock){ 0 };
+	guest_clock(g);
+	/* never fails for up to 256 bytes once the pool is up (random(4)) */
+	if (getrandom(c->entropy, sizeof(c->entropy), 0) !=
+	    (ssize_t)sizeof(c->entropy))
+		_exit(1);
+	c->windows = g->windows | 1;
+	c->entropy_gen = ++g->entropy_gen;
+	c->ticks = g->ticks;
+}
+
+void guest_child(struct guest *g, uint32_t pid, uint64_t deadline)
+{
+	guest_refresh(g);
+	g->phase = PHASE_CHILD;
+	g->turns_end = 0;
+	g->deadline = deadline;
+	g->overdue = 0;
+	ctl(g)->flags &= ~UK_CTL_OVERDUE;
+	ctl(g)->pid = pid;
+	ctl(g)->event_here = 0;
+	guest_answer(g, 0);
+}
+
+void guest_event_here(struct guest *g)
+{
+	ctl(g)->event_here = 1;
+}
+
+void guest_answer(struct guest *g, long ret)
+{
+	g->t->regs->rax = (uint64_t)ret;
+	g->t->regs_dirty = 1;
+}
+
+void guest_set_event(struct guest *g, uint64_t off, uint64_t len,
+		     uint64_t timeout_ns)
+{
+	uint64_t ms = timeout_ns / 1000000;
+
+	g->phase = PHASE_REQUEST;
+	g->turns_end = 0;
+	g->deadline = guest_now() + timeout_ns;
+	g->overdue = 0;
+	ctl(g)->flags &= ~UK_CTL_OVERDUE;
+	ctl(g)->event_off = off;
+	ctl(g)->event_len = len;
+	ctl(g)->timeout_ms = ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
+}
+
+enum guest_end guest_died(struct guest *g, enum died why, uint64_t status,
+			  const char *host)
+{
+	union {
+		struct uk_report r;
+		uint8_t bytes[UK_REPORT_SIZE];
+	} said;
+	unsigned frames;
+
+	memcpy(&said, ram_sys(g->ram, UK_REPORT), sizeof(said));
+	frames = report_lines(&said.r, host, g->report, sizeof(g->report));
+	/* it says that it ended by a signal, but that was not the program's */
+	g->died = why == DIED_SIGNAL && frames ? DIED_FAULT : why;
+	g->died_status = status;
+	return GUEST_DIED;
+}
+
+enum guest_end guest_overdue(struct guest *g, const char *host)
+{
+	struct uk_out *out = ram_sys(g->ram, UK_OUT);
+
+	if (g->overdue)
+		return guest_died(g, DIED_TIMEOUT, 0, g->where);
+	g->overdue = 1;
+	g->deadline = guest_now() + GRACE_NS;
+	snprintf(g->where, sizeof(g->where), "%s", host);
+	ctl(g)->flags |= UK_CTL_OVERDUE;
+	/* however few threads there are */
+	out->want_tick = 1;
+	return GUEST_GOES_ON;
+}
+
+static enum guest_end died(struct guest *g, enum died why, const char *host)
+{
+	return guest_died(g, why, 0, host);
+}
+
+/* the guest is in the libOS or in a stub: not to be pre-empted */
+static int in_libos(uint64_t rip)
+{
+	const struct uk_header *h = board_header();
+
+	return (rip >= h->text && rip < h->text_end) ||
+	       (rip & ~(uint64_t)(UK_PAGE - 1)) == UK_SUPTEXT ||
+	       (rip & ~(uint64_t)(UK_PAGE - 1)) == UK_BOUNCE ||
+	       (rip & ~(uint64_t)(UK_PAGE - 1)) == UK_STUB;
+}
+
+static void running_at(uint64_t rip, char *buf, size_t size)
+{
+	char name[64];
+
+	/* not every tender knows where */
+	if (rip == BOARD_DB_RET)
+		snprintf(buf, size, "running");
+	else if (report_symbol(rip, name, sizeof(name)) == 0)
+		snprintf(buf, size, "running in the libOS at %s", name);
+	else
+		snprintf(buf, size, "running at address 0x%llx",
+			 (unsigned long long)rip);
+}
+
+/* killed, perhaps: then nobody else would end this process before its time */
+static int gateway_gone(struct guest *g)
+{
+	struct pollfd p = { .fd = g->sock };
+	struct timespec now = { 0 };
+
+	return ppoll(&p, 1, &now, NULL) > 0;
+}
+
+static enum guest_end tick(struct guest *g)
+{
+	struct uk_out *out = ram_sys(g->ram, UK_OUT);
+	struct cpu_regs *r = g->t->regs;
+	enum guest_end end = GUEST_GOES_ON;
+	char at[sizeof(g->where)];
+
+	if (gateway_gone(g))
+		return GUEST_ORPHAN;
+	if (guest_now() >= g->deadline) {
+		if (g->t->ops->locate)
+			g->t->ops->locate(g->t);
+		running_at(r->rip, at, sizeof(at));
+		end = guest_overdue(g, at);
+	}
+	ctl(g)->ticks = ++g->ticks;
+	if (*(volatile uint32_t *)&out->want_tick && !in_libos(r->rip)) {
+		ctl(g)->preempt = (struct uk_regs3){ r->rip, r->rsp,
+						     r->rflags };
+		r->rip = board_header()->preempt;
+		r->rsp = 0;
+		r->rflags = 0x202;
+		g->t->regs_dirty = 1;
+	}
+	return end;
+}
+
+/* the libOS learns of an exception as of a call */
+static enum guest_end trap(struct guest *g)
+{
+	struct uk_trap facts;
+
+	if (g->t->ops->trap(g->t, &facts, board_header()->trap) < 0)
+		return died(g, DIED_FAULT, g->t->broken);
+	ctl(g)->trap = facts;
+	return GUEST_GOES_ON;
+}
+
+/* first: what it was to do from here on it has seen nothing of */
+static enum died by_whom(const struct tender *t, int first)
+{
+	if (t->killed == TENDER_KILLED_IDLE && first)
+		return DIED_ROLLBACK;
+	return t->killed == TENDER_OWN_DOING ? DIED_FAULT : DIED_KILLED;
+}
+
+enum guest_end guest_run(struct guest *g)
+{
+	enum guest_end end = GUEST_GOES_ON;
+	uint64_t exits = g->t->exits, t0 = guest_now();
+	int first = 1;
+
+	running = 1;
+	if (!tick_armed)
+		tick_set(TICK_US);
+	while (end == GUEST_GOES_ON) {
+		switch (g->t->ops->run(g->t)) {
+		case TENDER_DOORBELL:
+			end = doorbell_ring(g);
+			break;
+		case TENDER_TRAP:
+			end = trap(g);
+			break;
+		case TENDER_INTR:
+			end = tick(g);
+			break;
+		case TENDER_BROKEN:
+			end = died(g, by_whom(g->t, first), g->t->broken);
+			break;
+		}
+		first = 0;
+		if (end == GUEST_GOES_ON)
+			guest_pace(g);
+	}
+	running = 0;
+	g->st.guest_ns += guest_now() - t0;
+	g->st.exits += g->t->exits - exits;
+	return end;
+}
+
+static void window_detach(struct guest *g, unsigned w)
+{
+	g->t->ops->unmap(g->t, SLOT_HOST + w);
+	ram_unmap_host(g->ram, w);
+	g->windows &= ~(1u << w);
+	ctl(g)->windows = g->windows | 1;
+}
+
+void guest_detach(struct guest *g)
+{
+	for (unsigned w = 1; w < ETLFS_WINDOWS; w++)
+		if (g->windows & 1u << w)
+			window_detach(g, w);
+	g->ticket_used = 0;
+}
+
+static int window_attach(struct guest *g, uint64_t w, uint64_t size, int fd)
+{
+	int rc;
+
+	if (w < 1 || w >= ETLFS_WINDOWS)
+		return -EINVAL;
+	if (g->windows & 1u << w)
+		window_detach(g, (unsigned)w);
+	rc = ram_map_host(g->ram, (unsigned)w, fd, size);
+	if (rc < 0)
+		return rc;
+	rc = g->t->ops->map(g->t, SLOT_HOST + (unsigned)w,
+			    UK_HOST_BASE + w * ETLFS_WINDOW_STRIDE, size,
+			    g->ram->base + UK_HOST_BASE +
+			    w * ETLFS_WINDOW_STRIDE, 1);
+	if (rc < 0)
+		ram_unmap_host(g->ram, (unsigned)w);
+	else
+		g->windows |= 1u << w;
+	/* what is not there the libOS makes a failed fetch of */
+	ctl(g)->windows = g->windows | 1;
+	return rc;
+}
+
+int guest_message(struct guest *g, const struct msg *m, int fds[])
+{
+	int rc = 0;
+
+	if (m->type == MSG_ATTACH) {
+		g->window_seen = 1;
+		rc = window_attach(g, m->a[0], m->a[1], fds[0]);
+	} else if (m->type != MSG_KICK) {
+		rc = -EPROTO;
+	}
+	for (int i = 0; i < 2; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	return rc;
+}

@@ -1,0 +1,407 @@
+/*
+ * ref.c - boot a function once, freeze it at READY, fork clones of it
+ */
+#include "vmm/guest/ref.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "vmm/tender/board.h"
+#include "vmm/host/cgroup.h"
+#include "vmm/guest/chan.h"
+#include "vmm/guest/clone.h"
+#include "vmm/host/hostshare.h"
+#include "vmm/guest/slim.h"
+
+/* how long a reference waits with nothing to do before it tidies up, ms */
+#define IDLE_MS	100
+
+struct ref {
+	const struct ref_opts *o;
+	const struct tender_ops *ops;
+	int sock, proc;
+	struct ram ram;
+	struct guest g;
+	struct cpu_state ready;
+	struct jail jail, own;		/* a clone's, and this one's */
+	pid_t parent;
+	struct boot_stats st;
+	uint64_t started;
+	int collapsed;
+	int hide;			/* clone_opts' */
+	int astray;			/* why it is not in its cgroup, -errno */
+};
+
+/* also once more after a change of user, which undoes it */
+static int die_with_parent(struct ref *r, struct err *err)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return err_set(err, -errno, "PR_SET_PDEATHSIG: %s",
+			       strerror(errno));
+	/* it may have ended before */
+	if (getppid() != r->parent)
+		_exit(1);
+	return 0;
+}
+
+static void say_died(struct ref *r, enum died why, const char *report)
+{
+	struct msg m = { .type = MSG_DIED };
+	struct run_stats st = r->g.st;
+	const char *log = "";
+	struct iovec iov[3] = {
+		{ &st, sizeof(st) },
+		{ (void *)report, strlen(report) },
+		{ NULL, 0 },
+	};
+
+	if (r->ram.base)
+		iov[2].iov_len = guest_log(&r->g, &log);
+	iov[2].iov_base = (void *)log;
+	m.a[0] = why;
+	m.a[1] = iov[1].iov_len;
+	m.a[2] = iov[2].iov_len;
+	m.a[3] = r->g.died_status;
+	chan_send(r->sock, &m, iov, 3);
+}
+
+/* what could not be done: for who killed the guest's process meanwhile? */
+static enum died host_or_killed(const struct ref *r)
+{
+	return r->g.t && r->g.t->killed == TENDER_KILLED ? DIED_KILLED :
+	       DIED_HOST;
+}
+
+static int build(struct ref *r, struct err *err)
+{
+	const struct image *img = r->o->img;
+	struct guest *g = &r->g;
+	int rc = ram_create(&r->ram, img->memory, img->files, err);
+
+	if (rc < 0)
+		return rc;
+	g->ram = &r->ram;
+	g->img = img;
+	g->sock = r->sock;
+	g->trace = r->o->trace;
+	g->trial = r->o->trial;
+	guest_log_limit(g, r->o->log_max);
+	rc = ram_map_image(&r->ram, img->fd, img->size);
+	if (rc == 0)
+		rc = ram_map_host(&r->ram, 0, r->o->window0, ETLFS_WINDOW0);
+	if (rc < 0)
+		return err_set(err, rc, "cannot map '%s': %s", img->path,
+			       strerror(-rc));
+	rc = board_setup(&r->ram, r->ram.image_size, err);
+	if (rc == 0)
+		r->ops->stubs(&r->ram);
+	if (rc == 0)
+		rc = guest_ctl_init(g, err);
+	if (rc == 0)
+		rc = guest_create(g, r->ops, err);
+	return rc;
+}
+
+/* nothing of the host's is opened, and no library called, after this */
+static int lock(struct ref *r, struct err *err)
+{
+	int rc;
+
+	slim_forks(r->proc);
+	r->hide = r->o->uid && jail_may_trace();
+	rc = jail_user(r->o->uid, err);
+	if (rc == 0)
+		rc = die_with_parent(r, err);
+	return rc == 0 ? jail_ref_lock(&r->own, r->proc, err) : rc;
+}
+
+/* power-on: the libOS's first instruction, at CPL 3 */
+static int power_on(struct ref *r)
+{
+	struct cpu_state *s = &r->ready;
+	uint16_t fcw = 0x37f;
+	uint32_t mxcsr = 0x1f80;
+	uint64_t xstate = 3;
+	int rc;
+
+	memset(s, 0, sizeof(*s));
+	s->regs.rip = board_header()->boot;
+	s->regs.rdi = UK_CTL;
+	s->regs.rflags = 0x202;
+	memcpy(s->xsave, &fcw, 2);
+	memcpy(s->xsave + 24, &mxcsr, 4);
+	memcpy(s->xsave + 512, &xstate, 8);
+	rc = r->g.t->ops->load(r->g.t, s);
+	/* the vCPU is there now, so the rate of its clock is known */
+	guest_refresh(&r->g);
+	return rc;
+}
+
+/*
+ * Until the gateway says by a KICK that a debugger is there; or is gone, the
+ * second time: what it wrote into the guest's code must not be in the snapshot.
+ */
+static int debugger_wait(struct ref *r)
+{
+	struct msg m = { .type = MSG_UP, .a = { [2] = r->ram.remote } };
+	int fds[CHAN_FDS], rc;
+
+	rc = chan_send(r->sock, &m, NULL, 0);
+	while (rc == 0 || rc == -EINTR) {
+		rc = chan_recv(r->sock, &m, fds);
+		if (rc < 0)
+			continue;
+		chan_close_fds(fds);
+		if (m.type == MSG_KICK)
+			return 0;
+		rc = 0;
+	}
+	return rc;
+}
+
+/* saves the vCPU as it will be when READY returns in a clone */
+static int freeze(struct ref *r, struct err *err)
+{
+	uint64_t t0 = guest_now();
+	struct guest *g = &r->g;
+	uint64_t rip = g->t->regs->rip;
+	int rc;
+
+	if (rip < UK_STUB || rip > BOARD_DB_RET)
+		return err_set(err, -EPROTO, "the guest rang READY outside "
+			       "its stub");
+	rc = g->t->ops->save(g->t, &r->ready);
+	if (rc < 0)
+		return err_set(err, rc, "cannot save the vCPU: %s",
+			       strerror(-rc));
+	r->ready.regs.rip = BOARD_DB_RET;
+	r->st.exits = g->st.exits;
+	/* of what warm-up fetched, clones inherit nothing */
+	guest_detach(g);
+	guest_destroy(g);
+	ram_unmap_host(&r->ram, 0);
+	rc = ram_seal(&r->ram, err);
+	if (rc == 0)
+		rc = ram_workset_init(&r->ram);
+	r->st.seal_ns = guest_now() - t0;
+	r->st.ram_bytes = ram_resident(&r->ram);
+	return rc;
+}
+
+static int boot(struct ref *r, struct err *err)
+{
+	struct msg m = { .type = MSG_READY };
+	const char *log;
+	struct iovec iov[2] = { { &r->st, sizeof(r->st) } };
+	int rc = build(r, err);
+
+	/* the guest is hostile from its first instruction */
+	if (rc == 0)
+		rc = lock(r, err);
+	if (rc == 0) {
+		rc = power_on(r);
+		if (rc < 0)
+			err_set(err, rc, "cannot start the guest: %s%s",
+				r->g.t->broken[0] ? r->g.t->broken :
+				strerror(-rc), rc == -EAGAIN ?
+				"; more processes: ulimit -u 4096" : "");
+	}
+	if (rc < 0) {
+		say_died(r, host_or_killed(r), err->msg);
+		return rc;
+	}
+	if (r->o->debug == DEBUG_BOOT) {
+		rc = debugger_wait(r);
+		if (rc < 0)
+			return rc;
+	}
+	r->g.deadline = guest_now() + r->o->boot_timeout_ns;
+	switch (guest_run(&r->g)) {
+	case GUEST_READY:
+		if (r->o->debug == DEBUG_BOOT && debugger_wait(r) < 0)
+			return -ECONNRESET;
+		break;
+	case GUEST_RESULT:
+		say_died(r, DIED_FAULT, "the guest gave a result before it "
+			 "was ready");
+		return -EPROTO;
+	case GUEST_ORPHAN:
+		return -ECONNRESET;
+	default:
+		say_died(r, r->g.died, r->g.report);
+		return -ECANCELED;
+	}
+	iov[1].iov_len = guest_log(&r->g, &log);
+	iov[1].iov_base = (void *)log;
+	rc = freeze(r, err);
+	if (rc < 0) {
+		say_died(r, host_or_killed(r), err->msg);
+		return rc;
+	}
+	r->st.boot_ns = guest_now() - r->started;
+	m.a[0] = (uint64_t)-r->astray;
+	return chan_send(r->sock, &m, iov, 2);
+}
+
+static int do_clone(struct ref *r, uint64_t guest_pid, int fds[CHAN_FDS])
+{
+	struct clone_opts o = {
+		.ref = r->o, .ops = r->ops, .ram = &r->ram,
+		.ready = &r->ready, .jail = &r->jail, .proc = r->proc,
+		.sock = fds[0], .window0 = fds[1],
+		.entropy_gen = r->g.entropy_gen,
+		.ticket_gen = r->g.ticket_gen, .hide = r->hide,
+		.pid = (uint32_t)guest_pid,
+		.forked = guest_now(),
+	};
+	struct msg m = { .type = MSG_CLONED };
+	pid_t pid = -1;
+	int rc;
+
+	if (fds[0] < 0 || fds[1] < 0) {
+		errno = EBADF;
+	} else {
+		pid = _Fork();
+		if (pid == 0)
+			clone_main(&o);
+	}
+	m.a[0] = pid < 0 ? (uint64_t)-errno : (uint64_t)pid;
+	/* the word first: the end of the clone's socket says less */
+	rc = chan_send(r->sock, &m, NULL, 0);
+	chan_close_fds(fds);
+	return rc;
+}
+
+static void serve(struct ref *r)
+{
+	struct pollfd p = { .fd = r->sock, .events = POLLIN };
+	int fds[CHAN_FDS], rc;
+	struct msg m;
+
+	for (;;) {
+		rc = poll(&p, 1, r->collapsed ? -1 : IDLE_MS);
+		if (rc == 0) {
+			ram_collapse(&r->ram);
+			r->collapsed = 1;
+			continue;
+		}
+		rc = chan_recv(r->sock, &m, fds);
+		if (rc == -EINTR)
+			continue;
+		if (rc < 0)
+			return;
+		if (m.type == MSG_CLONE)
+			rc = do_clone(r, m.a[0], fds);
+		else
+			chan_close_fds(fds);
+		if (rc < 0)
+			return;
+	}
+}
+
+/* the child of a gateway begins with nothing of its parent's but these */
+static int inherit_little(struct ref *r)
+{
+	int keep[] = { r->sock, r->o->window0, r->o->img->fd };
+	/*
+	 * Guests are in it.  Of 0 only files know: what core(5) pipes to a
+	 * program is 1's to forbid.
+	 */
+	const struct rlimit no_core = { 1, 1 }, no_core_file = { 0, 0 };
+	struct sched_param usual = { 0 };
+	sigset_t none;
+
+	prctl(PR_SET_NAME, "usetl-ref");
+	hostshare_memory();
+	hostshare_cpu();
+	if (r->o->cgroup >= 0)
+		r->astray = cgroup_enter(r->o->cgroup);
+	/* by real-time rules a guest's loop would keep its tender waiting */
+	if (sched_getscheduler(0) == SCHED_FIFO ||
+	    sched_getscheduler(0) == SCHED_RR)
+		sched_setscheduler(0, SCHED_OTHER, &usual);
+	if (setrlimit(RLIMIT_CORE, &no_core) < 0)
+		setrlimit(RLIMIT_CORE, &no_core_file);
+	for (int s = 1; s < NSIG; s++)
+		if (s != SIGKILL && s != SIGSTOP)
+			signal(s, SIG_DFL);
+	/* the gateway drains by itself: TERM, whoever gets it, is its */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_IGN);	/* clones are reaped by the kernel */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	return jail_close_others(keep, 3);
+}
+
+static void ref_main(const struct ref_opts *o, int sock, pid_t parent,
+		     uint64_t started)
+{
+	static struct ref r;
+	struct err err = { "" };
+	int rc;
+
+	r.o = o;
+	r.sock = sock;
+	r.started = started;
+	r.parent = parent;
+	if (die_with_parent(&r, &err) < 0)
+		_exit(1);
+	rc = inherit_little(&r);
+	if (rc < 0) {
+		err_set(&err, rc, "cannot close descriptors: %s",
+			strerror(-rc));
+		say_died(&r, DIED_HOST, err.msg);
+		_exit(1);
+	}
+	tender_debug = o->debug != DEBUG_NONE;
+	r.ops = tender_choose(o->tender, &err);
+	r.proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (!r.ops || r.proc < 0 || r.ops->init(&err) < 0 ||
+	    jail_prepare(&r.jail, r.ops, &err) < 0 ||
+	    jail_ref_prepare(&r.own, r.ops, &err) < 0) {
+		say_died(&r, DIED_HOST, err.msg[0] ? err.msg :
+			 "cannot open /proc");
+		_exit(1);
+	}
+	if (boot(&r, &err) < 0)
+		_exit(1);
+	serve(&r);
+	_exit(0);
+}
+
+int ref_start(const struct ref_opts *o, int *sock, pid_t *pid,
+	      struct err *err)
+{
+	uint64_t started = guest_now();
+	pid_t parent = getpid();
+	int sv[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
+		return err_set(err, -errno, "socketpair: %s", strerror(errno));
+	*pid = fork();
+	if (*pid < 0) {
+		int rc = -errno;
+
+		close(sv[0]);
+		close(sv[1]);
+		return err_set(err, rc, "fork: %s", strerror(-rc));
+	}
+	if (*pid == 0)
+		ref_main(o, sv[1], parent, started);
+	close(sv[1]);
+	*sock = sv[0];
+	return 0;
+}

@@ -1,0 +1,44 @@
+/*
+ * ref.h - a function's reference: booted once, frozen at READY, then forked
+ *
+ * ref_start() forks the reference process.  Its side of the socket speaks
+ * proto.h; window0 is its host region while it boots (warm-up may FETCH).
+ * The caller owns *sock and reaps *pid.  The image stays the caller's and
+ * must be open until the reference is gone.
+ */
+#ifndef VMM_REF_H
+#define VMM_REF_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "conf/err.h"
+#include "etlfs/image/image.h"
+#include "vmm/tender/tender.h"
+
+enum recycle { RECYCLE_ROLLBACK, RECYCLE_FORK, RECYCLE_KEEP };
+
+/* guests that wait for a debugger: a process tender's, see pool_ops.attach */
+enum debug { DEBUG_NONE, DEBUG_CLONES, DEBUG_BOOT };
+
+struct ref_opts {
+	const struct image *img;
+	int window0;			/* memfd of ETLFS_WINDOW0 bytes */
+	enum tender_kind tender;
+	enum recycle recycle;
+	int trace;			/* system calls to the log */
+	int trial;			/* the runtime says what it notices */
+	int verify;			/* compare everything after a rollback */
+	enum debug debug;		/* BOOT: wait before the first instruction */
+	uint64_t boot_timeout_ns;
+	uint64_t log_max;		/* bytes of log of the boot */
+	int cgroup;			/* what it enters, by cgroup_enter(), or
+					   -1; the caller's */
+	uid_t uid;			/* who it and its clones run as when the
+					   gateway is root; 0: do not change */
+};
+
+int ref_start(const struct ref_opts *o, int *sock, pid_t *pid,
+	      struct err *err);
+
+#endif

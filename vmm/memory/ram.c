@@ -1,0 +1,310 @@
+/*
+ * ram.c - guest memory on the host's side: reserve, grow, reach, seal
+ *
+ * Rollback is in rollback.c, memory in another process in remote.c.
+ */
+#include "vmm/memory/ram.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "etlfs/format.h"
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE	25
+#endif
+#ifndef F_SEAL_SEAL
+#define F_SEAL_SEAL	0x0001
+#endif
+
+/* what every guest has before it asks for more, in bytes: about what a
+   CPython with a small function needs, since all but USF is made huge */
+#define SPAN_EXEC	(16u << 20)
+#define SPAN_HEAP	(2u << 20)
+#define SPAN_DATA	(8u << 20)
+#define SPAN_USF	(2u << 20)
+/* of SYS and STACK, what a boot touches: tables and libOS; the stack's top */
+#define WARM_SYS	(2 * UK_BIG)
+#define WARM_STACK	UK_BIG
+
+static uint64_t big_up(uint64_t n)
+{
+	return (n + UK_BIG - 1) & ~(uint64_t)(UK_BIG - 1);
+}
+
+static uint64_t min64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static void window_init(struct ram_window *w, uint64_t base, uint64_t end,
+			uint64_t span, uint64_t limit)
+{
+	w->base = base;
+	w->cap = min64(end - base, big_up(limit));
+	w->span = w->top = w->sealed = min64(span, w->cap);
+}
+
+static void windows_init(struct ram *ram, uint64_t files)
+{
+	struct ram_window *w = ram->win;
+	uint64_t mem = ram->mem_limit;
+
+	window_init(&w[UK_ARENA_EXEC], UK_EXEC_BASE, UK_EXEC_END,
+		    min64(SPAN_EXEC, mem / 2), mem);
+	window_init(&w[UK_ARENA_HEAP], UK_HEAP_BASE, UK_HEAP_END,
+		    min64(SPAN_HEAP, mem / 8), mem);
+	window_init(&w[UK_ARENA_DATA], UK_DATA_BASE, UK_DATA_END,
+		    min64(SPAN_DATA, mem / 4), mem);
+	window_init(&w[UK_ARENA_USF], UK_USF_BASE, UK_USF_END, SPAN_USF,
+		    files);
+	window_init(&w[RAM_SYS], UK_SYS_BASE, UK_SYS_END,
+		    UK_SYS_END - UK_SYS_BASE, UK_SYS_END - UK_SYS_BASE);
+	window_init(&w[RAM_STACK], UK_STACK_BASE, UK_STACK_END,
+		    UK_STACK_END - UK_STACK_BASE, UK_STACK_END - UK_STACK_BASE);
+}
+
+static int windows_map(struct ram *ram, int prot, int flags)
+{
+	for (int i = 0; i < RAM_WINDOWS; i++) {
+		struct ram_window *w = &ram->win[i];
+
+		if (mmap(ram->base + w->base, w->cap, prot,
+			 flags | MAP_FIXED | MAP_NORESERVE, ram->memfd,
+			 (off_t)w->base) == MAP_FAILED)
+			return -errno;
+	}
+	return 0;
+}
+
+void ram_warm(struct ram *ram, uint64_t addr, uint64_t len)
+{
+	if (ram->snap)
+		return;
+	for (; len >= UK_BIG; addr += UK_BIG, len -= UK_BIG) {
+		volatile uint8_t *p = ram->base + addr;
+
+		/* a range with nothing in it yet is not collapsed */
+		*p = *p;
+		madvise((void *)p, UK_BIG, MADV_COLLAPSE);
+	}
+}
+
+static void windows_warm(struct ram *ram)
+{
+	for (int i = UK_ARENA_EXEC; i <= UK_ARENA_DATA; i++)
+		ram_warm(ram, ram->win[i].base, ram->win[i].span);
+	ram_warm(ram, UK_SYS_BASE, WARM_SYS);
+	ram_warm(ram, UK_STACK_END - WARM_STACK, WARM_STACK);
+}
+
+int ram_create(struct ram *ram, uint64_t mem_limit, uint64_t files_limit,
+	       struct err *err)
+{
+	int rc;
+
+	memset(ram, 0, sizeof(*ram));
+	ram->memfd = ram->pagemap = ram->stat = ram->mem = -1;
+	ram->mem_limit = big_up(mem_limit);
+	windows_init(ram, files_limit);
+	ram->base = mmap(NULL, UK_END + UK_BIG, PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (ram->base == MAP_FAILED) {
+		ram->base = NULL;
+		return err_set(err, -errno, "cannot reserve %llu GB of address "
+			       "space: %s; see `ulimit -v`",
+			       (unsigned long long)UK_END >> 30,
+			       strerror(errno));
+	}
+	/* so that guest 2 MB pages can lie on host 2 MB pages */
+	ram->base = (uint8_t *)big_up((uintptr_t)ram->base);
+	ram->memfd = memfd_create("usetl-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (ram->memfd < 0 || ftruncate(ram->memfd, UK_RAM_END) < 0)
+		goto fail;
+	rc = windows_map(ram, PROT_READ | PROT_WRITE, MAP_SHARED);
+	if (rc == 0) {
+		windows_warm(ram);
+		return 0;
+	}
+	errno = -rc;
+fail:
+	rc = -errno;
+	err_set(err, rc, "cannot make guest memory: %s", strerror(errno));
+	ram_destroy(ram);
+	return rc;
+}
+
+void ram_destroy(struct ram *ram)
+{
+	if (!ram->base)
+		return;
+	munmap(ram->base, UK_END);
+	if (ram->snap)
+		munmap((void *)ram->snap, UK_RAM_END);
+	if (ram->memfd >= 0)
+		close(ram->memfd);
+	if (ram->pagemap >= 0)
+		close(ram->pagemap);
+	if (ram->stat >= 0)
+		close(ram->stat);
+	if (ram->mem >= 0)
+		close(ram->mem);
+	memset(ram, 0, sizeof(*ram));
+	ram->memfd = ram->pagemap = ram->stat = ram->mem = -1;
+}
+
+/* [addr, addr + len) inside [base, base + size) */
+static int inside(uint64_t addr, uint64_t len, uint64_t base, uint64_t size)
+{
+	return addr >= base && addr - base <= size &&
+	       len <= size - (addr - base);
+}
+
+static int inside_host(const struct ram *ram, uint64_t addr, uint64_t len)
+{
+	uint64_t n = (addr - UK_HOST_BASE) / ETLFS_WINDOW_STRIDE;
+
+	return addr >= UK_HOST_BASE && addr < UK_HOST_END &&
+	       inside(addr, len, UK_HOST_BASE + n * ETLFS_WINDOW_STRIDE,
+		      ram->host_size[n]);
+}
+
+void *ram_ptr(const struct ram *ram, uint64_t addr, uint64_t len, int write)
+{
+	for (int i = 0; i < RAM_WINDOWS; i++) {
+		const struct ram_window *w = &ram->win[i];
+
+		if (i == RAM_SYS) {
+			if (inside(addr, len, UK_OUT, UK_SYS_END - UK_OUT))
+				return ram->base + addr;
+		} else if (inside(addr, len, w->base, w->span)) {
+			return ram->base + addr;
+		}
+	}
+	if (!write && (inside(addr, len, UK_IMAGE_BASE, ram->image_size) ||
+		       inside_host(ram, addr, len)))
+		return ram->base + addr;
+	return NULL;
+}
+
+int ram_grow(struct ram *ram, unsigned arena, uint64_t span, uint64_t *from)
+{
+	struct ram_window *w;
+	uint64_t sum = 0;
+
+	if (arena >= UK_ARENAS || span > UK_END)
+		return -EINVAL;
+	w = &ram->win[arena];
+	span = big_up(span);
+	if (span <= w->span)
+		return 0;
+	if (span > w->cap)
+		return -ENOMEM;
+	for (int i = UK_ARENA_EXEC; i <= UK_ARENA_DATA; i++)
+		sum += i == (int)arena ? span : ram->win[i].span;
+	if (arena != UK_ARENA_USF && sum > ram->mem_limit)
+		return -ENOMEM;
+	w->span = span;
+	if (span <= w->top)
+		return 0;
+	*from = w->top;
+	w->top = span;
+	return 1;
+}
+
+int ram_map_image(struct ram *ram, int fd, uint64_t size)
+{
+	size = (size + UK_PAGE - 1) & ~(uint64_t)(UK_PAGE - 1);
+	if (size > UK_IMAGE_END - UK_IMAGE_BASE)
+		return -EFBIG;
+	if (mmap(ram->base + UK_IMAGE_BASE, size, PROT_READ,
+		 MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
+		return -errno;
+	ram->image_size = size;
+	return 0;
+}
+
+int ram_map_host(struct ram *ram, unsigned window, int fd, uint64_t size)
+{
+	struct stat st;
+
+	if (window >= ETLFS_WINDOWS || size == 0 || size % UK_PAGE ||
+	    size > ETLFS_WINDOW_STRIDE || ram->host_size[window])
+		return -EINVAL;
+	/* the whole of it must be there: a hole past the end is SIGBUS */
+	if (fstat(fd, &st) < 0 || (uint64_t)st.st_size < size)
+		return -EINVAL;
+	if (mmap(ram->base + UK_HOST_BASE + window * ETLFS_WINDOW_STRIDE, size,
+		 PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
+		return -errno;
+	ram->host_size[window] = size;
+	return 0;
+}
+
+void ram_unmap_host(struct ram *ram, unsigned window)
+{
+	if (window >= ETLFS_WINDOWS || !ram->host_size[window])
+		return;
+	/* back to a reservation, so that nothing else comes to lie there */
+	mmap(ram->base + UK_HOST_BASE + window * ETLFS_WINDOW_STRIDE,
+	     ram->host_size[window], PROT_NONE,
+	     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+	ram->host_size[window] = 0;
+}
+
+int ram_seal(struct ram *ram, struct err *err)
+{
+	int rc;
+
+	/* F_SEAL_WRITE wants no writable shared mapping left */
+	for (int i = 0; i < RAM_WINDOWS; i++)
+		munmap(ram->base + ram->win[i].base, ram->win[i].cap);
+	if (fcntl(ram->memfd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK |
+		  F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return err_set(err, -errno, "cannot seal the snapshot: %s",
+			       strerror(errno));
+	ram->snap = mmap(NULL, UK_RAM_END, PROT_READ,
+			 MAP_SHARED | MAP_NORESERVE, ram->memfd, 0);
+	if (ram->snap == MAP_FAILED) {
+		ram->snap = NULL;
+		return err_set(err, -errno, "cannot map the snapshot: %s",
+			       strerror(errno));
+	}
+	rc = windows_map(ram, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+	if (rc < 0)
+		return err_set(err, rc, "cannot map guest memory: %s",
+			       strerror(-rc));
+	for (int i = 0; i < RAM_WINDOWS; i++)
+		ram->win[i].sealed = ram->win[i].span;
+	return 0;
+}
+
+void ram_collapse(struct ram *ram)
+{
+	for (int i = 0; i < RAM_WINDOWS; i++) {
+		struct ram_window *w = &ram->win[i];
+		uint64_t a = w->base;
+
+		while (a < w->base + w->sealed) {
+			off_t data = lseek(ram->memfd, (off_t)a, SEEK_DATA);
+
+			if (data < 0 ||
+			    (uint64_t)data >= w->base + w->sealed)
+				break;
+			a = (uint64_t)data & ~(uint64_t)(UK_BIG - 1);
+			madvise((void *)(ram->snap + a), UK_BIG, MADV_COLLAPSE);
+			a += UK_BIG;
+		}
+	}
+}
+
+uint64_t ram_resident(const struct ram *ram)
+{
+	struct stat st;
+
+	return fstat(ram->memfd, &st) < 0 ? 0 : (uint64_t)st.st_blocks * 512;
+}

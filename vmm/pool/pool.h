@@ -1,0 +1,202 @@
+/*
+ * pool.h - functions: each a reference, its clones and a queue of requests
+ *
+ * One pool per gateway, on one libev loop and one thread (image_verify()
+ * alone runs beside it).  A function is booted once; a request goes to the
+ * most recently used idle clone, or waits while one is made.  Clones that
+ * die, hang or break the protocol are killed and replaced; a reference that
+ * dies is booted again with back-off.  Now and then another reference boots
+ * beside the one there is and takes its place; no request waits for that.
+ *
+ * A request given to pool_submit() is always answered exactly once, from the
+ * loop, unless the pool is destroyed first.
+ */
+#ifndef VMM_POOL_H
+#define VMM_POOL_H
+
+#include <ev.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "conf/err.h"
+#include "etlfs/image/image.h"
+#include "vmm/host/cgroup.h"
+#include "vmm/proto.h"
+#include "vmm/guest/ref.h"
+
+#define POOL_EVENT_MAX	(ETLFS_EVENT_MAX - ETLFS_EVENT_OFF)	/* bytes */
+
+struct pool;
+struct function;
+
+enum outcome {
+	JOB_OK,				/* text: JSON, the result */
+	JOB_ERROR,			/* text: JSON, what was raised */
+	JOB_DIED,			/* died, status; text: report */
+	JOB_TIMEOUT,			/* text: report, may be empty */
+	JOB_TOO_LARGE,			/* text: one line */
+	JOB_UNAVAILABLE,		/* text: one line; try again later */
+};
+
+/* valid during the call that brings it */
+struct job_result {
+	enum outcome outcome;
+	enum died died;			/* of JOB_DIED */
+	uint64_t status;		/* exit status or signal */
+	uint64_t limit_ns;		/* of JOB_TIMEOUT: the time it had */
+	const char *text;		/* not NUL-terminated */
+	size_t len;
+	struct run_stats stats;
+	struct peer *from;		/* NULL, or see job_result_take() */
+};
+
+/*
+ * From `done`: the block that holds text, of *size bytes, the caller's to
+ * free() from then on; NULL: text has to be copied to be kept.
+ */
+void *job_result_take(const struct job_result *r, size_t *size);
+
+/* the caller's memory, from pool_submit() until done is called */
+struct job {
+	const void *event;		/* JSON */
+	size_t event_len;
+	void (*done)(struct job *j, const struct job_result *r);
+	/* the pool's */
+	struct job *next;
+	double queued;
+	unsigned again;			/* clones that ended before reading it */
+};
+
+enum pool_event {
+	POOL_READY,			/* booted and verified; text: "" */
+	POOL_FAILED,			/* cannot boot; text: why, with log */
+	POOL_NOTE,			/* text: one line for the operator */
+};
+
+struct pool_ops {
+	/* the function's own log; any bytes, whole lines or not */
+	void (*log)(void *arg, struct function *f, const char *text,
+		    size_t len);
+	void (*event)(void *arg, struct function *f, enum pool_event what,
+		      const char *text);
+	/* may be NULL: a clone has rolled back (function_opts.say_idle) */
+	void (*idle)(void *arg, struct function *f,
+		     const struct run_stats *st);
+	/*
+	 * function_opts.debug: a guest of this process is there and has not
+	 * run yet; it does after function_attached().
+	 */
+	void (*attach)(void *arg, struct function *f, pid_t guest);
+	/* may be NULL: bytes of log that it has room for now */
+	uint64_t (*log_room)(void *arg, struct function *f);
+	/* with log_room: lines that were lost, since there was no more */
+	void (*log_lost)(void *arg, struct function *f, uint64_t lines);
+	/*
+	 * May be NULL: a request has ended its clone (JOB_DIED, _TIMEOUT), or
+	 * its handler has raised (JOB_ERROR) or said too much
+	 * (JOB_TOO_LARGE).
+	 */
+	void (*failed)(void *arg, struct function *f,
+		       const struct job_result *r);
+};
+
+struct pool_opts {
+	uint64_t response_max;		/* bytes of a result */
+	uint64_t log_max;		/* bytes of log per request */
+	unsigned queue;			/* requests that wait, per function */
+	uint64_t wait_ns;		/* longest that one waits */
+	uint64_t boot_ns;		/* a reference is ready by then */
+	uint64_t fetch_timeout_ns;
+	uint64_t fetch_max;		/* bytes of bodies that a clone holds */
+	uint64_t fetch_total;		/* that all of them do; 0: no limit */
+	/*
+	 * Boot each image from a copy that nobody else can change, in folder
+	 * `copies` (NULL: see image_copy()).  0: from the file itself.
+	 */
+	int copy_images;
+	const char *copies;		/* the caller's, until pool_set() */
+	unsigned windows;		/* see etlfs/region/window.h */
+	uint64_t warm;
+	uid_t uid;			/* see ref_opts */
+	enum tender_kind tender;
+	struct cgroup *cgroup;		/* below which each function has one;
+					   the caller's, NULL: sessions */
+	const struct pool_ops *ops;
+	void *arg;
+};
+
+struct function_opts {
+	const char *name;		/* NULL: the image's; copied */
+	unsigned min, max;		/* clones; max >= 1 */
+	uint64_t idle_ns;		/* after which one over min is reaped */
+	uint64_t timeout_ns;		/* 0: the image's */
+	uint64_t refresh_ns;		/* age of a reference, about, when
+					   another replaces it; 0: never */
+	enum recycle recycle;
+	int trace, trial, verify;	/* see ref_opts */
+	int say_idle;			/* ask for a report of each rollback */
+	int once;			/* do not boot again after a failure */
+	enum debug debug;		/* not NONE: no deadlines */
+};
+
+struct function_info {
+	const char *name, *handler;
+	const char *digest;		/* of what runs, once that is ready */
+	int ready;
+	unsigned idle, busy, coming, queued;
+	uint64_t requests, errors;
+	uint64_t refreshes;		/* references that were replaced */
+	uint64_t run_us;		/* median of the last ones */
+	struct boot_stats boot;
+	uint64_t clone_ns;		/* gateway: asked for to up, last one */
+	uint64_t clone_pages;		/* populated in it */
+	uint64_t fetched;		/* bytes, into all clones */
+};
+
+int pool_create(struct pool **out, struct ev_loop *loop,
+		const struct pool_opts *o);
+/* kills what runs; requests in flight are not answered */
+void pool_destroy(struct pool *pool);
+/* new limits; windows and warm stay as they were */
+void pool_set(struct pool *pool, const struct pool_opts *o);
+/* makes the warm windows: slow, for when there is nothing else to do */
+int pool_prepare(struct pool *pool);
+/* requests running or waiting */
+unsigned pool_pending(const struct pool *pool);
+
+/*
+ * Takes img over, also when it fails.  Where a function of that name is
+ * there, it goes on serving until the new one is ready, and stays if the new
+ * one fails.
+ */
+int pool_add(struct pool *pool, struct image *img,
+	     const struct function_opts *o, struct function **out,
+	     struct err *err);
+/* no new requests; it goes away when the last one is answered */
+void pool_retire(struct function *f);
+/* the one that takes requests, or NULL; it may not be ready yet */
+struct function *pool_find(struct pool *pool, const char *name);
+/* each that takes requests: NULL for the first; NULL after the last */
+struct function *pool_next(struct pool *pool, struct function *f);
+
+/* 0, -EAGAIN: the queue is full, -EHOSTDOWN: it cannot boot, -E2BIG */
+int pool_submit(struct function *f, struct job *j);
+
+/*
+ * While it pauses, its requests that wait go on waiting, as long as they may:
+ * for a caller that has no room for more answers.
+ */
+void function_pause(struct function *f, int paused);
+/* a debugger is there: what waited for it goes on */
+void function_attached(struct function *f);
+
+const char *function_name(const struct function *f);
+const struct image *function_image(const struct function *f);
+void function_info(struct function *f, struct function_info *out);
+/* would img and o boot the same reference? then function_set() is enough */
+int function_same(const struct function *f, const struct image *img,
+		  const struct function_opts *o);
+void function_set(struct function *f, const struct function_opts *o);
+
+#endif

@@ -1,0 +1,199 @@
+/*
+ * pool_image.c - what a function boots: copied, then verified while it boots
+ *
+ * Where the pool keeps copies, a function first gets one of its own, so that
+ * what was verified is what runs, at the last refresh too, whatever happens
+ * to the file meanwhile.  What the manifest says is read again from the copy.
+ * A function of the same digest, verified already, shares its copy.
+ *
+ * Reading a whole image takes a while, so a thread does it, one at a time for
+ * each function: f->work.copy is 1 until there is a copy, and f->verify_result
+ * until that is verified.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vmm/pool/pool_impl.h"
+
+static void join(struct function *f)
+{
+	struct image_work *w = &f->work;
+
+	if (w->running) {
+		pthread_join(w->thread, NULL);
+		w->running = 0;
+		ev_async_stop(f->pool->loop, &w->done);
+	}
+	free(w->dir);
+	w->dir = NULL;
+}
+
+static void *work(void *arg)
+{
+	struct function *f = arg;
+	struct image_work *w = &f->work;
+
+	w->answer = w->copy ? image_copy(f->img, w->dir, &w->err) :
+			      image_verify(f->img, &w->err);
+	ev_async_send(f->pool->loop, &w->done);
+	return NULL;
+}
+
+/* the copy is what the function is of from now on; fd is taken over */
+static int adopt(struct function *f, int fd, struct err *err)
+{
+	struct image *copy, *was = f->img;
+	struct egress *egress;
+	int r = image_open_copy(&copy, was->path, fd, err);
+
+	if (r < 0)
+		return r;
+	/* the file changed between the two */
+	if (strcmp(copy->digest, was->digest) ||
+	    strcmp(copy->name, was->name)) {
+		image_close(copy);
+		return err_set(err, -ESTALE, "'%s' was altered while it was "
+			       "read", was->path);
+	}
+	r = egress_create(&egress, copy->egress);
+	if (r < 0) {
+		image_close(copy);
+		return err_set(err, r, "out of memory");
+	}
+	copy->memory = was->memory;	/* the configuration may say another */
+	egress_destroy(f->egress);
+	f->egress = egress;
+	f->img = copy;
+	f->copied = 1;
+	image_close(was);
+	return 0;
+}
+
+static int start(struct function *f)
+{
+	struct image_work *w = &f->work;
+
+	ev_async_start(f->pool->loop, &w->done);
+	if (pthread_create(&w->thread, NULL, work, f) == 0) {
+		w->running = 1;
+		return 0;
+	}
+	ev_async_stop(f->pool->loop, &w->done);
+	return -EAGAIN;
+}
+
+static void verified(struct function *f, int answer)
+{
+	f->verify_result = answer;
+	if (answer < 0)
+		ref_image_failed(f, f->work.err.msg);
+	else
+		ref_verified(f);
+}
+
+static void verify(struct function *f)
+{
+	/* without a thread to be had, not in parallel */
+	if (start(f) < 0)
+		verified(f, image_verify(f->img, &f->work.err));
+}
+
+static void on_done(struct ev_loop *loop, struct ev_async *a, int revents)
+{
+	struct function *f = a->data;
+	struct image_work *w = &f->work;
+	int r = w->answer;
+
+	join(f);
+	if (!w->copy) {
+		verified(f, r);
+		return;
+	}
+	w->copy = 0;
+	if (r >= 0)
+		r = adopt(f, r, &w->err);
+	if (r < 0) {
+		verified(f, r);
+		return;
+	}
+	if (f->retired)
+		return;
+	r = ref_boot(f->ref, &w->err);
+	if (r < 0)
+		ref_image_failed(f, w->err.msg);
+	/* a later boot may go well */
+	verify(f);
+}
+
+/* another function's, of the same bytes: a descriptor of it, or -1 */
+static int shared_copy(const struct function *f)
+{
+	struct function_list *const lists[] = {
+		&f->pool->current, &f->pool->others,
+	};
+	const struct function *g;
+
+	for (int i = 0; i < 2; i++)
+		TAILQ_FOREACH(g, lists[i], link)
+			if (g != f && g->copied && g->verify_result == 0 &&
+			    g->img->size == f->img->size &&
+			    !strcmp(g->img->digest, f->img->digest))
+				return fcntl(g->img->fd, F_DUPFD_CLOEXEC, 0);
+	return -1;
+}
+
+static int copy_begin(struct function *f, struct err *err)
+{
+	const struct pool_opts *o = &f->pool->o;
+	int fd = shared_copy(f), r;
+
+	if (fd >= 0) {
+		r = adopt(f, fd, err);
+		if (r == 0)
+			r = ref_boot(f->ref, err);
+		f->verify_result = 0;
+		return r;
+	}
+	f->work.dir = o->copies ? strdup(o->copies) : NULL;
+	if (o->copies && !f->work.dir)
+		return err_set(err, -ENOMEM, "out of memory");
+	f->work.copy = 1;
+	if (start(f) == 0)
+		return 0;
+	fd = image_copy(f->img, f->work.dir, err);
+	r = fd < 0 ? fd : adopt(f, fd, err);
+	f->work.copy = 0;
+	if (r == 0)
+		r = ref_boot(f->ref, err);
+	if (r == 0)
+		verify(f);
+	return r;
+}
+
+int image_begin(struct function *f, struct err *err)
+{
+	int r;
+
+	ev_async_init(&f->work.done, on_done);
+	f->work.done.data = f;
+	f->verify_result = 1;
+	if (f->pool->o.copy_images)
+		return copy_begin(f, err);
+	r = ref_boot(f->ref, err);
+	if (r == 0)
+		verify(f);
+	return r;
+}
+
+void image_end(struct function *f)
+{
+	struct image_work *w = &f->work;
+	int unused = w->running && w->copy;
+
+	join(f);
+	if (unused && w->answer >= 0)
+		close(w->answer);
+}

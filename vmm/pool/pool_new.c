@@ -1,0 +1,218 @@
+/*
+ * pool_new.c - a function's new clones: asked for, come up, or not
+ *
+ * A clone is usable once its own UP and the reference's CLONED have both
+ * come, in either order.  Invariant: a clone in its reference's `asked` is
+ * freed by CLONED or by the reference's end, no sooner.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "vmm/pool/pool_impl.h"
+
+#define RETRY_S		0.1		/* after a failed clone, doubled each */
+#define RETRY_MAX_S	10.0
+#define GIVE_UP		3		/* failures until requests get 503 */
+
+const char clone_ended[] = "its process ended without a word";
+
+void clone_back_off(struct function *f, unsigned failures)
+{
+	double delay = RETRY_S * (1 << (failures < 7 ? failures : 7));
+
+	f->clone_retry_at = pool_now(f) + (delay < RETRY_MAX_S ? delay :
+					   RETRY_MAX_S);
+}
+
+static void failed(struct function *f, const char *why)
+{
+	pool_note(f, "cannot clone: %s", why);
+	clone_back_off(f, f->clone_failures++);
+}
+
+void clone_give_up(struct function *f)
+{
+	if (f->clone_failures >= GIVE_UP && !f->n[CLONE_BUSY] &&
+	    !f->n[CLONE_IDLE] && !f->n[CLONE_COMING])
+		queue_fail(f, "no clone can be made");
+	pool_wake(f->pool);
+}
+
+void clone_missed(struct clone *c, const char *why)
+{
+	struct function *f = c->proc.f;
+
+	failed(f, why);
+	clone_stop(c);
+	clone_give_up(f);
+}
+
+/* what it says of itself, and what its reference says */
+
+static void maybe_usable(struct clone *c)
+{
+	struct function *f = c->proc.f;
+
+	if (!c->up || c->asked)
+		return;
+	if (c->guest) {
+		if (!proc_is_child(&c->proc, (uint64_t)c->guest)) {
+			clone_lost(c, DIED_HOST, "it has no process of that "
+				   "number");
+			return;
+		}
+		c->proc.deadline = pool_now(f) + DEBUG_S;
+		f->pool->o.ops->attach(f->pool->o.arg, f, c->guest);
+		return;
+	}
+	f->clone_ns = (ev_time() - c->asked_at) * 1e9;
+	f->clone_failures = 0;
+	clone_enter(c, CLONE_IDLE);
+	clone_stop_last(f);
+	queue_dispatch(f);
+}
+
+void clone_up(struct clone *c, const struct msg *m)
+{
+	if (c->up) {
+		clone_lost(c, DIED_HOST, "it came up twice");
+		return;
+	}
+	c->up = 1;
+	c->proc.f->clone_pages = m->a[1];
+	if (c->proc.f->o.debug)
+		c->guest = (pid_t)m->a[2];
+	maybe_usable(c);
+}
+
+void clone_attached(struct function *f)
+{
+	struct clone *c, *after;
+
+	for (c = TAILQ_FIRST(&f->clones[CLONE_COMING]); c; c = after) {
+		after = TAILQ_NEXT(c, link);
+		if (!c->up)
+			continue;
+		c->guest = 0;
+		maybe_usable(c);
+	}
+}
+
+void clone_cloned(struct ref *ref, const struct msg *m)
+{
+	struct clone *c = TAILQ_FIRST(&ref->asked);
+	int64_t pid = (int64_t)m->a[0];
+	int r;
+
+	if (!c) {
+		ref_kill(ref);
+		return;
+	}
+	TAILQ_REMOVE(&ref->asked, c, ask);
+	c->asked = 0;
+	r = pid <= 0 ? -EAGAIN : proc_identify(&c->proc, pid, ref->proc.pid);
+	if (c->state == CLONE_DYING) {
+		/* stopped before it had a name */
+		if (r < 0)
+			clone_free(c);
+		else
+			clone_await_end(c);
+		return;
+	}
+	if (r == -ESRCH || (r == 0 && c->ended))
+		clone_missed(c, clone_ended);
+	else if (r == -EPERM)
+		ref_kill(ref);		/* it named what is not its child */
+	else if (r < 0)
+		clone_missed(c, pid <= 0 && pid > -4096 ?
+			       strerror((int)-pid) : strerror(-r));
+	else
+		maybe_usable(c);
+}
+
+static int pid_lives(const struct function *f, uint32_t pid)
+{
+	const struct clone *c;
+
+	for (int s = 0; s <= CLONE_DYING; s++)
+		TAILQ_FOREACH(c, &f->clones[s], link)
+			if (c->pid == pid || c->next_pid == pid)
+				return 1;
+	return 0;
+}
+
+uint32_t clone_pid(struct function *f)
+{
+	do {
+		if (f->pid < UK_PID_FIRST || f->pid >= UK_PID_LAST)
+			f->pid = UK_PID_FIRST;
+		else
+			f->pid++;
+	} while (pid_lives(f, f->pid));
+	return f->pid;
+}
+
+/* the reference is to fork one, with a socket to us and a window 0 */
+static int ask(struct clone *c)
+{
+	struct msg m = { .type = MSG_CLONE, .a = { c->next_pid } };
+	int sv[2], fds[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
+		return -errno;
+	r = proc_connect(&c->proc, sv[0], &clone_ops);
+	if (r == 0) {
+		fds[0] = sv[1];
+		fds[1] = host_window0(c->proc.host)->fd;
+		r = peer_send(c->ref->proc.peer, &m, NULL, fds, 2);
+	}
+	close(sv[1]);
+	if (r == 0) {
+		c->asked = 1;
+		TAILQ_INSERT_TAIL(&c->ref->asked, c, ask);
+	}
+	return r;
+}
+
+static int start(struct function *f)
+{
+	struct clone *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return -ENOMEM;
+	r = proc_open(&c->proc, f);
+	if (r < 0) {
+		free(c);
+		return r;
+	}
+	c->ref = f->ref;
+	c->ref->clones++;
+	c->state = CLONE_COMING;
+	c->since = pool_now(f);
+	c->asked_at = ev_time();
+	c->next_pid = clone_pid(f);
+	c->proc.deadline = c->since + CLONE_S;
+	TAILQ_INSERT_TAIL(&f->clones[CLONE_COMING], c, link);
+	f->n[CLONE_COMING]++;
+	r = ask(c);
+	if (r < 0)
+		clone_free(c);
+	return r;
+}
+
+int clone_start(struct function *f)
+{
+	int r = start(f);
+
+	/* too little of something here; ask again in a while */
+	if (r < 0) {
+		failed(f, strerror(-r));
+		f->clone_refused = 1;
+	}
+	pool_wake(f->pool);
+	return r;
+}

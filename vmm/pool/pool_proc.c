@@ -1,0 +1,237 @@
+/*
+ * pool_proc.c - a reference or clone as a process: socket, host region, pid
+ *
+ * A clone's number is only its reference's word, so it is checked to be that
+ * reference's child, and held by a pidfd from then on.  Numbers can be used
+ * again: whatever was read from a process's memory by number counts only
+ * when the pidfd says afterwards that the process was still alive.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "vmm/pool/pool_impl.h"
+
+/*
+ * What a function's guests may ask of the loop, in FETCHes: so many a second,
+ * and at once what 8 clones with all their tickets begin.
+ */
+#define ASK_RATE	2000.0
+#define ASK_BURST	512.0
+#define ASK_TURN	8.0		/* in one turn of the loop */
+#define NEXT_TURN_S	1e-6
+#define CANCEL_COST	0.25
+#define LOG_COST	0.5		/* and as much for each 64 KB */
+
+static int alive(const struct proc *p)
+{
+	struct pollfd pfd = { p->pidfd, POLLIN, 0 };
+
+	return p->pidfd >= 0 && poll(&pfd, 1, 0) == 0;
+}
+
+/* field 4 of /proc/PID/stat; the name in field 2 may hold anything */
+static pid_t parent_of(pid_t pid)
+{
+	char path[64], text[512], *end;
+	size_t n;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "re");
+	if (!f)
+		return -1;
+	n = fread(text, 1, sizeof(text) - 1, f);
+	fclose(f);
+	text[n] = '\0';
+	end = strrchr(text, ')');
+	if (!end || strlen(end) < 4)
+		return -1;
+	return atoi(end + 3);		/* ") S PPID" */
+}
+
+int proc_identify(struct proc *p, pid_t pid, pid_t parent)
+{
+	int r;
+
+	p->pidfd = syscall(SYS_pidfd_open, pid, 0);
+	if (p->pidfd < 0)
+		return -errno;
+	p->pid = pid;
+	if (!parent)
+		return 0;
+	r = parent_of(pid) == parent ? 0 : -EPERM;
+	if (!alive(p))
+		r = -ESRCH;
+	if (r < 0) {
+		close(p->pidfd);
+		p->pidfd = -1;
+		p->pid = 0;
+	}
+	return r;
+}
+
+int proc_is_child(const struct proc *p, uint64_t pid)
+{
+	return pid > 0 && pid <= INT32_MAX && parent_of((pid_t)pid) == p->pid;
+}
+
+void proc_watch(struct proc *p,
+		void (*cb)(struct ev_loop *, struct ev_io *, int))
+{
+	ev_io_init(&p->exited, cb, p->pidfd, EV_READ);
+	p->exited.data = p;
+	ev_io_start(p->f->pool->loop, &p->exited);
+}
+
+void proc_kill(struct proc *p)
+{
+	if (p->pidfd >= 0)
+		syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
+}
+
+void proc_close(struct proc *p)
+{
+	struct ev_loop *loop = p->f->pool->loop;
+
+	peer_destroy(p->peer);
+	host_destroy(p->host);
+	if (p->pidfd >= 0) {
+		ev_io_stop(loop, &p->exited);
+		close(p->pidfd);
+	}
+	p->peer = NULL;
+	p->host = NULL;
+	p->pidfd = -1;
+	p->pid = 0;
+}
+
+/* the host region's way to the clone */
+
+static int on_attach(void *arg, unsigned window, int fd, uint64_t size)
+{
+	struct proc *p = arg;
+	struct msg m = { .type = MSG_ATTACH, .a = { window, size } };
+
+	if (p->idle_due < IDLE_DUE_MAX)
+		p->idle_due++;
+	return p->peer ? peer_send(p->peer, &m, NULL, &fd, 1) : -EPIPE;
+}
+
+/* a peer that does not take it is at its end, which its socket will say */
+static void on_kick(void *arg)
+{
+	struct proc *p = arg;
+	struct msg m = { .type = MSG_KICK };
+
+	if (p->peer)
+		peer_send(p->peer, &m, NULL, NULL, 0);
+}
+
+static ssize_t on_read_body(void *arg, const struct proto_iov *iov, size_t n,
+			    uint64_t off, void *buf, size_t len)
+{
+	struct proc *p = arg;
+	ssize_t r;
+
+	if (!p->pid)
+		return -ESRCH;
+	r = host_read_process(p->pid, iov, n, off, buf, len);
+	return alive(p) ? r : -ESRCH;
+}
+
+static const struct host_ops host_ops = { on_attach, on_kick, on_read_body };
+
+int proc_open(struct proc *p, struct function *f)
+{
+	struct pool *pool = f->pool;
+
+	p->f = f;
+	p->peer = NULL;
+	p->pid = 0;
+	p->pidfd = -1;
+	return host_create(&p->host, pool->engine, pool->windows,
+			   pool->o.fetch_max, f->id, &host_ops, p);
+}
+
+int proc_connect(struct proc *p, int sock, const struct peer_ops *ops)
+{
+	return peer_create(&p->peer, p->f->pool->loop, sock, ops, p);
+}
+
+/* what a fetch may take: its own limit, and no more than the request has */
+static uint64_t fetch_time(const struct proc *p)
+{
+	uint64_t limit = p->f->pool->o.fetch_timeout_ns;
+	double left = p->deadline - pool_now(p->f);
+
+	if (left <= 0)
+		return 1;
+	return left * 1e9 < limit ? (uint64_t)(left * 1e9) : limit;
+}
+
+/* what a message costs; where the function has no more, it is read later */
+static void pay(struct proc *p, double cost)
+{
+	struct function *f = p->f;
+	double now = pool_now(f), passed = now - f->asked_at;
+	uint64_t turn = ev_iteration(f->pool->loop);
+
+	if (f->turn != turn) {
+		f->turn = turn;
+		f->turn_asks = 0;
+	}
+	f->turn_asks += cost;
+	if (f->turn_asks >= ASK_TURN)
+		peer_hold(p->peer, NEXT_TURN_S);
+
+	f->asks += passed > 0 ? passed * ASK_RATE : 0;
+	if (f->asks > ASK_BURST)
+		f->asks = ASK_BURST;
+	f->asked_at = now;
+	f->asks -= cost;
+	if (f->asks < 0)
+		peer_hold(p->peer, -f->asks / ASK_RATE);
+}
+
+int proc_message(struct proc *p, const struct msg *m, const uint8_t *payload)
+{
+	int r;
+
+	switch (m->type) {
+	case MSG_FETCH:
+		pay(p, 1);
+		r = host_fetch_msg(p->host, m, payload, fetch_time(p),
+				   p->f->egress);
+		return r < 0 ? -EPROTO : 1;
+	case MSG_CANCEL:
+		if (m->a[0] > UINT32_MAX)
+			return -EPROTO;
+		pay(p, CANCEL_COST);
+		host_cancel(p->host, m->a[0]);
+		return 1;
+	case MSG_LOG:
+		/* a tender gathers, and stops where log_max is passed */
+		if (m->len < UK_LOG_SIZE || p->log_over)
+			return -EPROTO;
+		pay(p, LOG_COST + LOG_COST * m->len / 65536);
+		proc_log(p, (const char *)payload, m->len);
+		return 1;
+	}
+	return 0;
+}
+
+void proc_reset(struct proc *p)
+{
+	proc_log_end(p);
+	if (!p->host)
+		return;
+	p->f->fetched += host_counters(p->host)->bytes_in;
+	host_reset(p->host);
+}

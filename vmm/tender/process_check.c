@@ -1,0 +1,85 @@
+/*
+ * process_check.c - can guests lie in processes here, and on what processor?
+ *
+ * What the kernel must let such processes do is for needs.c to ask.
+ */
+#include <cpuid.h>
+#include <errno.h>
+#include <stdio.h>
+
+#include "vmm/tender/hostclock.h"
+#include "vmm/tender/process_impl.h"
+
+static const char here[] = "where this program lies";
+
+static unsigned long min_addr(void)
+{
+	FILE *f = fopen("/proc/sys/vm/mmap_min_addr", "re");
+	unsigned long min = 0;
+
+	if (f && fscanf(f, "%lu", &min) != 1)
+		min = 0;
+	if (f)
+		fclose(f);
+	return min;
+}
+
+int proc_check(struct err *err)
+{
+	unsigned long min = min_addr();
+
+	if ((uintptr_t)here < PROC_SNAP_END)
+		return err_set(err, -ENOTSUP, "process tender: usetl itself "
+			       "lies at 0x%lx, where guests do; build it with "
+			       "-fPIE", (unsigned long)(uintptr_t)here);
+	/* guests have no capability that could go below it */
+	if (min > UK_EXEC_BASE)
+		return err_set(err, -ENOTSUP, "process tender: "
+			       "vm.mmap_min_addr is %lu, and guests begin at "
+			       "%u; sudo sysctl vm.mmap_min_addr=65536", min,
+			       (unsigned)UK_EXEC_BASE);
+	return 0;
+}
+
+static void cpu_learn(void)
+{
+	unsigned a, b, c, d, lo, hi;
+
+	__asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+	/* what unikernel/arch/xstate.c keeps; no AMX */
+	tender_cpu.xcr0 = ((uint64_t)hi << 32 | lo) & 0x2e7;
+	tender_cpu.xsave_size = 576;
+	for (unsigned i = 2; i < 63; i++) {
+		if (!(tender_cpu.xcr0 >> i & 1))
+			continue;
+		__cpuid_count(0xd, i, a, b, c, d);
+		if (a + b > tender_cpu.xsave_size)
+			tender_cpu.xsave_size = a + b;
+	}
+}
+
+/* by CLOCK_MONOTONIC, over 10 ms: good to some 10 ppm */
+static void tsc_learn(void)
+{
+	struct hostclock from, to;
+
+	if (tender_cpu.tsc_khz)
+		return;
+	hostclock_read(&from);
+	do {
+		hostclock_read(&to);
+	} while (to.mono - from.mono < 10000000);
+	tender_cpu.tsc_khz = (uint64_t)((__uint128_t)(to.tsc - from.tsc) *
+					1000000 / (to.mono - from.mono));
+}
+
+int proc_init(struct err *err)
+{
+	int rc = proc_check(err);
+
+	if (rc < 0)
+		return rc;
+	cpu_learn();
+	tsc_learn();
+	return 0;
+}

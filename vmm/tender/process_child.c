@@ -1,0 +1,277 @@
+/*
+ * process_child.c - the child in which a guest runs as a locked process
+ *
+ * Forked from the tender, so it begins with all that the tender has.  It
+ * moves the guest's windows from the reservation to the guest's own
+ * addresses, gives each its rights, closes every descriptor, and leaves this
+ * program for the stub page, which unmaps everything above PROC_SNAP_END and
+ * locks the filter.  Invariant from there on: its address space is the guest's
+ * map and the pages of process.h; it has three system calls.
+ */
+#include "vmm/tender/process.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/futex.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "etlfs/format.h"
+#include "vmm/tender/blob.h"
+#include "vmm/tender/board.h"
+
+#define RSEQ_SIG	0x53053053u
+#define RSEQ_UNREGISTER	1
+
+extern const ptrdiff_t __rseq_offset __attribute__((weak));
+extern const unsigned __rseq_size __attribute__((weak));
+
+#define FIELD(f)	((uint32_t)offsetof(struct seccomp_data, f))
+#define ARG(n)		(FIELD(args) + 8 * (n))
+#define LOAD(off)	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (off))
+/* the next instruction when equal, else TRAP, which comes next */
+#define MUST(k)		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), 1, 0), \
+			BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP)
+
+void proc_filter_set(struct proc_ro *ro)
+{
+	/*
+	 * Any of it may be called with any arguments, so what passes must do
+	 * no harm by itself; that it comes from the stub only serves to tell
+	 * the program's own futex calls from the stub's.
+	 */
+	static const struct sock_filter f[] = {
+		LOAD(FIELD(arch)), MUST(AUDIT_ARCH_X86_64),
+		LOAD(FIELD(instruction_pointer) + 4), MUST(0),
+		LOAD(FIELD(instruction_pointer)),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, ~(uint32_t)(UK_PAGE - 1)),
+		MUST(UK_STUB),
+		LOAD(FIELD(nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 4),
+		LOAD(ARG(2)), MUST(MADV_DONTNEED),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		MUST(SYS_futex),
+		LOAD(ARG(0) + 4), MUST(0),
+		LOAD(ARG(0)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, RW_RING, 0, 4),
+		LOAD(ARG(1)), MUST(FUTEX_WAKE),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		MUST(RO_SEQ),
+		LOAD(ARG(1)), MUST(FUTEX_WAIT),
+		LOAD(ARG(3)), MUST(0),
+		LOAD(ARG(3) + 4), MUST(0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	_Static_assert(sizeof(f) <= sizeof(ro->filter), "the filter fits");
+
+	memcpy(ro->filter, f, sizeof(f));
+	ro->fprog.len = sizeof(f) / sizeof(f[0]);
+	ro->fprog.filter = PROC_RO + offsetof(struct proc_ro, filter);
+}
+
+static int move(void *from, uint64_t addr, uint64_t len, int prot)
+{
+	void *to = (void *)addr;
+
+	if (!len)
+		return 0;
+	if (mremap(from, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to) != to ||
+	    mprotect(to, len, prot) < 0)
+		return -errno;
+	return 0;
+}
+
+/*
+ * A debugger writes its breakpoints where the kernel lets it: in memory that
+ * is private, as a clone's is, or writable.
+ */
+static int move_libos(struct ram *ram)
+{
+	const int debug = tender_debug && !ram->snap ? PROT_WRITE : 0;
+	const Elf64_Ehdr *eh = (const void *)blob_libos.data;
+	const Elf64_Phdr *ph = (const void *)(blob_libos.data + eh->e_phoff);
+	int rc = 0;
+
+	for (int i = 0; rc == 0 && i < eh->e_phnum; i++) {
+		uint64_t a = ph[i].p_vaddr, len = ph[i].p_memsz;
+
+		if (ph[i].p_type != PT_LOAD || !len)
+			continue;
+		len = (len + UK_PAGE - 1) & ~(uint64_t)(UK_PAGE - 1);
+		rc = move(ram_sys(ram, a), a, len, PROT_READ | debug |
+			  (ph[i].p_flags & PF_W ? PROT_WRITE : 0) |
+			  (ph[i].p_flags & PF_X ? PROT_EXEC : 0));
+	}
+	return rc;
+}
+
+/* what lies beyond the snapshot is another mapping */
+static int move_arena(struct ram *ram, const struct ram_window *w, int prot)
+{
+	uint64_t own = ram->snap ? w->sealed : w->cap;
+	int rc = move(ram_sys(ram, w->base), w->base, own, prot);
+
+	return rc < 0 ? rc : move(ram_sys(ram, w->base + own), w->base + own,
+				  w->cap - own, prot);
+}
+
+/* its spans only: to read a hole of it would take memory, and for good */
+static int move_snapshot(struct ram *ram)
+{
+	int rc = 0;
+
+	for (int i = 0; rc == 0 && i < RAM_WINDOWS; i++)
+		rc = move((void *)(ram->snap + ram->win[i].base),
+			  PROC_SNAP + ram->win[i].base, ram->win[i].sealed,
+			  PROT_READ);
+	return rc;
+}
+
+static int move_all(const struct proc_child *c)
+{
+	struct ram *ram = c->ram;
+	const struct ram_window *w = ram->win;
+	const int r = PROT_READ, rw = r | PROT_WRITE, rx = r | PROT_EXEC;
+	const struct {
+		uint64_t addr, len;
+		int prot;
+	} piece[] = {
+		{ w[RAM_STACK].base, w[RAM_STACK].cap, rw },
+		{ UK_STUB, UK_PAGE, rx },
+		{ UK_VDSO, 2 * UK_PAGE, rx },
+		{ UK_CLOCK, UK_PAGE, r },
+		{ UK_CTL, UK_CTL_PAGES * UK_PAGE, r },
+		{ UK_OUT, UK_PAGE, rw },
+		{ UK_REPORT, UK_REPORT_SIZE, rw },
+		{ UK_LOG, UK_LOG_SIZE, rw },
+		{ PROC_RO, 2 * UK_PAGE, r },
+		{ PROC_LIST, PROC_LIST_SIZE, r },
+		{ PROC_RW, 2 * UK_PAGE, rw },
+		{ PROC_ALT, PROC_ALT_SIZE, rw },
+		{ UK_IMAGE_BASE, ram->image_size, r },
+		{ UK_HOST_BASE, ram->host_size[0], r },
+	};
+	int rc;
+
+	/* what is not the guest's there: nothing, or a sanitizer's shadow */
+	rc = munmap((void *)UK_PAGE, PROC_SNAP_END - UK_PAGE) < 0 ? -errno : 0;
+	for (size_t i = 0; i < sizeof(piece) / sizeof(piece[0]); i++)
+		if (rc == 0)
+			rc = move(ram_sys(ram, piece[i].addr), piece[i].addr,
+				  piece[i].len, piece[i].prot);
+	for (int i = 0; rc == 0 && i < UK_ARENAS; i++)
+		rc = move_arena(ram, &w[i], i == UK_ARENA_EXEC ? rw | rx : rw);
+	if (rc == 0 && ram->snap)
+		rc = move_snapshot(ram);
+	if (rc == 0)
+		rc = move_libos(ram);
+	if (rc == 0 && c->windows)
+		rc = move(c->windows, UK_HOST_BASE + ETLFS_WINDOW_STRIDE,
+			  c->windows_size, r);
+	return rc;
+}
+
+/* asm-generic/signal.h's, which is not glibc's */
+struct kernel_sigaction {
+	uint64_t handler, flags, restorer, mask;
+};
+#define KSA_FLAGS	(0x00000004 /* SIGINFO */ | 0x04000000 /* RESTORER */ \
+			 | 0x08000000 /* ONSTACK */ | 0x40000000 /* NODEFER */)
+
+static void signals_set(void)
+{
+	static const int traps[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP };
+	struct kernel_sigaction sa = { 0 };
+	stack_t alt = { .ss_sp = (void *)PROC_ALT, .ss_size = PROC_ALT_SIZE };
+	uint64_t none = 0;
+
+	/* the tender's handlers are about to be unmapped */
+	for (int s = 1; s < NSIG; s++)
+		syscall(SYS_rt_sigaction, s, &sa, NULL, 8);
+	sa.flags = KSA_FLAGS;
+	sa.restorer = proc_stub_at(proc_restorer);
+	sa.handler = proc_stub_at(proc_on_trap);
+	for (size_t i = 0; i < sizeof(traps) / sizeof(traps[0]); i++)
+		syscall(SYS_rt_sigaction, traps[i], &sa, NULL, 8);
+	sa.handler = proc_stub_at(proc_on_syscall);
+	syscall(SYS_rt_sigaction, SIGSYS, &sa, NULL, 8);
+	sa.handler = proc_stub_at(proc_on_tick);
+	syscall(SYS_rt_sigaction, SIGALRM, &sa, NULL, 8);
+	syscall(SYS_sigaltstack, &alt, NULL);
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, 8);
+}
+
+/* the kernel would go on writing to glibc's area, which is unmapped */
+static void rseq_leave(void)
+{
+	unsigned size[2] = { 32, 32 };
+	char *area;
+
+	if (!&__rseq_size || !__rseq_size)
+		return;
+	size[0] = __rseq_size;
+	area = (char *)__builtin_thread_pointer() + __rseq_offset;
+	for (int i = 0; i < 2; i++)
+		if (syscall(SYS_rseq, area, size[i], RSEQ_UNREGISTER,
+			    RSEQ_SIG) == 0)
+			return;
+}
+
+/* the user is the tender's, who may reach it; it ends with its tender */
+static int privileges_set(pid_t parent)
+{
+	if (prctl(PR_SET_DUMPABLE, 1) < 0 ||
+	    prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -errno;
+	if (tender_debug)		/* nothing to allow without Yama */
+		prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
+	return getppid() == parent ? 0 : -ESRCH;
+}
+
+static void child_main(const struct proc_child *c, pid_t parent)
+{
+	struct proc_rw *rw = ram_sys(c->ram, PROC_RW);
+	int rc;
+
+	prctl(PR_SET_NAME, "usetl-guest");
+	rc = syscall(SYS_close_range, 0, ~0u, 0) < 0 ? -errno : 0;
+	rseq_leave();
+	if (rc == 0)
+		rc = privileges_set(parent);
+	if (rc == 0) {
+		rc = move_all(c);
+		rw = (void *)PROC_RW;
+	}
+	if (rc == 0) {
+		/* a core would also fill the holes of what is sparse */
+		madvise((void *)UK_EXEC_BASE, PROC_SNAP_END - UK_EXEC_BASE,
+			MADV_DONTDUMP);
+		ram_populate(c->ram, NULL);
+		signals_set();
+		((void (*)(void))proc_stub_at(proc_leave))();
+	}
+	/* wherever proc_rw lies: the tender sees it, or our death */
+	if (rw) {
+		rw->regs.rax = (uint64_t)rc;
+		rw->kind = PROC_FAILED;
+	}
+	syscall(SYS_exit_group, 1);
+}
+
+pid_t proc_child_start(const struct proc_child *c, int *pidfd)
+{
+	pid_t parent = getpid();
+	long pid = syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, 0, pidfd, 0, 0);
+
+	if (pid == 0)
+		child_main(c, parent);
+	return pid < 0 ? -errno : (pid_t)pid;
+}
