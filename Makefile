@@ -42,7 +42,7 @@ endif
 
 HOST_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DUSETL_VERSION='"$(VERSION)"' \
 	  -I. -I$(O) $(WARN) $(SAN) $(PKG_CFLAGS)
-# bound at start: a clone has only the C library (vmm/guest/slim.h)
+# bound at start: a clone has only the C library (vmm/guest/nofork.h)
 HOST_LDFLAGS = -Wl,-z,relro,-z,now
 LIBS	= $(PKG_LIBS) -lev -lpthread
 
@@ -104,7 +104,7 @@ $(O)/vmm/stub.elf: $(O)/vmm/tender/process_stub.o
 	$(Q)$(OBJCOPY) --rename-section \
 	  .rodata=.text,alloc,load,readonly,code,contents $< $@.o
 	$(Q)$(LD) -nostdlib -static --build-id=none -z noexecstack \
-	  -Ttext=0x70100000 -e proc_stub -o $@ $@.o
+	  -Ttext=0x70100000 -e process_stub -o $@ $@.o
 
 $(O)/unikernel/%.o: unikernel/%.c
 	$(call say,GUEST,$<)

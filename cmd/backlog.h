@@ -28,7 +28,7 @@ struct owner {
 	size_t waiting;			/* bytes, with what it takes to hold */
 	unsigned long long lost;	/* lines, after those that wait */
 	int why;			/* errno, or 0: nobody read them */
-	/* sink.c's: what it may still write, and what it wanted beyond */
+	/* asynclog.c's: what it may still write, and what it wanted beyond */
 	double tokens, filled;		/* bytes, when they were counted */
 	unsigned long long over;	/* lines */
 	double since;			/* the first of them */

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "cmd/cmd.h"
-#include "cmd/log.h"
+#include "cmd/loglines.h"
 #include "cmd/progress.h"
 #include "cmd/trial.h"
 #include "conf/value.h"
@@ -354,7 +354,8 @@ int cmd_bake(int argc, char **argv)
 		fprintf(stderr, "usetl bake: %s\n", stopped ? "stopped" :
 			err.msg);
 		if (b.log && !stopped)
-			log_write(STDERR_FILENO, NULL, b.log, strlen(b.log));
+			loglines_write(STDERR_FILENO, NULL, b.log,
+				       strlen(b.log));
 	} else if (b.log) {
 		print_notes(b.log);
 	}

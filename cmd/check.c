@@ -21,9 +21,9 @@
 #include <unistd.h>
 
 #include "cmd/cmd.h"
-#include "cmd/tender.h"
+#include "cmd/tenderopt.h"
 #include "conf/conf.h"
-#include "vmm/host/needs.h"
+#include "vmm/host/probe.h"
 #include "vmm/host/hostshare.h"
 
 #define DATA_USUAL	(2ull << 30)	/* a function of the default limits */
@@ -58,7 +58,7 @@ static void check_auto(struct err *err)
 	int r = conf_create(&conf);
 
 	if (r == 0) {
-		r = tender_wanted(NULL, conf, &kind, &note, err);
+		r = tenderopt_resolve(NULL, conf, &kind, &note, err);
 		conf_destroy(conf);
 	}
 	if (r < 0 && !err->msg[0])
@@ -79,7 +79,7 @@ static void check_tender(const struct tender_ops *ops, enum tender_kind kind,
 	struct err err = { "" };
 	size_t len = strlen(label);
 
-	if (tender_check(kind, &err) == 0)
+	if (choose_check(kind, &err) == 0)
 		line(OK, label, "%s", means);
 	else if (strcmp(err.msg, said->msg) || ops->check(&err) < 0)
 		line(said->msg[0] ? FAIL : WARN, label, "%s",
@@ -105,7 +105,7 @@ static void check_files(void)
 	struct err err = { "" };
 	int files = 0;
 
-	if (needs_check(TENDER_KVM, &files, &err) < 0)
+	if (probe_check(TENDER_KVM, &files, &err) < 0)
 		return;			/* has been said */
 	if (files < 0)
 		line(FAIL, "sending files", "a clone's memory cannot be read: "
@@ -272,7 +272,7 @@ static void check_traced(void)
 {
 	struct err note;
 
-	if (tender_traced(&note))
+	if (tenderopt_traced(&note))
 		line(WARN, "debugger", "%s", note.msg);
 }
 

@@ -8,9 +8,9 @@
  * the one before it ends.  Were another version to lay a head out otherwise,
  * every request would be refused.
  *
- * Some forgeries leave the same bytes and cannot be told: NUL LF for CR LF, and,
- * since a line that begins with a colon ends a head, LF ":" CR LF and CR LF ":"
- * LF for its end.
+ * Some forgeries leave the same bytes and cannot be told: NUL LF for CR LF,
+ * and, since a line that begins with a colon ends a head, LF ":" CR LF and CR
+ * LF ":" LF for its end.
  */
 #include "cmd/framing.h"
 
@@ -95,7 +95,7 @@ static enum MHD_Result look_at(void *arg, enum MHD_ValueKind kind,
 	return MHD_YES;
 }
 
-static const char *check_request_line(const struct head *h)
+static const char *check_request_line(const struct request_head *h)
 {
 	const char *target = h->method + strlen(h->method) + 1;
 
@@ -107,7 +107,8 @@ static const char *check_request_line(const struct head *h)
 	return NULL;
 }
 
-const char *framing_check(struct MHD_Connection *c, const struct head *h,
+const char *framing_check(struct MHD_Connection *c,
+			  const struct request_head *h,
 			  int64_t *length)
 {
 	const union MHD_ConnectionInfo *size =

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 /* a head as the daemon gives it to the first callback of a request */
-struct head {
+struct request_head {
 	const char *method, *target, *version;
 	size_t target_len;		/* as it came, up to the version */
 };
@@ -22,8 +22,8 @@ struct head {
  * NULL when it is sound, or one line that says what is wrong (answer 400 and
  * close).  *length is the body's, -1 when it is chunked, 0 when there is none.
  */
-const char *framing_check(struct MHD_Connection *c, const struct head *h,
-			  int64_t *length);
+const char *framing_check(struct MHD_Connection *c,
+			  const struct request_head *h, int64_t *length);
 
 /*
  * Undoes in place what may be undone without a change of meaning (RFC 3986,

@@ -333,7 +333,7 @@ static enum MHD_Result enter(struct request *r, const char *name,
 }
 
 /* the head has come: refuse, answer, or make ready for the body */
-static enum MHD_Result begin(struct request *r, const struct head *h)
+static enum MHD_Result begin(struct request *r, const struct request_head *h)
 {
 	static const char prefix[] = "/function/";
 	int is_get = !strcmp(h->method, "GET") || !strcmp(h->method, "HEAD");
@@ -376,7 +376,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c,
 {
 	struct request *r = *slot;
 	struct MHD_Response *answer;
-	struct head h;
+	struct request_head h;
 
 	if (!r) {
 		r = calloc(1, sizeof(*r));

@@ -1,5 +1,6 @@
 /*
- * holding.h - what the callers of one function may hold of what there is for all
+ * holding.h - what the callers of one function may hold of what there is for
+ * all
  *
  * A store is a number of bytes, or of places.  A function may hold of it as
  * much as is left for all others: alone it gets half, two get a third each,

@@ -238,13 +238,13 @@ static size_t unescape_nothing(void *arg, struct MHD_Connection *c, char *s)
 }
 
 int http_head(struct MHD_Connection *c, const char *method, const char *target,
-	      const char *version, struct head *h)
+	      const char *version, struct request_head *h)
 {
 	const size_t *len = callers_target(c);
 
 	if (!len)
 		return -ENOMEM;
-	*h = (struct head){ method, target, version, *len };
+	*h = (struct request_head){ method, target, version, *len };
 	return 0;
 }
 

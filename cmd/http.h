@@ -48,6 +48,6 @@ void http_run(struct http *h);
 unsigned http_limit(struct http *h, unsigned places, unsigned per_address);
 /* what the first callback of a request is told; 0 or -ENOMEM */
 int http_head(struct MHD_Connection *c, const char *method, const char *target,
-	      const char *version, struct head *h);
+	      const char *version, struct request_head *h);
 
 #endif

@@ -16,10 +16,10 @@
 #include "cmd/deploy.h"
 #include "cmd/gdb.h"
 #include "cmd/invoke_opts.h"
-#include "cmd/log.h"
+#include "cmd/loglines.h"
 #include "cmd/median.h"
 #include "cmd/remote.h"
-#include "cmd/tender.h"
+#include "cmd/tenderopt.h"
 #include "conf/conf.h"
 #include "vmm/pool/pool.h"
 
@@ -64,7 +64,7 @@ static void finish(struct run *r, int status)
 
 static void on_log(void *arg, struct function *f, const char *text, size_t len)
 {
-	log_write(STDERR_FILENO, NULL, text, len);
+	loglines_write(STDERR_FILENO, NULL, text, len);
 }
 
 static void on_event(void *arg, struct function *f, enum pool_event what,
@@ -346,7 +346,7 @@ static int start(struct run *r, const char *path, struct err *err)
 		fo.recycle = RECYCLE_KEEP;
 	fo.idle_ns = conf->idle_ns;
 	deploy_pool_opts(conf, &po);
-	rc = tender_wanted(r->o->tender, conf, &po.tender, &note, err);
+	rc = tenderopt_resolve(r->o->tender, conf, &po.tender, &note, err);
 	conf_destroy(conf);
 	if (rc < 0)
 		return rc;

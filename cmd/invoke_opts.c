@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "cmd/json.h"
-#include "cmd/tender.h"
+#include "cmd/tenderopt.h"
 #include "conf/value.h"
 
 #define REPEAT_MAX	1000000u
@@ -226,7 +226,7 @@ static int check_remote(const struct invoke_opts *o)
 			option);
 		return 2;
 	}
-	if (tender_option(o->tender, &err) == 0)
+	if (tenderopt_check(o->tender, &err) == 0)
 		return 0;
 	fprintf(stderr, "%s: %s\n", who, err.msg);
 	return 2;

@@ -1,8 +1,8 @@
 /*
  * invoke_opts.h - what `usetl invoke` was asked for, and the event
  *
- * Parsing and reading say on standard error what is wrong, and answer an exit status: 0
- * where there is nothing.
+ * Parsing and reading say on standard error what is wrong, and answer an exit
+ * status: 0 where there is nothing.
  */
 #ifndef CMD_INVOKE_OPTS_H
 #define CMD_INVOKE_OPTS_H

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-enum state {
+enum json_state {
 	VALUE,				/* expected */
 	VALUE_OR_END,			/* after '[' */
 	NAME,				/* after ',' of an object */
@@ -216,7 +216,7 @@ static int is_digit(unsigned char c)
 /* 1: c is no part of the number, which ends before it */
 static int on_number(struct json *j, unsigned char c)
 {
-	enum state s = j->state;
+	enum json_state s = j->state;
 
 	if (is_digit(c) && s != ZERO) {
 		j->state = s == MINUS ? (c == '0' ? ZERO : INTEGER) :
@@ -286,7 +286,10 @@ int json_feed(struct json *j, const char *text, size_t len)
 	for (size_t i = 0; i < len && !j->wrong; i++) {
 		unsigned char c = text[i];
 
-		/* columns are characters: those after the first of one are not */
+		/*
+		 * columns are characters: those after the first of one are
+		 * not
+		 */
 		j->column += c < 0x80 || c > 0xbf;
 		if (take(j, c) < 0)
 			break;

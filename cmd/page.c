@@ -11,7 +11,7 @@
 
 #define RETRY_AFTER	"1"		/* seconds */
 
-struct body {
+struct page_body {
 	void *block;
 	const char *text;		/* inside of it */
 	size_t len;
@@ -19,7 +19,7 @@ struct body {
 
 static ssize_t body_read(void *arg, uint64_t at, char *buf, size_t max)
 {
-	const struct body *b = arg;
+	const struct page_body *b = arg;
 
 	if (at >= b->len)
 		return MHD_CONTENT_READER_END_OF_STREAM;
@@ -31,21 +31,23 @@ static ssize_t body_read(void *arg, uint64_t at, char *buf, size_t max)
 
 static void body_free(void *arg)
 {
-	struct body *b = arg;
+	struct page_body *b = arg;
 
 	free(b->block);
 	free(b);
 }
 
-/* of a buffer the daemon sends as much at once as the kernel takes: megabytes */
+/*
+ * of a buffer the daemon sends as much at once as the kernel takes: megabytes
+ */
 static struct MHD_Response *in_parts(void *block, const char *text, size_t len)
 {
-	struct body *b = malloc(sizeof(*b));
+	struct page_body *b = malloc(sizeof(*b));
 	struct MHD_Response *r;
 
 	if (!b)
 		return NULL;
-	*b = (struct body){ block, text, len };
+	*b = (struct page_body){ block, text, len };
 	r = MHD_create_response_from_callback(len, PAGE_BLOCK, body_read, b,
 					      body_free);
 	if (!r)

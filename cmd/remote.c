@@ -11,7 +11,7 @@
 
 #define BODY_MAX	((size_t)256 << 20)
 
-struct body {
+struct reply {
 	char *data;
 	size_t len;
 	double run_us;			/* -1: not said */
@@ -19,7 +19,7 @@ struct body {
 
 static size_t on_body(char *p, size_t one, size_t n, void *arg)
 {
-	struct body *b = arg;
+	struct reply *b = arg;
 	char *data;
 
 	if (n > BODY_MAX - b->len)
@@ -37,7 +37,7 @@ static size_t on_body(char *p, size_t one, size_t n, void *arg)
 static size_t on_header(char *p, size_t one, size_t n, void *arg)
 {
 	static const char name[] = "x-usetl-run-us:";
-	struct body *b = arg;
+	struct reply *b = arg;
 
 	if (n > sizeof(name) && !strncasecmp(p, name, sizeof(name) - 1))
 		b->run_us = atof(p + sizeof(name) - 1);
@@ -65,7 +65,7 @@ static CURL *prepare(const char *url, const void *event, size_t len,
 }
 
 /* one POST: the exit status */
-static int post(CURL *c, const char *url, struct body *b, double *total_us)
+static int post(CURL *c, const char *url, struct reply *b, double *total_us)
 {
 	char reason[CURL_ERROR_SIZE] = "";
 	curl_off_t us = 0;
@@ -107,7 +107,7 @@ int remote_invoke(const char *url, const void *event, size_t len,
 		curl_slist_append(NULL, "Content-Type: application/json");
 	double *total = calloc(repeat, sizeof(*total));
 	double *run = calloc(repeat, sizeof(*run));
-	struct body b = { NULL, 0, -1 };
+	struct reply b = { NULL, 0, -1 };
 	int status = 1;
 	CURL *c;
 

@@ -20,9 +20,9 @@
 #include "cmd/deploy.h"
 #include "cmd/gateway.h"
 #include "cmd/http.h"
-#include "cmd/log.h"
-#include "cmd/sink.h"
-#include "cmd/tender.h"
+#include "cmd/loglines.h"
+#include "cmd/asynclog.h"
+#include "cmd/tenderopt.h"
 #include "conf/conf.h"
 #include "conf/value.h"
 #include "vmm/host/cgroup.h"
@@ -40,7 +40,7 @@ struct server {
 	enum tender_kind runs;		/* what was resolved at the start */
 	char **images;
 	size_t n_images;
-	struct sink *log;		/* what functions print */
+	struct asynclog *log;		/* what functions print */
 	struct cgroup *cgroup;		/* NULL: functions have sessions */
 	int stopping, failed;
 	struct ev_signal term, intr, hup;
@@ -48,7 +48,7 @@ struct server {
 };
 
 /* standard error while the loop runs, which must not wait for its reader */
-static struct sink *operator;
+static struct asynclog *operator;
 
 static void sayf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
@@ -60,7 +60,7 @@ static void vsayf(const char *whose, const char *fmt, va_list ap)
 	vsnprintf(text + len, sizeof(text) - len - 1, fmt, ap);
 	strcat(text, "\n");
 	if (operator)
-		sink_write(operator, whose, text, strlen(text));
+		asynclog_write(operator, whose, text, strlen(text));
 	else
 		fputs(text, stderr);
 }
@@ -85,7 +85,10 @@ struct whose {
 	char text[VALUE_NAME_MAX + 32];
 };
 
-/* whose share of the log it is (cmd/sink.h): what it prints, notes about it */
+/*
+ * whose share of the log it is (cmd/asynclog.h): what it prints, notes about
+ * it
+ */
 static struct whose whose(struct function *f, int notes)
 {
 	struct whose w;
@@ -99,21 +102,21 @@ static void on_log(void *arg, struct function *f, const char *text, size_t len)
 {
 	struct server *s = arg;
 
-	log_sink(s->log, function_name(f), whose(f, 0).text, text, len);
+	loglines_async(s->log, function_name(f), whose(f, 0).text, text, len);
 }
 
 static uint64_t on_log_room(void *arg, struct function *f)
 {
 	struct server *s = arg;
 
-	return sink_room(s->log, whose(f, 0).text);
+	return asynclog_room(s->log, whose(f, 0).text);
 }
 
 static void on_log_lost(void *arg, struct function *f, uint64_t lines)
 {
 	struct server *s = arg;
 
-	sink_lost(s->log, whose(f, 0).text, lines);
+	asynclog_lost(s->log, whose(f, 0).text, lines);
 }
 
 /* what its caller hears, for the operator */
@@ -253,7 +256,7 @@ static void fill_pool_opts(struct server *s, const struct conf *conf,
 
 /* where functions' output is to go: *out is `operator`, or log_close()'s */
 static int log_open(struct server *s, const struct conf *conf,
-		    struct sink **out, struct err *err)
+		    struct asynclog **out, struct err *err)
 {
 	int fd, r;
 
@@ -263,27 +266,27 @@ static int log_open(struct server *s, const struct conf *conf,
 	/* a pipe without a reader is an error, not a wait */
 	fd = open(conf->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC |
 		  O_NONBLOCK | O_NOCTTY, 0640);
-	r = fd < 0 ? -errno : sink_create(out, s->loop, fd, who, operator);
+	r = fd < 0 ? -errno : asynclog_create(out, s->loop, fd, who, operator);
 	if (fd >= 0)
 		close(fd);
 	return r < 0 ? err_set(err, r, "cannot open log '%s': %s", conf->log,
 			       strerror(-r)) : 0;
 }
 
-static void log_close(struct sink *log)
+static void log_close(struct asynclog *log)
 {
 	if (log != operator)
-		sink_destroy(log);
+		asynclog_destroy(log);
 }
 
 /* instead of the one that there is, with what waits there */
-static void log_use(struct server *s, struct sink *log)
+static void log_use(struct server *s, struct asynclog *log)
 {
 	if (s->log != operator)
-		sink_take(log, s->log);
+		asynclog_take(log, s->log);
 	log_close(s->log);
 	s->log = log;
-	sink_rate(log, s->conf->log_rate);
+	asynclog_rate(log, s->conf->log_rate);
 }
 
 /* signals */
@@ -336,7 +339,7 @@ static int load(struct server *s, struct conf **out, struct err *err)
 struct opened {
 	struct conf *conf;
 	struct pool_opts pool;
-	struct sink *log;
+	struct asynclog *log;
 	struct deploy *deploy;
 };
 
@@ -444,7 +447,7 @@ static int start(struct server *s, struct err *err)
 {
 	struct deploy *deploy;
 	struct pool_opts o;
-	struct sink *log;
+	struct asynclog *log;
 	struct err note, why;
 	/* before there is any other process here, or a thread */
 	int shares = cgroup_open(&s->cgroup, "", &why);
@@ -460,7 +463,7 @@ static int start(struct server *s, struct err *err)
 		r = err_set(err, -EINVAL, "nothing to serve: give an IMAGE, or "
 			    "a [function NAME] in the configuration");
 	if (r == 0)
-		r = tender_wanted(s->tender, s->conf, &s->runs, &note, err);
+		r = tenderopt_resolve(s->tender, s->conf, &s->runs, &note, err);
 	if (r < 0)
 		return r;
 	if (note.msg[0])
@@ -505,7 +508,7 @@ static int serve(struct server *s)
 	signal(SIGPIPE, SIG_IGN);
 	/* a copy or a log larger than a limit is an error of its write */
 	signal(SIGXFSZ, SIG_IGN);
-	if (sink_create(&operator, s->loop, STDERR_FILENO, who, NULL) < 0)
+	if (asynclog_create(&operator, s->loop, STDERR_FILENO, who, NULL) < 0)
 		say("out of memory");
 	s->log = operator;
 	watch(s, &s->term, SIGTERM, on_term);
@@ -528,7 +531,7 @@ static int serve(struct server *s)
 		conf_destroy(s->first);
 	conf_destroy(s->conf);
 	log_close(s->log);
-	sink_destroy(operator);
+	asynclog_destroy(operator);
 	operator = NULL;
 	ev_loop_destroy(s->loop);
 	return s->failed;
@@ -576,7 +579,7 @@ int cmd_serve(int argc, char **argv)
 		}
 	}
 	if ((s.listen && http_listen_check(s.listen, &err) < 0) ||
-	    tender_option(s.tender, &err) < 0) {
+	    tenderopt_check(s.tender, &err) < 0) {
 		say(err.msg);
 		return 2;
 	}

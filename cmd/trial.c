@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "cmd/deploy.h"
-#include "cmd/tender.h"
+#include "cmd/tenderopt.h"
 #include "conf/conf.h"
 #include "vmm/pool/pool.h"
 
@@ -150,7 +150,7 @@ static int choose_tender(enum tender_kind *out, struct err *err)
 
 	if (r < 0)
 		return err_set(err, r, "out of memory");
-	r = tender_wanted(NULL, conf, out, &note, &why);
+	r = tenderopt_resolve(NULL, conf, out, &note, &why);
 	conf_destroy(conf);
 	return r == 0 ? 0 : err_set(err, r, "%.900s; or bake with --no-check, "
 				    "without a trial boot", why.msg);

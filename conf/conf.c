@@ -26,13 +26,13 @@
 #include "vmm/proto.h"
 
 #define SEC		1000000000ull
-#define FILE_MAX	((size_t)1 << 20)	/* bytes of a configuration file */
+#define FILE_MAX	((size_t)1 << 20) /* bytes of a configuration file */
 
-enum kind { STRING, SIZE, TIME, COUNT, RECYCLE, TENDER };
+enum conf_kind { STRING, SIZE, TIME, COUNT, RECYCLE, TENDER };
 
-struct key {
+struct conf_key {
 	const char *section, *name;
-	enum kind kind;
+	enum conf_kind kind;
 	size_t off;
 	uint64_t min, max;
 };
@@ -40,7 +40,7 @@ struct key {
 #define C(f)	offsetof(struct conf, f)
 #define F(f)	offsetof(struct conf_function, f)
 
-static const struct key keys[] = {
+static const struct conf_key keys[] = {
 	{ "serve", "listen", STRING, C(listen), 1, 255 },
 	{ "serve", "user", STRING, C(user), 1, 64 },
 	{ "serve", "tender", TENDER, C(tender), 0, 0 },
@@ -79,7 +79,7 @@ static const struct key keys[] = {
 
 #define KEYS	(sizeof(keys) / sizeof(keys[0]))
 
-struct parser {
+struct conf_parser {
 	struct conf *conf;
 	const char *name, *at, *end;
 	struct err *err;
@@ -91,10 +91,10 @@ struct parser {
 	uint64_t sections;		/* bit per keys[] row of a section */
 };
 
-static int fail(struct parser *p, int code, const char *fmt, ...)
+static int fail(struct conf_parser *p, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-static int fail(struct parser *p, int code, const char *fmt, ...)
+static int fail(struct conf_parser *p, int code, const char *fmt, ...)
 {
 	char text[768];
 	va_list ap;
@@ -110,8 +110,8 @@ static int fail(struct parser *p, int code, const char *fmt, ...)
 
 /* values */
 
-static int set_string(struct parser *p, const struct key *k, const char *value,
-		      char **to)
+static int set_string(struct conf_parser *p, const struct conf_key *k,
+		      const char *value, char **to)
 {
 	const char *slash = strrchr(p->name, '/');
 	int is_path = !strcmp(k->name, "image") || !strcmp(k->name, "log") ||
@@ -136,8 +136,8 @@ static int set_string(struct parser *p, const struct key *k, const char *value,
 	return 0;
 }
 
-static int set_word(struct parser *p, const struct key *k, const char *value,
-		    unsigned *to)
+static int set_word(struct conf_parser *p, const struct conf_key *k,
+		    const char *value, unsigned *to)
 {
 	static const char *const words[][3] = {
 		{
@@ -167,7 +167,7 @@ static const char *bytes(const char *size)
 	return isdigit((unsigned char)size[strlen(size) - 1]) ? " bytes" : "";
 }
 
-static int out_of_range(struct parser *p, const struct key *k,
+static int out_of_range(struct conf_parser *p, const struct conf_key *k,
 			const char *value)
 {
 	uint64_t unit = k->kind == TIME ? SEC : 1;
@@ -191,8 +191,8 @@ static int out_of_range(struct parser *p, const struct key *k,
 		    k->kind == TIME ? " seconds" : "");
 }
 
-static int set_number(struct parser *p, const struct key *k, const char *value,
-		      void *to)
+static int set_number(struct conf_parser *p, const struct conf_key *k,
+		      const char *value, void *to)
 {
 	static const struct {
 		int (*parse)(const char *s, uint64_t *out);
@@ -217,7 +217,7 @@ static int set_number(struct parser *p, const struct key *k, const char *value,
 	return 0;
 }
 
-static const struct key *find_key(const char *section, const char *name)
+static const struct conf_key *find_key(const char *section, const char *name)
 {
 	for (size_t i = 0; i < KEYS; i++)
 		if (!strcmp(keys[i].section, section) &&
@@ -226,7 +226,8 @@ static const struct key *find_key(const char *section, const char *name)
 	return NULL;
 }
 
-static int set(struct parser *p, const struct key *k, const char *value)
+static int set(struct conf_parser *p, const struct conf_key *k,
+	       const char *value)
 {
 	char *base = p->function ? (char *)p->function : (char *)p->conf;
 
@@ -253,8 +254,8 @@ static int set(struct parser *p, const struct key *k, const char *value)
 static int on_key(void *user, const char *section, const char *name,
 		  const char *value)
 {
-	struct parser *p = user;
-	const struct key *k;
+	struct conf_parser *p = user;
+	const struct conf_key *k;
 
 	if (p->error)
 		return 0;
@@ -281,7 +282,7 @@ static int on_key(void *user, const char *section, const char *name,
 	return set(p, k, value) == 0;
 }
 
-static int end_function(struct parser *p)
+static int end_function(struct conf_parser *p)
 {
 	struct conf_function *f = p->function;
 
@@ -296,7 +297,7 @@ static int end_function(struct parser *p)
 	return 0;
 }
 
-static int begin_function(struct parser *p, const char *name)
+static int begin_function(struct conf_parser *p, const char *name)
 {
 	struct conf *c = p->conf;
 	struct conf_function *f;
@@ -325,10 +326,10 @@ static int begin_function(struct parser *p, const char *name)
 	return 0;
 }
 
-static int begin_section(struct parser *p, char *text)
+static int begin_section(struct conf_parser *p, char *text)
 {
 	static const char word[] = "function";
-	const struct key *k;
+	const struct conf_key *k;
 	char *name = text;
 
 	if (end_function(p) < 0)
@@ -355,7 +356,8 @@ static int begin_section(struct parser *p, char *text)
 }
 
 /* a line of the form [text], as inih would take it */
-static void look_for_section(struct parser *p, const char *line, size_t len)
+static void look_for_section(struct conf_parser *p, const char *line,
+			     size_t len)
 {
 	char text[2 * VALUE_NAME_MAX];
 	const char *end;
@@ -384,7 +386,7 @@ static void look_for_section(struct parser *p, const char *line, size_t len)
 /* fgets over the text; num counts the NUL, inih wants "\r\n" to fit as well */
 static char *read_line(char *buf, int num, void *stream)
 {
-	struct parser *p = stream;
+	struct conf_parser *p = stream;
 	const char *nl;
 	size_t len;
 
@@ -408,7 +410,7 @@ static char *read_line(char *buf, int num, void *stream)
 	return p->error ? NULL : buf;
 }
 
-static int check_pools(struct parser *p)
+static int check_pools(struct conf_parser *p)
 {
 	struct conf *c = p->conf;
 
@@ -432,7 +434,7 @@ static int check_pools(struct parser *p)
 int conf_parse(struct conf **out, const char *name, const char *text,
 	       size_t len, struct err *err)
 {
-	struct parser p = { .name = name, .at = text, .end = text + len,
+	struct conf_parser p = { .name = name, .at = text, .end = text + len,
 			    .err = err };
 	int r = conf_create(&p.conf);
 

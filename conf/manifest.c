@@ -23,7 +23,7 @@
 #define LINE_LEN	8192		/* longest line, with its end */
 #define TEXT_MAX	((size_t)1 << 20)
 
-struct parser {
+struct manifest_parser {
 	struct manifest *m;
 	const char *file;
 	struct lines lines;
@@ -33,9 +33,10 @@ struct parser {
 	struct err *err;
 };
 
-struct key {
+struct manifest_key {
 	const char *section, *name;
-	int (*set)(struct parser *p, const struct key *k, const char *value);
+	int (*set)(struct manifest_parser *p, const struct manifest_key *k,
+		   const char *value);
 	size_t off;			/* of the field in struct manifest */
 	int repeats;
 	uint64_t min, max;
@@ -70,7 +71,7 @@ void strings_free(struct strings *s)
 
 /* leaves "file:line: ..." unless an earlier line failed already */
 __attribute__((format(printf, 3, 4)))
-static int fail(struct parser *p, int code, const char *fmt, ...)
+static int fail(struct manifest_parser *p, int code, const char *fmt, ...)
 {
 	struct err e;
 	va_list ap;
@@ -86,7 +87,7 @@ static int fail(struct parser *p, int code, const char *fmt, ...)
 		       e.msg);
 }
 
-static int set_number(struct parser *p, const struct key *k,
+static int set_number(struct manifest_parser *p, const struct manifest_key *k,
 		      const char *value,
 		      int (*parse)(const char *, uint64_t *),
 		      const char *form)
@@ -109,19 +110,21 @@ static int set_number(struct parser *p, const struct key *k,
 	return 0;
 }
 
-static int set_size(struct parser *p, const struct key *k, const char *value)
+static int set_size(struct manifest_parser *p, const struct manifest_key *k,
+		    const char *value)
 {
 	return set_number(p, k, value, value_size,
 			  "a size; write a number and K, M or G");
 }
 
-static int set_time(struct parser *p, const struct key *k, const char *value)
+static int set_time(struct manifest_parser *p, const struct manifest_key *k,
+		    const char *value)
 {
 	return set_number(p, k, value, value_time,
 			  "a duration; write a number and ms, s, m or h");
 }
 
-static int set_string(struct parser *p, const struct key *k,
+static int set_string(struct manifest_parser *p, const struct manifest_key *k,
 		      const char *value)
 {
 	char **field = FIELD(p, k, char *);
@@ -133,7 +136,8 @@ static int set_string(struct parser *p, const struct key *k,
 	return *field ? 0 : fail(p, -ENOMEM, "out of memory");
 }
 
-static int set_name(struct parser *p, const struct key *k, const char *value)
+static int set_name(struct manifest_parser *p, const struct manifest_key *k,
+		    const char *value)
 {
 	if (!value_name_ok(value))
 		return fail(p, -EINVAL, "name = '%s' is not a function's name: "
@@ -143,7 +147,7 @@ static int set_name(struct parser *p, const struct key *k, const char *value)
 }
 
 /* dotted Python identifiers, at least two; non-ASCII letters are let pass */
-static int set_handler(struct parser *p, const struct key *k,
+static int set_handler(struct manifest_parser *p, const struct manifest_key *k,
 		       const char *value)
 {
 	int start = 1, dots = 0, ok = 1;
@@ -168,7 +172,8 @@ static int set_handler(struct parser *p, const struct key *k,
 }
 
 /* whitespace separates, and commas before it; repeating the key adds */
-static int set_list(struct parser *p, const struct key *k, const char *value)
+static int set_list(struct manifest_parser *p, const struct manifest_key *k,
+		    const char *value)
 {
 	struct strings *s = FIELD(p, k, struct strings);
 
@@ -186,7 +191,8 @@ static int set_list(struct parser *p, const struct key *k, const char *value)
 }
 
 /* names, so a comma alone separates as well */
-static int set_names(struct parser *p, const struct key *k, const char *value)
+static int set_names(struct manifest_parser *p, const struct manifest_key *k,
+		     const char *value)
 {
 	char *text = strdup(value);
 	int rc;
@@ -201,7 +207,8 @@ static int set_names(struct parser *p, const struct key *k, const char *value)
 }
 
 /* one path per line, so that it may hold spaces */
-static int set_path(struct parser *p, const struct key *k, const char *value)
+static int set_path(struct manifest_parser *p, const struct manifest_key *k,
+		    const char *value)
 {
 	if (!*value)
 		return fail(p, -EINVAL, "%s is empty", k->name);
@@ -210,7 +217,7 @@ static int set_path(struct parser *p, const struct key *k, const char *value)
 	return 0;
 }
 
-static int set_egress(struct parser *p, const struct key *k,
+static int set_egress(struct manifest_parser *p, const struct manifest_key *k,
 		      const char *value)
 {
 	struct strings *s = FIELD(p, k, struct strings);
@@ -243,7 +250,7 @@ static int set_egress(struct parser *p, const struct key *k,
 }
 
 /* an indented line: one more of the last variable's value */
-static int extend_variable(struct parser *p, const char *value)
+static int extend_variable(struct manifest_parser *p, const char *value)
 {
 	struct strings *s = &p->m->environment;
 	char **last = &s->v[s->n - 1], *text;
@@ -256,7 +263,8 @@ static int extend_variable(struct parser *p, const char *value)
 	return 0;
 }
 
-static int set_variable(struct parser *p, const char *name, const char *value)
+static int set_variable(struct manifest_parser *p, const char *name,
+			const char *value)
 {
 	struct strings *s = &p->m->environment;
 	size_t len = strlen(name);
@@ -289,7 +297,7 @@ static int set_variable(struct parser *p, const char *name, const char *value)
 #define GB		(1ull << 30)
 #define HOUR		3600000000000ull
 
-static const struct key keys[] = {
+static const struct manifest_key keys[] = {
 	{ "function", "name", set_name, AT(name), 0, 0, 0, NULL },
 	{ "function", "handler", set_handler, AT(handler), 0, 0, 0, NULL },
 	{ "function", "runtime", set_string, AT(runtime), 0, 0, 0, NULL },
@@ -320,7 +328,7 @@ static int known_section(const char *section)
 static int on_value(void *arg, const char *section, const char *name,
 		    const char *value)
 {
-	struct parser *p = arg;
+	struct manifest_parser *p = arg;
 
 	if (p->bad)
 		return 1;
@@ -357,7 +365,7 @@ static int on_value(void *arg, const char *section, const char *name,
 }
 
 /* inih is silent about a section without keys: its name is checked here */
-static void check_section(struct parser *p, const char *line)
+static void check_section(struct manifest_parser *p, const char *line)
 {
 	char name[64];
 	size_t len;
@@ -375,7 +383,7 @@ static void check_section(struct parser *p, const char *line)
 /* fgets for inih */
 static char *next_line(char *buf, int size, void *arg)
 {
-	struct parser *p = arg;
+	struct manifest_parser *p = arg;
 	const char *why;
 
 	if (lines_next(&p->lines, buf, size, &why)) {
@@ -388,7 +396,7 @@ static char *next_line(char *buf, int size, void *arg)
 	return NULL;
 }
 
-static int check_whole(struct parser *p)
+static int check_whole(struct manifest_parser *p)
 {
 	if (!p->m->handler)
 		return err_set(p->err, -EINVAL, "%s: [function] has no "
@@ -404,7 +412,7 @@ static int check_whole(struct parser *p)
 int manifest_parse(struct manifest **out, const char *file, const char *text,
 		   size_t len, struct err *err)
 {
-	struct parser p = { .file = file, .err = err };
+	struct manifest_parser p = { .file = file, .err = err };
 	int rc;
 
 	lines_init(&p.lines, text, text + len);

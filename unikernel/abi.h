@@ -207,7 +207,9 @@ struct uk_ctl {
 	uint32_t pid;			/* of the process that READY returns
 					   in: UK_PID_FIRST to UK_PID_LAST */
 	uint32_t event_here;		/* DB_EVENT need not be rung */
-	/* strings, each NUL-terminated: argv (argc of them), then environment */
+	/*
+	 * strings, each NUL-terminated: argv (argc of them), then environment
+	 */
 	uint32_t argc, envc;
 	uint32_t strings_len;
 	uint32_t timeout_ms;		/* of an invocation; 0: none */

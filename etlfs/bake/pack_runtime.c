@@ -21,14 +21,14 @@
 
 #define LAYER	ETLFS_LAYER_RUNTIME
 
-struct rule {
+struct runtime_filter {
 	struct pack *p;
 	const char *dir;		/* the folder, in the guest */
 };
 
 static int keep(void *arg, const char *rel, int is_dir)
 {
-	struct rule *r = arg;
+	struct runtime_filter *r = arg;
 	char guest[TREE_PATH_MAX];
 
 	snprintf(guest, sizeof(guest), "%s/%s", r->dir, rel);
@@ -37,7 +37,7 @@ static int keep(void *arg, const char *rel, int is_dir)
 
 static int add_folder(struct pack *p, const char *dir)
 {
-	struct rule r = { .p = p, .dir = dir };
+	struct runtime_filter r = { .p = p, .dir = dir };
 	struct tree_folder f = { .host = dir, .guest = dir, .layer = LAYER,
 				 .keep = keep, .arg = &r };
 

@@ -13,7 +13,7 @@
 #include "unikernel/abi.h"
 
 /* one line; value is trimmed */
-struct line {
+struct header_line {
 	const char *name, *value;
 	size_t name_len, value_len;
 };
@@ -24,7 +24,7 @@ static int is_blank(char c)
 }
 
 /* 1 and the next line, 0 at the end, -EINVAL when it has no colon */
-static int line_next(const char **p, const char *end, struct line *l)
+static int line_next(const char **p, const char *end, struct header_line *l)
 {
 	const char *s = *p, *eol, *colon;
 
@@ -48,14 +48,14 @@ static int line_next(const char **p, const char *end, struct line *l)
 	return 1;
 }
 
-static int name_is(const struct line *l, const char *name)
+static int name_is(const struct header_line *l, const char *name)
 {
 	return l->name_len == strlen(name) &&
 	       !strncasecmp(l->name, name, l->name_len);
 }
 
 /* as programs compare that turn names into those of variables */
-static int name_is_like(const struct line *l, const char *name)
+static int name_is_like(const struct header_line *l, const char *name)
 {
 	size_t len = strlen(name), i;
 
@@ -66,7 +66,7 @@ static int name_is_like(const struct line *l, const char *name)
 	return l->name_len == len;
 }
 
-static int name_begins(const struct line *l, const char *name)
+static int name_begins(const struct header_line *l, const char *name)
 {
 	size_t len = strlen(name);
 
@@ -114,7 +114,7 @@ static int is_host(const char *s, size_t len)
 int header_check(const char *text, size_t len, const char **why)
 {
 	const char *p = text, *end = text + len;
-	struct line l;
+	struct header_line l;
 	int r, hosts = 0, lines = 0;
 
 	while ((r = line_next(&p, end, &l)) > 0) {
@@ -142,7 +142,7 @@ int header_check(const char *text, size_t len, const char **why)
 	return r;
 }
 
-static int is_passed_on(const struct line *l, unsigned leave_out)
+static int is_passed_on(const struct header_line *l, unsigned leave_out)
 {
 	static const char *const never[] = {
 		"Connection", "Content-Length", "Expect", "Keep-Alive", "TE",
@@ -181,7 +181,7 @@ int header_list(const char *text, size_t len, unsigned leave_out,
 {
 	const char *p = text, *end = text + len;
 	struct curl_slist *list = NULL, *last = NULL;
-	struct line l;
+	struct header_line l;
 	char *buf;
 	int err;
 
@@ -211,7 +211,7 @@ const char *header_find(const char *text, size_t len, const char *name,
 			size_t *value_len)
 {
 	const char *p = text, *end = text + len;
-	struct line l;
+	struct header_line l;
 	int r;
 
 	while ((r = line_next(&p, end, &l))) {
@@ -223,7 +223,7 @@ const char *header_find(const char *text, size_t len, const char *name,
 	return NULL;
 }
 
-static int head_grow(struct head *h, size_t more)
+static int head_grow(struct header_block *h, size_t more)
 {
 	size_t room = h->room ? h->room : 1024;
 	char *p;
@@ -242,7 +242,7 @@ static int head_grow(struct head *h, size_t more)
 	return 0;
 }
 
-int head_add(struct head *h, const char *line, size_t len)
+int head_add(struct header_block *h, const char *line, size_t len)
 {
 	int err;
 
@@ -267,7 +267,7 @@ int head_add(struct head *h, const char *line, size_t len)
 	return 0;
 }
 
-void head_free(struct head *h)
+void head_free(struct header_block *h)
 {
 	free(h->text);
 	memset(h, 0, sizeof(*h));

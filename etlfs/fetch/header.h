@@ -32,7 +32,7 @@ const char *header_find(const char *text, size_t len, const char *name,
 			size_t *value_len);
 
 /* the lines of a response, as they arrive; all-zero is empty */
-struct head {
+struct header_block {
 	char *text;
 	size_t len, room;
 };
@@ -41,7 +41,7 @@ struct head {
  * Adds one line as received, line break and all; a folded line continues the
  * one before.  0, -ENOMEM, or -EMSGSIZE past UK_HEADERS_MAX.
  */
-int head_add(struct head *h, const char *line, size_t len);
-void head_free(struct head *h);
+int head_add(struct header_block *h, const char *line, size_t len);
+void head_free(struct header_block *h);
 
 #endif

@@ -29,14 +29,14 @@ struct hop {
 	char why[384];
 	int redirect;			/* a Location to follow is in head */
 	unsigned status;
-	struct head head;
+	struct header_block head;
 	uint64_t body_len, sent_len;
 
 	/* hop.c's own */
 	struct transfer transfer;
 	struct curl_slist *headers;
 	int head_done;
-	int opened, stale;		/* its own connection; a kept one's end */
+	int opened, stale;	/* its own connection; a kept one's end */
 	int64_t total;			/* of the body as sent, -1 unknown */
 	uint64_t read_off, dropped;
 	uint64_t trailers;		/* bytes of them */

@@ -20,11 +20,11 @@
  */
 #define NAMES		256u
 
-struct sock {
-	ev_io io;			/* stopped while it is one of p->ready */
+struct party_socket {
+	ev_io io;		/* stopped while it is one of p->ready */
 	struct party *p;
 	int revents, is_ready;
-	TAILQ_ENTRY(sock) link;
+	TAILQ_ENTRY(party_socket) link;
 };
 
 /*
@@ -64,7 +64,7 @@ static int may_act(struct party *p)
 }
 
 /* s may be gone after it */
-static void act(struct sock *s, int revents)
+static void act(struct party_socket *s, int revents)
 {
 	struct party *p = s->p;
 	int running, mask = 0;
@@ -86,7 +86,7 @@ static void rest_soon(struct party *p)
 	ev_timer_start(p->loop, &p->rest);
 }
 
-static void unready(struct sock *s)
+static void unready(struct party_socket *s)
 {
 	if (s->is_ready)
 		TAILQ_REMOVE(&s->p->ready, s, link);
@@ -96,7 +96,7 @@ static void unready(struct sock *s)
 static void on_rest(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	struct party *p = w->data;
-	struct sock *s;
+	struct party_socket *s;
 
 	while (may_act(p) && (s = TAILQ_FIRST(&p->ready))) {
 		unready(s);
@@ -108,7 +108,7 @@ static void on_rest(struct ev_loop *loop, ev_timer *w, int revents)
 
 static void on_socket(struct ev_loop *loop, ev_io *io, int revents)
 {
-	struct sock *s = (struct sock *)io;
+	struct party_socket *s = (struct party_socket *)io;
 
 	if (may_act(s->p) && TAILQ_EMPTY(&s->p->ready)) {
 		act(s, revents);
@@ -146,7 +146,7 @@ static int multi_socket(CURL *easy, curl_socket_t fd, int what, void *arg,
 			void *sockp)
 {
 	struct party *p = arg;
-	struct sock *s = sockp;
+	struct party_socket *s = sockp;
 	int events = 0;
 
 	if (what == CURL_POLL_REMOVE) {

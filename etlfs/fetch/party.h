@@ -26,9 +26,9 @@
 
 #define PARTY_ACTS	8		/* sockets heard in a turn */
 
-struct sock;
+struct party_socket;
 TAILQ_HEAD(transfers, transfer);
-TAILQ_HEAD(socks, sock);
+TAILQ_HEAD(socks, party_socket);
 TAILQ_HEAD(parties, party);
 
 struct party {

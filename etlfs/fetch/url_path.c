@@ -15,7 +15,7 @@
 
 #define ROUNDS	4		/* of decoding; deeper ones mean no good */
 
-enum kind {
+enum segment_kind {
 	ORDINARY,		/* with one of these, ".." is only a name */
 	DOT,
 	JUNK,			/* a server may drop it */
@@ -25,7 +25,7 @@ enum kind {
 
 struct lookalike {
 	const char *utf8;
-	enum kind kind;
+	enum segment_kind kind;
 	unsigned n;
 };
 
@@ -101,7 +101,7 @@ static int is_overlong(const uint8_t *p, const uint8_t *end)
 	       (p[0] >= 0xf8 && p[0] <= 0xfd && next >= 0x80 && next < 0xc0);
 }
 
-static enum kind ascii_kind(uint8_t c)
+static enum segment_kind ascii_kind(uint8_t c)
 {
 	uint8_t lower = c | 0x20;
 
@@ -116,7 +116,8 @@ static enum kind ascii_kind(uint8_t c)
 }
 
 /* the character at *p, which moves past it; n: how many dots it is */
-static enum kind next_kind(const uint8_t **p, const uint8_t *end, unsigned *n)
+static enum segment_kind next_kind(const uint8_t **p, const uint8_t *end,
+				   unsigned *n)
 {
 	const uint8_t *s = *p;
 	size_t i, len;

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "etlfs/region/space.h"
+#include "etlfs/region/bodies.h"
 #include "unikernel/abi.h"
 
 #define PAGE		4096u
@@ -34,7 +34,7 @@ struct slot {
 
 struct host {
 	struct fetch_engine *engine;
-	struct space *space;
+	struct bodies *space;
 	const struct host_ops *ops;
 	void *arg;
 	uint64_t body_limit, owner;
@@ -44,7 +44,7 @@ struct host {
 
 static struct etlfs_host *host_table(struct host *h)
 {
-	return (struct etlfs_host *)space_window0(h->space)->map;
+	return (struct etlfs_host *)bodies_window0(h->space)->map;
 }
 
 static struct etlfs_ticket *slot_ticket(struct slot *s)
@@ -71,7 +71,7 @@ static void table_init(struct host *h)
 	t->version = ETLFS_VERSION;
 	t->tickets = ETLFS_TICKETS;
 	t->magic = ETLFS_HOST_MAGIC;
-	space_window0(h->space)->used = ETLFS_EVENT_OFF;
+	bodies_window0(h->space)->used = ETLFS_EVENT_OFF;
 	set_empty(h, 1);
 }
 
@@ -85,8 +85,8 @@ int host_create(struct host **out, struct fetch_engine *engine,
 
 	if (!h)
 		return -ENOMEM;
-	err = space_create(&h->space, pool, body_limit, owner, ops->attach,
-			   arg);
+	err = bodies_create(&h->space, pool, body_limit, owner, ops->attach,
+			    arg);
 	if (err) {
 		free(h);
 		return err;
@@ -109,8 +109,8 @@ static void slot_clear(struct slot *s)
 
 	fetch_cancel(s->fetch);
 	free(s->iov);
-	space_free(h->space, &s->body);
-	space_free(h->space, &s->text);
+	bodies_free(h->space, &s->body);
+	bodies_free(h->space, &s->text);
 	memset(s, 0, sizeof(*s));
 	s->host = h;
 }
@@ -128,18 +128,18 @@ void host_destroy(struct host *h)
 	if (!h)
 		return;
 	clear_slots(h);
-	space_destroy(h->space);
+	bodies_destroy(h->space);
 	free(h);
 }
 
 struct window *host_window0(struct host *h)
 {
-	return space_window0(h->space);
+	return bodies_window0(h->space);
 }
 
 int host_event(struct host *h, const void *data, size_t len, uint64_t *off)
 {
-	struct window *w = space_window0(h->space);
+	struct window *w = bodies_window0(h->space);
 	unsigned i;
 
 	if (len > ETLFS_EVENT_MAX - ETLFS_EVENT_OFF)
@@ -152,7 +152,7 @@ int host_event(struct host *h, const void *data, size_t len, uint64_t *off)
 		memcpy(w->map + ETLFS_EVENT_OFF, data, len);
 	if (w->used < ETLFS_EVENT_OFF + len)
 		w->used = ETLFS_EVENT_OFF + len;
-	space_begin(h->space, ETLFS_EVENT_OFF + len);
+	bodies_begin(h->space, ETLFS_EVENT_OFF + len);
 	*off = ETLFS_EVENT_OFF;
 	return 0;
 }
@@ -165,19 +165,19 @@ static void slot_text(struct slot *s, const char *head, size_t head_len,
 		      const char *url, size_t url_len)
 {
 	struct etlfs_ticket *t = slot_ticket(s);
-	struct space *space = s->host->space;
+	struct bodies *space = s->host->space;
 	uint8_t *p;
 
 	t->head_len = t->url_len = 0;
-	if (space_alloc(space, &s->text, head_len + url_len) < 0 ||
-	    space_attach(space, &s->text) < 0)
+	if (bodies_alloc(space, &s->text, head_len + url_len) < 0 ||
+	    bodies_attach(space, &s->text) < 0)
 		return;
-	p = space_write(space, &s->text, 0, head_len + url_len);
+	p = bodies_write(space, &s->text, 0, head_len + url_len);
 	if (!p)
 		return;
 	memcpy(p, head, head_len);
 	memcpy(p + head_len, url, url_len);
-	t->head_off = space_offset(&s->text);
+	t->head_off = bodies_offset(&s->text);
 	t->head_len = head_len;
 	t->url_off = t->head_off + head_len;
 	t->url_len = url_len;
@@ -187,7 +187,7 @@ static void slot_failed(struct slot *s, int err, const char *reason)
 {
 	struct etlfs_ticket *t = slot_ticket(s);
 
-	space_free(s->host->space, &s->body);
+	bodies_free(s->host->space, &s->body);
 	t->status = 0;
 	t->error = -err;
 	t->body_off = t->body_len = 0;
@@ -199,19 +199,19 @@ static void slot_failed(struct slot *s, int err, const char *reason)
 /* cuts the area to the body, whose last page must read as zeros behind it */
 static int body_settle(struct slot *s, uint64_t len)
 {
-	struct space *space = s->host->space;
+	struct bodies *space = s->host->space;
 	uint8_t *p;
 	int err;
 
 	if (!s->body.next)
 		return 0;
-	err = space_resize(space, &s->body, len, len);
+	err = bodies_resize(space, &s->body, len, len);
 	if (!err)
-		err = space_attach(space, &s->body);
+		err = bodies_attach(space, &s->body);
 	if (err)
 		return err;
 	if (len % PAGE) {
-		p = space_write(space, &s->body, len, PAGE - len % PAGE);
+		p = bodies_write(space, &s->body, len, PAGE - len % PAGE);
 		if (!p)
 			return -ENOMEM;
 		memset(p, 0, PAGE - len % PAGE);
@@ -225,7 +225,7 @@ static void slot_done(struct slot *s, const struct fetch_result *r)
 
 	t->status = r->status;
 	t->error = 0;
-	t->body_off = s->body.next ? space_offset(&s->body) : 0;
+	t->body_off = s->body.next ? bodies_offset(&s->body) : 0;
 	t->body_len = r->body_len;
 	slot_text(s, r->headers, r->headers_len, r->url, strlen(r->url));
 	if (r->headers_len && !t->head_len) {
@@ -291,51 +291,52 @@ static int is_full(int err)
  */
 static int body_grow(struct slot *s, uint64_t need, uint64_t keep)
 {
-	struct space *space = s->host->space;
+	struct bodies *space = s->host->space;
 	uint64_t more = s->body.len * 4;
 	int err = -ENOSPC;
 
 	if (more < need)
 		more = need;
 	if (more > UNKNOWN_MOVED)
-		err = space_resize(space, &s->body, ETLFS_WINDOW_STRIDE, keep);
+		err = bodies_resize(space, &s->body, ETLFS_WINDOW_STRIDE, keep);
 	if (is_full(err) && more <= ETLFS_WINDOW_STRIDE)
-		err = space_resize(space, &s->body, more, keep);
+		err = bodies_resize(space, &s->body, more, keep);
 	if (is_full(err))
-		err = space_resize(space, &s->body, need + UNKNOWN_LEAST, keep);
+		err = bodies_resize(space, &s->body, need + UNKNOWN_LEAST,
+				    keep);
 	if (is_full(err))
-		err = space_resize(space, &s->body, need, keep);
+		err = bodies_resize(space, &s->body, need, keep);
 	return err;
 }
 
 static int body_begin(struct slot *s, uint64_t need, uint64_t total)
 {
-	struct space *space = s->host->space;
+	struct bodies *space = s->host->space;
 
 	if (total > s->host->body_limit)
 		return -ENOSPC;
 	if (total >= need)
-		return space_alloc(space, &s->body, total);
-	return space_alloc(space, &s->body,
-			   need > UNKNOWN_FIRST ? need : UNKNOWN_FIRST);
+		return bodies_alloc(space, &s->body, total);
+	return bodies_alloc(space, &s->body,
+			    need > UNKNOWN_FIRST ? need : UNKNOWN_FIRST);
 }
 
 static void *on_sink(void *arg, uint64_t off, size_t need, uint64_t total,
 		     size_t *room)
 {
 	struct slot *s = arg;
-	struct space *space = s->host->space;
+	struct bodies *space = s->host->space;
 	uint8_t *p = NULL;
 	int err = 0;
 
 	if (!s->body.next)
 		err = body_begin(s, need, total);
 	if (!err)
-		err = space_arrived(space, &s->body, off + need);
+		err = bodies_arrived(space, &s->body, off + need);
 	if (!err && off + need > s->body.len)
 		err = body_grow(s, off + need, off);
 	if (!err) {
-		p = space_write(space, &s->body, off, need);
+		p = bodies_write(space, &s->body, off, need);
 		err = p ? 0 : -ENOMEM;
 	}
 	s->space_error = err;
@@ -481,7 +482,7 @@ unsigned host_reset(struct host *h)
 	unsigned leaving;
 
 	clear_slots(h);
-	leaving = space_reset(h->space);
+	leaving = bodies_reset(h->space);
 	memset(&h->counters, 0, sizeof(h->counters));
 	table_init(h);
 	return leaving;
@@ -489,7 +490,7 @@ unsigned host_reset(struct host *h)
 
 void host_released(struct host *h)
 {
-	space_released(h->space);
+	bodies_released(h->space);
 }
 
 const struct host_counters *host_counters(const struct host *h)

@@ -7,14 +7,14 @@
 #include <string.h>
 
 #include "t/fuzz/fuzz.h"
-#include "vmm/tender/board.h"
+#include "vmm/tender/machine.h"
 #include "vmm/guest/report.h"
 
 const unsigned fuzz_runs = 20000;
 
 size_t fuzz_seed(unsigned n, uint8_t *out)
 {
-	const struct uk_header *h = board_header();
+	const struct uk_header *h = machine_header();
 	struct uk_report *r = (void *)out;
 
 	if (n > 2)

@@ -27,7 +27,7 @@
 #include "unikernel/fs/inode.h"
 #include "unikernel/mem/mem.h"
 
-static u64 usf_span, usf_limit, cancelled;
+static u64 extent_span, extent_limit, cancelled;
 static int kmalloc_fails;		/* once it counts down to 0 */
 
 static long stub(long a, long b, long c, long nr)
@@ -93,14 +93,14 @@ void kfree(void *p)
 
 u64 arena_span(int arena)
 {
-	return usf_span;
+	return extent_span;
 }
 
 int arena_grow(int arena, u64 span)
 {
-	if (span > usf_limit)
+	if (span > extent_limit)
 		return -ENOMEM;
-	usf_span = ROUND_UP(span, UK_BIG);
+	extent_span = ROUND_UP(span, UK_BIG);
 	return 0;
 }
 
@@ -206,8 +206,8 @@ long pipe_set_capacity(struct file *f, u64 want)
 #include "unikernel/fs/sysstat.c"
 #include "unikernel/fs/syssync.c"
 #undef NSEC
-#include "unikernel/fs/systime.c"
-#include "unikernel/fs/usf.c"
+#include "unikernel/fs/utimes.c"
+#include "unikernel/fs/extent.c"
 #include "unikernel/fs/vfs.c"
 #include "unikernel/fs/xattr.c"
 
@@ -249,7 +249,7 @@ static void windows_map(void)
 	code[10] = 0xff;
 	code[11] = 0xe0;
 	mprotect(code, UK_PAGE, PROT_READ | PROT_EXEC);
-	usf_limit = FILES_LIMIT;
+	extent_limit = FILES_LIMIT;
 	ctl_set(files_limit, FILES_LIMIT);
 	ctl_set(image_size, IMAGE_SIZE);
 	ctl_set(index_off, INDEX_OFF);
@@ -273,7 +273,7 @@ static void world_drop(void)
 	memset(slots, 0, sizeof(slots));
 	pins = NULL;
 	root_inode = vfs_cwd_inode = NULL;
-	usf_span = 0;
+	extent_span = 0;
 	madvise((void *)UK_USF_BASE, FILES_LIMIT, MADV_DONTNEED);
 }
 

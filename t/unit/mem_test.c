@@ -170,7 +170,7 @@ static void test_mmap(void)
 	   sys_mmap(a + 1, 4096, RW, ANON | MAP_FIXED, -1, 0) == -EINVAL,
 	   "mmap: MAP_FIXED spares what is not the program's");
 	ok(sys_munmap(UK_DATA_BASE, UK_PAGE) == 0 &&
-	   page_kind(UK_DATA_BASE) == PAGE_LIBOS,
+	   mem_page_kind(UK_DATA_BASE) == PAGE_LIBOS,
 	   "munmap: the libOS's own pages stay");
 	ok(sys_munmap(a + 1, 4096) == -EINVAL && sys_munmap(a, 0) == -EINVAL,
 	   "munmap: bad arguments");
@@ -223,7 +223,7 @@ static void test_mremap(void)
 	ok(sys_mremap(c, 8 * 4096, 9 * 4096, 0, 0) == c &&
 	   all((void *)(c + 8 * 4096), 0, 4096), "mremap: grows in place");
 	ok(sys_mremap(c, 9 * 4096, 4096, 0, 0) == c &&
-	   page_kind(c + 4096) == PAGE_FREE, "mremap: shrinks");
+	   mem_page_kind(c + 4096) == PAGE_FREE, "mremap: shrinks");
 	ok(sys_mremap(a, 4096, 8192, MREMAP_MAYMOVE, 0) == -EFAULT &&
 	   sys_mremap(c, 4096, 0, 0, 0) == -EINVAL, "mremap: bad arguments");
 	a = anon(2 * 4096);

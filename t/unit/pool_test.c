@@ -253,7 +253,8 @@ static void test_queue(void)
 	if (submit(f, &c[0], "1") < 0)
 		exit(1);
 	later(0.3);
-	ok(!c[0].done && info(f).idle == 1, "a function that pauses runs nothing");
+	ok(!c[0].done && info(f).idle == 1,
+	   "a function that pauses runs nothing");
 	function_pause(f, 0);
 	UNTIL(c[0].done);
 	ok(c[0].outcome == JOB_OK, "and then goes on");
@@ -869,7 +870,7 @@ static void test_bad_rule(void)
 
 #define PIDS	(UK_PID_LAST - UK_PID_FIRST + 1)
 
-static struct clone numbered[3];	/* only their numbers are looked at */
+static struct pool_clone numbered[3];	/* only their numbers are looked at */
 
 static struct function *numbered_begin(void)
 {
@@ -899,7 +900,7 @@ static void test_pids(void)
 
 	for (unsigned round = 1; round <= 2; round++)
 		for (unsigned i = 0; i < PIDS - 6; i++) {
-			pid = clone_pid(f);
+			pid = pool_clone_pid(f);
 			if (pid < UK_PID_FIRST || pid > UK_PID_LAST ||
 			    ++given[pid - UK_PID_FIRST] != round)
 				bad++;
@@ -912,10 +913,10 @@ static void test_pids(void)
 	ok(!lives, "none has the number of one that lives (%u had)", lives);
 	numbered[2].next_pid = 0;
 	f->pid = UK_PID_FIRST + 499999;
-	ok(clone_pid(f) == UK_PID_FIRST + 500000,
+	ok(pool_clone_pid(f) == UK_PID_FIRST + 500000,
 	   "what lives no more gives its number back");
 	f->pid = UK_PID_LAST - 2;
-	ok(clone_pid(f) == UK_PID_FIRST + 2,
+	ok(pool_clone_pid(f) == UK_PID_FIRST + 2,
 	   "numbers begin again past those that live, on both sides");
 }
 

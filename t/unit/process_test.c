@@ -23,8 +23,8 @@
 #define PAGES	16
 #define SCANS	"/sys/kernel/mm/ksm/full_scans"
 
-static struct proc_ro ro;
-static struct proc_rw rw;
+static struct process_ro ro;
+static struct process_rw rw;
 
 static void test_ring(void)
 {
@@ -45,11 +45,11 @@ static void test_ring(void)
 	p.t.regs = &p.regs;
 	rw.kind = PROC_DOORBELL;
 	atomic_store(&rw.ring, 1);
-	ok(proc_run(&p.t) == TENDER_INTR && atomic_load(&rw.ring),
+	ok(process_run(&p.t) == TENDER_INTR && atomic_load(&rw.ring),
 	   "a child that always rings does not hide a tick");
-	ok(proc_run(&p.t) == TENDER_DOORBELL && !atomic_load(&rw.ring),
+	ok(process_run(&p.t) == TENDER_DOORBELL && !atomic_load(&rw.ring),
 	   "and is heard after it");
-	ok(proc_run(&p.t) == TENDER_BROKEN, "nor does it outlive its end");
+	ok(process_run(&p.t) == TENDER_BROKEN, "nor does it outlive its end");
 	munmap(at, len);
 }
 
@@ -71,11 +71,11 @@ static void test_settle(void)
 			;
 	snprintf(path, sizeof(path), "/proc/%d/syscall", (int)p.pid);
 	p.syscall_fd = open(path, O_RDONLY | O_CLOEXEC);
-	ok(proc_settle(&p.t) == -ETIMEDOUT && p.place == RUNNING,
+	ok(process_settle(&p.t) == -ETIMEDOUT && p.place == RUNNING,
 	   "a child that runs on is given up");
 	kill(p.pid, SIGKILL);
 	waitpid(p.pid, NULL, 0);
-	ok(proc_settle(&p.t) < 0, "one that has ended, too");
+	ok(process_settle(&p.t) < 0, "one that has ended, too");
 	close(p.syscall_fd);
 }
 

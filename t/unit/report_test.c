@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "t/unit/tap.h"
-#include "vmm/tender/board.h"
+#include "vmm/tender/machine.h"
 #include "vmm/guest/report.h"
 
 static struct uk_report *r;
@@ -45,7 +45,7 @@ static void test_text(void)
 
 static void test_frames(void)
 {
-	const struct uk_header *h = board_header();
+	const struct uk_header *h = machine_header();
 	char name[64];
 
 	ok(report_symbol(h->syscall, name, sizeof(name)) == 0 &&
@@ -75,7 +75,7 @@ static void test_frames(void)
 /* the first call in the text: what follows it, and what it calls */
 static uint64_t find_call(uint64_t *target)
 {
-	const struct uk_header *h = board_header();
+	const struct uk_header *h = machine_header();
 	const uint8_t *code = (const uint8_t *)h;	/* at UK_LIBOS */
 	char name[64];
 	int32_t rel;

@@ -20,7 +20,7 @@
 #include "etlfs/format.h"
 #include "t/unit/tap.h"
 #include "vmm/tender/blob.h"
-#include "vmm/tender/board.h"
+#include "vmm/tender/machine.h"
 #include "vmm/guest/chan.h"
 #include "vmm/guest/guest.h"
 #include "vmm/guest/ref.h"
@@ -132,7 +132,8 @@ static void check_answers(int clone)
 			answer()[1] == 0 && answer()[2] == 1 &&
 			answer()[6] == 0;
 		if (i == 0) {
-			ok(answer()[3] == 18, "18 exceptions reached the libOS");
+			ok(answer()[3] == 18,
+			   "18 exceptions reached the libOS");
 			ok(answer()[4] == 0, "no forbidden instruction passed");
 			ok(answer()[5] == 1, "a system call bounced");
 			ok(answer()[7] == 0x4141414141414141,
@@ -172,8 +173,9 @@ static void check_killed(int clone)
 		kill(pid, SIGKILL);
 		m = invoke(clone, 100, PATIENCE);
 		/* the tender may hear of it before the request, or after */
-		ok(m.type == MSG_DIED && (m.a[0] == DIED_ROLLBACK ||
-					  m.a[0] == DIED_KILLED), "a guest whose "
+		ok(m.type == MSG_DIED &&
+			   (m.a[0] == DIED_ROLLBACK || m.a[0] == DIED_KILLED),
+		   "a guest whose "
 		   "process is killed is told of");
 		report_end(&m);
 		like_report("signal 9, SIGKILL", "with the signal's name");
@@ -233,7 +235,7 @@ static void run(enum tender_kind kind)
 	uint8_t *win;
 	pid_t pid;
 
-	if (tender_check(kind, &err) < 0) {
+	if (choose_check(kind, &err) < 0) {
 		tests++;
 		printf("ok %d - by the %s tender # SKIP %s\n", tests, name,
 		       err.msg);
@@ -310,7 +312,7 @@ static void test_events(void)
 
 	if (tender_kvm.init(&err) < 0 ||
 	    ram_create(&ram, img.memory, img.files, &err) < 0 ||
-	    board_setup(&ram, 0, &err) < 0) {
+	    machine_setup(&ram, 0, &err) < 0) {
 		ok(0, "events: %s", err.msg);
 		return;
 	}
@@ -318,7 +320,7 @@ static void test_events(void)
 	g.img = &img;
 	g.sock = -1;
 	tender_kvm.stubs(&ram);
-	s.regs.rip = board_header()->boot;
+	s.regs.rip = machine_header()->boot;
 	s.regs.rdi = UK_CTL;
 	s.regs.rflags = 0x202;
 	memcpy(s.xsave, (uint16_t[]){ 0x37f }, 2);
@@ -356,7 +358,7 @@ int main(void)
 		run(TENDER_PROCESS);
 	tap_prefix = "kvm: ";
 	if ((!only || strcmp(only, "process")) &&
-	    tender_check(TENDER_KVM, &err) == 0)
+	    choose_check(TENDER_KVM, &err) == 0)
 		test_events();
 	return plan();
 }

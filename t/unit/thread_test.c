@@ -130,7 +130,7 @@ void signalfd_notify(u64 bit)
 {
 }
 
-struct process_ids process_ids = { .pid = UK_PID_BOOT };
+struct task_ids task_ids = { .pid = UK_PID_BOOT };
 
 void now_cpu_reset(void)
 {
@@ -144,7 +144,7 @@ void pages_wipe(void)
 	wiped++;
 }
 
-long process_refuse(void)
+long task_refuse(void)
 {
 	return -ENOSYS;
 }
@@ -725,7 +725,7 @@ static long forked(void)
 	fork_hook = NULL;
 	mono += 1000 * MS;
 	ctl->pid = 40000;
-	process_begin();
+	task_begin();
 	return 0;
 }
 
@@ -751,7 +751,7 @@ static void test_fork(void)
 
 	fork_hook = refused_ready;
 	ok(sys_clone(FORK_FLAGS, 0, NULL, tid, 0) == -EIO && tid[0] == 7 &&
-	   process_ids.pid == 1, "a fork that READY refuses");
+	   task_ids.pid == 1, "a fork that READY refuses");
 	fork_hook = forked;
 	ok(sys_clone(FORK_FLAGS | 0x20000000, 0, NULL, tid, 0) == -ENOSYS &&
 	   sys_clone(17, 0x5000, NULL, tid, 0) == -ENOSYS,
@@ -775,7 +775,7 @@ static void test_fork(void)
 	wiped = 0;
 	ok(sys_clone(FORK_FLAGS, 0, NULL, tid, 0) == 0,
 	   "the fork returns in the child");
-	ok(process_ids.pid == 40000 && process_ids.ppid == 1 &&
+	ok(task_ids.pid == 40000 && task_ids.ppid == 1 &&
 	   current->tid == 40000 && sys_gettid() == 40000,
 	   "with a number of its own, its thread's too");
 	ok(tid[0] == 40000 && current->clear_tid == (u32 *)&tid[0] &&
@@ -801,7 +801,7 @@ static void test_fork(void)
 	spawn(wait_and_note, 'x');
 	thread_yield();
 	ctl->pid = UK_PID_LAST;
-	process_begin();
+	task_begin();
 	ok(current->tid == UK_PID_LAST && tid[0] == UK_PID_LAST,
 	   "with threads alive the first has the number");
 	ok(thread_find(40002) != NULL, "and the others keep theirs");

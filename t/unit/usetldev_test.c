@@ -138,7 +138,7 @@ static int reports;
 
 void panic(const char *fmt, ...) { printf("Bail out! %s\n", fmt); exit(1); }
 void crash_forget(void) { reports = 0; }
-void process_begin(void) { begun++; }
+void task_begin(void) { begun++; }
 void draws_end(void) { draws_over++; }
 int draws_open(struct inode *ip, struct file *f) { return 0; }
 void mmap_tell_refused(void) { }
@@ -213,7 +213,7 @@ int k_snprintf(char *buf, size_t len, const char *fmt, ...)
 
 static int parse(struct fetch_head *h, const char *text)
 {
-	return fetch_head_parse(h, text, strlen(text));
+	return fetchhead_parse(h, text, strlen(text));
 }
 
 static void test_head(void)
@@ -247,7 +247,7 @@ static void test_head(void)
 	ok(i == ARRAY_LEN(bad), "what is malformed is refused");
 	if (i < ARRAY_LEN(bad))
 		printf("# accepted: %s\n", bad[i]);
-	ok(fetch_head_parse(&h, "GET u 0 -1\nA: \0\n", 16) == -EINVAL,
+	ok(fetchhead_parse(&h, "GET u 0 -1\nA: \0\n", 16) == -EINVAL,
 	   "a NUL in a header");
 	sprintf(lng, "GET %0*d 0 -1\n", UK_URL_MAX + 1, 0);
 	ok(parse(&h, lng) == -ENAMETOOLONG, "a long URL");

@@ -84,11 +84,11 @@ static void test_image(void)
 static void test_cow(void)
 {
 	struct k_stat st;
-	u32 before = usf_used();
+	u32 before = extent_used();
 	int fd = fd_of("/lib/big", O_RDWR), i, good = 1;
 
 	is(sys_pwrite64(fd, "W", 1, 50000), 1, "an image file is written");
-	is(usf_used() - before, 1, "one extent was copied");
+	is(extent_used() - before, 1, "one extent was copied");
 	is(sys_pread64(fd, buf, 100000, 0), 100000, "and all is read");
 	for (i = 0; i < 100000; i++)
 		good &= buf[i] == (i == 50000 ? 'W' : 'I');
@@ -106,7 +106,7 @@ static void test_cow(void)
 	is(sys_pwrite64(fd, "Z", 1, 99999), 1, "written in the hole");
 	is(sys_lseek(fd, 70000, SEEK_DATA), 98304, "SEEK_DATA finds it");
 	sys_ftruncate(fd, 0);
-	is(usf_used(), before, "truncated to nothing, all extents are free");
+	is(extent_used(), before, "truncated to nothing, all extents are free");
 	sys_close(fd);
 	is(sys_unlink("/lib/big"), 0, "an image file is removed");
 	is(content("/lib/big"), -ENOENT, "and gone");
@@ -167,7 +167,7 @@ static void test_many(void)
 static void test_limit(void)
 {
 	struct k_statfs sf;
-	u32 before = usf_used();
+	u32 before = extent_used();
 	int fd = fd_of("/tmp/full", O_CREAT | O_RDWR);
 	long n, total = 0;
 
@@ -184,18 +184,18 @@ static void test_limit(void)
 	is(sys_pwrite64(fd, buf, 1, (1 << 30) - 1), -ENOSPC, "a hole is not");
 	is(log_lines, 1, "a line of the log says why, once");
 	sys_unlink("/tmp/full");
-	is(usf_used(), (long)FILES_LIMIT / ETLFS_EXTENT,
+	is(extent_used(), (long)FILES_LIMIT / ETLFS_EXTENT,
 	   "an unlinked open file keeps its bytes");
 	sys_close(fd);
-	is(usf_used(), before, "until it is closed");
+	is(extent_used(), before, "until it is closed");
 	fd = fd_of("/tmp/sparse", O_CREAT | O_RDWR);
 	is(sys_pwrite64(fd, "x", 1, 1ll << 40), 1, "a terabyte of hole");
-	is(usf_used(), before + 1, "takes one extent");
+	is(extent_used(), before + 1, "takes one extent");
 	is(sys_pread64(fd, buf, 2, (1ll << 40) - 1), 2, "is read");
 	ok(buf[0] == 0 && buf[1] == 'x', "and right");
 	sys_close(fd);
 	sys_unlink("/tmp/sparse");
-	is(usf_used(), before, "and is given back");
+	is(extent_used(), before, "and is given back");
 }
 
 static void test_recycled(void)
@@ -251,12 +251,12 @@ static void test_map(void)
 	((char *)at)[3] = 'Q';
 	sys_write(fd2, buf, sizeof(buf));
 	is(((char *)at)[3], 'Q', "an unlinked file lives while mapped");
-	i = usf_used();
+	i = extent_used();
 	file_unmap(at2, 4096);
 	file_unmap(at, 4096);
-	is(usf_used(), i, "unmapped in part, it stays");
+	is(extent_used(), i, "unmapped in part, it stays");
 	file_unmap(at + 4096, 8 * ETLFS_EXTENT - 4096);
-	is(usf_used(), i - 8, "unmapped, it goes");
+	is(extent_used(), i - 8, "unmapped, it goes");
 	sys_close(fd2);
 	sys_unlink("/tmp/n");
 }
@@ -419,7 +419,7 @@ static void test_path(void)
 /* every allocation fails once; nothing may break, nothing may leak extents */
 static void test_no_memory(void)
 {
-	u32 before = usf_used();
+	u32 before = extent_used();
 	int i, fd;
 
 	sys_mkdir("/tmp/nm", 0755);
@@ -441,7 +441,7 @@ static void test_no_memory(void)
 			break;
 	}
 	is(i, 40, "a failed allocation loses no file");
-	is(usf_used(), before, "nor extents");
+	is(extent_used(), before, "nor extents");
 	is(sys_rmdir("/tmp/nm"), 0, "nor names");
 }
 
@@ -452,7 +452,7 @@ int main(void)
 	windows_map();
 	image_build(tree, ARRAY_LEN(tree));
 	vfs_init();
-	before = usf_used();
+	before = extent_used();
 	test_image();
 	test_map();
 	test_cow();
@@ -464,6 +464,6 @@ int main(void)
 	test_nodes();
 	test_path();
 	test_no_memory();
-	is(usf_used(), before, "no extent is lost");
+	is(extent_used(), before, "no extent is lost");
 	return plan();
 }

@@ -362,10 +362,10 @@ static int nothing_left(void)
 			sys_close(fds[i].here);
 	/* a link to "../b" led out of the working directory */
 	left = remove_all("/x");
-	if (left || usf_used() || blocks_count() > 100)
+	if (left || extent_used() || blocks_count() > 100)
 		printf("# %ld names, %u extents, %ld objects\n", left,
-		       usf_used(), blocks_count());
-	return !left && !usf_used() && blocks_count() <= 100;
+		       extent_used(), blocks_count());
+	return !left && !extent_used() && blocks_count() <= 100;
 }
 
 /* the image's files, for Linux */

@@ -99,14 +99,14 @@ static int usable(const struct feature *f, u64 xcr0)
 	return 1;
 }
 
-static void flags_text(struct text *t, u32 leaves, u32 extended)
+static void flags_text(struct proctext *t, u32 leaves, u32 extended)
 {
 	struct cpuid c = { 0, 0, 0, 0 };
 	u64 xcr0 = vector_state();
 	u32 leaf = 0;
 	size_t i;
 
-	text_printf(t, "flags\t\t:");
+	proctext_printf(t, "flags\t\t:");
 	for (i = 0; i < ARRAY_LEN(features); i++) {
 		const struct feature *f = &features[i];
 
@@ -115,12 +115,12 @@ static void flags_text(struct text *t, u32 leaves, u32 extended)
 		if (f->leaf != leaf)
 			c = cpuid(leaf = f->leaf);
 		if ((cpuid_reg(&c, f->reg) >> f->bit & 1) && usable(f, xcr0))
-			text_printf(t, " %s", f->name);
+			proctext_printf(t, " %s", f->name);
 	}
-	text_printf(t, "\n");
+	proctext_printf(t, "\n");
 }
 
-static void model_text(struct text *t, u32 extended)
+static void model_text(struct proctext *t, u32 extended)
 {
 	char name[3 * sizeof(struct cpuid) + 1] = "unknown";
 	struct cpuid c;
@@ -133,7 +133,7 @@ static void model_text(struct text *t, u32 extended)
 		}
 		name[sizeof(name) - 1] = 0;
 	}
-	text_printf(t, "model name\t: %s\n", name);
+	proctext_printf(t, "model name\t: %s\n", name);
 }
 
 /* the clock page says how many ns a tick is: ns = ticks * mult >> shift */
@@ -148,7 +148,7 @@ static u64 tsc_khz(void)
 	return (1000000ull << shift) / mult;
 }
 
-void cpuinfo_text(struct text *t)
+void cpuinfo_text(struct proctext *t)
 {
 	struct cpuid c = cpuid(0), v = cpuid(1);
 	u32 leaves = c.eax, extended = cpuid(0x80000000).eax;
@@ -165,15 +165,17 @@ void cpuinfo_text(struct text *t)
 		model += v.eax >> 12 & 0xf0;
 	if (family == 15)
 		family += v.eax >> 20 & 0xff;
-	text_printf(t, "processor\t: 0\nvendor_id\t: %s\ncpu family\t: %u\n"
-		    "model\t\t: %u\n", vendor, family, model);
+	proctext_printf(t, "processor\t: 0\nvendor_id\t: %s\ncpu family\t: %u\n"
+			"model\t\t: %u\n", vendor, family, model);
 	model_text(t, extended);
-	text_printf(t, "stepping\t: %u\ncpu MHz\t\t: %lu.%03lu\n"
-		    "physical id\t: 0\nsiblings\t: 1\ncore id\t\t: 0\n"
-		    "cpu cores\t: 1\nfpu\t\t: yes\ncpuid level\t: %u\n",
-		    v.eax & 0xf, khz / 1000, khz % 1000, leaves);
+	proctext_printf(t, "stepping\t: %u\ncpu MHz\t\t: %lu.%03lu\n"
+			"physical id\t: 0\nsiblings\t: 1\ncore id\t\t: 0\n"
+			"cpu cores\t: 1\nfpu\t\t: yes\ncpuid level\t: %u\n",
+			v.eax & 0xf, khz / 1000, khz % 1000, leaves);
 	flags_text(t, leaves, extended);
-	text_printf(t, "clflush size\t: %u\ncache_alignment\t: 64\n"
-		    "address sizes\t: 36 bits physical, 48 bits virtual\n\n",
-		    (v.ebx >> 8 & 0xff) * 8);
+	proctext_printf(
+		t,
+		"clflush size\t: %u\ncache_alignment\t: 64\n"
+		"address sizes\t: 36 bits physical, 48 bits virtual\n\n",
+		(v.ebx >> 8 & 0xff) * 8);
 }

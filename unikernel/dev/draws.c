@@ -18,7 +18,7 @@
 #define DRAWS_MAX	2000		/* more are not noted */
 #define STACK_WORDS	64		/* looked at for a caller */
 
-static struct text text;
+static struct proctext text;
 static int watching, count;
 
 static int is_libc(const char *path)
@@ -55,7 +55,7 @@ void draws_note(void)
 	if (!watching || count == DRAWS_MAX)
 		return;
 	count++;
-	text_printf(&text, "%s\n", caller(current->regs));
+	proctext_printf(&text, "%s\n", caller(current->regs));
 	if (signal_action(UK_DRAW_SIGNAL).handler > K_SIG_IGN)
 		signal_send(current, UK_DRAW_SIGNAL, &info);
 }

@@ -297,7 +297,7 @@ static long fetch_write(struct file *f, const void *buf, size_t len, u64 pos)
 	if (!text)
 		return -ENOMEM;
 	memcpy(text, buf, len);
-	r = fetch_head_parse(&h, text, len);
+	r = fetchhead_parse(&h, text, len);
 	if (r == 0)
 		r = fetch_submit(d, &h);
 	kfree(text);

@@ -96,7 +96,7 @@ static int headers_check(const char *p, const char *end)
 	return 0;
 }
 
-int fetch_head_parse(struct fetch_head *h, const char *text, size_t len)
+int fetchhead_parse(struct fetch_head *h, const char *text, size_t len)
 {
 	struct cursor c = { text, text + len };
 	const char *s;

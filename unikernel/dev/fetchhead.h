@@ -20,6 +20,6 @@ struct fetch_head {
  * 0, -EINVAL for anything that is not exactly dev.h's form, or
  * -ENAMETOOLONG (URL) or -EMSGSIZE (headers) past UK_URL_MAX, UK_HEADERS_MAX.
  */
-int fetch_head_parse(struct fetch_head *h, const char *text, size_t len);
+int fetchhead_parse(struct fetch_head *h, const char *text, size_t len);
 
 #endif

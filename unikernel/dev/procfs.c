@@ -18,7 +18,7 @@
 #define SELF		"/proc/1"
 _Static_assert(UK_PID_BOOT == 1, "SELF is /proc/UK_PID_BOOT");
 
-static int text_reserve(struct text *t, size_t len)
+static int text_reserve(struct proctext *t, size_t len)
 {
 	size_t cap = t->cap ? t->cap : TEXT_FIRST;
 	char *buf;
@@ -37,7 +37,7 @@ static int text_reserve(struct text *t, size_t len)
 	return 0;
 }
 
-void text_write(struct text *t, const void *from, size_t len)
+void proctext_write(struct proctext *t, const void *from, size_t len)
 {
 	if (t->err || text_reserve(t, len) < 0)
 		return;
@@ -45,7 +45,7 @@ void text_write(struct text *t, const void *from, size_t len)
 	t->len += len;
 }
 
-void text_printf(struct text *t, const char *fmt, ...)
+void proctext_printf(struct proctext *t, const char *fmt, ...)
 {
 	char line[LINE_MAX];
 	va_list ap;
@@ -55,12 +55,12 @@ void text_printf(struct text *t, const char *fmt, ...)
 	n = k_vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
 	if (n > 0)
-		text_write(t, line, MIN((size_t)n, sizeof(line) - 1));
+		proctext_write(t, line, MIN((size_t)n, sizeof(line) - 1));
 }
 
 static long text_read(struct file *f, void *buf, size_t len, u64 pos)
 {
-	struct text *t = f->priv;
+	struct proctext *t = f->priv;
 
 	if (pos >= t->len)
 		return 0;
@@ -71,7 +71,7 @@ static long text_read(struct file *f, void *buf, size_t len, u64 pos)
 
 static void text_close(struct file *f)
 {
-	struct text *t = f->priv;
+	struct proctext *t = f->priv;
 
 	kfree(t->buf);
 	kfree(t);
@@ -86,8 +86,8 @@ static const struct file_ops text_ops = {
 
 static int text_open(struct inode *ip, struct file *f)
 {
-	void (*write)(struct text *t) = node_priv(ip);
-	struct text *t;
+	void (*write)(struct proctext *t) = node_priv(ip);
+	struct proctext *t;
 	int err;
 
 	if ((f->flags & O_ACCMODE) != O_RDONLY)
@@ -192,7 +192,7 @@ static struct inode *self_dir;		/* SELF */
 static long self_readlink(struct inode *ip, char *buf, size_t len)
 {
 	char pid[12];
-	int n = k_snprintf(pid, sizeof(pid), "%d", process_ids.pid);
+	int n = k_snprintf(pid, sizeof(pid), "%d", task_ids.pid);
 
 	memcpy(buf, pid, MIN((size_t)n, len));
 	return MIN(n, (long)len);
@@ -205,7 +205,7 @@ static struct inode *pid_lookup(struct inode *dir, const char *name,
 				size_t len)
 {
 	char pid[12];
-	int n = k_snprintf(pid, sizeof(pid), "%d", process_ids.pid);
+	int n = k_snprintf(pid, sizeof(pid), "%d", task_ids.pid);
 
 	return (size_t)n == len && !memcmp(pid, name, len) ?
 		inode_get(self_dir) : NULL;
@@ -213,9 +213,9 @@ static struct inode *pid_lookup(struct inode *dir, const char *name,
 
 static int pid_list(struct inode *dir, u64 k, char *name)
 {
-	if (k || process_ids.pid == UK_PID_BOOT)
+	if (k || task_ids.pid == UK_PID_BOOT)
 		return -ENOENT;
-	k_snprintf(name, NAME_MAX + 1, "%d", process_ids.pid);
+	k_snprintf(name, NAME_MAX + 1, "%d", task_ids.pid);
 	return S_IFDIR;
 }
 

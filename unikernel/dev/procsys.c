@@ -10,78 +10,79 @@
 #define TICK_NS		10000000ul
 #define UUID_LEN	16
 
-static void meminfo_text(struct text *t)
+static void meminfo_text(struct proctext *t)
 {
 	u64 total = uk_ctl->mem_limit / 1024;
 	u64 used = mem_used() / 1024;
 	u64 left = total > used ? total - used : 0;
 
-	text_printf(t, "MemTotal:       %8lu kB\nMemFree:        %8lu kB\n"
-		    "MemAvailable:   %8lu kB\nBuffers:        %8u kB\n"
-		    "Cached:         %8u kB\nSwapTotal:      %8u kB\n"
-		    "SwapFree:       %8u kB\nHugePages_Total:%8u\n"
-		    "Hugepagesize:   %8u kB\n", total, left, left, 0, 0, 0, 0,
-		    0, UK_BIG / 1024);
+	proctext_printf(t,
+			"MemTotal:       %8lu kB\nMemFree:        %8lu kB\n"
+			"MemAvailable:   %8lu kB\nBuffers:        %8u kB\n"
+			"Cached:         %8u kB\nSwapTotal:      %8u kB\n"
+			"SwapFree:       %8u kB\nHugePages_Total:%8u\n"
+			"Hugepagesize:   %8u kB\n",
+			total, left, left, 0, 0, 0, 0, 0, UK_BIG / 1024);
 }
 
-static void stat_text(struct text *t)
+static void stat_text(struct proctext *t)
 {
 	u64 busy = now_cpu() / TICK_NS, up = now_mono() / TICK_NS;
 	u64 idle = up > busy ? up - busy : 0;
 
-	text_printf(t, "cpu  %lu 0 0 %lu 0 0 0 0 0 0\n"
-		    "cpu0 %lu 0 0 %lu 0 0 0 0 0 0\n"
-		    "intr 0\nctxt 0\nbtime %lu\nprocesses 1\n"
-		    "procs_running 1\nprocs_blocked 0\n", busy, idle, busy,
-		    idle, (now_real() - now_mono()) / NSEC);
+	proctext_printf(t, "cpu  %lu 0 0 %lu 0 0 0 0 0 0\n"
+			"cpu0 %lu 0 0 %lu 0 0 0 0 0 0\n"
+			"intr 0\nctxt 0\nbtime %lu\nprocesses 1\n"
+			"procs_running 1\nprocs_blocked 0\n", busy, idle, busy,
+			idle, (now_real() - now_mono()) / NSEC);
 }
 
-static void uptime_text(struct text *t)
+static void uptime_text(struct proctext *t)
 {
 	u64 up = now_mono(), busy = now_cpu();
 	u64 idle = up > busy ? up - busy : 0;
 
-	text_printf(t, "%lu.%02lu %lu.%02lu\n", up / NSEC,
-		    up % NSEC / 10000000, idle / NSEC,
-		    idle % NSEC / 10000000);
+	proctext_printf(t, "%lu.%02lu %lu.%02lu\n", up / NSEC,
+			up % NSEC / 10000000, idle / NSEC,
+			idle % NSEC / 10000000);
 }
 
-static void loadavg_text(struct text *t)
+static void loadavg_text(struct proctext *t)
 {
-	text_printf(t, "0.00 0.00 0.00 1/%d %d\n", thread_count,
-		    process_ids.pid);
+	proctext_printf(t, "0.00 0.00 0.00 1/%d %d\n", thread_count,
+			task_ids.pid);
 }
 
-static void version_text(struct text *t)
+static void version_text(struct proctext *t)
 {
-	text_printf(t, "%s version %s (usetl) %s\n", UK_SYSNAME, UK_RELEASE,
-		    UK_VERSION);
+	proctext_printf(t, "%s version %s (usetl) %s\n", UK_SYSNAME, UK_RELEASE,
+			UK_VERSION);
 }
 
-static void filesystems_text(struct text *t)
+static void filesystems_text(struct proctext *t)
 {
-	text_printf(t, "nodev\tsysfs\nnodev\tproc\nnodev\tdevtmpfs\n"
-		    "nodev\tetlfs\n");
+	proctext_printf(t, "nodev\tsysfs\nnodev\tproc\nnodev\tdevtmpfs\n"
+			"nodev\tetlfs\n");
 }
 
-static void osrelease_text(struct text *t)
+static void osrelease_text(struct proctext *t)
 {
-	text_printf(t, "%s\n", UK_RELEASE);
+	proctext_printf(t, "%s\n", UK_RELEASE);
 }
 
-static void ostype_text(struct text *t)
+static void ostype_text(struct proctext *t)
 {
-	text_printf(t, "%s\n", UK_SYSNAME);
+	proctext_printf(t, "%s\n", UK_SYSNAME);
 }
 
-static void osversion_text(struct text *t)
+static void osversion_text(struct proctext *t)
 {
-	text_printf(t, "%s\n", UK_VERSION);
+	proctext_printf(t, "%s\n", UK_VERSION);
 }
 
-static void hostname_text(struct text *t)
+static void hostname_text(struct proctext *t)
 {
-	text_printf(t, "%s\n", UK_NODENAME);
+	proctext_printf(t, "%s\n", UK_NODENAME);
 }
 
 /* RFC 9562, version 4 */
@@ -92,17 +93,17 @@ static void uuid_make(u8 *u)
 	u[8] = (u8)((u[8] & 0x3f) | 0x80);
 }
 
-static void uuid_print(struct text *t, const u8 *u)
+static void uuid_print(struct proctext *t, const u8 *u)
 {
 	int i;
 
 	for (i = 0; i < UUID_LEN; i++)
-		text_printf(t, i == 4 || i == 6 || i == 8 || i == 10 ?
-			    "-%02x" : "%02x", u[i]);
-	text_printf(t, "\n");
+		proctext_printf(t, i == 4 || i == 6 || i == 8 || i == 10 ?
+				"-%02x" : "%02x", u[i]);
+	proctext_printf(t, "\n");
 }
 
-static void uuid_text(struct text *t)
+static void uuid_text(struct proctext *t)
 {
 	u8 u[UUID_LEN];
 
@@ -111,7 +112,7 @@ static void uuid_text(struct text *t)
 }
 
 /* one for each clone and rollback, as each is a machine of its own */
-static void boot_id_text(struct text *t)
+static void boot_id_text(struct proctext *t)
 {
 	static u8 id[UUID_LEN];
 	static u64 gen;
@@ -125,53 +126,53 @@ static void boot_id_text(struct text *t)
 	uuid_print(t, id);
 }
 
-static void entropy_text(struct text *t)
+static void entropy_text(struct proctext *t)
 {
-	text_printf(t, "256\n");
+	proctext_printf(t, "256\n");
 }
 
-static void pid_max_text(struct text *t)
+static void pid_max_text(struct proctext *t)
 {
-	text_printf(t, "%d\n", UK_PID_LAST + 1);
+	proctext_printf(t, "%d\n", UK_PID_LAST + 1);
 }
 
-static void threads_max_text(struct text *t)
+static void threads_max_text(struct proctext *t)
 {
-	text_printf(t, "%d\n", THREADS_MAX);
+	proctext_printf(t, "%d\n", THREADS_MAX);
 }
 
-static void ngroups_text(struct text *t)
+static void ngroups_text(struct proctext *t)
 {
-	text_printf(t, "65536\n");
+	proctext_printf(t, "65536\n");
 }
 
-static void cap_last_text(struct text *t)
+static void cap_last_text(struct proctext *t)
 {
-	text_printf(t, "40\n");
+	proctext_printf(t, "40\n");
 }
 
 /* 2: what does not fit in the function's memory is refused at once */
-static void overcommit_text(struct text *t)
+static void overcommit_text(struct proctext *t)
 {
-	text_printf(t, "2\n");
+	proctext_printf(t, "2\n");
 }
 
-static void max_map_count_text(struct text *t)
+static void max_map_count_text(struct proctext *t)
 {
-	text_printf(t, "65530\n");
+	proctext_printf(t, "65530\n");
 }
 
-static void file_max_text(struct text *t)
+static void file_max_text(struct proctext *t)
 {
-	text_printf(t, "%d\n", FD_MAX);
+	proctext_printf(t, "%d\n", FD_MAX);
 }
 
-static void cpus_text(struct text *t)
+static void cpus_text(struct proctext *t)
 {
 	if (uk_ctl->cpus > 1)
-		text_printf(t, "0-%u\n", uk_ctl->cpus - 1);
+		proctext_printf(t, "0-%u\n", uk_ctl->cpus - 1);
 	else
-		text_printf(t, "0\n");
+		proctext_printf(t, "0\n");
 }
 
 #define SYS_CPU		"/sys/devices/system/cpu/"

@@ -19,7 +19,7 @@
 #define DEV_LINE	"00:00 0"
 
 /* strings of argv (env: of the environment), as exec laid them out */
-static void strings_text(struct text *t, int env)
+static void strings_text(struct proctext *t, int env)
 {
 	const char *s = (const char *)uk_ctl->strings;
 	const char *end = s + MIN((u64)uk_ctl->strings_len,
@@ -35,17 +35,17 @@ static void strings_text(struct text *t, int env)
 			skip--;
 			continue;
 		}
-		text_write(t, s, len);
+		proctext_write(t, s, len);
 		n--;
 	}
 }
 
-static void cmdline_text(struct text *t)
+static void cmdline_text(struct proctext *t)
 {
 	strings_text(t, 0);
 }
 
-static void environ_text(struct text *t)
+static void environ_text(struct proctext *t)
 {
 	strings_text(t, 1);
 }
@@ -63,31 +63,32 @@ static const char *comm(void)
 	return name;
 }
 
-static void comm_text(struct text *t)
+static void comm_text(struct proctext *t)
 {
-	text_printf(t, "%s\n", comm());
+	proctext_printf(t, "%s\n", comm());
 }
 
-static void map_line(struct text *t, u64 start, u64 end, const char *rights,
+static void map_line(struct proctext *t, u64 start, u64 end, const char *rights,
 		     const char *name)
 {
 	if (start == end)
 		return;
-	text_printf(t, "%08lx-%08lx %s 00000000 " DEV_LINE, start, end,
-		    rights);
+	proctext_printf(t, "%08lx-%08lx %s 00000000 " DEV_LINE, start, end,
+			rights);
 	if (name)
-		text_printf(t, "%26s%s", "", name);
-	text_printf(t, "\n");
+		proctext_printf(t, "%26s%s", "", name);
+	proctext_printf(t, "\n");
 }
 
 /* the program's pages from base to the arena's span, run by run */
-static void maps_arena(struct text *t, int arena, u64 base, const char *rights)
+static void maps_arena(struct proctext *t, int arena, u64 base,
+		       const char *rights)
 {
 	u64 at = base, end = base + arena_span(arena), n;
 	enum page_kind kind;
 
 	for (; at < end; at += n * UK_PAGE) {
-		kind = page_kind(at);
+		kind = mem_page_kind(at);
 		n = pages_run(at, (end - at) / UK_PAGE);
 		if (n == 0)
 			break;
@@ -96,7 +97,7 @@ static void maps_arena(struct text *t, int arena, u64 base, const char *rights)
 	}
 }
 
-static void maps_text(struct text *t)
+static void maps_text(struct proctext *t)
 {
 	u64 start, brk = heap_range(&start);
 
@@ -110,32 +111,32 @@ static void maps_text(struct text *t)
 		 "r--s", NULL);
 }
 
-static void statm_text(struct text *t)
+static void statm_text(struct proctext *t)
 {
 	u64 size = (uk_ctl->mem_limit + UK_STACK_END - UK_STACK_BASE) /
 		   UK_PAGE;
 
-	text_printf(t, "%lu %lu 0 0 0 %lu 0\n", size, mem_used() / UK_PAGE,
-		    mem_used() / UK_PAGE);
+	proctext_printf(t, "%lu %lu 0 0 0 %lu 0\n", size, mem_used() / UK_PAGE,
+			mem_used() / UK_PAGE);
 }
 
 /* fields of proc_pid_stat(5), in groups as numbered there */
-static void stat_text(struct text *t)
+static void stat_text(struct proctext *t)
 {
 	/* 1-13: one process, no terminal, no faults counted */
-	text_printf(t, "%d (%s) R %d %d %d 0 -1 0 0 0 0 0 ",
-		    process_ids.pid, comm(), process_ids.ppid,
-		    process_ids.pgid, process_ids.sid);
+	proctext_printf(t, "%d (%s) R %d %d %d 0 -1 0 0 0 0 0 ",
+			task_ids.pid, comm(), task_ids.ppid,
+			task_ids.pgid, task_ids.sid);
 	/* 14-22: times, priority, threads, start */
-	text_printf(t, "%lu 0 0 0 20 0 %d 0 0 ", now_cpu() / TICK_NS,
-		    thread_count);
+	proctext_printf(t, "%lu 0 0 0 20 0 %d 0 0 ", now_cpu() / TICK_NS,
+			thread_count);
 	/* 23-30: memory; bounds of code are not told */
-	text_printf(t, "%lu %lu 18446744073709551615 0 0 %lu 0 0 ",
-		    uk_ctl->mem_limit, mem_used() / UK_PAGE,
-		    (u64)UK_STACK_END);
+	proctext_printf(t, "%lu %lu 18446744073709551615 0 0 %lu 0 0 ",
+			uk_ctl->mem_limit, mem_used() / UK_PAGE,
+			(u64)UK_STACK_END);
 	/* 31-52 */
-	text_printf(t, "%lu %lu 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
-		    signal_pending_set(current), current->sig.blocked);
+	proctext_printf(t, "%lu %lu 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
+			signal_pending_set(current), current->sig.blocked);
 }
 
 static int fd_count(void)
@@ -147,57 +148,57 @@ static int fd_count(void)
 	return n;
 }
 
-static void status_text(struct text *t)
+static void status_text(struct proctext *t)
 {
 	u64 used = mem_used() / 1024;
 
-	text_printf(t, "Name:\t%s\nUmask:\t0022\nState:\tR (running)\n"
-		    "Tgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\n"
-		    "TracerPid:\t0\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\n",
-		    comm(), process_ids.pid, process_ids.pid,
-		    process_ids.ppid);
-	text_printf(t, "FDSize:\t%d\nGroups:\t \nVmPeak:\t%8lu kB\n"
-		    "VmSize:\t%8lu kB\nVmHWM:\t%8lu kB\nVmRSS:\t%8lu kB\n",
-		    fd_count(), uk_ctl->mem_limit / 1024,
-		    uk_ctl->mem_limit / 1024, used, used);
-	text_printf(t, "Threads:\t%d\nSigPnd:\t%016lx\nSigBlk:\t%016lx\n"
-		    "Seccomp:\t0\nCpus_allowed:\t1\n"
-		    "Cpus_allowed_list:\t0\nMems_allowed:\t1\n"
-		    "Mems_allowed_list:\t0\n", thread_count,
-		    signal_pending_set(current), current->sig.blocked);
+	proctext_printf(t, "Name:\t%s\nUmask:\t0022\nState:\tR (running)\n"
+			"Tgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\n"
+			"TracerPid:\t0\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\n",
+			comm(), task_ids.pid, task_ids.pid,
+			task_ids.ppid);
+	proctext_printf(t, "FDSize:\t%d\nGroups:\t \nVmPeak:\t%8lu kB\n"
+			"VmSize:\t%8lu kB\nVmHWM:\t%8lu kB\nVmRSS:\t%8lu kB\n",
+			fd_count(), uk_ctl->mem_limit / 1024,
+			uk_ctl->mem_limit / 1024, used, used);
+	proctext_printf(t, "Threads:\t%d\nSigPnd:\t%016lx\nSigBlk:\t%016lx\n"
+			"Seccomp:\t0\nCpus_allowed:\t1\n"
+			"Cpus_allowed_list:\t0\nMems_allowed:\t1\n"
+			"Mems_allowed_list:\t0\n", thread_count,
+			signal_pending_set(current), current->sig.blocked);
 }
 
-static void mounts_text(struct text *t)
+static void mounts_text(struct proctext *t)
 {
-	text_printf(t, "etlfs / etlfs rw,relatime 0 0\n"
-		    "proc /proc proc rw,relatime 0 0\n"
-		    "sysfs /sys sysfs ro,relatime 0 0\n"
-		    "devtmpfs /dev devtmpfs rw,relatime 0 0\n");
+	proctext_printf(t, "etlfs / etlfs rw,relatime 0 0\n"
+			"proc /proc proc rw,relatime 0 0\n"
+			"sysfs /sys sysfs ro,relatime 0 0\n"
+			"devtmpfs /dev devtmpfs rw,relatime 0 0\n");
 }
 
-static void mountinfo_text(struct text *t)
+static void mountinfo_text(struct proctext *t)
 {
-	text_printf(t, "1 0 0:1 / / rw,relatime - etlfs etlfs rw\n"
-		    "2 1 0:2 / /proc rw,relatime - proc proc rw\n"
-		    "3 1 0:3 / /sys ro,relatime - sysfs sysfs ro\n"
-		    "4 1 0:4 / /dev rw,relatime - devtmpfs devtmpfs rw\n");
+	proctext_printf(t, "1 0 0:1 / / rw,relatime - etlfs etlfs rw\n"
+			"2 1 0:2 / /proc rw,relatime - proc proc rw\n"
+			"3 1 0:3 / /sys ro,relatime - sysfs sysfs ro\n"
+			"4 1 0:4 / /dev rw,relatime - devtmpfs devtmpfs rw\n");
 }
 
-static void cgroup_text(struct text *t)
+static void cgroup_text(struct proctext *t)
 {
-	text_printf(t, "0::/\n");
+	proctext_printf(t, "0::/\n");
 }
 
-static void limits_text(struct text *t)
+static void limits_text(struct proctext *t)
 {
-	text_printf(t, "%-26s%-21s%-21sUnits     \n", "Limit", "Soft Limit",
-		    "Hard Limit");
-	text_printf(t, "Max address space         %-21lu%-21lubytes     \n",
-		    uk_ctl->mem_limit, uk_ctl->mem_limit);
-	text_printf(t, "Max processes             %-21u%-21uprocesses \n",
-		    THREADS_MAX, THREADS_MAX);
-	text_printf(t, "Max open files            %-21u%-21ufiles     \n",
-		    FD_MAX, FD_MAX);
+	proctext_printf(t, "%-26s%-21s%-21sUnits     \n", "Limit", "Soft Limit",
+			"Hard Limit");
+	proctext_printf(t, "Max address space         %-21lu%-21lubytes     \n",
+			uk_ctl->mem_limit, uk_ctl->mem_limit);
+	proctext_printf(t, "Max processes             %-21u%-21uprocesses \n",
+			THREADS_MAX, THREADS_MAX);
+	proctext_printf(t, "Max open files            %-21u%-21ufiles     \n",
+			FD_MAX, FD_MAX);
 }
 
 const struct proc_text proc_self_texts[] = {

@@ -9,25 +9,25 @@
 
 #include "unikernel/lib/lib.h"
 
-struct text {
+struct proctext {
 	char *buf;
 	size_t len, cap;
 	int err;			/* -ENOMEM */
 };
 
-void text_write(struct text *t, const void *from, size_t len);
-void text_printf(struct text *t, const char *fmt, ...)
+void proctext_write(struct proctext *t, const void *from, size_t len);
+void proctext_printf(struct proctext *t, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
 struct proc_text {
 	const char *path;
-	void (*write)(struct text *t);
+	void (*write)(struct proctext *t);
 };
 
 /* ended by a NULL path */
 extern const struct proc_text proc_self_texts[];	/* proctext.c */
 extern const struct proc_text proc_system_texts[];	/* procsys.c */
 
-void cpuinfo_text(struct text *t);			/* cpuinfo.c */
+void cpuinfo_text(struct proctext *t);			/* cpuinfo.c */
 
 #endif

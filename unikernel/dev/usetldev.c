@@ -91,7 +91,7 @@ static __attribute__((noinline)) long event_ready(void)
 	host_forget();
 	fetchdev_allow(0);
 	draws_end();
-	process_begin();
+	task_begin();
 	return 0;
 }
 

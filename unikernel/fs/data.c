@@ -60,7 +60,7 @@ int data_set(struct inode *ip, u64 i, u32 ext)
 void data_fill(struct inode *ip, u64 i, u32 ext, int dirty)
 {
 	u64 at = i * ETLFS_EXTENT, n = 0;
-	u8 *to = usf_addr(ext);
+	u8 *to = extent_addr(ext);
 
 	if (ip->data.base && at < ip->data.base_len) {
 		n = MIN(ip->data.base_len - at, (u64)ETLFS_EXTENT);
@@ -91,7 +91,7 @@ const u8 *data_at(struct inode *ip, u64 pos, u64 *len)
 	n = MIN(n, *len);
 	*len = n;
 	if (ext)
-		return usf_addr(ext) + o;
+		return extent_addr(ext) + o;
 	if (!d->base || pos >= d->base_len)
 		return NULL;
 	*len = MIN(n, d->base_len - pos);
@@ -131,7 +131,7 @@ static long data_grow(struct inode *ip, u64 i, u64 want, u64 from, u64 to)
 	while (missing < want && missing < DATA_LEAF &&
 	       !data_ext(ip, i + missing))
 		missing++;
-	ext = usf_alloc(i ? data_ext(ip, i - 1) : 0, missing, &got, &fresh);
+	ext = extent_alloc(i ? data_ext(ip, i - 1) : 0, missing, &got, &fresh);
 	if (!ext)
 		return -ENOSPC;
 	for (k = 0; k < got; k++) {
@@ -145,7 +145,7 @@ static long data_grow(struct inode *ip, u64 i, u64 want, u64 from, u64 to)
 		return k;
 	/* what was not put in place holds old bytes: it is recycled as such */
 	for (got--; got >= k && got != ~0u; got--)
-		usf_free(ext + got);
+		extent_free(ext + got);
 	return k ? (long)k : -ENOSPC;
 }
 
@@ -156,7 +156,7 @@ static void zero_tail(struct inode *ip)
 	u32 ext = data_ext(ip, ip->size / ETLFS_EXTENT);
 
 	if (ext)
-		memset(usf_addr(ext) + o, 0, ETLFS_EXTENT - o);
+		memset(extent_addr(ext) + o, 0, ETLFS_EXTENT - o);
 }
 
 static long write_check(struct inode *ip, size_t *len, u64 pos)
@@ -204,7 +204,7 @@ long data_write(struct inode *ip, const void *buf, size_t len, u64 pos)
 		/* the run in one copy: n is all that lies in a row */
 		n = len - done;
 		data_at(ip, pos + done, &n);
-		memcpy(usf_addr(ext) + (pos + done) % ETLFS_EXTENT,
+		memcpy(extent_addr(ext) + (pos + done) % ETLFS_EXTENT,
 		       (const u8 *)buf + done, n);
 	}
 	if (done == 0)
@@ -222,10 +222,10 @@ static void data_drop(struct inode *ip, u64 i)
 	if (!ext)
 		return;
 	if (ip->data.pins) {
-		memset(usf_addr(ext), 0, ETLFS_EXTENT);
+		memset(extent_addr(ext), 0, ETLFS_EXTENT);
 		return;
 	}
-	usf_free(ext);
+	extent_free(ext);
 	ip->data.leaf[i / DATA_LEAF][i % DATA_LEAF] = 0;
 	ip->data.used--;
 }
@@ -292,7 +292,8 @@ int data_reserve(struct inode *ip, u64 pos, u64 len)
 	long n;
 
 	for (i = pos / ETLFS_EXTENT; i < end; i++)
-		if (!data_ext(ip, i) && ++missing > usf_total() - usf_used())
+		if (!data_ext(ip, i) &&
+		    ++missing > extent_total() - extent_used())
 			return -ENOSPC;
 	for (i = pos / ETLFS_EXTENT; i < end; i += n) {
 		n = 1;
@@ -331,7 +332,7 @@ int data_zero(struct inode *ip, u64 pos, u64 len)
 		}
 		ext = data_ext(ip, i);
 		if (ext)
-			memset(usf_addr(ext) + o, 0, n);
+			memset(extent_addr(ext) + o, 0, n);
 	}
 	inode_touch(ip);
 	return 0;

@@ -86,7 +86,7 @@ int dir_find(struct inode *dir, const char *name, size_t len,
 		}
 	}
 	if (dir->node != NODE_NONE) {
-		node = image_find(dir->node, name, len);
+		node = imagefs_find(dir->node, name, len);
 		if (node != NODE_NONE)
 			return inode_of_node(node, out);
 	}
@@ -180,7 +180,7 @@ static struct dent *dent_new(struct inode *dir, const char *name, size_t len)
 		return NULL;
 	}
 	de->over = dir->node != NODE_NONE &&
-		image_find(dir->node, name, len) != NODE_NONE;
+		imagefs_find(dir->node, name, len) != NODE_NONE;
 	p = &d->bucket[de->hash & d->mask];
 	de->next = *p;
 	*p = de;
@@ -261,12 +261,12 @@ int dir_remove(struct inode *dir, const char *name, size_t len)
 		return 0;
 	}
 	node = dir->node == NODE_NONE ? NODE_NONE :
-		image_find(dir->node, name, len);
+		imagefs_find(dir->node, name, len);
 	if (node == NODE_NONE)
 		return -ENOENT;
 	if (!dent_new(dir, name, len))
 		return -ENOMEM;
-	if (image_node(node, &nd) == 0 && S_ISDIR(nd.mode))
+	if (imagefs_node(node, &nd) == 0 && S_ISDIR(nd.mode))
 		dir->nlink--;
 	inode_touch(dir);
 	return 0;
@@ -280,7 +280,7 @@ int dir_empty(struct inode *dir)
 	if (dir->ops && dir->ops->list)
 		return 0;
 	if (dir->node != NODE_NONE)
-		n = image_children(dir->node, &first);
+		n = imagefs_children(dir->node, &first);
 	return d ? d->live == 0 && d->over == n : n == 0;
 }
 
@@ -315,8 +315,8 @@ static int list_image(struct inode *dir, u32 node, struct dir_entry *e)
 {
 	struct etlfs_node nd;
 
-	e->name = image_name(node, &e->len);
-	if (!e->name || image_node(node, &nd) < 0)
+	e->name = imagefs_name(node, &e->len);
+	if (!e->name || imagefs_node(node, &nd) < 0)
 		return 0;
 	if (dir->dir && dir->dir->over &&
 	    *dent_find(dir->dir, e->name, e->len))
@@ -366,7 +366,7 @@ int dir_list(struct inode *dir, u64 *pos,
 	int yes;
 
 	if (dir->node != NODE_NONE)
-		n = image_children(dir->node, &first);
+		n = imagefs_children(dir->node, &first);
 	for (;; *pos = e.next) {
 		e.next = *pos + 1;
 		if (*pos < 2) {

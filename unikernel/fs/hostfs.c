@@ -14,13 +14,13 @@
 
 #define SLOT_BITS	6		/* gen << 6 | slot */
 
-struct slot {
+struct host_file {
 	struct inode *ip;		/* counted, or NULL */
 	u32 ticket;			/* of ip */
 	u32 released;			/* ticket that waits for DB_CANCEL */
 };
 
-static struct slot slots[ETLFS_TICKETS];
+static struct host_file slots[ETLFS_TICKETS];
 
 /* a copy of the slot's ticket that is DONE and lies in the region; 0 or -E */
 static int ticket_get(u32 slot, struct etlfs_ticket *t)
@@ -67,7 +67,7 @@ static struct inode *body_inode(u32 ticket, const struct etlfs_ticket *t)
 struct inode *hostfs_body(u32 ticket)
 {
 	u32 n = ticket % ETLFS_TICKETS, number;
-	struct slot *s = &slots[n];
+	struct host_file *s = &slots[n];
 	struct etlfs_ticket t;
 
 	if (ticket_get(n, &t) < 0)
@@ -87,7 +87,7 @@ struct inode *hostfs_body(u32 ticket)
 
 void hostfs_release(u32 ticket)
 {
-	struct slot *s = &slots[ticket % ETLFS_TICKETS];
+	struct host_file *s = &slots[ticket % ETLFS_TICKETS];
 	struct inode *ip = s->ip;
 
 	if (!ip || s->ticket != ticket) {
@@ -102,7 +102,7 @@ void hostfs_release(u32 ticket)
 void hostfs_gone(struct inode *ip)
 {
 	u32 ticket = (u64)ip->priv;
-	struct slot *s = &slots[ticket % ETLFS_TICKETS];
+	struct host_file *s = &slots[ticket % ETLFS_TICKETS];
 
 	if (s->released != ticket)
 		return;

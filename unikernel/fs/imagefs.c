@@ -43,7 +43,7 @@ int imagefs_init(void)
 	return 0;
 }
 
-u32 image_nodes(void)
+u32 imagefs_nodes(void)
 {
 	return image.nodes;
 }
@@ -53,7 +53,7 @@ static int in_names(u64 off, u64 len)
 	return off <= image.names_len && len <= image.names_len - off;
 }
 
-int image_node(u32 n, struct etlfs_node *out)
+int imagefs_node(u32 n, struct etlfs_node *out)
 {
 	if (n >= image.nodes)
 		return -EIO;
@@ -83,31 +83,31 @@ int image_node(u32 n, struct etlfs_node *out)
 	return -EIO;
 }
 
-const char *image_name(u32 n, size_t *len)
+const char *imagefs_name(u32 n, size_t *len)
 {
 	struct etlfs_node nd;
 
-	if (n == 0 || image_node(n, &nd) < 0)
+	if (n == 0 || imagefs_node(n, &nd) < 0)
 		return NULL;
 	*len = nd.name_len;
 	return image.names + nd.name_off;
 }
 
-const char *image_target(u32 n, size_t *len)
+const char *imagefs_target(u32 n, size_t *len)
 {
 	struct etlfs_node nd;
 
-	if (image_node(n, &nd) < 0 || !S_ISLNK(nd.mode))
+	if (imagefs_node(n, &nd) < 0 || !S_ISLNK(nd.mode))
 		return NULL;
 	*len = nd.size;
 	return image.names + nd.off;
 }
 
-u32 image_children(u32 dir, u32 *first)
+u32 imagefs_children(u32 dir, u32 *first)
 {
 	struct etlfs_node nd;
 
-	if (image_node(dir, &nd) < 0 || !S_ISDIR(nd.mode))
+	if (imagefs_node(dir, &nd) < 0 || !S_ISDIR(nd.mode))
 		return 0;
 	*first = nd.off;
 	return nd.size;
@@ -123,12 +123,12 @@ static int name_cmp(const char *a, size_t alen, const char *b, size_t blen)
 	return alen < blen ? -1 : alen > blen;
 }
 
-u32 image_find(u32 dir, const char *name, size_t len)
+u32 imagefs_find(u32 dir, const char *name, size_t len)
 {
 	u32 lo, hi, mid;
 	int c;
 
-	hi = image_children(dir, &lo);
+	hi = imagefs_children(dir, &lo);
 	hi += hi ? lo : 0;
 	for (lo = hi ? lo : 0; lo < hi; ) {
 		const struct etlfs_node *nd;

@@ -100,7 +100,7 @@ int inode_of_node(u32 node, struct inode **out)
 		*out = inode_get(ip);
 		return 0;
 	}
-	err = image_node(node, &nd);
+	err = imagefs_node(node, &nd);
 	if (err < 0)
 		return err;
 	ip = inode_alloc(nd.mode & (S_IFMT | 07777), DEV_ROOT);
@@ -141,9 +141,9 @@ u32 inode_nlink(struct inode *ip)
 		return ip->nlink;
 	ip->flags &= ~I_UNCOUNTED;
 	ip->nlink = 2;
-	n = image_children(ip->node, &first);
+	n = imagefs_children(ip->node, &first);
 	for (i = 0; i < n; i++)
-		if (image_node(first + i, &nd) == 0 && S_ISDIR(nd.mode))
+		if (imagefs_node(first + i, &nd) == 0 && S_ISDIR(nd.mode))
 			ip->nlink++;
 	return ip->nlink;
 }
@@ -178,7 +178,7 @@ static const char *inode_name(struct inode *ip, size_t *len)
 	if (ip->dent)
 		return dent_name(ip->dent, len);
 	if (ip->node != NODE_NONE && ip->nlink)
-		return image_name(ip->node, len);
+		return imagefs_name(ip->node, len);
 	return NULL;
 }
 
@@ -194,7 +194,7 @@ struct inode *inode_parent(struct inode *ip)
 	if (ip->was_in)
 		return ip->was_in;
 	if (ip->node == NODE_NONE || ip->nlink == 0 ||
-	    image_node(ip->node, &nd) < 0 ||
+	    imagefs_node(ip->node, &nd) < 0 ||
 	    inode_of_node(nd.parent, &parent) < 0)
 		return NULL;
 	inode_put(parent);		/* the cache still has it */
@@ -239,7 +239,7 @@ long inode_readlink(struct inode *ip, char *buf, size_t len)
 		text = ip->target;
 		n = ip->size;
 	} else {
-		text = image_target(ip->node, &n);
+		text = imagefs_target(ip->node, &n);
 		if (!text)
 			return -EIO;
 	}

@@ -5,7 +5,7 @@
  *   inode.c    inodes: made when something needs one, counted
  *   dir.c      names: an image directory's own, under made and removed ones
  *   path.c     from a path to an inode
- *   usf.c      extents of the USF region
+ *   extent.c      extents of the USF region
  *   data.c     the bytes of a file, over extents and a read-only base
  *   map.c      bytes in place, for mmap
  *   hostfs.c   /usetl/in
@@ -72,7 +72,7 @@ struct inode {
 	u32 node;			/* in the image, or NODE_NONE */
 	struct inode *hash_next;	/* cache by node */
 	struct dent *dent;		/* last name given; NULL: the image's */
-	struct inode *was_in;		/* ".." of a removed directory, counted */
+	struct inode *was_in;	/* ".." of a removed directory, counted */
 	const struct node_ops *ops;	/* nodes that are code */
 	void *priv;
 	union {
@@ -84,12 +84,12 @@ struct inode {
 
 /* imagefs.c; nodes are copied out, checked */
 int imagefs_init(void);
-int image_node(u32 n, struct etlfs_node *out);	/* 0 or -EIO */
-u32 image_find(u32 dir, const char *name, size_t len);	/* or NODE_NONE */
-const char *image_name(u32 n, size_t *len);	/* NULL: damaged */
-const char *image_target(u32 n, size_t *len);
-u32 image_children(u32 dir, u32 *first);	/* how many */
-u32 image_nodes(void);
+int imagefs_node(u32 n, struct etlfs_node *out);	/* 0 or -EIO */
+u32 imagefs_find(u32 dir, const char *name, size_t len); /* or NODE_NONE */
+const char *imagefs_name(u32 n, size_t *len);	/* NULL: damaged */
+const char *imagefs_target(u32 n, size_t *len);
+u32 imagefs_children(u32 dir, u32 *first);	/* how many */
+u32 imagefs_nodes(void);
 
 /* inode.c */
 extern struct inode *root_inode;
@@ -155,20 +155,20 @@ void path_done(struct lookup *lk);
 extern struct inode *vfs_cwd_inode;
 int vfs_chdir(struct inode *dir);
 
-/* usf.c: extents of ETLFS_EXTENT bytes, numbered from 1 */
-int usf_init(void);
+/* extent.c: extents of ETLFS_EXTENT bytes, numbered from 1 */
+int extent_init(void);
 /*
  * Up to want extents in a row, after `after` where that is free; how many in
  * *got; those numbered >= *fresh are zero, others hold old bytes.  0: ENOSPC.
  */
-u32 usf_alloc(u32 after, u32 want, u32 *got, u32 *fresh);
-u32 usf_alloc_run(u32 want, u32 *fresh);	/* all in a row, or 0 */
-int usf_is_free(u32 ext);
-int usf_claim(u32 ext, u32 *fresh);		/* this one; 0 or -ENOSPC */
-void usf_free(u32 ext);
-u8 *usf_addr(u32 ext);
-u32 usf_total(void);
-u32 usf_used(void);
+u32 extent_alloc(u32 after, u32 want, u32 *got, u32 *fresh);
+u32 extent_alloc_run(u32 want, u32 *fresh);	/* all in a row, or 0 */
+int extent_is_free(u32 ext);
+int extent_claim(u32 ext, u32 *fresh);		/* this one; 0 or -ENOSPC */
+void extent_free(u32 ext);
+u8 *extent_addr(u32 ext);
+u32 extent_total(void);
+u32 extent_used(void);
 
 /* data.c */
 long data_read(struct inode *ip, void *buf, size_t len, u64 pos);

@@ -7,7 +7,7 @@
  *   flock.c    flock
  *   syscopy.c  copy_file_range, sendfile, memfd_create
  *   sysstat.c  stat, access, and what changes mode and owner
- *   systime.c  utimensat and its elders
+ *   utimes.c  utimensat and its elders
  *   xattr.c    extended attributes and file handles, of which there are none
  *   sysname.c  names: mkdir, mknod, symlink, link, unlink
  *   rename.c   rename
@@ -91,7 +91,7 @@ long sys_fchown(int fd, u32 uid, u32 gid);
 long sys_fchownat(int dirfd, const char *path, u32 uid, u32 gid, int flags);
 long sys_umask(u32 mask);
 
-/* systime.c */
+/* utimes.c */
 long sys_utime(const char *path, const s64 *times);
 long sys_utimes(const char *path, const struct k_timeval *tv);
 long sys_futimesat(int dirfd, const char *path, const struct k_timeval *tv);

@@ -159,8 +159,8 @@ static void fill_statfs(u64 dev, struct k_statfs *st)
 		return;
 	}
 	st->type = 0x01021994;		/* TMPFS_MAGIC: what it is most like */
-	st->blocks = usf_total() * unit;
-	st->bfree = st->bavail = (usf_total() - usf_used()) * unit;
+	st->blocks = extent_total() * unit;
+	st->bfree = st->bavail = (extent_total() - extent_used()) * unit;
 	st->files = st->ffree = 1u << 30;
 }
 

@@ -2,7 +2,7 @@
  * vfs.h - files, as the program sees them
  *
  * One tree: the image (read-only, imagefs.c) below, what the program makes or
- * changes (usf.c, in the USF region) above it.  An inode is
+ * changes (extent.c, in the USF region) above it.  An inode is
  *   - an image node, until something changes it, or
  *   - a USF inode: a file with extents of ETLFS_EXTENT bytes, possibly over
  *     an image or host file whose extents it copies as they are written, or

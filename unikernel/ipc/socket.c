@@ -329,7 +329,7 @@ static long send_header(int fd, const struct k_msghdr *h, int flags)
 
 static long recv_header(int fd, struct k_msghdr *h, int flags)
 {
-	struct k_ucred self = { process_ids.pid, 0, 0 };
+	struct k_ucred self = { task_ids.pid, 0, 0 };
 	struct sock_msg m = { .flags = flags };
 	struct k_iovec *iov = NULL;
 	size_t used = 0;

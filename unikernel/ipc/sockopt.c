@@ -178,7 +178,7 @@ long sys_setsockopt(int fd, int level, int name, const void *value,
 /* what the option is, into buf: its length or -errno */
 static long option_get(struct sock *s, int name, void *buf)
 {
-	struct k_ucred self = { process_ids.pid, 0, 0 };
+	struct k_ucred self = { task_ids.pid, 0, 0 };
 	u64 ns;
 	s64 *tv = buf;
 	int *v = buf;

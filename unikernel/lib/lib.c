@@ -141,7 +141,7 @@ char *strrchr(const char *s, int c)
 /*
  * Formatting.  Output past the end of the buffer is counted, not stored.
  */
-struct out {
+struct printer {
 	char *buf;
 	size_t len;			/* of buf, with room for the NUL */
 	size_t pos;
@@ -153,22 +153,22 @@ struct spec {
 	int size;			/* bytes of the integer */
 };
 
-static void put(struct out *o, char c)
+static void put(struct printer *o, char c)
 {
 	if (o->pos + 1 < o->len)
 		o->buf[o->pos] = c;
 	o->pos++;
 }
 
-static void put_n(struct out *o, char c, int n)
+static void put_n(struct printer *o, char c, int n)
 {
 	while (n-- > 0)
 		put(o, c);
 }
 
 /* prefix (sign or 0x), then body, padded to the width */
-static void put_field(struct out *o, const struct spec *f, const char *prefix,
-		      const char *body, int len)
+static void put_field(struct printer *o, const struct spec *f,
+		      const char *prefix, const char *body, int len)
 {
 	int plen = strlen(prefix), pad = f->width - plen - len, i;
 
@@ -184,7 +184,7 @@ static void put_field(struct out *o, const struct spec *f, const char *prefix,
 		put_n(o, ' ', pad);
 }
 
-static void put_number(struct out *o, struct spec *f, u64 n, unsigned base,
+static void put_number(struct printer *o, struct spec *f, u64 n, unsigned base,
 		       const char *prefix, const char *digits)
 {
 	char tmp[72];
@@ -264,7 +264,7 @@ static const char *read_spec(const char *p, struct spec *f, va_list *ap)
 	}
 }
 
-static void put_string(struct out *o, const struct spec *f, const char *s)
+static void put_string(struct printer *o, const struct spec *f, const char *s)
 {
 	if (!s)
 		s = "(null)";
@@ -272,14 +272,14 @@ static void put_string(struct out *o, const struct spec *f, const char *s)
 				       f->precision));
 }
 
-static void put_signed(struct out *o, struct spec *f, s64 n)
+static void put_signed(struct printer *o, struct spec *f, s64 n)
 {
 	const char *sign = n < 0 ? "-" : f->plus ? "+" : "";
 
 	put_number(o, f, n < 0 ? -(u64)n : (u64)n, 10, sign, "0123456789");
 }
 
-static void put_one(struct out *o, struct spec *f, char conv, va_list *ap)
+static void put_one(struct printer *o, struct spec *f, char conv, va_list *ap)
 {
 	const char *lower = "0123456789abcdef";
 	char c;
@@ -319,7 +319,7 @@ static void put_one(struct out *o, struct spec *f, char conv, va_list *ap)
 
 int k_vsnprintf(char *buf, size_t len, const char *fmt, va_list ap_in)
 {
-	struct out o = { buf, len, 0 };
+	struct printer o = { buf, len, 0 };
 	struct spec f;
 	va_list ap;
 

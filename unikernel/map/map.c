@@ -130,7 +130,7 @@ static u32 run_in_place(struct inode *ip, u64 first, u64 n)
 		return 0;
 	for (i = 1; i < n; i++) {
 		ext = data_ext(ip, first + i);
-		if (ext ? ext != start + i : !usf_is_free(start + i))
+		if (ext ? ext != start + i : !extent_is_free(start + i))
 			return 0;
 	}
 	return start;
@@ -144,11 +144,11 @@ static int fill_in_place(struct inode *ip, u64 first, u64 n, u32 start)
 	for (i = 0; i < n; i++) {
 		if (data_ext(ip, first + i))
 			continue;
-		if (usf_claim(start + i, &fresh) < 0)
+		if (extent_claim(start + i, &fresh) < 0)
 			return -ENOMEM;
 		data_fill(ip, first + i, start + i, start + i < fresh);
 		if (data_set(ip, first + i, start + i) < 0) {
-			usf_free(start + i);
+			extent_free(start + i);
 			return -ENOMEM;
 		}
 	}
@@ -163,28 +163,28 @@ static int move_run(struct inode *ip, u64 first, u64 n)
 	for (i = 0; i < n; i++) {
 		old = data_ext(ip, first + i);
 		if (old && ip->data.pins &&
-		    pinned(ip, (u64)usf_addr(old), ETLFS_EXTENT))
+		    pinned(ip, (u64)extent_addr(old), ETLFS_EXTENT))
 			return -ENOMEM;
 	}
-	start = usf_alloc_run(n, &fresh);
+	start = extent_alloc_run(n, &fresh);
 	if (!start)
 		return -ENOMEM;
 	for (i = 0; i < n; i++) {
 		old = data_ext(ip, first + i);
 		if (old)
-			memcpy(usf_addr(start + i), usf_addr(old),
+			memcpy(extent_addr(start + i), extent_addr(old),
 			       ETLFS_EXTENT);
 		else
 			data_fill(ip, first + i, start + i, start + i < fresh);
 		if (data_set(ip, first + i, start + i) < 0)
 			goto out;
 		if (old)
-			usf_free(old);
+			extent_free(old);
 	}
 	return 0;
 out:
 	for (; i < n; i++)
-		usf_free(start + i);
+		extent_free(start + i);
 	return -ENOMEM;
 }
 
@@ -194,7 +194,7 @@ static u64 map_usf(struct inode *ip, u64 off, u64 len, int *err)
 	u64 n = (off + len - 1) / ETLFS_EXTENT + 1 - first;
 	u32 start;
 
-	if (n > usf_total()) {
+	if (n > extent_total()) {
 		*err = -ENOMEM;
 		return 0;
 	}
@@ -203,7 +203,7 @@ static u64 map_usf(struct inode *ip, u64 off, u64 len, int *err)
 		       move_run(ip, first, n);
 	if (*err < 0)
 		return 0;
-	addr = (u64)usf_addr(data_ext(ip, first)) + off % ETLFS_EXTENT;
+	addr = (u64)extent_addr(data_ext(ip, first)) + off % ETLFS_EXTENT;
 	return pin_new(ip, addr, len, err);
 }
 

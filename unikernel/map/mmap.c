@@ -19,7 +19,7 @@
 #include "unikernel/map/mman.h"
 #include "unikernel/mem/module.h"
 
-struct request {
+struct mmap_request {
 	u64 addr, len;			/* len: whole pages */
 	u64 npages;
 	int prot, flags;
@@ -36,19 +36,19 @@ struct request {
  * older linkers, so in many wheels).  Unlike the reservations of a malloc and
  * of threads' stacks these have no other flags.
  */
-static int may_hold_code(const struct request *q)
+static int may_hold_code(const struct mmap_request *q)
 {
 	return q->prot == PROT_NONE && !q->file &&
 	       q->flags == (MAP_PRIVATE | MAP_ANONYMOUS);
 }
 
-static int wanted_arena(const struct request *q)
+static int wanted_arena(const struct mmap_request *q)
 {
 	return q->prot & PROT_EXEC || may_hold_code(q) ? UK_ARENA_EXEC :
 	       UK_ARENA_DATA;
 }
 
-static enum page_kind wanted_kind(const struct request *q)
+static enum page_kind wanted_kind(const struct mmap_request *q)
 {
 	/* shared memory, as a file's, outlives MADV_DONTNEED */
 	if (q->file || (q->flags & MAP_TYPE) != MAP_PRIVATE)
@@ -60,7 +60,7 @@ static enum page_kind wanted_kind(const struct request *q)
  * The shared object's loader maps all of a library, then its segments over
  * it.  glibc's says MAP_DENYWRITE; another may say nothing.
  */
-static int for_loader(const struct request *q)
+static int for_loader(const struct mmap_request *q)
 {
 	u8 head[SELFMAG + 2];
 
@@ -73,7 +73,7 @@ static int for_loader(const struct request *q)
 }
 
 /* what of a library's first mapping stays: segments of its first page */
-static u64 loader_len(const struct request *q)
+static u64 loader_len(const struct mmap_request *q)
 {
 	struct elf_ehdr eh;
 	struct elf_phdr ph[ELF_PHDRS_MAX];
@@ -91,7 +91,7 @@ static u64 loader_len(const struct request *q)
 }
 
 /* file content to [addr, addr + len), zeros past its end; len or -errno */
-static long fill(const struct request *q, u64 addr, u64 len)
+static long fill(const struct mmap_request *q, u64 addr, u64 len)
 {
 	u64 got = 0;
 	long n;
@@ -110,14 +110,14 @@ static long fill(const struct request *q, u64 addr, u64 len)
 }
 
 /* len bytes of the file are at addr now */
-static void filled(const struct request *q, u64 addr, u64 len)
+static void filled(const struct mmap_request *q, u64 addr, u64 len)
 {
 	if (q->prot & PROT_EXEC)
 		module_add(q->file, addr, len, q->off);
 }
 
 /* at the very place: MAP_FIXED, or a hint that happens to be free */
-static long map_at(const struct request *q)
+static long map_at(const struct mmap_request *q)
 {
 	u64 end = q->addr + q->len, len;
 	long rc;
@@ -140,11 +140,11 @@ static long map_at(const struct request *q)
 
 static int range_free(u64 addr, u64 npages)
 {
-	return page_kind(addr) == PAGE_FREE &&
+	return mem_page_kind(addr) == PAGE_FREE &&
 	       pages_run(addr, npages) >= npages;
 }
 
-static int hint_usable(const struct request *q)
+static int hint_usable(const struct mmap_request *q)
 {
 	int arena = wanted_arena(q);
 	u64 base = arena == UK_ARENA_EXEC ? UK_EXEC_BASE : UK_DATA_BASE;
@@ -159,7 +159,7 @@ static int hint_usable(const struct request *q)
  * large one is refused: malloc asks for 128 MB for each thread and then does
  * without.
  */
-static int reservation_refused(const struct request *q)
+static int reservation_refused(const struct mmap_request *q)
 {
 	return q->prot == PROT_NONE && !may_hold_code(q) &&
 	       q->len > MIN(uk_ctl->mem_limit / 4, RESERVE_MAX);
@@ -168,7 +168,7 @@ static int reservation_refused(const struct request *q)
 /* bytes of the first mapping that the invocation was refused, or 0 */
 static u64 refused;
 
-static long past_limit(const struct request *q)
+static long past_limit(const struct mmap_request *q)
 {
 	if (!refused)
 		refused = q->len;
@@ -190,7 +190,7 @@ void mmap_forget_refused(void)
 		refused = 0;
 }
 
-static long map_anonymous(const struct request *q)
+static long map_anonymous(const struct mmap_request *q)
 {
 	u64 addr;
 
@@ -205,7 +205,7 @@ static long map_anonymous(const struct request *q)
 	return addr;
 }
 
-static long map_copy(const struct request *q, int arena, u64 len)
+static long map_copy(const struct mmap_request *q, int arena, u64 len)
 {
 	u64 addr = pages_alloc_dirty(arena, q->npages);
 	long rc;
@@ -222,7 +222,7 @@ static long map_copy(const struct request *q, int arena, u64 len)
 	return addr;
 }
 
-static long map_file(const struct request *q)
+static long map_file(const struct mmap_request *q)
 {
 	int shared_write = q->flags & MAP_SHARED && q->prot & PROT_WRITE;
 	int err = 0;
@@ -245,7 +245,7 @@ static long map_file(const struct request *q)
 	return map_copy(q, wanted_arena(q), q->len);
 }
 
-static long map_fixed(const struct request *q)
+static long map_fixed(const struct mmap_request *q)
 {
 	if (q->addr % UK_PAGE)
 		return -EINVAL;
@@ -260,7 +260,7 @@ static long map_fixed(const struct request *q)
 }
 
 /* 0 with q->file set (or NULL: /dev/zero, as good as anonymous) */
-static long check_file(struct request *q, int fd, u64 off)
+static long check_file(struct mmap_request *q, int fd, u64 off)
 {
 	struct file *f = fd_get(fd);
 	struct k_stat st;
@@ -286,7 +286,7 @@ static long check_file(struct request *q, int fd, u64 off)
 
 long sys_mmap(u64 addr, u64 len, int prot, int flags, int fd, s64 off)
 {
-	struct request q = { .addr = addr, .prot = prot, .flags = flags };
+	struct mmap_request q = { .addr = addr, .prot = prot, .flags = flags };
 	int type = flags & MAP_TYPE;
 	long rc;
 

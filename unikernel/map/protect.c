@@ -33,7 +33,7 @@ static int piece(u64 addr, u64 end, u64 *len)
 	*len = UK_PAGE;
 	if (pages_run(addr, 1)) {
 		*len = pages_run(addr, (end - addr) / UK_PAGE) * UK_PAGE;
-		return page_kind(addr) > PAGE_LIBOS;
+		return mem_page_kind(addr) > PAGE_LIBOS;
 	}
 	stop = ROUND_UP(heap_range(&start), UK_PAGE);
 	start = ROUND_DOWN(start, UK_PAGE);
@@ -131,8 +131,8 @@ static void dont_need(u64 addr, u64 end)
 		piece(addr, end, &len);
 		heap = addr >= UK_HEAP_BASE && addr < UK_HEAP_END;
 		stack = addr >= UK_STACK_BASE && addr < UK_STACK_END;
-		if (heap || stack || page_kind(addr) == PAGE_ANON ||
-		    page_kind(addr) == PAGE_WIPED)
+		if (heap || stack || mem_page_kind(addr) == PAGE_ANON ||
+		    mem_page_kind(addr) == PAGE_WIPED)
 			memset((void *)addr, 0, len);
 	}
 }
@@ -147,7 +147,8 @@ static long wipe_on_fork(u64 addr, u64 end)
 	u64 at, n;
 
 	for (at = addr; at < end; at += n * UK_PAGE) {
-		if (page_kind(at) <= PAGE_LIBOS || page_kind(at) == PAGE_FILE)
+		if (mem_page_kind(at) <= PAGE_LIBOS ||
+		    mem_page_kind(at) == PAGE_FILE)
 			return -EINVAL;
 		n = pages_run(at, (end - at) / UK_PAGE);
 	}
@@ -161,7 +162,7 @@ static long wipe_on_fork(u64 addr, u64 end)
 static long keep_on_fork(u64 addr, u64 end)
 {
 	for (; addr < end; addr += UK_PAGE)
-		if (page_kind(addr) == PAGE_WIPED)
+		if (mem_page_kind(addr) == PAGE_WIPED)
 			pages_mark(addr, 1, PAGE_ANON);
 	return 0;
 }

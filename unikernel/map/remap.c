@@ -16,7 +16,7 @@ static long check_mapped(u64 addr, u64 npages)
 	u64 n;
 
 	for (; npages; addr += n * UK_PAGE, npages -= n) {
-		if (page_kind(addr) <= PAGE_LIBOS)
+		if (mem_page_kind(addr) <= PAGE_LIBOS)
 			return -EFAULT;
 		n = pages_run(addr, npages);
 	}
@@ -31,7 +31,7 @@ static int arena_at(u64 addr)
 /* copies len bytes to new pages of the same kind, and frees the old ones */
 static long move(u64 addr, u64 len, u64 new_len, u64 to)
 {
-	enum page_kind kind = page_kind(addr);
+	enum page_kind kind = mem_page_kind(addr);
 	u64 npages = new_len / UK_PAGE;
 	u64 high = arena_high(arena_at(addr));
 	u64 keep = MIN(len, new_len);
@@ -59,7 +59,7 @@ static long move(u64 addr, u64 len, u64 new_len, u64 to)
 
 static int tail_free(u64 end, u64 npages)
 {
-	return page_kind(end) == PAGE_FREE &&
+	return mem_page_kind(end) == PAGE_FREE &&
 	       pages_run(end, npages) >= npages;
 }
 
@@ -77,7 +77,7 @@ static long resize(u64 addr, u64 old, u64 len, int flags)
 	}
 	more = (len - old) / UK_PAGE;
 	if (tail_free(addr + old, more)) {
-		rc = pages_take(addr + old, more, page_kind(addr), 1);
+		rc = pages_take(addr + old, more, mem_page_kind(addr), 1);
 		if (rc == 0)
 			return addr;
 	}

@@ -304,7 +304,7 @@ void pages_mark(u64 addr, u64 npages, enum page_kind kind)
 	take(a, page_of(a, addr), npages, kind);
 }
 
-enum page_kind page_kind(u64 addr)
+enum page_kind mem_page_kind(u64 addr)
 {
 	struct arena *a = arena_of(addr, 1);
 

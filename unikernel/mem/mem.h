@@ -40,7 +40,7 @@ enum page_kind {
 
 void pages_mark(u64 addr, u64 npages, enum page_kind kind);
 /* PAGE_FREE for every address outside EXEC and DATA */
-enum page_kind page_kind(u64 addr);
+enum page_kind mem_page_kind(u64 addr);
 /* pages from addr on, at most max, of the same kind as addr's */
 u64 pages_run(u64 addr, u64 max);
 /*

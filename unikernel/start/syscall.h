@@ -18,10 +18,10 @@ struct regs;
  * own, and READY makes it a child of that (fork.c).  Its first thread has its
  * number.
  */
-struct process_ids {
+struct task_ids {
 	int pid, ppid, pgid, sid;
 };
-extern struct process_ids process_ids;	/* process.c */
+extern struct task_ids task_ids;	/* task.c */
 
 #define UK_SYSNAME	"Linux"
 #define UK_RELEASE	"6.1.0-usetl"
@@ -48,7 +48,7 @@ const char *boot_program(void);
  * What a program gets that asks for another process: one line to the log,
  * the first time, and -ENOSYS.
  */
-long process_refuse(void);
+long task_refuse(void);
 
 /* nanoseconds this process did not sleep; time.c */
 u64 now_cpu(void);
@@ -99,7 +99,7 @@ long sys_setgroups(int n, const u32 *list);
 long sys_capget(u32 *head, u32 *data);
 long sys_capset(u32 *head, const u32 *data);
 
-/* process.c: the one process */
+/* task.c: the one process */
 long sys_getpid(void);
 long sys_getppid(void);
 long sys_getpgrp(void);
@@ -120,7 +120,7 @@ long sys_arch_prctl(int op, u64 addr);
 long sys_personality(u32 persona);
 long sys_membarrier(int cmd, unsigned flags, int cpu);
 
-/* sched.c */
+/* schedcall.c */
 long sys_sched_setparam(int pid, const int *param);
 long sys_sched_getparam(int pid, int *param);
 long sys_sched_setscheduler(int pid, int policy, const int *param);

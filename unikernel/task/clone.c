@@ -3,7 +3,7 @@
  *
  * A thread shares all with the process: address space, descriptors, working
  * directory, signal actions.  Any clone() that would share less asks for
- * another process, which there is not: process_refuse().  But one may be
+ * another process, which there is not: task_refuse().  But one may be
  * READY (fork.c).
  *
  * The process ends with its last thread, with the status of the first one
@@ -34,7 +34,7 @@ static int leader_gone;
 static long clone_check(u64 flags, u64 tls)
 {
 	if (!(flags & CLONE_THREAD))
-		return process_refuse();
+		return task_refuse();
 	if ((flags & CLONE_THREADS) != CLONE_THREADS || (flags & ~CLONE_KNOWN))
 		return -ENOSYS;
 	/* wrfsbase faults on others, and that in the libOS */
@@ -94,7 +94,7 @@ long sys_clone(u64 flags, u64 stack, int *ptid, int *ctid, u64 tls)
 {
 	/* the low byte is the exit signal, which a thread does not send */
 	if (fork_hook && !(flags & (CLONE_VM | CLONE_THREAD)))
-		return process_fork(flags & ~0xffull, stack, ctid);
+		return task_fork(flags & ~0xffull, stack, ctid);
 	return clone_thread(flags & ~0xffull, stack, ptid, ctid, tls);
 }
 
@@ -159,7 +159,7 @@ long sys_exit(int status)
 		*t->clear_tid = 0;
 		futex_wake((u64)t->clear_tid, 1);
 	}
-	if (t->tid == process_ids.pid) {
+	if (t->tid == task_ids.pid) {
 		leader_status = status;
 		leader_gone = 1;
 	}

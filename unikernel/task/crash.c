@@ -277,7 +277,7 @@ void crash_syscall(struct regs *r)
 		r->rax = 0;
 		break;
 	case NR_GETPID:
-		r->rax = (u64)process_ids.pid;
+		r->rax = (u64)task_ids.pid;
 		break;
 	case NR_GETTID:
 		r->rax = current->tid;

@@ -29,14 +29,14 @@ static void tid_tell(u32 *at, int tid)
 		*at = (u32)tid;
 }
 
-void process_begin(void)
+void task_begin(void)
 {
-	struct thread *first = thread_find(process_ids.pid);
+	struct thread *first = thread_find(task_ids.pid);
 	int pid = (int)uk_ctl->pid;
 
 	assert(pid >= UK_PID_FIRST && pid <= UK_PID_LAST);
-	process_ids.ppid = process_ids.pid;
-	process_ids.pid = pid;
+	task_ids.ppid = task_ids.pid;
+	task_ids.pid = pid;
 	thread_ids_from(pid);
 	/* its first thread may be gone, and the others go on */
 	if (first) {
@@ -56,12 +56,12 @@ static void inherit_not(void)
 	now_cpu_reset();
 }
 
-long process_fork(u64 flags, u64 stack, int *ctid)
+long task_fork(u64 flags, u64 stack, int *ctid)
 {
 	long rc;
 
 	if (flags & ~(u64)CLONE_FORK || stack)
-		return process_refuse();
+		return task_refuse();
 	if (thread_count > 1)
 		return -EAGAIN;
 	/* the child's own: what the parent set is not known there */

@@ -105,7 +105,7 @@ long sys_prlimit64(int pid, int res, const u64 *lim, u64 *old)
 
 	if (res < 0 || res >= RLIM_NLIMITS)
 		return -EINVAL;
-	if (pid && pid != process_ids.pid && !thread_find(pid))
+	if (pid && pid != task_ids.pid && !thread_find(pid))
 		return -ESRCH;
 	if (lim && !user_ok(lim, sizeof(new), 0))
 		return -EFAULT;

@@ -161,7 +161,7 @@ static long send_plain(struct thread *t, int sig, int code)
 {
 	struct k_siginfo info = { .code = code };
 
-	info.fields[0] = (u32)process_ids.pid;	/* and uid 0 above it */
+	info.fields[0] = (u32)task_ids.pid;	/* and uid 0 above it */
 	return send(t, sig, &info);
 }
 
@@ -170,10 +170,10 @@ long sys_kill(int pid, int sig)
 	if (sig < 0 || sig >= NSIG)
 		return -EINVAL;
 	/* who forked us is there, and out of reach */
-	if (pid == process_ids.ppid && pid)
+	if (pid == task_ids.ppid && pid)
 		return -EPERM;
 	/* 0 and -pgid: our group; a thread's number stands for all of it */
-	if (pid != process_ids.pid && pid != 0 && pid != -process_ids.pgid &&
+	if (pid != task_ids.pid && pid != 0 && pid != -task_ids.pgid &&
 	    !thread_find(pid))
 		return -ESRCH;
 	return send_plain(NULL, sig, K_SI_USER);
@@ -193,7 +193,7 @@ long sys_tgkill(int tgid, int tid, int sig)
 {
 	if (tgid <= 0)
 		return -EINVAL;
-	return tgid == process_ids.pid ? sys_tkill(tid, sig) : -ESRCH;
+	return tgid == task_ids.pid ? sys_tkill(tid, sig) : -ESRCH;
 }
 
 static long send_queued(struct thread *t, int sig, const void *info)
@@ -209,7 +209,7 @@ static long send_queued(struct thread *t, int sig, const void *info)
 
 long sys_rt_sigqueueinfo(int pid, int sig, const void *info)
 {
-	return pid == process_ids.pid ? send_queued(NULL, sig, info) : -ESRCH;
+	return pid == task_ids.pid ? send_queued(NULL, sig, info) : -ESRCH;
 }
 
 long sys_rt_tgsigqueueinfo(int tgid, int tid, int sig, const void *info)
@@ -218,7 +218,7 @@ long sys_rt_tgsigqueueinfo(int tgid, int tid, int sig, const void *info)
 
 	if (tgid <= 0 || tid <= 0)
 		return -EINVAL;
-	t = tgid == process_ids.pid ? thread_find(tid) : NULL;
+	t = tgid == task_ids.pid ? thread_find(tid) : NULL;
 	return t ? send_queued(t, sig, info) : -ESRCH;
 }
 

@@ -47,7 +47,7 @@ enum thread_state { THREAD_RUN, THREAD_WAIT, THREAD_DEAD };
 
 struct thread {
 	struct regs *regs;		/* program's, while in the libOS */
-	u64 ksp;			/* libOS stack pointer while switched out */
+	u64 ksp;		/* libOS stack pointer while switched out */
 	u8 *kstack;			/* KSTACK_SIZE bytes, then xsave */
 	u8 *xsave;			/* vector state while switched out */
 	int xsave_valid;		/* must be restored on return */
@@ -62,7 +62,7 @@ struct thread {
 	struct thread *wq_next, *wq_prev;
 	struct thread *next, *prev;	/* all threads */
 	struct thread *run_next;	/* run queue */
-	u32 *clear_tid;			/* set_tid_address, CLONE_CHILD_CLEARTID */
+	u32 *clear_tid;		/* set_tid_address, CLONE_CHILD_CLEARTID */
 	void *robust_list;
 	size_t robust_len;
 	u64 futex_addr;			/* what it waits for, in futex.c */
@@ -127,13 +127,13 @@ void thread_landed(void);
 
 /*
  * fork.c.  fork_hook: set while a fork() is READY; it rings for it, calls
- * process_begin(), and returns in the child, 0 or -errno.  process_fork() is
+ * task_begin(), and returns in the child, 0 or -errno.  task_fork() is
  * that fork: 0, in the child; or -errno.
  */
 extern long (*fork_hook)(void);
-long process_fork(u64 flags, u64 stack, int *ctid);
+long task_fork(u64 flags, u64 stack, int *ctid);
 /* READY has returned: the process is another one */
-void process_begin(void);
+void task_begin(void);
 
 /* futex.c: wakes up to n that wait at addr */
 int futex_wake(u64 addr, int n);

@@ -52,7 +52,7 @@ static long clock_cpu_ns(int id, u64 *ns)
 
 	if ((id & 3) == 3)
 		return -EINVAL;
-	if (pid && pid != process_ids.pid && !((id & 4) && thread_find(pid)))
+	if (pid && pid != task_ids.pid && !((id & 4) && thread_find(pid)))
 		return -EINVAL;
 	*ns = now_cpu();
 	return 0;

@@ -2,10 +2,10 @@
  * clone.c - the life of a clone: set up, lock, then request after request
  *
  * A request begins from the reference's state with a fresh clock, seed and
- * process id: READY returns in the guest as fork(2) does in a child.  The answer
- * goes out first, then the clone rolls back, and the child of the next request
- * begins.  After anything but an answer the process ends: what cannot be
- * trusted is not reused.
+ * process id: READY returns in the guest as fork(2) does in a child.  The
+ * answer goes out first, then the clone rolls back, and the child of the next
+ * request begins.  After anything but an answer the process ends: what cannot
+ * be trusted is not reused.
  */
 #include "vmm/guest/clone.h"
 
@@ -18,7 +18,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "vmm/tender/board.h"
+#include "vmm/tender/machine.h"
 #include "vmm/guest/chan.h"
 
 #define CLOSE_NS	3000000		/* from one request to the next */

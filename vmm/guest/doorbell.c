@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "vmm/tender/board.h"
+#include "vmm/tender/machine.h"
 #include "vmm/guest/chan.h"
 #include "vmm/guest/guest.h"
 

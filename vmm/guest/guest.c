@@ -16,12 +16,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "vmm/tender/board.h"
+#include "vmm/tender/machine.h"
 #include "vmm/tender/hostclock.h"
 
 #define SLOT_IMAGE	RAM_WINDOWS
 #define SLOT_HOST	(RAM_WINDOWS + 1)
-_Static_assert(SLOT_HOST == TENDER_SLOT_HOST, "tender.h");
+_Static_assert(SLOT_HOST == TENDER_SLOT_HOST, "tenderopt.h");
 #define SLOT_GROW	(SLOT_HOST + ETLFS_WINDOWS)
 
 #define TICK_US		10000
@@ -301,7 +301,7 @@ static enum guest_end died(struct guest *g, enum died why, const char *host)
 /* the guest is in the libOS or in a stub: not to be pre-empted */
 static int in_libos(uint64_t rip)
 {
-	const struct uk_header *h = board_header();
+	const struct uk_header *h = machine_header();
 
 	return (rip >= h->text && rip < h->text_end) ||
 	       (rip & ~(uint64_t)(UK_PAGE - 1)) == UK_SUPTEXT ||
@@ -314,7 +314,7 @@ static void running_at(uint64_t rip, char *buf, size_t size)
 	char name[64];
 
 	/* not every tender knows where */
-	if (rip == BOARD_DB_RET)
+	if (rip == MACHINE_DB_RET)
 		snprintf(buf, size, "running");
 	else if (report_symbol(rip, name, sizeof(name)) == 0)
 		snprintf(buf, size, "running in the libOS at %s", name);
@@ -351,7 +351,7 @@ static enum guest_end tick(struct guest *g)
 	if (*(volatile uint32_t *)&out->want_tick && !in_libos(r->rip)) {
 		ctl(g)->preempt = (struct uk_regs3){ r->rip, r->rsp,
 						     r->rflags };
-		r->rip = board_header()->preempt;
+		r->rip = machine_header()->preempt;
 		r->rsp = 0;
 		r->rflags = 0x202;
 		g->t->regs_dirty = 1;
@@ -364,7 +364,7 @@ static enum guest_end trap(struct guest *g)
 {
 	struct uk_trap facts;
 
-	if (g->t->ops->trap(g->t, &facts, board_header()->trap) < 0)
+	if (g->t->ops->trap(g->t, &facts, machine_header()->trap) < 0)
 		return died(g, DIED_FAULT, g->t->broken);
 	ctl(g)->trap = facts;
 	return GUEST_GOES_ON;

@@ -16,12 +16,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "vmm/tender/board.h"
+#include "vmm/tender/machine.h"
 #include "vmm/host/cgroup.h"
 #include "vmm/guest/chan.h"
 #include "vmm/guest/clone.h"
 #include "vmm/host/hostshare.h"
-#include "vmm/guest/slim.h"
+#include "vmm/guest/nofork.h"
 
 /* how long a reference waits with nothing to do before it tidies up, ms */
 #define IDLE_MS	100
@@ -39,7 +39,7 @@ struct ref {
 	uint64_t started;
 	int collapsed;
 	int hide;			/* clone_opts' */
-	int astray;			/* why it is not in its cgroup, -errno */
+	int astray;		/* why it is not in its cgroup, -errno */
 };
 
 /* also once more after a change of user, which undoes it */
@@ -102,7 +102,7 @@ static int build(struct ref *r, struct err *err)
 	if (rc < 0)
 		return err_set(err, rc, "cannot map '%s': %s", img->path,
 			       strerror(-rc));
-	rc = board_setup(&r->ram, r->ram.image_size, err);
+	rc = machine_setup(&r->ram, r->ram.image_size, err);
 	if (rc == 0)
 		r->ops->stubs(&r->ram);
 	if (rc == 0)
@@ -117,7 +117,7 @@ static int lock(struct ref *r, struct err *err)
 {
 	int rc;
 
-	slim_forks(r->proc);
+	nofork_libraries(r->proc);
 	r->hide = r->o->uid && jail_may_trace();
 	rc = jail_user(r->o->uid, err);
 	if (rc == 0)
@@ -135,7 +135,7 @@ static int power_on(struct ref *r)
 	int rc;
 
 	memset(s, 0, sizeof(*s));
-	s->regs.rip = board_header()->boot;
+	s->regs.rip = machine_header()->boot;
 	s->regs.rdi = UK_CTL;
 	s->regs.rflags = 0x202;
 	memcpy(s->xsave, &fcw, 2);
@@ -177,14 +177,14 @@ static int freeze(struct ref *r, struct err *err)
 	uint64_t rip = g->t->regs->rip;
 	int rc;
 
-	if (rip < UK_STUB || rip > BOARD_DB_RET)
+	if (rip < UK_STUB || rip > MACHINE_DB_RET)
 		return err_set(err, -EPROTO, "the guest rang READY outside "
 			       "its stub");
 	rc = g->t->ops->save(g->t, &r->ready);
 	if (rc < 0)
 		return err_set(err, rc, "cannot save the vCPU: %s",
 			       strerror(-rc));
-	r->ready.regs.rip = BOARD_DB_RET;
+	r->ready.regs.rip = MACHINE_DB_RET;
 	r->st.exits = g->st.exits;
 	/* of what warm-up fetched, clones inherit nothing */
 	guest_detach(g);
@@ -367,7 +367,7 @@ static void ref_main(const struct ref_opts *o, int sock, pid_t parent,
 		_exit(1);
 	}
 	tender_debug = o->debug != DEBUG_NONE;
-	r.ops = tender_choose(o->tender, &err);
+	r.ops = choose_ops(o->tender, &err);
 	r.proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (!r.ops || r.proc < 0 || r.ops->init(&err) < 0 ||
 	    jail_prepare(&r.jail, r.ops, &err) < 0 ||

@@ -1,8 +1,8 @@
 /*
  * report.c - what a guest left to say about its end (report.h)
  *
- * The symbol table is read as board.c reads the image, not by libelf: a clone
- * has no library but the C library (slim.h).
+ * The symbol table is read as machine.c reads the image, not by libelf: a clone
+ * has no library but the C library (nofork.h).
  */
 #include "vmm/guest/report.h"
 
@@ -119,12 +119,12 @@ static uint64_t hidden_caller(const struct uk_report *r)
 	return called(r->stack[0], 0) ? r->stack[0] : 0;
 }
 
-struct text {
+struct report_text {
 	char *buf;
 	size_t len, size;
 };
 
-static void put(struct text *t, const char *s, size_t n)
+static void put(struct report_text *t, const char *s, size_t n)
 {
 	for (; n && t->len + 1 < t->size; s++, n--)
 		t->buf[t->len++] = (*s >= ' ' && *s <= '~') || *s == '\t' ||
@@ -132,7 +132,7 @@ static void put(struct text *t, const char *s, size_t n)
 	t->buf[t->len] = '\0';
 }
 
-static void put_line(struct text *t, const char *s, size_t n)
+static void put_line(struct report_text *t, const char *s, size_t n)
 {
 	size_t len = strnlen(s, n);
 	const char *nl = memchr(s, '\n', len);
@@ -142,7 +142,7 @@ static void put_line(struct text *t, const char *s, size_t n)
 }
 
 /* a return address is behind its call, which may be its function's end */
-static void put_frame(struct text *t, uint64_t addr, int returns)
+static void put_frame(struct report_text *t, uint64_t addr, int returns)
 {
 	char line[160];
 	int n;
@@ -158,7 +158,7 @@ static void put_frame(struct text *t, uint64_t addr, int returns)
 unsigned report_lines(const struct uk_report *r, const char *host, char *buf,
 		      size_t size)
 {
-	struct text t = { buf, 0, size };
+	struct report_text t = { buf, 0, size };
 	unsigned n = r->n_frames;
 	uint64_t hidden;
 	size_t len = r->len < UK_REPORT_TEXT ? r->len : UK_REPORT_TEXT;

@@ -47,7 +47,7 @@ struct ram_list {
 
 /*
  * How a remote guest's pages are restored: by that process's own stub, when
- * it is settled (tender.h).  Both are done when they answer 0.
+ * it is settled (tenderopt.h).  Both are done when they answer 0.
  */
 struct ram_far {
 	/* as in the snapshot */
@@ -60,9 +60,9 @@ struct ram {
 	uint8_t *base;			/* UK_END bytes reserved */
 	const uint8_t *snap;		/* the snapshot; NULL before ram_seal */
 	int memfd;
-	int pagemap;			/* of the guest's process, -1 until opened */
-	int stat;			/* a remote's /proc/PID/stat, likewise */
-	int mem;			/* and mem, where that is the only way */
+	int pagemap;		/* of the guest's process, -1 until opened */
+	int stat;		/* a remote's /proc/PID/stat, likewise */
+	int mem;		/* and mem, where that is the only way */
 	struct ram_window win[RAM_WINDOWS];
 	uint64_t mem_limit;		/* EXEC + HEAP + DATA */
 	uint64_t image_size;		/* mapped at UK_IMAGE_BASE */
@@ -78,10 +78,10 @@ struct ram {
 
 	/* rollback, in a clone */
 	struct ram_list list;		/* private pages, at the last scan */
-	struct ram_list before, fresh;	/* remote: at the one before; new since */
+	struct ram_list before, fresh;	/* remote: at the last, new since */
 	long minflt;			/* at the last scan */
 	unsigned calm, since, patience;	/* rollbacks; see rollback.c:tidy() */
-	struct ram_workset *ws;		/* shared by all clones of a reference */
+	struct ram_workset *ws;	/* shared by all clones of a reference */
 };
 
 int ram_create(struct ram *ram, uint64_t mem_limit, uint64_t files_limit,

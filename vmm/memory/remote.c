@@ -141,9 +141,9 @@ int remote_verify(const struct ram *ram, uint64_t *addr)
 	}
 	*addr = d.addr;
 	for (int i = 0; i < PROC_RESTORED && rc == 0; i++) {
-		*addr = proc_restored[i].addr;
+		*addr = process_restored[i].addr;
 		if (memcmp(ram->base + *addr, ram->snap + *addr,
-			   proc_restored[i].len))
+			   process_restored[i].len))
 			rc = -EUCLEAN;
 	}
 	return rc;

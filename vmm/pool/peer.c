@@ -3,9 +3,9 @@
  *
  * Invariants: in[0, in_len) holds the bytes received and not yet handed up,
  * beginning with a struct msg; either the read watcher runs, and these are
- * less than a message, or the timer `later` does; the queue's head is the only message of which
- * a part may have been sent, and the write watcher runs exactly while the
- * queue is not empty.
+ * less than a message, or the timer `later` does; the queue's head is the only
+ * message of which a part may have been sent, and the write watcher runs
+ * exactly while the queue is not empty.
  *
  * A callback may destroy the peer, so `alive` points at a flag on the
  * stack of the dispatching function while it runs.
@@ -25,8 +25,8 @@
 #define IN_SIZE		(32u << 10)	/* what a peer keeps for receiving */
 #define IN_TURN		(256u << 10)	/* bytes received in one turn */
 
-struct out {
-	struct out *next;
+struct peer_out {
+	struct peer_out *next;
 	size_t len, sent;
 	unsigned nfds;
 	int fds[PEER_FDS];
@@ -43,7 +43,7 @@ struct peer {
 	int *alive;
 	uint8_t *in;
 	size_t in_len, in_size;
-	struct out *head, **tail;
+	struct peer_out *head, **tail;
 	size_t queued;
 };
 
@@ -302,7 +302,7 @@ static ssize_t send_parts(int fd, struct iovec *iov, int n_iov,
 
 static void drop_out(struct peer *p)
 {
-	struct out *o = p->head;
+	struct peer_out *o = p->head;
 
 	p->head = o->next;
 	if (!p->head)
@@ -318,7 +318,7 @@ static void writable(struct ev_loop *loop, struct ev_io *w, int revents)
 	struct peer *p = w->data;
 
 	while (p->head) {
-		struct out *o = p->head;
+		struct peer_out *o = p->head;
 		struct iovec iov = { o->data + o->sent, o->len - o->sent };
 		ssize_t n = send_parts(w->fd, &iov, 1, o->fds, o->nfds);
 
@@ -344,7 +344,7 @@ static int enqueue(struct peer *p, const struct msg *m, const void *payload,
 		   size_t skip, const int *fds, unsigned nfds)
 {
 	size_t len = sizeof(*m) + m->len;
-	struct out *o;
+	struct peer_out *o;
 
 	if (len - skip > PEER_QUEUE_MAX - p->queued)
 		return -ENOBUFS;

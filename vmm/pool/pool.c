@@ -128,19 +128,19 @@ static void function_free(struct function *f)
 static void settle(struct function *f)
 {
 	struct pool *pool = f->pool;
-	struct clone *c;
+	struct pool_clone *c;
 
 	if (!f->retired || f->queued || f->n[CLONE_BUSY])
 		return;
 	while ((c = TAILQ_FIRST(&f->clones[CLONE_IDLE])))
-		clone_stop(c);
+		pool_clone_stop(c);
 	while ((c = TAILQ_FIRST(&f->clones[CLONE_COMING])))
-		clone_stop(c);
+		pool_clone_stop(c);
 	/* the reference last: it is what reaps the clones */
 	if (f->n[CLONE_DYING] || f->work.running)
 		return;
-	ref_kill(&f->refs[0]);
-	ref_kill(&f->refs[1]);
+	pool_ref_kill(&f->refs[0]);
+	pool_ref_kill(&f->refs[1]);
 	if (f->refs[0].state != REF_DOWN || f->refs[1].state != REF_DOWN)
 		return;
 	/* a guest may end after its tender */
@@ -158,7 +158,7 @@ static int needs_tick(struct function *f)
 	return f->retired || f->queued || f->n[CLONE_COMING] ||
 	       f->n[CLONE_BUSY] || live != f->o.min ||
 	       f->ref->state != REF_READY ||
-	       ref_other(f)->state != REF_DOWN;
+	       pool_ref_other(f)->state != REF_DOWN;
 }
 
 static unsigned tick_list(struct function_list *list, double now)
@@ -168,8 +168,8 @@ static unsigned tick_list(struct function_list *list, double now)
 
 	for (f = TAILQ_FIRST(list); f; f = after) {
 		after = TAILQ_NEXT(f, link);
-		ref_tick(f, now);
-		clone_tick(f, now);
+		pool_ref_tick(f, now);
+		pool_clone_tick(f, now);
 		queue_tick(f, now);
 		needed += needs_tick(f);
 	}
@@ -247,7 +247,7 @@ void function_info(struct function *f, struct function_info *out)
 		.name = f->name,
 		.handler = f->img->handler,
 		.digest = f->img->digest,
-		.ready = ref_usable(f),
+		.ready = pool_ref_usable(f),
 		.idle = f->n[CLONE_IDLE],
 		.busy = f->n[CLONE_BUSY],
 		.coming = f->n[CLONE_COMING],
@@ -276,7 +276,7 @@ void function_set(struct function *f, const struct function_opts *o)
 {
 	f->o = *o;
 	f->o.name = NULL;
-	ref_refresh_arm(f);
+	pool_ref_refresh_arm(f);
 	supersede(f->pool, f->name);
 }
 
@@ -298,7 +298,7 @@ static struct function *function_new(struct pool *pool, struct image *img,
 	f->img = img;
 	f->o = *o;
 	f->o.name = NULL;
-	ref_init(f);
+	pool_ref_init(f);
 	f->tail = &f->head;
 	for (int s = 0; s <= CLONE_DYING; s++)
 		TAILQ_INIT(&f->clones[s]);
@@ -337,8 +337,8 @@ int pool_add(struct pool *pool, struct image *img,
 
 void function_attached(struct function *f)
 {
-	ref_attached(f->ref);
-	clone_attached(f);
+	pool_ref_attached(f->ref);
+	pool_clone_attached(f);
 }
 
 /* the pool */
@@ -384,24 +384,24 @@ int pool_create(struct pool **out, struct ev_loop *loop,
 /* without the loop: kill, wait, free; the reference reaps the clones */
 static void function_end(struct function *f)
 {
-	struct clone *c;
+	struct pool_clone *c;
 
 	for (int s = 0; s <= CLONE_DYING; s++)
 		while ((c = TAILQ_FIRST(&f->clones[s]))) {
 			struct pollfd p = { c->proc.pidfd, POLLIN, 0 };
 
 			if (p.fd >= 0) {
-				proc_kill(&c->proc);
+				pool_proc_kill(&c->proc);
 				poll(&p, 1, 1000);
 			}
-			clone_free(c);
+			pool_clone_free(c);
 		}
-	for (struct ref *r = f->refs; r < f->refs + 2; r++) {
-		ref_kill(r);
+	for (struct pool_ref *r = f->refs; r < f->refs + 2; r++) {
+		pool_ref_kill(r);
 		if (r->state != REF_DYING)
 			continue;
 		waitpid(r->proc.pid, NULL, 0);
-		proc_close(&r->proc);
+		pool_proc_close(&r->proc);
 		r->state = REF_DOWN;
 	}
 	function_free(f);

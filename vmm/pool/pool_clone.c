@@ -17,7 +17,7 @@
 
 #include "vmm/pool/pool_impl.h"
 
-void clone_enter(struct clone *c, enum clone_state s)
+void pool_clone_enter(struct pool_clone *c, enum clone_state s)
 {
 	struct function *f = c->proc.f;
 
@@ -33,7 +33,7 @@ void clone_enter(struct clone *c, enum clone_state s)
 	c->since = pool_now(f);
 }
 
-void clone_free(struct clone *c)
+void pool_clone_free(struct pool_clone *c)
 {
 	struct function *f = c->proc.f;
 
@@ -42,38 +42,38 @@ void clone_free(struct clone *c)
 	if (c->asked)
 		TAILQ_REMOVE(&c->ref->asked, c, ask);
 	c->ref->clones--;
-	proc_close(&c->proc);
+	pool_proc_close(&c->proc);
 	free(c);
 }
 
 static void on_exit_of(struct ev_loop *loop, struct ev_io *w, int revents)
 {
-	struct clone *c = w->data;
+	struct pool_clone *c = w->data;
 	struct function *f = c->proc.f;
 
-	clone_free(c);
+	pool_clone_free(c);
 	pool_wake(f->pool);
 }
 
 /* freed once its process has ended */
-void clone_await_end(struct clone *c)
+void pool_clone_await_end(struct pool_clone *c)
 {
-	proc_kill(&c->proc);
-	proc_watch(&c->proc, on_exit_of);
+	pool_proc_kill(&c->proc);
+	pool_proc_watch(&c->proc, on_exit_of);
 }
 
-void clone_stop(struct clone *c)
+void pool_clone_stop(struct pool_clone *c)
 {
 	if (c->state == CLONE_DYING)
 		return;
-	clone_enter(c, CLONE_DYING);
+	pool_clone_enter(c, CLONE_DYING);
 	peer_destroy(c->proc.peer);
 	c->proc.peer = NULL;
-	proc_reset(&c->proc);
+	pool_proc_reset(&c->proc);
 	if (c->proc.pidfd >= 0)
-		clone_await_end(c);
+		pool_clone_await_end(c);
 	else if (!c->asked)
-		clone_free(c);
+		pool_clone_free(c);
 }
 
 /* what a request that this clone was running comes to; frees nothing */
@@ -82,7 +82,7 @@ void *job_result_take(const struct job_result *r, size_t *size)
 	return r->from ? peer_take(r->from, size) : NULL;
 }
 
-static void answer(struct clone *c, const struct job_result *r)
+static void answer(struct pool_clone *c, const struct job_result *r)
 {
 	struct job *j = c->job;
 
@@ -99,7 +99,7 @@ static uint64_t time_limit(const struct function *f)
 	return f->o.timeout_ns ? f->o.timeout_ns : f->img->timeout_ns;
 }
 
-static void answer_died(struct clone *c, enum died died, const char *why)
+static void answer_died(struct pool_clone *c, enum died died, const char *why)
 {
 	struct job_result r = {
 		.outcome = died == DIED_TIMEOUT ? JOB_TIMEOUT : JOB_DIED,
@@ -111,20 +111,20 @@ static void answer_died(struct clone *c, enum died died, const char *why)
 }
 
 /* stop a clone that was not stopped for its own good, and make another */
-static void replace(struct clone *c)
+static void replace(struct pool_clone *c)
 {
 	struct function *f = c->proc.f;
 
-	clone_stop(c);
-	clone_top_up(f);
+	pool_clone_stop(c);
+	pool_clone_top_up(f);
 	queue_dispatch(f);
 }
 
 /* its process ended or broke the protocol, or it has to end */
-void clone_lost(struct clone *c, enum died died, const char *why)
+void pool_clone_lost(struct pool_clone *c, enum died died, const char *why)
 {
 	if (c->state == CLONE_COMING) {
-		clone_missed(c, why);
+		pool_clone_missed(c, why);
 		return;
 	}
 	if (c->state == CLONE_BUSY)
@@ -137,22 +137,22 @@ void clone_lost(struct clone *c, enum died died, const char *why)
 /* messages */
 
 /* the request is answered; the clone goes on to the next, or ends */
-static void next(struct clone *c)
+static void next(struct pool_clone *c)
 {
 	struct function *f = c->proc.f;
 
-	proc_reset(&c->proc);
+	pool_proc_reset(&c->proc);
 	c->ran = 1;
 	if (c->last || f->o.recycle == RECYCLE_FORK || f->retired) {
-		clone_stop(c);
-		clone_top_up(f);
+		pool_clone_stop(c);
+		pool_clone_top_up(f);
 	} else {
-		clone_enter(c, CLONE_IDLE);
+		pool_clone_enter(c, CLONE_IDLE);
 	}
 	queue_dispatch(f);
 }
 
-static void on_result(struct clone *c, const struct msg *m,
+static void on_result(struct pool_clone *c, const struct msg *m,
 		      const uint8_t *payload)
 {
 	struct function *f = c->proc.f;
@@ -161,11 +161,11 @@ static void on_result(struct clone *c, const struct msg *m,
 	char text[128];
 
 	if (c->state != CLONE_BUSY || peer_report(m, payload, &rep) < 0) {
-		clone_lost(c, DIED_HOST, "it broke the protocol");
+		pool_clone_lost(c, DIED_HOST, "it broke the protocol");
 		return;
 	}
-	proc_log(&c->proc, rep.log, rep.log_len);
-	proc_log_lost(&c->proc, rep.log_lost);
+	pool_proc_log(&c->proc, rep.log, rep.log_len);
+	pool_proc_log_lost(&c->proc, rep.log_lost);
 	if (c->proc.idle_due < IDLE_DUE_MAX)
 		c->proc.idle_due++;
 	r.stats = rep.stats;
@@ -191,20 +191,20 @@ static void on_result(struct clone *c, const struct msg *m,
  * Its request was seen by nobody: another clone's.  Where this one had run
  * nothing before, the next may end no better: not at once, then.
  */
-static void give_back(struct clone *c, const char *why)
+static void give_back(struct pool_clone *c, const char *why)
 {
 	struct function *f = c->proc.f;
 
 	pool_note(f, "a clone was lost: %s", why);
 	if (!c->ran)
-		clone_back_off(f, c->job->again);
+		pool_clone_back_off(f, c->job->again);
 	c->job->again++;
 	queue_push_back(f, c->job);
 	c->job = NULL;
 	replace(c);
 }
 
-static void on_died(struct clone *c, const struct msg *m,
+static void on_died(struct pool_clone *c, const struct msg *m,
 		    const uint8_t *payload)
 {
 	struct peer_report rep;
@@ -212,15 +212,15 @@ static void on_died(struct clone *c, const struct msg *m,
 	char why[512];
 
 	if (peer_report(m, payload, &rep) < 0) {
-		clone_lost(c, DIED_HOST, "it broke the protocol");
+		pool_clone_lost(c, DIED_HOST, "it broke the protocol");
 		return;
 	}
-	proc_log(&c->proc, rep.log, rep.log_len);
-	proc_log_lost(&c->proc, rep.log_lost);
+	pool_proc_log(&c->proc, rep.log, rep.log_len);
+	pool_proc_log_lost(&c->proc, rep.log_lost);
 	if (c->state != CLONE_BUSY) {
 		snprintf(why, sizeof(why), "%.*s", (int)(rep.text_len < 500 ?
 			 rep.text_len : 500), rep.text);
-		clone_lost(c, DIED_HOST, why);
+		pool_clone_lost(c, DIED_HOST, why);
 		return;
 	}
 	if (rep.code == DIED_ROLLBACK && c->job && !c->said) {
@@ -241,14 +241,14 @@ static void on_died(struct clone *c, const struct msg *m,
 	replace(c);
 }
 
-static void on_idle(struct clone *c, const struct msg *m,
+static void on_idle(struct pool_clone *c, const struct msg *m,
 		    const uint8_t *payload)
 {
 	struct function *f = c->proc.f;
 	struct peer_report rep;
 
 	if (!c->proc.idle_due || peer_report(m, payload, &rep) < 0) {
-		clone_lost(c, DIED_HOST, "it broke the protocol");
+		pool_clone_lost(c, DIED_HOST, "it broke the protocol");
 		return;
 	}
 	c->proc.idle_due--;
@@ -259,7 +259,7 @@ static void on_idle(struct clone *c, const struct msg *m,
 
 static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
 {
-	struct clone *c = arg;
+	struct pool_clone *c = arg;
 	int r;
 
 	switch (m->type) {
@@ -273,48 +273,49 @@ static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
 		on_idle(c, m, payload);
 		return;
 	case MSG_UP:
-		clone_up(c, m);
+		pool_clone_up(c, m);
 		return;
 	}
 	/* only what runs has something to say */
 	c->said = 1;
-	r = c->state == CLONE_BUSY ? proc_message(&c->proc, m, payload) : 0;
+	r = c->state == CLONE_BUSY ? pool_proc_message(&c->proc, m, payload)
+				   : 0;
 	if (r <= 0)
-		clone_lost(c, DIED_HOST, r == 0 || r == -EPROTO ?
-			   "it broke the protocol" : strerror(-r));
+		pool_clone_lost(c, DIED_HOST, r == 0 || r == -EPROTO ?
+				"it broke the protocol" : strerror(-r));
 }
 
 /*
  * Reset: something was sent that it did not read.  That was the request, when
  * nothing else can have been: then nobody has seen it.
  */
-static int unread(const struct clone *c)
+static int unread(const struct pool_clone *c)
 {
 	return c->state == CLONE_BUSY && c->job && !c->said;
 }
 
 static void on_closed(void *arg, int error)
 {
-	struct clone *c = arg;
+	struct pool_clone *c = arg;
 
 	if (error == -EPROTO)
-		clone_lost(c, DIED_HOST, "it broke the protocol");
+		pool_clone_lost(c, DIED_HOST, "it broke the protocol");
 	else if (c->asked && c->state == CLONE_COMING)
 		c->ended = 1;		/* CLONED is to say why */
 	else if (error == -ECONNRESET && unread(c))
 		give_back(c, "its process ended");
 	else if (error == 0 || error == -ECONNRESET)
 		/* it says a word whenever it can: somebody killed it */
-		clone_lost(c, DIED_KILLED, clone_ended);
+		pool_clone_lost(c, DIED_KILLED, clone_ended);
 	else
-		clone_lost(c, DIED_HOST, strerror(-error));
+		pool_clone_lost(c, DIED_HOST, strerror(-error));
 }
 
 const struct peer_ops clone_ops = { on_message, on_closed };
 
 /* running */
 
-void clone_run(struct clone *c, struct job *j)
+void pool_clone_run(struct pool_clone *c, struct job *j)
 {
 	struct function *f = c->proc.f;
 	uint64_t limit = time_limit(f);
@@ -326,14 +327,14 @@ void clone_run(struct clone *c, struct job *j)
 	uint64_t off;
 	int r;
 
-	clone_enter(c, CLONE_BUSY);
+	pool_clone_enter(c, CLONE_BUSY);
 	c->pid = c->next_pid;
-	m.a[4] = c->next_pid = clone_pid(f);
+	m.a[4] = c->next_pid = pool_clone_pid(f);
 	c->job = j;
 	c->said = 0;
 	c->proc.deadline = c->since + limit / 1e9 + GRACE_S;
-	proc_log_limit(&c->proc);
-	proc_log_room(&c->proc);
+	pool_proc_log_limit(&c->proc);
+	pool_proc_log_room(&c->proc);
 	m.a[3] = c->proc.log_left;
 	r = host_event(c->proc.host, j->event, j->event_len, &off);
 	if (r == 0)
@@ -342,15 +343,15 @@ void clone_run(struct clone *c, struct job *j)
 		return;
 	/* it had ended already, and saw nothing of the request */
 	c->job = NULL;
-	clone_stop(c);
+	pool_clone_stop(c);
 	queue_push_back(f, j);
-	clone_top_up(f);
+	pool_clone_top_up(f);
 }
 
-static struct clone *overdue(struct function *f, enum clone_state s,
-			     double now)
+static struct pool_clone *overdue(struct function *f, enum clone_state s,
+				  double now)
 {
-	struct clone *c;
+	struct pool_clone *c;
 
 	TAILQ_FOREACH(c, &f->clones[s], link)
 		if (now >= c->proc.deadline)
@@ -358,23 +359,25 @@ static struct clone *overdue(struct function *f, enum clone_state s,
 	return NULL;
 }
 
-void clone_tick(struct function *f, double now)
+void pool_clone_tick(struct function *f, double now)
 {
-	struct clone *c;
+	struct pool_clone *c;
 
 	while ((c = overdue(f, CLONE_COMING, now))) {
 		/* not even a word of it: then it is the reference that hangs */
 		if (c->asked)
-			ref_kill(c->ref);
-		clone_lost(c, DIED_HOST, "it did not come up in time");
+			pool_ref_kill(c->ref);
+		pool_clone_lost(c, DIED_HOST, "it did not come up in time");
 	}
 	while ((c = overdue(f, CLONE_BUSY, now)))
-		clone_lost(c, DIED_TIMEOUT, "");
-	clone_reap(f, now);
-	clone_top_up(f);
-	/* not where it failed: that may be in the middle of a request's start */
+		pool_clone_lost(c, DIED_TIMEOUT, "");
+	pool_clone_reap(f, now);
+	pool_clone_top_up(f);
+	/*
+	 * not where it failed: that may be in the middle of a request's start
+	 */
 	if (f->clone_refused) {
 		f->clone_refused = 0;
-		clone_give_up(f);
+		pool_clone_give_up(f);
 	}
 }

@@ -89,9 +89,9 @@ static void verified(struct function *f, int answer)
 {
 	f->verify_result = answer;
 	if (answer < 0)
-		ref_image_failed(f, f->work.err.msg);
+		pool_ref_image_failed(f, f->work.err.msg);
 	else
-		ref_verified(f);
+		pool_ref_verified(f);
 }
 
 static void verify(struct function *f)
@@ -121,9 +121,9 @@ static void on_done(struct ev_loop *loop, struct ev_async *a, int revents)
 	}
 	if (f->retired)
 		return;
-	r = ref_boot(f->ref, &w->err);
+	r = pool_ref_boot(f->ref, &w->err);
 	if (r < 0)
-		ref_image_failed(f, w->err.msg);
+		pool_ref_image_failed(f, w->err.msg);
 	/* a later boot may go well */
 	verify(f);
 }
@@ -153,7 +153,7 @@ static int copy_begin(struct function *f, struct err *err)
 	if (fd >= 0) {
 		r = adopt(f, fd, err);
 		if (r == 0)
-			r = ref_boot(f->ref, err);
+			r = pool_ref_boot(f->ref, err);
 		f->verify_result = 0;
 		return r;
 	}
@@ -167,7 +167,7 @@ static int copy_begin(struct function *f, struct err *err)
 	r = fd < 0 ? fd : adopt(f, fd, err);
 	f->work.copy = 0;
 	if (r == 0)
-		r = ref_boot(f->ref, err);
+		r = pool_ref_boot(f->ref, err);
 	if (r == 0)
 		verify(f);
 	return r;
@@ -182,7 +182,7 @@ int image_begin(struct function *f, struct err *err)
 	f->verify_result = 1;
 	if (f->pool->o.copy_images)
 		return copy_begin(f, err);
-	r = ref_boot(f->ref, err);
+	r = pool_ref_boot(f->ref, err);
 	if (r == 0)
 		verify(f);
 	return r;

@@ -11,7 +11,7 @@
  *   pool_proc.c   what both are: a process, its socket, its host region
  *
  * A function is freed by the tick alone, so no callback need fear for it; a
- * clone by clone_stop(), clone_free() and what calls them.
+ * clone by pool_clone_stop(), pool_clone_free() and what calls them.
  */
 #ifndef VMM_POOL_IMPL_H
 #define VMM_POOL_IMPL_H
@@ -33,7 +33,7 @@
 #define DEBUG_S		1e9		/* all of them, with a debugger */
 
 /* one process under the pool */
-struct proc {
+struct pool_proc {
 	struct function *f;
 	struct peer *peer;		/* NULL once stopped */
 	struct host *host;
@@ -51,11 +51,11 @@ struct proc {
 
 enum clone_state { CLONE_COMING, CLONE_IDLE, CLONE_BUSY, CLONE_DYING };
 
-struct clone {
-	struct proc proc;		/* first: proc.c hands it back */
-	struct ref *ref;		/* whose child it is, or will be */
-	TAILQ_ENTRY(clone) link;	/* in f->clones[state] */
-	TAILQ_ENTRY(clone) ask;		/* in ref->asked, while `asked` */
+struct pool_clone {
+	struct pool_proc proc;		/* first: proc.c hands it back */
+	struct pool_ref *ref;		/* whose child it is, or will be */
+	TAILQ_ENTRY(pool_clone) link;	/* in f->clones[state] */
+	TAILQ_ENTRY(pool_clone) ask;	/* in ref->asked, while `asked` */
 	enum clone_state state;
 	int asked;			/* its CLONED has not come */
 	int up;
@@ -71,7 +71,7 @@ struct clone {
 	struct job *job;		/* of BUSY */
 };
 
-TAILQ_HEAD(clone_list, clone);
+TAILQ_HEAD(clone_list, pool_clone);
 
 enum ref_state {
 	REF_DOWN,			/* boots at retry_at, unless failed */
@@ -80,8 +80,8 @@ enum ref_state {
 	REF_DYING,			/* killed, not reaped */
 };
 
-struct ref {
-	struct proc proc;		/* first, as in a clone */
+struct pool_ref {
+	struct pool_proc proc;		/* first, as in a clone */
 	enum ref_state state;
 	struct clone_list asked;	/* in the order of MSG_CLONE */
 	unsigned clones;		/* that are not freed yet */
@@ -120,7 +120,7 @@ struct function {
 	 * during a refresh: first it boots, then it becomes f->ref and the
 	 * one that was lives on, unused, until its last clone has ended.
 	 */
-	struct ref refs[2], *ref;
+	struct pool_ref refs[2], *ref;
 	struct ev_timer refresh;	/* runs while f->ref is READY */
 	struct image_work work;		/* on f->img */
 	int copied;			/* f->img is nobody else's to change */
@@ -182,17 +182,17 @@ void job_finish(struct function *f, struct job *j,
 		const struct job_result *r);
 
 /* pool_ref.c */
-void ref_init(struct function *f);
-int ref_boot(struct ref *r, struct err *err);
-void ref_kill(struct ref *r);
-struct ref *ref_other(struct function *f);	/* the one not f->ref */
-int ref_usable(const struct function *f);	/* ready and verified */
-void ref_refresh_arm(struct function *f);	/* as f->o says */
-void ref_tick(struct function *f, double now);
+void pool_ref_init(struct function *f);
+int pool_ref_boot(struct pool_ref *r, struct err *err);
+void pool_ref_kill(struct pool_ref *r);
+struct pool_ref *pool_ref_other(struct function *f);	/* the one not f->ref */
+int pool_ref_usable(const struct function *f);	/* ready and verified */
+void pool_ref_refresh_arm(struct function *f);	/* as f->o says */
+void pool_ref_tick(struct function *f, double now);
 /* nothing but a verified image is ever served: said by pool_image.c */
-void ref_verified(struct function *f);
-void ref_image_failed(struct function *f, const char *why);
-void ref_attached(struct ref *r);
+void pool_ref_verified(struct function *f);
+void pool_ref_image_failed(struct function *f, const char *why);
+void pool_ref_attached(struct pool_ref *r);
 
 /* pool_image.c: copied where the pool wants that, then booted and verified */
 int image_begin(struct function *f, struct err *err);
@@ -204,61 +204,64 @@ void image_end(struct function *f);	/* waits for the thread */
  * A process id that no request of f had, until all have been used; then one
  * that no clone of f has or will have.
  */
-uint32_t clone_pid(struct function *f);
+uint32_t pool_clone_pid(struct function *f);
 extern const char clone_ended[];
-int clone_start(struct function *f);
-void clone_cloned(struct ref *r, const struct msg *m);
-void clone_up(struct clone *c, const struct msg *m);
-void clone_attached(struct function *f);
+int pool_clone_start(struct function *f);
+void pool_clone_cloned(struct pool_ref *r, const struct msg *m);
+void pool_clone_up(struct pool_clone *c, const struct msg *m);
+void pool_clone_attached(struct function *f);
 /* it did not come up; requests are refused after some of these in a row */
-void clone_missed(struct clone *c, const char *why);
-void clone_give_up(struct function *f);
+void pool_clone_missed(struct pool_clone *c, const char *why);
+void pool_clone_give_up(struct function *f);
 /* no other one before some time, the longer the more there were */
-void clone_back_off(struct function *f, unsigned failures);
+void pool_clone_back_off(struct function *f, unsigned failures);
 
 /* pool_clone.c */
 extern const struct peer_ops clone_ops;
-void clone_enter(struct clone *c, enum clone_state s);
-void clone_run(struct clone *c, struct job *j);
-void clone_stop(struct clone *c);
-void clone_await_end(struct clone *c);
+void pool_clone_enter(struct pool_clone *c, enum clone_state s);
+void pool_clone_run(struct pool_clone *c, struct job *j);
+void pool_clone_stop(struct pool_clone *c);
+void pool_clone_await_end(struct pool_clone *c);
 /* its process ended or broke the protocol, or it has to end */
-void clone_lost(struct clone *c, enum died died, const char *why);
-void clone_tick(struct function *f, double now);
-void clone_free(struct clone *c);
+void pool_clone_lost(struct pool_clone *c, enum died died, const char *why);
+void pool_clone_tick(struct function *f, double now);
+void pool_clone_free(struct pool_clone *c);
 
 /* pool_size.c */
-void clone_top_up(struct function *f);	/* to min */
-void clone_reap(struct function *f, double now);	/* idle, over min */
-void clone_orphans(struct ref *r);	/* the reference is gone */
-void clone_renew(struct function *f);	/* f->ref is another one now */
-void clone_stop_last(struct function *f);	/* where others are idle */
+void pool_clone_top_up(struct function *f);	/* to min */
+void pool_clone_reap(struct function *f, double now);	/* idle, over min */
+void pool_clone_orphans(struct pool_ref *r);	/* the reference is gone */
+void pool_clone_renew(struct function *f);	/* f->ref is another one now */
+void pool_clone_stop_last(struct function *f);	/* where others are idle */
 
 /* pool_proc.c */
-int proc_open(struct proc *p, struct function *f);	/* its host region */
-int proc_connect(struct proc *p, int sock, const struct peer_ops *ops);
+int pool_proc_open(struct pool_proc *p,
+		   struct function *f); /* its host region */
+int pool_proc_connect(struct pool_proc *p, int sock,
+		      const struct peer_ops *ops);
 /* the pid is the other side's word: checked to be parent's child; parent 0:
    it is our own, not reaped, and counts also when it has ended */
-int proc_identify(struct proc *p, pid_t pid, pid_t parent);
+int pool_proc_identify(struct pool_proc *p, pid_t pid, pid_t parent);
 /* is it what p says that it is, p's child? */
-int proc_is_child(const struct proc *p, uint64_t pid);
-void proc_watch(struct proc *p, void (*cb)(struct ev_loop *, struct ev_io *,
-					   int));
-void proc_kill(struct proc *p);
-void proc_close(struct proc *p);
+int pool_proc_is_child(const struct pool_proc *p, uint64_t pid);
+void pool_proc_watch(struct pool_proc *p,
+		     void (*cb)(struct ev_loop *, struct ev_io *, int));
+void pool_proc_kill(struct pool_proc *p);
+void pool_proc_close(struct pool_proc *p);
 /* the request is over: what it fetched is gone */
-void proc_reset(struct proc *p);
+void pool_proc_reset(struct pool_proc *p);
 /* FETCH, CANCEL, LOG of what runs: 1 when it was one, 0 when not, -EPROTO */
-int proc_message(struct proc *p, const struct msg *m, const uint8_t *payload);
+int pool_proc_message(struct pool_proc *p, const struct msg *m,
+		      const uint8_t *payload);
 
 /* pool_log.c */
 /* of a boot or a request that begins: log.max; and no more than has room now */
-void proc_log_limit(struct proc *p);
-void proc_log_room(struct proc *p);
-void proc_log(struct proc *p, const char *text, size_t len);
+void pool_proc_log_limit(struct pool_proc *p);
+void pool_proc_log_room(struct pool_proc *p);
+void pool_proc_log(struct pool_proc *p, const char *text, size_t len);
 /* a report says that so many lines stayed in the clone */
-void proc_log_lost(struct proc *p, uint64_t lines);
+void pool_proc_log_lost(struct pool_proc *p, uint64_t lines);
 /* the request is over: what was lost is told */
-void proc_log_end(struct proc *p);
+void pool_proc_log_end(struct pool_proc *p);
 
 #endif

@@ -11,13 +11,13 @@
 
 #include "vmm/pool/pool_impl.h"
 
-static void pass(struct proc *p, const char *text, size_t len)
+static void pass(struct pool_proc *p, const char *text, size_t len)
 {
 	if (len)
 		p->f->pool->o.ops->log(p->f->pool->o.arg, p->f, text, len);
 }
 
-void proc_log_limit(struct proc *p)
+void pool_proc_log_limit(struct pool_proc *p)
 {
 	p->log_left = p->f->pool->o.log_max;
 	p->log_over = !p->log_left;
@@ -25,7 +25,7 @@ void proc_log_limit(struct proc *p)
 	p->log_lost = 0;
 }
 
-void proc_log_room(struct proc *p)
+void pool_proc_log_room(struct pool_proc *p)
 {
 	struct pool *pool = p->f->pool;
 	uint64_t room;
@@ -40,7 +40,7 @@ void proc_log_room(struct proc *p)
 	p->log_short = 1;
 }
 
-static void lose(struct proc *p, const char *text, size_t len)
+static void lose(struct pool_proc *p, const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
 		p->log_lost += text[i] == '\n';
@@ -55,7 +55,7 @@ static size_t whole(const char *text, size_t len)
 	return nl ? (size_t)(nl + 1 - text) : 0;
 }
 
-void proc_log(struct proc *p, const char *text, size_t len)
+void pool_proc_log(struct pool_proc *p, const char *text, size_t len)
 {
 	static const char cut[] = "\n(log.max reached: the rest is dropped)\n";
 	size_t fits;
@@ -79,9 +79,12 @@ void proc_log(struct proc *p, const char *text, size_t len)
 		pass(p, cut, sizeof(cut) - 1);
 }
 
-void proc_log_lost(struct proc *p, uint64_t lines)
+void pool_proc_log_lost(struct pool_proc *p, uint64_t lines)
 {
-	/* log.max said so itself; short of it, its child said more than it may */
+	/*
+	 * log.max said so itself; short of it, its child said more than it
+	 * may
+	 */
 	if (!lines || (p->log_over && !p->log_short))
 		return;
 	/* what was torn here ended there */
@@ -90,7 +93,7 @@ void proc_log_lost(struct proc *p, uint64_t lines)
 		p->log_lost = UINT64_MAX;
 }
 
-void proc_log_end(struct proc *p)
+void pool_proc_log_end(struct pool_proc *p)
 {
 	struct pool *pool = p->f->pool;
 	uint64_t lines = p->log_lost + p->log_torn;

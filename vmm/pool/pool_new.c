@@ -19,7 +19,7 @@
 
 const char clone_ended[] = "its process ended without a word";
 
-void clone_back_off(struct function *f, unsigned failures)
+void pool_clone_back_off(struct function *f, unsigned failures)
 {
 	double delay = RETRY_S * (1 << (failures < 7 ? failures : 7));
 
@@ -30,10 +30,10 @@ void clone_back_off(struct function *f, unsigned failures)
 static void failed(struct function *f, const char *why)
 {
 	pool_note(f, "cannot clone: %s", why);
-	clone_back_off(f, f->clone_failures++);
+	pool_clone_back_off(f, f->clone_failures++);
 }
 
-void clone_give_up(struct function *f)
+void pool_clone_give_up(struct function *f)
 {
 	if (f->clone_failures >= GIVE_UP && !f->n[CLONE_BUSY] &&
 	    !f->n[CLONE_IDLE] && !f->n[CLONE_COMING])
@@ -41,27 +41,28 @@ void clone_give_up(struct function *f)
 	pool_wake(f->pool);
 }
 
-void clone_missed(struct clone *c, const char *why)
+void pool_clone_missed(struct pool_clone *c, const char *why)
 {
 	struct function *f = c->proc.f;
 
 	failed(f, why);
-	clone_stop(c);
-	clone_give_up(f);
+	pool_clone_stop(c);
+	pool_clone_give_up(f);
 }
 
 /* what it says of itself, and what its reference says */
 
-static void maybe_usable(struct clone *c)
+static void maybe_usable(struct pool_clone *c)
 {
 	struct function *f = c->proc.f;
 
 	if (!c->up || c->asked)
 		return;
 	if (c->guest) {
-		if (!proc_is_child(&c->proc, (uint64_t)c->guest)) {
-			clone_lost(c, DIED_HOST, "it has no process of that "
-				   "number");
+		if (!pool_proc_is_child(&c->proc, (uint64_t)c->guest)) {
+			pool_clone_lost(c, DIED_HOST,
+					"it has no process of that "
+					"number");
 			return;
 		}
 		c->proc.deadline = pool_now(f) + DEBUG_S;
@@ -70,15 +71,15 @@ static void maybe_usable(struct clone *c)
 	}
 	f->clone_ns = (ev_time() - c->asked_at) * 1e9;
 	f->clone_failures = 0;
-	clone_enter(c, CLONE_IDLE);
-	clone_stop_last(f);
+	pool_clone_enter(c, CLONE_IDLE);
+	pool_clone_stop_last(f);
 	queue_dispatch(f);
 }
 
-void clone_up(struct clone *c, const struct msg *m)
+void pool_clone_up(struct pool_clone *c, const struct msg *m)
 {
 	if (c->up) {
-		clone_lost(c, DIED_HOST, "it came up twice");
+		pool_clone_lost(c, DIED_HOST, "it came up twice");
 		return;
 	}
 	c->up = 1;
@@ -88,9 +89,9 @@ void clone_up(struct clone *c, const struct msg *m)
 	maybe_usable(c);
 }
 
-void clone_attached(struct function *f)
+void pool_clone_attached(struct function *f)
 {
-	struct clone *c, *after;
+	struct pool_clone *c, *after;
 
 	for (c = TAILQ_FIRST(&f->clones[CLONE_COMING]); c; c = after) {
 		after = TAILQ_NEXT(c, link);
@@ -101,33 +102,34 @@ void clone_attached(struct function *f)
 	}
 }
 
-void clone_cloned(struct ref *ref, const struct msg *m)
+void pool_clone_cloned(struct pool_ref *ref, const struct msg *m)
 {
-	struct clone *c = TAILQ_FIRST(&ref->asked);
+	struct pool_clone *c = TAILQ_FIRST(&ref->asked);
 	int64_t pid = (int64_t)m->a[0];
 	int r;
 
 	if (!c) {
-		ref_kill(ref);
+		pool_ref_kill(ref);
 		return;
 	}
 	TAILQ_REMOVE(&ref->asked, c, ask);
 	c->asked = 0;
-	r = pid <= 0 ? -EAGAIN : proc_identify(&c->proc, pid, ref->proc.pid);
+	r = pid <= 0 ? -EAGAIN
+		     : pool_proc_identify(&c->proc, pid, ref->proc.pid);
 	if (c->state == CLONE_DYING) {
 		/* stopped before it had a name */
 		if (r < 0)
-			clone_free(c);
+			pool_clone_free(c);
 		else
-			clone_await_end(c);
+			pool_clone_await_end(c);
 		return;
 	}
 	if (r == -ESRCH || (r == 0 && c->ended))
-		clone_missed(c, clone_ended);
+		pool_clone_missed(c, clone_ended);
 	else if (r == -EPERM)
-		ref_kill(ref);		/* it named what is not its child */
+		pool_ref_kill(ref);	/* it named what is not its child */
 	else if (r < 0)
-		clone_missed(c, pid <= 0 && pid > -4096 ?
+		pool_clone_missed(c, pid <= 0 && pid > -4096 ?
 			       strerror((int)-pid) : strerror(-r));
 	else
 		maybe_usable(c);
@@ -135,7 +137,7 @@ void clone_cloned(struct ref *ref, const struct msg *m)
 
 static int pid_lives(const struct function *f, uint32_t pid)
 {
-	const struct clone *c;
+	const struct pool_clone *c;
 
 	for (int s = 0; s <= CLONE_DYING; s++)
 		TAILQ_FOREACH(c, &f->clones[s], link)
@@ -144,7 +146,7 @@ static int pid_lives(const struct function *f, uint32_t pid)
 	return 0;
 }
 
-uint32_t clone_pid(struct function *f)
+uint32_t pool_clone_pid(struct function *f)
 {
 	do {
 		if (f->pid < UK_PID_FIRST || f->pid >= UK_PID_LAST)
@@ -156,14 +158,14 @@ uint32_t clone_pid(struct function *f)
 }
 
 /* the reference is to fork one, with a socket to us and a window 0 */
-static int ask(struct clone *c)
+static int ask(struct pool_clone *c)
 {
 	struct msg m = { .type = MSG_CLONE, .a = { c->next_pid } };
 	int sv[2], fds[2], r;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
 		return -errno;
-	r = proc_connect(&c->proc, sv[0], &clone_ops);
+	r = pool_proc_connect(&c->proc, sv[0], &clone_ops);
 	if (r == 0) {
 		fds[0] = sv[1];
 		fds[1] = host_window0(c->proc.host)->fd;
@@ -179,12 +181,12 @@ static int ask(struct clone *c)
 
 static int start(struct function *f)
 {
-	struct clone *c = calloc(1, sizeof(*c));
+	struct pool_clone *c = calloc(1, sizeof(*c));
 	int r;
 
 	if (!c)
 		return -ENOMEM;
-	r = proc_open(&c->proc, f);
+	r = pool_proc_open(&c->proc, f);
 	if (r < 0) {
 		free(c);
 		return r;
@@ -194,17 +196,17 @@ static int start(struct function *f)
 	c->state = CLONE_COMING;
 	c->since = pool_now(f);
 	c->asked_at = ev_time();
-	c->next_pid = clone_pid(f);
+	c->next_pid = pool_clone_pid(f);
 	c->proc.deadline = c->since + CLONE_S;
 	TAILQ_INSERT_TAIL(&f->clones[CLONE_COMING], c, link);
 	f->n[CLONE_COMING]++;
 	r = ask(c);
 	if (r < 0)
-		clone_free(c);
+		pool_clone_free(c);
 	return r;
 }
 
-int clone_start(struct function *f)
+int pool_clone_start(struct function *f)
 {
 	int r = start(f);
 

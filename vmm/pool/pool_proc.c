@@ -29,7 +29,7 @@
 #define CANCEL_COST	0.25
 #define LOG_COST	0.5		/* and as much for each 64 KB */
 
-static int alive(const struct proc *p)
+static int alive(const struct pool_proc *p)
 {
 	struct pollfd pfd = { p->pidfd, POLLIN, 0 };
 
@@ -56,7 +56,7 @@ static pid_t parent_of(pid_t pid)
 	return atoi(end + 3);		/* ") S PPID" */
 }
 
-int proc_identify(struct proc *p, pid_t pid, pid_t parent)
+int pool_proc_identify(struct pool_proc *p, pid_t pid, pid_t parent)
 {
 	int r;
 
@@ -77,26 +77,26 @@ int proc_identify(struct proc *p, pid_t pid, pid_t parent)
 	return r;
 }
 
-int proc_is_child(const struct proc *p, uint64_t pid)
+int pool_proc_is_child(const struct pool_proc *p, uint64_t pid)
 {
 	return pid > 0 && pid <= INT32_MAX && parent_of((pid_t)pid) == p->pid;
 }
 
-void proc_watch(struct proc *p,
-		void (*cb)(struct ev_loop *, struct ev_io *, int))
+void pool_proc_watch(struct pool_proc *p,
+		     void (*cb)(struct ev_loop *, struct ev_io *, int))
 {
 	ev_io_init(&p->exited, cb, p->pidfd, EV_READ);
 	p->exited.data = p;
 	ev_io_start(p->f->pool->loop, &p->exited);
 }
 
-void proc_kill(struct proc *p)
+void pool_proc_kill(struct pool_proc *p)
 {
 	if (p->pidfd >= 0)
 		syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
 }
 
-void proc_close(struct proc *p)
+void pool_proc_close(struct pool_proc *p)
 {
 	struct ev_loop *loop = p->f->pool->loop;
 
@@ -116,7 +116,7 @@ void proc_close(struct proc *p)
 
 static int on_attach(void *arg, unsigned window, int fd, uint64_t size)
 {
-	struct proc *p = arg;
+	struct pool_proc *p = arg;
 	struct msg m = { .type = MSG_ATTACH, .a = { window, size } };
 
 	if (p->idle_due < IDLE_DUE_MAX)
@@ -127,7 +127,7 @@ static int on_attach(void *arg, unsigned window, int fd, uint64_t size)
 /* a peer that does not take it is at its end, which its socket will say */
 static void on_kick(void *arg)
 {
-	struct proc *p = arg;
+	struct pool_proc *p = arg;
 	struct msg m = { .type = MSG_KICK };
 
 	if (p->peer)
@@ -137,7 +137,7 @@ static void on_kick(void *arg)
 static ssize_t on_read_body(void *arg, const struct proto_iov *iov, size_t n,
 			    uint64_t off, void *buf, size_t len)
 {
-	struct proc *p = arg;
+	struct pool_proc *p = arg;
 	ssize_t r;
 
 	if (!p->pid)
@@ -148,7 +148,7 @@ static ssize_t on_read_body(void *arg, const struct proto_iov *iov, size_t n,
 
 static const struct host_ops host_ops = { on_attach, on_kick, on_read_body };
 
-int proc_open(struct proc *p, struct function *f)
+int pool_proc_open(struct pool_proc *p, struct function *f)
 {
 	struct pool *pool = f->pool;
 
@@ -160,13 +160,13 @@ int proc_open(struct proc *p, struct function *f)
 			   pool->o.fetch_max, f->id, &host_ops, p);
 }
 
-int proc_connect(struct proc *p, int sock, const struct peer_ops *ops)
+int pool_proc_connect(struct pool_proc *p, int sock, const struct peer_ops *ops)
 {
 	return peer_create(&p->peer, p->f->pool->loop, sock, ops, p);
 }
 
 /* what a fetch may take: its own limit, and no more than the request has */
-static uint64_t fetch_time(const struct proc *p)
+static uint64_t fetch_time(const struct pool_proc *p)
 {
 	uint64_t limit = p->f->pool->o.fetch_timeout_ns;
 	double left = p->deadline - pool_now(p->f);
@@ -177,7 +177,7 @@ static uint64_t fetch_time(const struct proc *p)
 }
 
 /* what a message costs; where the function has no more, it is read later */
-static void pay(struct proc *p, double cost)
+static void pay(struct pool_proc *p, double cost)
 {
 	struct function *f = p->f;
 	double now = pool_now(f), passed = now - f->asked_at;
@@ -200,7 +200,8 @@ static void pay(struct proc *p, double cost)
 		peer_hold(p->peer, -f->asks / ASK_RATE);
 }
 
-int proc_message(struct proc *p, const struct msg *m, const uint8_t *payload)
+int pool_proc_message(struct pool_proc *p, const struct msg *m,
+		      const uint8_t *payload)
 {
 	int r;
 
@@ -221,15 +222,15 @@ int proc_message(struct proc *p, const struct msg *m, const uint8_t *payload)
 		if (m->len < UK_LOG_SIZE || p->log_over)
 			return -EPROTO;
 		pay(p, LOG_COST + LOG_COST * m->len / 65536);
-		proc_log(p, (const char *)payload, m->len);
+		pool_proc_log(p, (const char *)payload, m->len);
 		return 1;
 	}
 	return 0;
 }
 
-void proc_reset(struct proc *p)
+void pool_proc_reset(struct pool_proc *p)
 {
-	proc_log_end(p);
+	pool_proc_log_end(p);
 	if (!p->host)
 		return;
 	p->f->fetched += host_counters(p->host)->bytes_in;

@@ -33,7 +33,7 @@ static struct job *pop(struct function *f)
 }
 
 /* the first that c may run, or NULL */
-static struct job *pop_for(struct function *f, const struct clone *c)
+static struct job *pop_for(struct function *f, const struct pool_clone *c)
 {
 	struct job **at = &f->head;
 
@@ -96,29 +96,29 @@ static void make_room(struct function *f)
 {
 	unsigned live = f->n[CLONE_COMING] + f->n[CLONE_IDLE] +
 			f->n[CLONE_BUSY];
-	struct clone *c = TAILQ_LAST(&f->clones[CLONE_IDLE], clone_list);
+	struct pool_clone *c = TAILQ_LAST(&f->clones[CLONE_IDLE], clone_list);
 
 	if (f->head && c && live >= f->o.max && !f->n[CLONE_COMING] &&
 	    pool_now(f) >= f->clone_retry_at)
-		clone_stop(c);
+		pool_clone_stop(c);
 }
 
 void queue_dispatch(struct function *f)
 {
-	struct clone *c, *after;
+	struct pool_clone *c, *after;
 	struct job *j;
 
-	if (!ref_usable(f) || f->paused)
+	if (!pool_ref_usable(f) || f->paused)
 		return;
 	for (c = TAILQ_FIRST(&f->clones[CLONE_IDLE]); c && f->head; c = after) {
 		after = TAILQ_NEXT(c, link);
 		j = pop_for(f, c);
 		if (j)
-			clone_run(c, j);
+			pool_clone_run(c, j);
 	}
 	make_room(f);
 	while (f->head && may_clone(f))
-		if (clone_start(f) < 0)
+		if (pool_clone_start(f) < 0)
 			break;
 }
 
@@ -127,7 +127,7 @@ void queue_tick(struct function *f, double now)
 	double wait = f->pool->o.wait_ns / 1e9;
 
 	while (f->head && f->head->queued + wait <= now)
-		refuse(f, pop(f), !ref_usable(f) ?
+		refuse(f, pop(f), !pool_ref_usable(f) ?
 		       "the function was not ready in time" : f->head->again ?
 		       "its clones were killed, one after the other" :
 		       "no clone became free in time");

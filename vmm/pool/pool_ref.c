@@ -3,8 +3,9 @@
  *
  * The image is verified while the reference boots (pool_image.c); the
  * function is usable when both have ended well, so nothing that an altered
- * image computed is ever shown.  A reference that is to end is killed and stays DYING until it was reaped; what follows (another boot,
- * or none) is decided there and nowhere else.
+ * image computed is ever shown.  A reference that is to end is killed and
+ * stays DYING until it was reaped; what follows (another boot, or none) is
+ * decided there and nowhere else.
  *
  * A refresh boots the other of the two beside f->ref, so that clones do not
  * share one address-space layout for ever.  One that fails costs a line for
@@ -26,19 +27,19 @@
 #define STEADY_S	60.0		/* up for so long: failures forgotten */
 #define SPREAD		0.2		/* of refresh: not all at one time */
 
-struct ref *ref_other(struct function *f)
+struct pool_ref *pool_ref_other(struct function *f)
 {
 	return f->ref == f->refs ? f->refs + 1 : f->refs;
 }
 
-int ref_usable(const struct function *f)
+int pool_ref_usable(const struct function *f)
 {
 	return f->ref->state == REF_READY && f->verify_result == 0;
 }
 
 static void usable(struct function *f)
 {
-	if (!ref_usable(f))
+	if (!pool_ref_usable(f))
 		return;
 	if (!f->was_ready) {
 		f->was_ready = 1;
@@ -47,20 +48,20 @@ static void usable(struct function *f)
 	} else {
 		pool_note(f, "its reference was booted again");
 	}
-	clone_top_up(f);
+	pool_clone_top_up(f);
 	queue_dispatch(f);
 }
 
-static void boot_failed(struct ref *r, const char *why)
+static void boot_failed(struct pool_ref *r, const char *why)
 {
 	struct function *f = r->proc.f;
 	int again = r->failed;
 
-	ref_kill(r);
+	pool_ref_kill(r);
 	if (r != f->ref) {
 		pool_note(f, "a new reference cannot boot, the old one goes "
 			  "on: %s", why);
-		ref_refresh_arm(f);
+		pool_ref_refresh_arm(f);
 		return;
 	}
 	r->failed = 1;
@@ -72,12 +73,12 @@ static void boot_failed(struct ref *r, const char *why)
 
 /* the image */
 
-void ref_verified(struct function *f)
+void pool_ref_verified(struct function *f)
 {
 	usable(f);
 }
 
-void ref_image_failed(struct function *f, const char *why)
+void pool_ref_image_failed(struct function *f, const char *why)
 {
 	boot_failed(f->ref, why);
 }
@@ -85,7 +86,7 @@ void ref_image_failed(struct function *f, const char *why)
 /* messages */
 
 /* r has booted beside another, and takes its place */
-static void take_over(struct ref *r)
+static void take_over(struct pool_ref *r)
 {
 	struct function *f = r->proc.f;
 
@@ -93,11 +94,11 @@ static void take_over(struct ref *r)
 	r->failures = 0;
 	f->refreshes++;
 	pool_note(f, "a new reference took over");
-	clone_renew(f);
+	pool_clone_renew(f);
 	queue_dispatch(f);
 }
 
-static void on_ready(struct ref *r, const struct msg *m,
+static void on_ready(struct pool_ref *r, const struct msg *m,
 		     const uint8_t *payload)
 {
 	struct function *f = r->proc.f;
@@ -105,7 +106,7 @@ static void on_ready(struct ref *r, const struct msg *m,
 	size_t len;
 
 	if (r->state != REF_BOOTING) {
-		ref_kill(r);
+		pool_ref_kill(r);
 		return;
 	}
 	if (peer_ready(m, payload, &r->stats, &log, &len) < 0) {
@@ -115,31 +116,32 @@ static void on_ready(struct ref *r, const struct msg *m,
 	if (m->a[0])
 		pool_note(f, "it is not in its cgroup: %s",
 			  strerror((int)m->a[0]));
-	proc_log(&r->proc, log, len);
+	pool_proc_log(&r->proc, log, len);
 	r->state = REF_READY;
 	r->ready_at = pool_now(f);
 	r->failed = 0;
-	proc_reset(&r->proc);
+	pool_proc_reset(&r->proc);
 	host_released(r->proc.host);
 	if (r == f->ref)
 		usable(f);
 	else
 		take_over(r);
-	ref_refresh_arm(f);
+	pool_ref_refresh_arm(f);
 }
 
 /*
  * Killed, or out of memory, rather than the function's own doing, which was
  * ready before: requests wait for another attempt, as long as they may.
  */
-static int vanished(const struct ref *r)
+static int vanished(const struct pool_ref *r)
 {
 	const struct function *f = r->proc.f;
 
 	return r == f->ref && f->was_ready && !f->o.once;
 }
 
-static void on_died(struct ref *r, const struct msg *m, const uint8_t *payload)
+static void on_died(struct pool_ref *r, const struct msg *m,
+		    const uint8_t *payload)
 {
 	const struct function *f = r->proc.f;
 	struct peer_report rep;
@@ -149,9 +151,9 @@ static void on_died(struct ref *r, const struct msg *m, const uint8_t *payload)
 		boot_failed(r, "it broke the protocol");
 		return;
 	}
-	proc_log(&r->proc, rep.log, rep.log_len);
+	pool_proc_log(&r->proc, rep.log, rep.log_len);
 	if (rep.code == DIED_KILLED && vanished(r)) {
-		ref_kill(r);
+		pool_ref_kill(r);
 		return;
 	}
 	switch (rep.code) {
@@ -183,20 +185,20 @@ static void on_died(struct ref *r, const struct msg *m, const uint8_t *payload)
 }
 
 /* it waits for a debugger to come, or to go */
-static void on_up(struct ref *r, const struct msg *m)
+static void on_up(struct pool_ref *r, const struct msg *m)
 {
 	struct function *f = r->proc.f;
 
 	if (r->state != REF_BOOTING)
-		ref_kill(r);
+		pool_ref_kill(r);
 	else if (f->o.debug != DEBUG_BOOT ||
-		 !proc_is_child(&r->proc, m->a[2]))
+		 !pool_proc_is_child(&r->proc, m->a[2]))
 		boot_failed(r, "it broke the protocol");
 	else
 		f->pool->o.ops->attach(f->pool->o.arg, f, (pid_t)m->a[2]);
 }
 
-void ref_attached(struct ref *r)
+void pool_ref_attached(struct pool_ref *r)
 {
 	struct msg m = { .type = MSG_KICK };
 
@@ -206,7 +208,7 @@ void ref_attached(struct ref *r)
 
 static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
 {
-	struct ref *r = arg;
+	struct pool_ref *r = arg;
 
 	switch (m->type) {
 	case MSG_UP:
@@ -216,31 +218,32 @@ static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
 		on_ready(r, m, payload);
 		return;
 	case MSG_CLONED:
-		clone_cloned(r, m);
+		pool_clone_cloned(r, m);
 		return;
 	case MSG_DIED:
 		if (r->state == REF_BOOTING)
 			on_died(r, m, payload);
 		else
-			ref_kill(r);
+			pool_ref_kill(r);
 		return;
 	}
 	/* once frozen it has nothing of its own to say */
-	if (r->state == REF_BOOTING && proc_message(&r->proc, m, payload) > 0)
+	if (r->state == REF_BOOTING &&
+	    pool_proc_message(&r->proc, m, payload) > 0)
 		return;
 	if (r->state == REF_BOOTING)
 		boot_failed(r, "it broke the protocol");
 	else
-		ref_kill(r);
+		pool_ref_kill(r);
 }
 
 
 static void on_closed(void *arg, int error)
 {
-	struct ref *r = arg;
+	struct pool_ref *r = arg;
 
 	if (r->state != REF_BOOTING || (error != -EPROTO && vanished(r)))
-		ref_kill(r);
+		pool_ref_kill(r);
 	else
 		boot_failed(r, error == -EPROTO ? "it broke the protocol" :
 			    "its process ended without a word");
@@ -251,7 +254,7 @@ static const struct peer_ops ref_ops = { on_message, on_closed };
 /* its life */
 
 /* and none boots in its place: whoever waits for it hears so */
-static void ended_for_good(struct ref *r)
+static void ended_for_good(struct pool_ref *r)
 {
 	static const char why[] = "its reference ended";
 	struct function *f = r->proc.f;
@@ -266,13 +269,13 @@ static void ended_for_good(struct ref *r)
 
 static void on_exit_of(struct ev_loop *loop, struct ev_io *w, int revents)
 {
-	struct ref *r = w->data;
+	struct pool_ref *r = w->data;
 	struct function *f = r->proc.f;
 	double delay, most, now = pool_now(f);
 
 	waitpid(r->proc.pid, NULL, WNOHANG);
-	proc_close(&r->proc);
-	clone_orphans(r);
+	pool_proc_close(&r->proc);
+	pool_clone_orphans(r);
 	if (r != f->ref) {
 		r->state = REF_DOWN;
 		pool_wake(f->pool);
@@ -294,16 +297,16 @@ static void on_exit_of(struct ev_loop *loop, struct ev_io *w, int revents)
 	pool_wake(f->pool);
 }
 
-void ref_kill(struct ref *r)
+void pool_ref_kill(struct pool_ref *r)
 {
 	if (r->state != REF_BOOTING && r->state != REF_READY)
 		return;
 	r->state = REF_DYING;
 	peer_destroy(r->proc.peer);
 	r->proc.peer = NULL;
-	proc_reset(&r->proc);
-	proc_kill(&r->proc);
-	proc_watch(&r->proc, on_exit_of);
+	pool_proc_reset(&r->proc);
+	pool_proc_kill(&r->proc);
+	pool_proc_watch(&r->proc, on_exit_of);
 }
 
 /* where its processes are to be; -1: beside the gateway's */
@@ -317,7 +320,7 @@ static int cgroup_of(struct function *f)
 	return fd;
 }
 
-int ref_boot(struct ref *r, struct err *err)
+int pool_ref_boot(struct pool_ref *r, struct err *err)
 {
 	struct function *f = r->proc.f;
 	struct pool *pool = f->pool;
@@ -334,7 +337,7 @@ int ref_boot(struct ref *r, struct err *err)
 	pid_t pid;
 	int rc, sock;
 
-	rc = proc_open(&r->proc, f);
+	rc = pool_proc_open(&r->proc, f);
 	if (rc < 0)
 		return err_set(err, rc, "cannot make a host region: %s",
 			       strerror(-rc));
@@ -344,23 +347,23 @@ int ref_boot(struct ref *r, struct err *err)
 	if (o.cgroup >= 0)
 		close(o.cgroup);
 	if (rc < 0) {
-		proc_close(&r->proc);
+		pool_proc_close(&r->proc);
 		return rc;
 	}
-	rc = proc_identify(&r->proc, pid, 0);
+	rc = pool_proc_identify(&r->proc, pid, 0);
 	if (rc == 0)
-		rc = proc_connect(&r->proc, sock, &ref_ops);
+		rc = pool_proc_connect(&r->proc, sock, &ref_ops);
 	else
 		close(sock);
 	if (rc < 0) {
 		/* our own child, not reaped: the number is still its */
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
-		proc_close(&r->proc);
+		pool_proc_close(&r->proc);
 		return err_set(err, rc, "cannot hold on to process %d: %s",
 			       (int)pid, strerror(-rc));
 	}
-	proc_log_limit(&r->proc);
+	pool_proc_log_limit(&r->proc);
 	r->state = REF_BOOTING;
 	r->proc.deadline = pool_now(f) + limit + GRACE_S;
 	pool_wake(pool);
@@ -370,19 +373,19 @@ int ref_boot(struct ref *r, struct err *err)
 static void on_refresh(struct ev_loop *loop, struct ev_timer *w, int revents)
 {
 	struct function *f = w->data;
-	struct ref *next = ref_other(f);
+	struct pool_ref *next = pool_ref_other(f);
 	struct err err = { "" };
 
 	if (f->retired || f->ref->state != REF_READY)
 		return;
 	/* clones of the one before are still at work: later, then */
-	if (next->state == REF_DOWN && ref_boot(next, &err) < 0)
+	if (next->state == REF_DOWN && pool_ref_boot(next, &err) < 0)
 		pool_note(f, "no new reference: %s", err.msg);
 	if (next->state != REF_BOOTING)
-		ref_refresh_arm(f);
+		pool_ref_refresh_arm(f);
 }
 
-void ref_refresh_arm(struct function *f)
+void pool_ref_refresh_arm(struct function *f)
 {
 	double every = f->o.refresh_ns / 1e9, after;
 
@@ -398,9 +401,9 @@ void ref_refresh_arm(struct function *f)
 	ev_timer_start(f->pool->loop, &f->refresh);
 }
 
-void ref_init(struct function *f)
+void pool_ref_init(struct function *f)
 {
-	for (struct ref *r = f->refs; r < f->refs + 2; r++) {
+	for (struct pool_ref *r = f->refs; r < f->refs + 2; r++) {
 		r->proc.f = f;
 		r->proc.pidfd = -1;
 		TAILQ_INIT(&r->asked);
@@ -410,15 +413,15 @@ void ref_init(struct function *f)
 	f->refresh.data = f;
 }
 
-void ref_tick(struct function *f, double now)
+void pool_ref_tick(struct function *f, double now)
 {
-	struct ref *r = f->ref, *other = ref_other(f);
+	struct pool_ref *r = f->ref, *other = pool_ref_other(f);
 	struct err err;
 
 	if (other->state == REF_BOOTING && now >= other->proc.deadline)
 		boot_failed(other, "it hung while it booted");
 	else if (other->state == REF_READY && !other->clones)
-		ref_kill(other);
+		pool_ref_kill(other);
 	if (r->state == REF_BOOTING && now >= r->proc.deadline) {
 		boot_failed(r, "it hung while it booted");
 		return;
@@ -427,7 +430,7 @@ void ref_tick(struct function *f, double now)
 	    now < r->retry_at || f->verify_result < 0 || f->work.copy ||
 	    other->state == REF_BOOTING)
 		return;
-	if (ref_boot(r, &err) < 0) {
+	if (pool_ref_boot(r, &err) < 0) {
 		r->failures++;
 		r->retry_at = now + RETRY_MAX_S;
 		pool_note(f, "%s", err.msg);

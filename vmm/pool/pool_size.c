@@ -7,9 +7,9 @@
 #include "vmm/pool/pool_impl.h"
 
 /* the least recently used of those that should get no more requests */
-static struct clone *last_idle(struct function *f)
+static struct pool_clone *last_idle(struct function *f)
 {
-	struct clone *c;
+	struct pool_clone *c;
 
 	TAILQ_FOREACH_REVERSE(c, &f->clones[CLONE_IDLE], clone_list, link)
 		if (c->last)
@@ -18,14 +18,14 @@ static struct clone *last_idle(struct function *f)
 }
 
 /* where something newer is idle, requests need these no more */
-void clone_stop_last(struct function *f)
+void pool_clone_stop_last(struct function *f)
 {
-	struct clone *c = TAILQ_FIRST(&f->clones[CLONE_IDLE]);
+	struct pool_clone *c = TAILQ_FIRST(&f->clones[CLONE_IDLE]);
 
 	while (c && c->last)
 		c = TAILQ_NEXT(c, link);
 	while (c && (c = last_idle(f)))
-		clone_stop(c);
+		pool_clone_stop(c);
 }
 
 /* those that can take requests still to come */
@@ -33,7 +33,7 @@ static unsigned lasting(const struct function *f)
 {
 	/* with fork a busy clone is as good as gone: one is made ahead */
 	int end = f->o.recycle == RECYCLE_FORK ? CLONE_BUSY : CLONE_DYING;
-	const struct clone *c;
+	const struct pool_clone *c;
 	unsigned n = 0;
 
 	for (int s = 0; s < end; s++)
@@ -42,17 +42,18 @@ static unsigned lasting(const struct function *f)
 	return n;
 }
 
-void clone_top_up(struct function *f)
+void pool_clone_top_up(struct function *f)
 {
 	unsigned live = f->n[CLONE_COMING] + f->n[CLONE_IDLE] +
 			f->n[CLONE_BUSY];
 	unsigned want = lasting(f);
 
-	if (!ref_usable(f) || f->retired || pool_now(f) < f->clone_retry_at)
+	if (!pool_ref_usable(f) || f->retired ||
+	    pool_now(f) < f->clone_retry_at)
 		return;
 	want = f->o.min > want ? f->o.min - want : 0;
 	for (; want && live < f->o.max; want--, live++)
-		if (clone_start(f) < 0)
+		if (pool_clone_start(f) < 0)
 			return;
 }
 
@@ -60,40 +61,40 @@ void clone_top_up(struct function *f)
  * What there is goes on until something newer can take its place.  Where
  * there is no room for both, or nobody waits for anything, it ends first.
  */
-void clone_renew(struct function *f)
+void pool_clone_renew(struct function *f)
 {
-	struct clone *c;
+	struct pool_clone *c;
 
 	for (int s = 0; s < CLONE_DYING; s++)
 		TAILQ_FOREACH(c, &f->clones[s], link)
 			c->last = c->ref != f->ref;
 	f->clone_failures = 0;
 	f->clone_retry_at = 0;
-	clone_top_up(f);
+	pool_clone_top_up(f);
 	if (!lasting(f) && (c = last_idle(f))) {
-		clone_stop(c);
-		clone_top_up(f);
+		pool_clone_stop(c);
+		pool_clone_top_up(f);
 	}
 	if (!f->o.min)
 		while ((c = last_idle(f)))
-			clone_stop(c);
+			pool_clone_stop(c);
 }
 
-static void stop_all(struct clone_list *list, const struct ref *r)
+static void stop_all(struct clone_list *list, const struct pool_ref *r)
 {
-	struct clone *c, *after;
+	struct pool_clone *c, *after;
 
 	for (c = TAILQ_FIRST(list); c; c = after) {
 		after = TAILQ_NEXT(c, link);
 		if (c->ref == r)
-			clone_stop(c);
+			pool_clone_stop(c);
 	}
 }
 
-void clone_orphans(struct ref *r)
+void pool_clone_orphans(struct pool_ref *r)
 {
 	struct function *f = r->proc.f;
-	struct clone *c;
+	struct pool_clone *c;
 
 	TAILQ_FOREACH(c, &f->clones[CLONE_BUSY], link)
 		c->last |= c->ref == r;
@@ -103,20 +104,20 @@ void clone_orphans(struct ref *r)
 		TAILQ_REMOVE(&r->asked, c, ask);
 		c->asked = 0;
 		if (c->state == CLONE_DYING)
-			clone_free(c);
+			pool_clone_free(c);
 	}
 	stop_all(&f->clones[CLONE_COMING], r);
 }
 
-void clone_reap(struct function *f, double now)
+void pool_clone_reap(struct function *f, double now)
 {
 	unsigned live = f->n[CLONE_COMING] + f->n[CLONE_IDLE] +
 			f->n[CLONE_BUSY];
-	struct clone *c;
+	struct pool_clone *c;
 
 	/* the least recently used are at the tail */
 	while (live-- > f->o.min &&
 	       (c = TAILQ_LAST(&f->clones[CLONE_IDLE], clone_list)) &&
 	       c->since + f->o.idle_ns / 1e9 <= now)
-		clone_stop(c);
+		pool_clone_stop(c);
 }

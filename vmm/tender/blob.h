@@ -13,7 +13,9 @@ struct blob {
 
 extern const struct blob blob_libos;
 extern const struct blob blob_vdso;
-/* for debuggers: the process tender's stub page, at its address; gdb's script */
+/*
+ * for debuggers: the process tender's stub page, at its address; gdb's script
+ */
 extern const struct blob blob_stub;
 extern const struct blob blob_gdb;
 /* guest Python, ended by a NULL name: path in the guest ("/usetl/boot.py") */

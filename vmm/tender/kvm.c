@@ -9,7 +9,7 @@
  *
  * After an `out` exit rip may be at the instruction (hardware) or behind it
  * (emulated), so a saved state never takes rip from an unfinished exit:
- * whoever saves sets rip to a known place (BOARD_DB_RET).
+ * whoever saves sets rip to a known place (MACHINE_DB_RET).
  */
 #include "vmm/tender/tender.h"
 
@@ -25,7 +25,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "vmm/tender/board.h"
+#include "vmm/tender/machine.h"
 #include "vmm/tender/kvm_cpu.h"
 
 struct kvm {
@@ -328,7 +328,7 @@ static int refused_doorbell(struct kvm *k)
 	struct kvm_sregs *s = &k->run->s.regs.sregs;
 	uint64_t frame[6];
 
-	if (k->t.vector != 13 || r->rsp != BOARD_RSP0 - 48)
+	if (k->t.vector != 13 || r->rsp != MACHINE_RSP0 - 48)
 		return 0;
 	/* error code, rip, cs, rflags, rsp, ss */
 	memcpy(frame, ram_sys(k->ram, r->rsp), sizeof(frame));
@@ -338,7 +338,7 @@ static int refused_doorbell(struct kvm *k)
 	s->cs = k->sregs.cs;
 	s->ss = k->sregs.ss;
 	k->run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
-	r->rip = BOARD_DB_RET;
+	r->rip = MACHINE_DB_RET;
 	r->rflags = frame[3] & ~(uint64_t)(1u << 16);	/* RF, set by faults */
 	r->rsp = frame[4];
 	k->t.regs_dirty = 1;
@@ -410,8 +410,8 @@ static uint64_t kvm_fault_address(struct tender *t)
 static int kvm_trap(struct tender *t, struct uk_trap *facts, uint64_t entry)
 {
 	struct kvm *k = (struct kvm *)t;
-	int rc = board_trap(k->ram, t->regs, t->vector, facts, entry,
-			    t->broken, sizeof(t->broken));
+	int rc = machine_trap(k->ram, t->regs, t->vector, facts, entry,
+			      t->broken, sizeof(t->broken));
 
 	if (rc == 0 && t->vector == 14)
 		facts->cr2 = kvm_fault_address(t);
@@ -431,7 +431,7 @@ const struct tender_ops tender_kvm = {
 	.check = kvm_check,
 	.init = kvm_init,
 	.create = kvm_create,
-	.stubs = board_stubs,
+	.stubs = machine_stubs,
 	.map = kvm_map,
 	.unmap = kvm_unmap,
 	.load = kvm_load,

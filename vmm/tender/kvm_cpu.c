@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <sys/ioctl.h>
 
-#include "vmm/tender/board.h"
+#include "vmm/tender/machine.h"
 #include "vmm/tender/tender.h"
 
 #ifndef KVM_VCPU_TSC_CTRL

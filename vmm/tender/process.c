@@ -5,10 +5,10 @@
  * here an address space of its own and a seccomp filter (process_child.c).
  * Isolation is the host kernel's: usetl-isolation(7).
  *
- * What the child tells (struct proc_rw) is hostile.  For a rollback the
+ * What the child tells (struct process_rw) is hostile.  For a rollback the
  * tender trusts nothing of it but where /proc/PID/syscall says that it sleeps
- * (process_stub.S): settle() first sees it asleep at proc_wait, sends it to
- * proc_parked, and sees it there.
+ * (process_stub.S): settle() first sees it asleep at process_wait, sends it to
+ * process_parked, and sees it there.
  */
 #include "vmm/tender/process_impl.h"
 
@@ -23,20 +23,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "vmm/tender/board.h"
+#include "vmm/tender/machine.h"
 
-volatile sig_atomic_t proc_child_ended;
+volatile sig_atomic_t process_child_ended;
 
 /* a signal to us, so that a wait for the child's futex ends with the child */
 static void on_child(int sig)
 {
-	proc_child_ended = 1;
+	process_child_ended = 1;
 }
 
-static void proc_stubs(struct ram *ram)
+static void process_stubs(struct ram *ram)
 {
-	memcpy(ram_sys(ram, UK_STUB), proc_stub,
-	       (size_t)(proc_stub_end - proc_stub));
+	memcpy(ram_sys(ram, UK_STUB), process_stub,
+	       (size_t)(process_stub_end - process_stub));
 }
 
 static int fd_open(struct process *p, const char *name, int *out)
@@ -94,8 +94,8 @@ static int beyond_map(struct ram *ram)
 
 static void ro_init(struct process *p)
 {
-	const struct uk_header *h = board_header();
-	struct proc_ro *ro = p->ro;
+	const struct uk_header *h = machine_header();
+	struct process_ro *ro = p->ro;
 
 	memset(ro, 0, sizeof(*ro));
 	ro->seq = SEQ_RUN;
@@ -103,10 +103,10 @@ static void ro_init(struct process *p)
 	ro->text = h->text;
 	ro->text_end = h->text_end;
 	ro->xmask = tender_cpu.xcr0;
-	proc_filter_set(ro);
+	process_filter_set(ro);
 }
 
-static int proc_create(struct tender **out, struct ram *ram, struct err *err)
+static int process_create(struct tender **out, struct ram *ram, struct err *err)
 {
 	struct process *p = calloc(1, sizeof(*p));
 	struct sigaction sa = { .sa_handler = on_child };
@@ -120,16 +120,16 @@ static int proc_create(struct tender **out, struct ram *ram, struct err *err)
 	p->pid = p->pidfd = p->syscall_fd = p->statm_fd = -1;
 	p->status_fd = -1;
 	p->windows_fd = -1;
-	proc_limit_init(p);
-	proc_pin_init(p);
-	proc_child_ended = 0;
+	process_limit_init(p);
+	process_pin_init(p);
+	process_child_ended = 0;
 	sigaction(SIGCHLD, &sa, NULL);
-	p->far = (struct ram_far){ proc_copy, proc_drop };
+	p->far = (struct ram_far){ process_copy, process_drop };
 	rc = shared_map(p);
 	if (rc == 0)
 		rc = beyond_map(ram);
 	if (rc == 0)
-		rc = proc_windows_create(p);
+		rc = process_windows_create(p);
 	if (rc < 0) {
 		p->t.ops->destroy(&p->t);
 		return err_set(err, rc, "cannot make a guest's process: %s",
@@ -137,13 +137,13 @@ static int proc_create(struct tender **out, struct ram *ram, struct err *err)
 	}
 	p->ro = ram_sys(ram, PROC_RO);
 	p->rw = ram_sys(ram, PROC_RW);
-	proc_shared_restore(p);
+	process_shared_restore(p);
 	ro_init(p);
 	*out = &p->t;
 	return 0;
 }
 
-static void proc_descriptors(struct tender *t, int fd[TENDER_FDS])
+static void process_descriptors(struct tender *t, int fd[TENDER_FDS])
 {
 	struct process *p = (struct process *)t;
 
@@ -154,7 +154,7 @@ static void proc_descriptors(struct tender *t, int fd[TENDER_FDS])
 	fd[4] = p->status_fd;
 }
 
-static void proc_destroy(struct tender *t)
+static void process_destroy(struct tender *t)
 {
 	struct process *p = (struct process *)t;
 	int fd[TENDER_FDS];
@@ -162,7 +162,7 @@ static void proc_destroy(struct tender *t)
 	if (!p)
 		return;
 	if (p->pid > 0) {
-		proc_signal(p, SIGKILL);
+		process_signal(p, SIGKILL);
 		waitpid(p->pid, NULL, 0);
 	}
 	p->ram->remote = 0;
@@ -170,7 +170,7 @@ static void proc_destroy(struct tender *t)
 	signal(SIGCHLD, SIG_IGN);
 	if (p->windows)
 		munmap(p->windows, WINDOWS_SIZE);
-	proc_descriptors(t, fd);
+	process_descriptors(t, fd);
 	for (int i = 0; i < TENDER_FDS; i++)
 		if (fd[i] >= 0)
 			close(fd[i]);
@@ -180,18 +180,18 @@ static void proc_destroy(struct tender *t)
 /* all that was mapped so far goes to the child; nothing can be added */
 static int child_create(struct process *p)
 {
-	struct proc_child c = {
+	struct process_child c = {
 		.ram = p->ram,
 		.windows = p->windows, .windows_size = WINDOWS_SIZE,
 	};
 	int rc;
 
 	atomic_store(&p->rw->ring, 0);
-	rc = proc_child_start(&c, &p->pidfd);
+	rc = process_child_start(&c, &p->pidfd);
 	if (rc < 0)
 		return rc;
 	p->pid = rc;
-	rc = proc_ring_soon(p);
+	rc = process_ring_soon(p);
 	if (rc == PROC_FAILED)
 		return (int)p->rw->regs.rax ? (int)p->rw->regs.rax : -EIO;
 	if (rc != PROC_UP)
@@ -207,7 +207,7 @@ static int child_create(struct process *p)
 	return rc;
 }
 
-static int proc_load(struct tender *t, const struct cpu_state *s)
+static int process_load(struct tender *t, const struct cpu_state *s)
 {
 	struct process *p = (struct process *)t;
 	int rc = 0;
@@ -215,11 +215,11 @@ static int proc_load(struct tender *t, const struct cpu_state *s)
 	if (p->pid < 0) {
 		rc = child_create(p);
 		if (rc == 0)
-			rc = proc_settle(t);
+			rc = process_settle(t);
 	} else if (p->place != PARKED) {
 		rc = -EPROTO;
 	}
-	proc_unpin(t);
+	process_unpin(t);
 	if (rc < 0)
 		return rc;
 	p->woken = 0;
@@ -232,7 +232,7 @@ static int proc_load(struct tender *t, const struct cpu_state *s)
 }
 
 /* at a doorbell: what it will be when that returns */
-static int proc_save(struct tender *t, struct cpu_state *s)
+static int process_save(struct tender *t, struct cpu_state *s)
 {
 	struct process *p = (struct process *)t;
 	int rc;
@@ -243,8 +243,8 @@ static int proc_save(struct tender *t, struct cpu_state *s)
 	s->fs_base = p->rw->fs;
 	s->gs_base = p->rw->gs;
 	s->xcr0 = tender_cpu.xcr0;
-	proc_go_on(p, PROC_SAVE);
-	rc = proc_ring_soon(p);
+	process_go_on(p, PROC_SAVE);
+	rc = process_ring_soon(p);
 	if (rc != PROC_SAVED)
 		return rc < 0 ? rc : -EPROTO;
 	p->place = AT_DOORBELL;
@@ -254,22 +254,22 @@ static int proc_save(struct tender *t, struct cpu_state *s)
 
 const struct tender_ops tender_process = {
 	.name = "process",
-	.check = proc_check,
-	.init = proc_init,
-	.create = proc_create,
-	.stubs = proc_stubs,
-	.map = proc_map,
-	.unmap = proc_unmap,
-	.load = proc_load,
-	.settle = proc_settle,
-	.save = proc_save,
-	.verify = proc_verify,
-	.rest = proc_rest,
-	.run = proc_run,
-	.kick = proc_kick,
-	.idle = proc_unpin,
-	.locate = proc_locate,
-	.trap = proc_trap,
-	.descriptors = proc_descriptors,
-	.destroy = proc_destroy,
+	.check = process_check,
+	.init = process_init,
+	.create = process_create,
+	.stubs = process_stubs,
+	.map = process_map,
+	.unmap = process_unmap,
+	.load = process_load,
+	.settle = process_settle,
+	.save = process_save,
+	.verify = process_verify,
+	.rest = process_rest,
+	.run = process_run,
+	.kick = process_kick,
+	.idle = process_unpin,
+	.locate = process_locate,
+	.trap = process_trap,
+	.descriptors = process_descriptors,
+	.destroy = process_destroy,
 };

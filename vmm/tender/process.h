@@ -4,10 +4,10 @@
  * They lie in SYS, where no page table of the KVM tender points, so the
  * libOS knows nothing of them:
  *
- *   PROC_RO     r--  struct proc_ro: the tender's orders; 2 pages, the
+ *   PROC_RO     r--  struct process_ro: the tender's orders; 2 pages, the
  *		      second is the vector state to load
- *   PROC_LIST   r--  struct proc_run[]: which pages to restore
- *   PROC_RW     rw-  struct proc_rw: what the stub tells; 2 pages, the
+ *   PROC_LIST   r--  struct process_run[]: which pages to restore
+ *   PROC_RW     rw-  struct process_rw: what the stub tells; 2 pages, the
  *		      second is vector state saved
  *   PROC_ALT    rw-  the signal stack; part of the snapshot
  *
@@ -42,24 +42,24 @@
 #define PROC_SNAP	UK_END
 #define PROC_SNAP_END	(PROC_SNAP + UK_RAM_END)
 
-/* proc_rw.kind: what the stub tells */
+/* process_rw.kind: what the stub tells */
 #define PROC_UP		1	/* locked, nothing of the host left */
 #define PROC_DOORBELL	2	/* regs are all of the program's */
-#define PROC_TRAP	3	/* vector, error, cr2, cs, regs.rip/rsp/rflags */
+#define PROC_TRAP	3 /* vector, error, cr2, cs, regs.rip/rsp/rflags */
 #define PROC_TICK	4	/* a tick, outside libOS and stub; the same */
 #define PROC_SAVED	5	/* vector state is at PROC_SAVE_AREA */
 #define PROC_FAILED	6	/* regs.rax: -errno of the lock */
-#define PROC_CLEAN	7	/* will be asleep at proc_parked very soon */
+#define PROC_CLEAN	7	/* will be asleep at process_parked very soon */
 
-/* proc_ro.mode: how it goes on */
+/* process_ro.mode: how it goes on */
 #define PROC_RET	1	/* from a doorbell, with rax */
-#define PROC_SAVE	2	/* in a doorbell: save vector state, tell again */
+#define PROC_SAVE	2 /* in a doorbell: save vector state, tell again */
 #define PROC_ENTER	3	/* from a signal, into the libOS at rip */
 #define PROC_BACK	4	/* from a signal, to where it came */
-#define PROC_PARK	5	/* be clean, restore, wait at proc_parked */
+#define PROC_PARK	5	/* be clean, restore, wait at process_parked */
 #define PROC_LOAD	6	/* from there only: take all of it and go */
 
-/* proc_run.op */
+/* process_run.op */
 #define RUN_COPY	0	/* from PROC_SNAP */
 #define RUN_ZERO	1	/* what lies beyond the snapshot */
 #define RUN_DROP	2	/* either of them, by giving it back */
@@ -124,7 +124,7 @@
 
 #define PROC_FILTER_MAX	64
 
-struct proc_ro {
+struct process_ro {
 	_Atomic uint32_t seq;
 	uint32_t mode;
 	uint64_t rax, rip;
@@ -141,13 +141,13 @@ struct proc_ro {
 	struct sock_filter filter[PROC_FILTER_MAX];
 };
 
-struct proc_run {
+struct process_run {
 	uint32_t page;			/* address / UK_PAGE */
 	uint32_t n : 30, op : 2;
 };
-#define PROC_RUNS	(PROC_LIST_SIZE / sizeof(struct proc_run))
+#define PROC_RUNS	(PROC_LIST_SIZE / sizeof(struct process_run))
 
-struct proc_rw {
+struct process_rw {
 	_Atomic uint32_t ring;
 	uint32_t kind;
 	struct cpu_regs regs;
@@ -157,63 +157,65 @@ struct proc_rw {
 
 #define PROC_AT(s, field, at, page) \
 	_Static_assert(offsetof(struct s, field) == (at) - (page), #field)
-PROC_AT(proc_ro, mode, RO_MODE, PROC_RO);
-PROC_AT(proc_ro, rax, RO_RAX, PROC_RO);
-PROC_AT(proc_ro, rip, RO_RIP, PROC_RO);
-PROC_AT(proc_ro, syscall, RO_SYSCALL, PROC_RO);
-PROC_AT(proc_ro, text_end, RO_TEXT_END, PROC_RO);
-PROC_AT(proc_ro, xmask, RO_XMASK, PROC_RO);
-PROC_AT(proc_ro, gs, RO_GS, PROC_RO);
-PROC_AT(proc_ro, regs, RO_REGS, PROC_RO);
-PROC_AT(proc_ro, iret, RO_IRET, PROC_RO);
-PROC_AT(proc_ro, runs, RO_RUNS, PROC_RO);
-PROC_AT(proc_ro, tell, RO_TELL, PROC_RO);
-PROC_AT(proc_ro, fprog, RO_FPROG, PROC_RO);
-PROC_AT(proc_rw, kind, RW_KIND, PROC_RW);
-PROC_AT(proc_rw, regs, RW_REGS, PROC_RW);
-PROC_AT(proc_rw, fs, RW_FS, PROC_RW);
-PROC_AT(proc_rw, vector, RW_VECTOR, PROC_RW);
-PROC_AT(proc_rw, cs, RW_CS, PROC_RW);
+PROC_AT(process_ro, mode, RO_MODE, PROC_RO);
+PROC_AT(process_ro, rax, RO_RAX, PROC_RO);
+PROC_AT(process_ro, rip, RO_RIP, PROC_RO);
+PROC_AT(process_ro, syscall, RO_SYSCALL, PROC_RO);
+PROC_AT(process_ro, text_end, RO_TEXT_END, PROC_RO);
+PROC_AT(process_ro, xmask, RO_XMASK, PROC_RO);
+PROC_AT(process_ro, gs, RO_GS, PROC_RO);
+PROC_AT(process_ro, regs, RO_REGS, PROC_RO);
+PROC_AT(process_ro, iret, RO_IRET, PROC_RO);
+PROC_AT(process_ro, runs, RO_RUNS, PROC_RO);
+PROC_AT(process_ro, tell, RO_TELL, PROC_RO);
+PROC_AT(process_ro, fprog, RO_FPROG, PROC_RO);
+PROC_AT(process_rw, kind, RW_KIND, PROC_RW);
+PROC_AT(process_rw, regs, RW_REGS, PROC_RW);
+PROC_AT(process_rw, fs, RW_FS, PROC_RW);
+PROC_AT(process_rw, vector, RW_VECTOR, PROC_RW);
+PROC_AT(process_rw, cs, RW_CS, PROC_RW);
 _Static_assert(offsetof(struct cpu_regs, rsp) == R_RSP, "cpu_regs");
 _Static_assert(offsetof(struct cpu_regs, r15) == R_R15, "cpu_regs");
 _Static_assert(offsetof(struct cpu_regs, rflags) == R_RFLAGS, "cpu_regs");
-_Static_assert(sizeof(struct proc_ro) <= UK_PAGE, "proc_ro is a page");
-_Static_assert(sizeof(struct proc_run) == 8, "proc_run");
+_Static_assert(sizeof(struct process_ro) <= UK_PAGE, "process_ro is a page");
+_Static_assert(sizeof(struct process_run) == 8, "process_run");
 
 /* the stub page, in this program's read-only data */
-extern const uint8_t proc_stub[], proc_stub_end[];
+extern const uint8_t process_stub[], process_stub_end[];
 /* in it, as offsets from its start */
-extern const uint8_t proc_wait[], proc_parked[], proc_leave[];
-extern const uint8_t proc_on_syscall[], proc_on_trap[], proc_on_tick[];
-extern const uint8_t proc_restorer[];
+extern const uint8_t process_wait[], process_parked[], process_leave[];
+extern const uint8_t process_on_syscall[], process_on_trap[], process_on_tick[];
+extern const uint8_t process_restorer[];
 
-static inline uint64_t proc_stub_at(const uint8_t *label)
+static inline uint64_t process_stub_at(const uint8_t *label)
 {
-	return UK_STUB + (uint64_t)(label - proc_stub);
+	return UK_STUB + (uint64_t)(label - process_stub);
 }
 
 /* what both map of RAM, but for the pages above: the snapshot's after a
    rollback (process_settle.c) */
-struct proc_span {
+struct process_span {
 	uint64_t addr, len;
 };
 #define PROC_RESTORED	5
-extern const struct proc_span proc_restored[PROC_RESTORED];
+extern const struct process_span process_restored[PROC_RESTORED];
 
 /* process_check.c */
-int proc_check(struct err *err);
-int proc_init(struct err *err);
+int process_check(struct err *err);
+int process_init(struct err *err);
 
 /* process_child.c */
-struct proc_child {
+struct process_child {
 	struct ram *ram;
 	void *windows;			/* of host windows 1 and up, or NULL */
 	uint64_t windows_size;
 };
 
 /* the child's filter, into ro */
-void proc_filter_set(struct proc_ro *ro);
-/* forks; the child ends up in proc_leave.  Its pid, and a pidfd, or -errno */
-pid_t proc_child_start(const struct proc_child *c, int *pidfd);
+void process_filter_set(struct process_ro *ro);
+/*
+ * forks; the child ends up in process_leave.  Its pid, and a pidfd, or -errno
+ */
+pid_t process_child_start(const struct process_child *c, int *pidfd);
 #endif
 #endif

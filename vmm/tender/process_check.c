@@ -1,7 +1,7 @@
 /*
  * process_check.c - can guests lie in processes here, and on what processor?
  *
- * What the kernel must let such processes do is for needs.c to ask.
+ * What the kernel must let such processes do is for probe.c to ask.
  */
 #include <cpuid.h>
 #include <errno.h>
@@ -24,7 +24,7 @@ static unsigned long min_addr(void)
 	return min;
 }
 
-int proc_check(struct err *err)
+int process_check(struct err *err)
 {
 	unsigned long min = min_addr();
 
@@ -73,9 +73,9 @@ static void tsc_learn(void)
 					1000000 / (to.mono - from.mono));
 }
 
-int proc_init(struct err *err)
+int process_init(struct err *err)
 {
-	int rc = proc_check(err);
+	int rc = process_check(err);
 
 	if (rc < 0)
 		return rc;

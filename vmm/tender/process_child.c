@@ -25,7 +25,7 @@
 
 #include "etlfs/format.h"
 #include "vmm/tender/blob.h"
-#include "vmm/tender/board.h"
+#include "vmm/tender/machine.h"
 
 #define RSEQ_SIG	0x53053053u
 #define RSEQ_UNREGISTER	1
@@ -40,7 +40,7 @@ extern const unsigned __rseq_size __attribute__((weak));
 #define MUST(k)		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), 1, 0), \
 			BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP)
 
-void proc_filter_set(struct proc_ro *ro)
+void process_filter_set(struct process_ro *ro)
 {
 	/*
 	 * Any of it may be called with any arguments, so what passes must do
@@ -73,7 +73,7 @@ void proc_filter_set(struct proc_ro *ro)
 
 	memcpy(ro->filter, f, sizeof(f));
 	ro->fprog.len = sizeof(f) / sizeof(f[0]);
-	ro->fprog.filter = PROC_RO + offsetof(struct proc_ro, filter);
+	ro->fprog.filter = PROC_RO + offsetof(struct process_ro, filter);
 }
 
 static int move(void *from, uint64_t addr, uint64_t len, int prot)
@@ -134,7 +134,7 @@ static int move_snapshot(struct ram *ram)
 	return rc;
 }
 
-static int move_all(const struct proc_child *c)
+static int move_all(const struct process_child *c)
 {
 	struct ram *ram = c->ram;
 	const struct ram_window *w = ram->win;
@@ -196,13 +196,13 @@ static void signals_set(void)
 	for (int s = 1; s < NSIG; s++)
 		syscall(SYS_rt_sigaction, s, &sa, NULL, 8);
 	sa.flags = KSA_FLAGS;
-	sa.restorer = proc_stub_at(proc_restorer);
-	sa.handler = proc_stub_at(proc_on_trap);
+	sa.restorer = process_stub_at(process_restorer);
+	sa.handler = process_stub_at(process_on_trap);
 	for (size_t i = 0; i < sizeof(traps) / sizeof(traps[0]); i++)
 		syscall(SYS_rt_sigaction, traps[i], &sa, NULL, 8);
-	sa.handler = proc_stub_at(proc_on_syscall);
+	sa.handler = process_stub_at(process_on_syscall);
 	syscall(SYS_rt_sigaction, SIGSYS, &sa, NULL, 8);
-	sa.handler = proc_stub_at(proc_on_tick);
+	sa.handler = process_stub_at(process_on_tick);
 	syscall(SYS_rt_sigaction, SIGALRM, &sa, NULL, 8);
 	syscall(SYS_sigaltstack, &alt, NULL);
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, 8);
@@ -236,9 +236,9 @@ static int privileges_set(pid_t parent)
 	return getppid() == parent ? 0 : -ESRCH;
 }
 
-static void child_main(const struct proc_child *c, pid_t parent)
+static void child_main(const struct process_child *c, pid_t parent)
 {
-	struct proc_rw *rw = ram_sys(c->ram, PROC_RW);
+	struct process_rw *rw = ram_sys(c->ram, PROC_RW);
 	int rc;
 
 	prctl(PR_SET_NAME, "usetl-guest");
@@ -256,9 +256,9 @@ static void child_main(const struct proc_child *c, pid_t parent)
 			MADV_DONTDUMP);
 		ram_populate(c->ram, NULL);
 		signals_set();
-		((void (*)(void))proc_stub_at(proc_leave))();
+		((void (*)(void))process_stub_at(process_leave))();
 	}
-	/* wherever proc_rw lies: the tender sees it, or our death */
+	/* wherever process_rw lies: the tender sees it, or our death */
 	if (rw) {
 		rw->regs.rax = (uint64_t)rc;
 		rw->kind = PROC_FAILED;
@@ -266,7 +266,7 @@ static void child_main(const struct proc_child *c, pid_t parent)
 	syscall(SYS_exit_group, 1);
 }
 
-pid_t proc_child_start(const struct proc_child *c, int *pidfd)
+pid_t process_child_start(const struct process_child *c, int *pidfd)
 {
 	pid_t parent = getpid();
 	long pid = syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, 0, pidfd, 0, 0);

@@ -13,7 +13,10 @@
 #define WINDOWS_SIZE	((ETLFS_WINDOWS - 1) * ETLFS_WINDOW_STRIDE)
 #define SETTLE_NS	5000000000ull	/* what a child takes at most, asleep */
 
-/* proc_ro.seq while parked: never one of a run, so that runs can begin at 2 */
+/*
+ * process_ro.seq while parked: never one of a run, so that runs can begin at
+ * 2
+ */
 #define SEQ_PARK	0
 #define SEQ_PARK_ODD	1
 #define SEQ_RUN		2
@@ -26,8 +29,8 @@ struct process {
 	struct ram_far far;
 	struct cpu_regs regs;		/* t.regs */
 	enum place place;
-	struct proc_ro *ro;
-	struct proc_rw *rw;
+	struct process_ro *ro;
+	struct process_rw *rw;
 	uint64_t text, text_end;
 	pid_t pid;
 	int pidfd, syscall_fd, statm_fd, status_fd;
@@ -48,49 +51,49 @@ struct process {
 	uint32_t copied[ETLFS_TICKETS];	/* gen of what was copied last */
 };
 
-uint64_t proc_now(void);		/* CLOCK_MONOTONIC, ns */
+uint64_t process_now(void);		/* CLOCK_MONOTONIC, ns */
 
-/* process.c: a child may have ended, as proc_dead() can tell */
-extern volatile sig_atomic_t proc_child_ended;
+/* process.c: a child may have ended, as process_dead() can tell */
+extern volatile sig_atomic_t process_child_ended;
 
 /* process_run.c: the child's end, if it has ended (t.broken says how) */
-int proc_dead(struct process *p);
-void proc_signal(struct process *p, int sig);
+int process_dead(struct process *p);
+void process_signal(struct process *p, int sig);
 /* an order to it; on: the next seq */
-void proc_go(struct process *p, uint32_t mode, uint32_t seq);
-void proc_go_on(struct process *p, uint32_t mode);
+void process_go(struct process *p, uint32_t mode, uint32_t seq);
+void process_go_on(struct process *p, uint32_t mode);
 /* what it tells in answer to one that takes no time, or -errno */
-int proc_ring_soon(struct process *p);
-enum tender_exit proc_run(struct tender *t);
-void proc_kick(struct tender *t);
-int proc_locate(struct tender *t);
-int proc_trap(struct tender *t, struct uk_trap *facts, uint64_t entry);
+int process_ring_soon(struct process *p);
+enum tender_exit process_run(struct tender *t);
+void process_kick(struct tender *t);
+int process_locate(struct tender *t);
+int process_trap(struct tender *t, struct uk_trap *facts, uint64_t entry);
 
 /* process_pin.c: both on the processor where the tender runs now; anywhere */
-void proc_pin_init(struct process *p);
-void proc_pin(struct process *p);
-void proc_unpin(struct tender *t);
+void process_pin_init(struct process *p);
+void process_pin(struct process *p);
+void process_unpin(struct tender *t);
 
 /* process_limit.c: 0, or -ENOMEM and t.broken says of what there is too much */
-void proc_limit_init(struct process *p);
-int proc_limit_check(struct process *p);
-int proc_limit_windows(struct process *p);
+void process_limit_init(struct process *p);
+int process_limit_check(struct process *p);
+int process_limit_windows(struct process *p);
 
 /* process_settle.c */
-int proc_settle(struct tender *t);
-int proc_rest(struct tender *t, int over);
-int proc_verify(struct tender *t);
-int proc_copy(struct ram_far *f, const uint32_t *page, size_t n);
-int proc_drop(struct ram_far *f, const uint32_t *page, size_t n);
+int process_settle(struct tender *t);
+int process_rest(struct tender *t, int over);
+int process_verify(struct tender *t);
+int process_copy(struct ram_far *f, const uint32_t *page, size_t n);
+int process_drop(struct ram_far *f, const uint32_t *page, size_t n);
 /* what both map of RAM, as in the snapshot; nothing while there is none */
-void proc_shared_restore(struct process *p);
+void process_shared_restore(struct process *p);
 
 /* process_window.c: the host windows that come after the lock */
-int proc_windows_create(struct process *p);
-int proc_map(struct tender *t, unsigned slot, uint64_t addr, uint64_t len,
-	     void *from, int readonly);
-int proc_unmap(struct tender *t, unsigned slot);
+int process_windows_create(struct process *p);
+int process_map(struct tender *t, unsigned slot, uint64_t addr, uint64_t len,
+		void *from, int readonly);
+int process_unmap(struct tender *t, unsigned slot);
 /* before the guest goes on: what came in them, where it can see it */
-void proc_windows_copy(struct process *p);
+void process_windows_copy(struct process *p);
 
 #endif

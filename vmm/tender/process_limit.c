@@ -25,7 +25,7 @@
 /* what a guest may touch beyond its limits before a tick finds it out */
 #define SLACK_PAGES	4096u
 
-void proc_limit_init(struct process *p)
+void process_limit_init(struct process *p)
 {
 	const struct ram_window *w = p->ram->win;
 
@@ -65,7 +65,7 @@ static uint64_t window_pages_max(const struct process *p)
 	return sum;
 }
 
-int proc_limit_windows(struct process *p)
+int process_limit_windows(struct process *p)
 {
 	struct stat st;
 
@@ -75,12 +75,12 @@ int proc_limit_windows(struct process *p)
 	return 0;
 }
 
-int proc_limit_check(struct process *p)
+int process_limit_check(struct process *p)
 {
 	uint64_t written = p->ram->snap ? pages_written(p) :
 			   ram_resident(p->ram) / UK_PAGE;
 
 	if (written > p->pages_max)
 		return too_much(p, "written");
-	return proc_limit_windows(p);
+	return process_limit_windows(p);
 }

@@ -13,7 +13,7 @@
 
 #include <sched.h>
 
-void proc_pin_init(struct process *p)
+void process_pin_init(struct process *p)
 {
 	/* nothing to choose, or more processors than the set has room for */
 	if (sched_getaffinity(0, sizeof(p->cpus), &p->cpus) < 0 ||
@@ -21,7 +21,7 @@ void proc_pin_init(struct process *p)
 		CPU_ZERO(&p->cpus);
 }
 
-void proc_pin(struct process *p)
+void process_pin(struct process *p)
 {
 	cpu_set_t one;
 	int cpu;
@@ -40,7 +40,7 @@ void proc_pin(struct process *p)
 		sched_setaffinity(0, sizeof(one), &one);
 }
 
-void proc_unpin(struct tender *t)
+void process_unpin(struct tender *t)
 {
 	struct process *p = (struct process *)t;
 

@@ -1,9 +1,9 @@
 /*
  * process_run.c - orders to a guest's process, and what it tells
  *
- * One of the two always sleeps: the child for proc_ro.seq, the tender for
- * proc_rw.ring.  All that the child tells may be a lie; what it tells that it
- * cannot have to tell is its end.
+ * One of the two always sleeps: the child for process_ro.seq, the tender for
+ * process_rw.ring.  All that the child tells may be a lie; what it tells that
+ * it cannot have to tell is its end.
  */
 #include "vmm/tender/process_impl.h"
 
@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "vmm/tender/board.h"
+#include "vmm/tender/machine.h"
 
 #define LOOK_NS		50000000	/* how often to see if it is alive */
 #define NAP_NS		250000		/* twice that, and twice, ... */
@@ -33,7 +33,7 @@ static long futex(_Atomic uint32_t *at, int op, uint32_t val,
 	return rc < 0 ? -errno : rc;
 }
 
-uint64_t proc_now(void)
+uint64_t process_now(void)
 {
 	struct timespec t;
 
@@ -50,7 +50,7 @@ static int own_doing(int sig)
 	       sig == SIGILL || sig == SIGTRAP || sig == SIGSYS;
 }
 
-int proc_dead(struct process *p)
+int process_dead(struct process *p)
 {
 	int status = 0;
 	pid_t pid;
@@ -80,23 +80,23 @@ int proc_dead(struct process *p)
 	return 1;
 }
 
-void proc_signal(struct process *p, int sig)
+void process_signal(struct process *p, int sig)
 {
 	syscall(SYS_pidfd_send_signal, p->pidfd, sig, NULL, 0);
 }
 
-void proc_go(struct process *p, uint32_t mode, uint32_t seq)
+void process_go(struct process *p, uint32_t mode, uint32_t seq)
 {
 	p->ro->mode = mode;
 	atomic_store(&p->ro->seq, seq);
 	futex(&p->ro->seq, FUTEX_WAKE, 1, NULL);
 }
 
-void proc_go_on(struct process *p, uint32_t mode)
+void process_go_on(struct process *p, uint32_t mode)
 {
 	uint32_t seq = atomic_load(&p->ro->seq) + 1;
 
-	proc_go(p, mode, seq < SEQ_RUN ? SEQ_RUN : seq);
+	process_go(p, mode, seq < SEQ_RUN ? SEQ_RUN : seq);
 	p->place = RUNNING;
 }
 
@@ -140,9 +140,9 @@ static int ring_wait(struct process *p, uint64_t until)
 			nap(p);
 		}
 		/* at once: its end and a tick may come together */
-		if (rc < 0 && !atomic_load(&p->rw->ring) && proc_dead(p))
+		if (rc < 0 && !atomic_load(&p->rw->ring) && process_dead(p))
 			return -ESRCH;
-		if (until != UINT64_MAX && proc_now() > until)
+		if (until != UINT64_MAX && process_now() > until)
 			return -ETIMEDOUT;
 	}
 	atomic_store(&p->rw->ring, 0);
@@ -152,15 +152,15 @@ static int ring_wait(struct process *p, uint64_t until)
 }
 
 /* the child's answer to an order of ours that takes no time */
-int proc_ring_soon(struct process *p)
+int process_ring_soon(struct process *p)
 {
-	uint64_t until = proc_now() + SETTLE_NS;
+	uint64_t until = process_now() + SETTLE_NS;
 	int rc;
 
 	do {
 		p->kicked = 0;
 		rc = ring_wait(p, until);
-	} while (rc == -EINTR && proc_now() < until);
+	} while (rc == -EINTR && process_now() < until);
 	return rc;
 }
 
@@ -172,45 +172,45 @@ static enum tender_exit kicked(struct process *p)
 	struct uk_out *out = ram_sys(p->ram, UK_OUT);
 
 	p->kicked = 0;
-	proc_unpin(&p->t);
-	if (proc_limit_check(p) < 0)
+	process_unpin(&p->t);
+	if (process_limit_check(p) < 0)
 		return TENDER_BROKEN;
 	if (*(volatile uint32_t *)&out->want_tick)
-		proc_signal(p, SIGALRM);
+		process_signal(p, SIGALRM);
 	/* nothing is known of where it is, so nothing is done to it there */
-	p->regs.rip = BOARD_DB_RET;
+	p->regs.rip = MACHINE_DB_RET;
 	return TENDER_INTR;
 }
 
 /* to where the registers say, from wherever it waits */
 static void send_off(struct process *p, int probe)
 {
-	struct proc_ro *ro = p->ro;
+	struct process_ro *ro = p->ro;
 	const struct cpu_regs *r = &p->regs;
 
 	switch (p->place) {
 	case PARKED:
-		proc_pin(p);
+		process_pin(p);
 		ro->regs = *r;
 		ro->iret[0] = probe ? UK_STUB : r->rip;
 		ro->iret[1] = 0x33;
 		ro->iret[2] = r->rflags;
 		ro->iret[3] = r->rsp;
 		ro->iret[4] = 0x2b;
-		proc_go(p, PROC_LOAD, SEQ_RUN);
+		process_go(p, PROC_LOAD, SEQ_RUN);
 		break;
 	case AT_DOORBELL:
-		proc_windows_copy(p);
+		process_windows_copy(p);
 		ro->rax = r->rax;
-		proc_go_on(p, PROC_RET);
+		process_go_on(p, PROC_RET);
 		break;
 	case AT_TRAP:
 		ro->rip = p->enter;
-		proc_go_on(p, PROC_ENTER);
+		process_go_on(p, PROC_ENTER);
 		break;
 	case AT_TICK:
 		ro->rip = r->rip;
-		proc_go_on(p, p->t.regs_dirty ? PROC_ENTER : PROC_BACK);
+		process_go_on(p, p->t.regs_dirty ? PROC_ENTER : PROC_BACK);
 		break;
 	default:
 		break;
@@ -221,7 +221,7 @@ static void send_off(struct process *p, int probe)
 
 static void facts_take(struct process *p)
 {
-	struct proc_rw *rw = p->rw;
+	struct process_rw *rw = p->rw;
 
 	memcpy(&p->regs, &rw->regs, sizeof(p->regs));
 	p->facts = (struct uk_trap){
@@ -242,7 +242,7 @@ static enum tender_exit told(struct process *p, int kind)
 	switch (kind) {
 	case PROC_DOORBELL:
 		memcpy(&p->regs, &p->rw->regs, sizeof(p->regs));
-		p->regs.rip = BOARD_DB_RET;
+		p->regs.rip = MACHINE_DB_RET;
 		p->place = AT_DOORBELL;
 		return TENDER_DOORBELL;
 	case PROC_TRAP:
@@ -259,22 +259,22 @@ static enum tender_exit told(struct process *p, int kind)
 	return TENDER_BROKEN;
 }
 
-enum tender_exit proc_run(struct tender *t)
+enum tender_exit process_run(struct tender *t)
 {
 	struct process *p = (struct process *)t;
 	/* kicked before it began: enter, go through the doorbell, stop */
 	int probe = p->place == PARKED && p->kicked, rc;
 
 	/* nothing of what it is to do now was seen */
-	if ((p->place == PARKED || p->rests) && proc_child_ended &&
-	    proc_dead(p)) {
+	if ((p->place == PARKED || p->rests) && process_child_ended &&
+	    process_dead(p)) {
 		p->t.killed = TENDER_KILLED_IDLE;
 		return TENDER_BROKEN;
 	}
 	p->rests = 0;
 	send_off(p, probe);
 	if (probe) {
-		rc = proc_ring_soon(p);
+		rc = process_ring_soon(p);
 		p->kicked = 0;
 		if (rc >= 0 && told(p, rc) == TENDER_DOORBELL)
 			return TENDER_INTR;
@@ -286,7 +286,7 @@ enum tender_exit proc_run(struct tender *t)
 	return rc < 0 ? TENDER_BROKEN : told(p, rc);
 }
 
-void proc_kick(struct tender *t)
+void process_kick(struct tender *t)
 {
 	((struct process *)t)->kicked = 1;
 }
@@ -295,17 +295,17 @@ void proc_kick(struct tender *t)
  * A tick that is told from inside the libOS too.  Not from the stub, where it
  * would destroy what is being told: then that comes, and no place is named.
  */
-int proc_locate(struct tender *t)
+int process_locate(struct tender *t)
 {
 	struct process *p = (struct process *)t;
-	uint64_t until = proc_now() + LOCATE_NS;
+	uint64_t until = process_now() + LOCATE_NS;
 	struct timespec look = { 0, LOCATE_NS / 2 };
 
 	if (p->place != RUNNING)
 		return 0;
 	p->ro->tell = 1;
-	proc_signal(p, SIGALRM);
-	while (!atomic_load(&p->rw->ring) && proc_now() < until)
+	process_signal(p, SIGALRM);
+	while (!atomic_load(&p->rw->ring) && process_now() < until)
 		futex(&p->rw->ring, FUTEX_WAIT, 0, &look);
 	p->ro->tell = 0;
 	if (!atomic_load(&p->rw->ring) ||
@@ -317,7 +317,7 @@ int proc_locate(struct tender *t)
 	return 0;
 }
 
-int proc_trap(struct tender *t, struct uk_trap *facts, uint64_t entry)
+int process_trap(struct tender *t, struct uk_trap *facts, uint64_t entry)
 {
 	struct process *p = (struct process *)t;
 

@@ -3,18 +3,18 @@
  *
  * Everything that the child says may be a lie, and it may not even wait for
  * an answer.  What the kernel says in /proc/PID/syscall is not: a child that
- * sleeps in the futex call before proc_wait, for the seq that there is, with
+ * sleeps in the futex call before process_wait, for the seq that there is, with
  * no timeout, stays there until seq changes, and goes on with the stub's
  * code.  With PROC_PARK that cleans flags, selectors and vector state, copies
  * the pages of PROC_LIST from PROC_SNAP, clears the registers, and sleeps
- * before proc_parked for the new seq, for which no call could have slept
+ * before process_parked for the new seq, for which no call could have slept
  * before the order was given.  A child that is seen there, for that seq, has
  * therefore gone all of that way; and all that it took from memory on the way
  * lies in pages that are the tender's alone to write.
  *
  *   - It cannot be diverted unseen.  TF, AC against a frame, protection keys,
  *     a fault in the copying: each is a signal, whose handler is the stub's,
- *     ends up at proc_wait and tells so; the order is given again.  Handlers
+ *     ends up at process_wait and tells so; the order is given again.  Handlers
  *     begin with clean vector state and, but for AC and ID, clean flags.
  *   - Pages that it may have made private since the list was made, a signal
  *     stack for example, count as faults; ram_rollback() compares the count
@@ -25,7 +25,7 @@
  *     finds no register of the guest's to save.
  *   - Jumping into the copying with registers of its own, or with a list that
  *     was left over, the guest overwrites what it could have overwritten
- *     anyway, and sleeps until its time is up: proc_parked is no answer to
+ *     anyway, and sleeps until its time is up: process_parked is no answer to
  *     any order but PARK and LOAD.
  *
  * So nothing is written from outside, and nothing is needed of the kernel but
@@ -53,7 +53,7 @@
  * Does the child sleep in the futex call before pc, for this seq?  proc(5):
  * the call's number, six arguments, stack pointer and program counter; the
  * last two arguments and the stack pointer mean nothing here.  -EPROTO: it
- * sleeps for proc_ro.seq otherwise than the stub would.
+ * sleeps for process_ro.seq otherwise than the stub would.
  */
 static int asleep_at(struct process *p, uint64_t pc, uint32_t seq)
 {
@@ -97,7 +97,7 @@ static uint64_t ran(const struct process *p)
 static int asleep_wait(struct process *p, uint64_t pc, uint32_t seq)
 {
 	const struct timespec pause = { 0, PAUSE_NS };
-	uint64_t start = proc_now(), had = ran(p), t;
+	uint64_t start = process_now(), had = ran(p), t;
 	int rc;
 
 	for (;;) {
@@ -107,12 +107,12 @@ static int asleep_wait(struct process *p, uint64_t pc, uint32_t seq)
 		/* it told something instead: a trap, by its own doing */
 		if (atomic_load(&p->rw->ring))
 			return -EAGAIN;
-		t = proc_now() - start;
+		t = process_now() - start;
 		if (t <= PATIENCE_NS) {
 			sched_yield();
 			continue;
 		}
-		if (proc_dead(p))
+		if (process_dead(p))
 			return -ESRCH;
 		if (ran(p) - had > RAN_NS || t > SETTLE_NS)
 			return -ETIMEDOUT;
@@ -126,11 +126,11 @@ static int asleep_wait(struct process *p, uint64_t pc, uint32_t seq)
  */
 static int parked_wait(struct process *p, uint32_t seq)
 {
-	int rc = proc_ring_soon(p);
+	int rc = process_ring_soon(p);
 
 	if (rc != PROC_CLEAN)
 		return rc < 0 ? rc : -EAGAIN;
-	return asleep_wait(p, proc_stub_at(proc_parked), seq);
+	return asleep_wait(p, process_stub_at(process_parked), seq);
 }
 
 /*
@@ -140,7 +140,7 @@ static int parked_wait(struct process *p, uint32_t seq)
 static size_t list_write(struct process *p, const uint32_t *page, size_t n,
 			 int drop)
 {
-	struct proc_run *run = ram_sys(p->ram, PROC_LIST);
+	struct process_run *run = ram_sys(p->ram, PROC_LIST);
 	const struct ram_window *w = p->ram->win;
 	uint32_t runs = 0, from = 0, sealed = 0, end = 0, op = 0;
 	size_t i;
@@ -168,7 +168,7 @@ static size_t list_write(struct process *p, const uint32_t *page, size_t n,
 		}
 		if (runs == PROC_RUNS)
 			break;
-		run[runs++] = (struct proc_run){ at, 1, op };
+		run[runs++] = (struct process_run){ at, 1, op };
 	}
 	p->ro->runs = runs;
 	return i;
@@ -178,7 +178,7 @@ static uint32_t order(struct process *p, uint32_t seq)
 {
 	uint32_t park = seq == SEQ_PARK ? SEQ_PARK_ODD : SEQ_PARK;
 
-	proc_go(p, PROC_PARK, park);
+	process_go(p, PROC_PARK, park);
 	return park;
 }
 
@@ -203,17 +203,17 @@ static struct process *of_far(struct ram_far *f)
 	return (struct process *)((char *)f - offsetof(struct process, far));
 }
 
-int proc_copy(struct ram_far *f, const uint32_t *page, size_t n)
+int process_copy(struct ram_far *f, const uint32_t *page, size_t n)
 {
 	return restore(of_far(f), page, n, 0);
 }
 
-int proc_drop(struct ram_far *f, const uint32_t *page, size_t n)
+int process_drop(struct ram_far *f, const uint32_t *page, size_t n)
 {
 	return restore(of_far(f), page, n, 1);
 }
 
-const struct proc_span proc_restored[PROC_RESTORED] = {
+const struct process_span process_restored[PROC_RESTORED] = {
 	{ UK_CLOCK, UK_PAGE }, { UK_CTL, UK_CTL_PAGES * UK_PAGE },
 	{ UK_OUT, UK_PAGE }, { UK_REPORT, UK_REPORT_SIZE },
 	{ UK_LOG, UK_LOG_SIZE },
@@ -222,19 +222,19 @@ const struct proc_span proc_restored[PROC_RESTORED] = {
 static void shared_restore(struct ram *ram)
 {
 	for (size_t i = 0; ram->snap && i < PROC_RESTORED; i++)
-		memcpy(ram_sys(ram, proc_restored[i].addr),
-		       ram->snap + proc_restored[i].addr,
-		       proc_restored[i].len);
+		memcpy(ram_sys(ram, process_restored[i].addr),
+		       ram->snap + process_restored[i].addr,
+		       process_restored[i].len);
 }
 
-void proc_shared_restore(struct process *p)
+void process_shared_restore(struct process *p)
 {
 	shared_restore(p->ram);
 	if (p->ram->snap)
 		memset(p->rw, 0, 2 * UK_PAGE);
 }
 
-int proc_settle(struct tender *t)
+int process_settle(struct tender *t)
 {
 	struct process *p = (struct process *)t;
 	const struct ram_list *l = &p->ram->list;
@@ -244,7 +244,7 @@ int proc_settle(struct tender *t)
 
 	for (int i = 0; rc == -EAGAIN && i < TRIES; i++) {
 		atomic_store(&p->rw->ring, 0);
-		rc = asleep_wait(p, proc_stub_at(proc_wait), seq);
+		rc = asleep_wait(p, process_stub_at(process_wait), seq);
 		if (rc < 0)
 			continue;
 		done = list_write(p, l->page, l->n, 0);
@@ -253,7 +253,7 @@ int proc_settle(struct tender *t)
 		rc = parked_wait(p, seq);
 	}
 	if (rc == 0)
-		rc = proc_limit_windows(p);
+		rc = process_limit_windows(p);
 	if (rc < 0)
 		return rc;
 	p->place = PARKED;
@@ -265,16 +265,16 @@ int proc_settle(struct tender *t)
 }
 
 /* nobody looks at it from here on: no tick, so no limit of time or memory */
-int proc_rest(struct tender *t, int over)
+int process_rest(struct tender *t, int over)
 {
 	struct process *p = (struct process *)t;
 	int rc = -ECANCELED;
 
 	if (!over)
-		rc = asleep_wait(p, proc_stub_at(proc_wait),
+		rc = asleep_wait(p, process_stub_at(process_wait),
 				 atomic_load(&p->ro->seq));
 	if (rc < 0)
-		proc_signal(p, SIGKILL);
+		process_signal(p, SIGKILL);
 	p->rests = rc == 0;
 	return rc;
 }
@@ -293,7 +293,7 @@ static int mask_is(const char *status, const char *line, uint64_t want)
  * No guest can change these, nor the signal stack, which /proc does not show:
  * none of its system calls does.
  */
-int proc_verify(struct tender *t)
+int process_verify(struct tender *t)
 {
 	static const int caught[] = {
 		SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGALRM,

@@ -2,7 +2,7 @@
  * process_stub.S - the stub page of a guest that runs as a locked process
  *
  * The only code in the child that makes system calls that reach the kernel:
- * FUTEX_WAKE of proc_rw.ring, FUTEX_WAIT for proc_ro.seq, and MADV_DONTNEED.
+ * FUTEX_WAKE of process_rw.ring, FUTEX_WAIT for process_ro.seq, and MADV_DONTNEED.
  * A hostile guest may jump anywhere into it with any registers: it then rings
  * a doorbell, sleeps until its time is up, or loses or overwrites what it
  * could have overwritten by itself.  There is no rt_sigreturn: handlers leave
@@ -10,8 +10,8 @@
  * signal mask and the signal stack, and frames cannot be forged.
  *
  * The tender trusts one thing only: a child that sleeps in the system call
- * before proc_wait, waiting for the seq that there is (it reads that in
- * /proc/PID/syscall), goes on here, and with PROC_PARK to proc_parked, whatever
+ * before process_wait, waiting for the seq that there is (it reads that in
+ * /proc/PID/syscall), goes on here, and with PROC_PARK to process_parked, whatever
  * its registers, its memory and its signal stack held.  On the way it restores
  * the pages of PROC_LIST; process_settle.c says why that can be believed.
  */
@@ -104,7 +104,7 @@
 
 /*
  * For debuggers (stub.elf): where whoever rang, or was interrupted, goes on.
- * In a doorbell rsp is in proc_rw, in a handler all is in the signal frame.
+ * In a doorbell rsp is in process_rw, in a handler all is in the signal frame.
  */
 	.cfi_sections .debug_frame
 #define DW_CFA_def_cfa_expression 0x0f
@@ -150,11 +150,11 @@
 
 	.section .rodata
 	.balign 4096
-	.global proc_stub, proc_stub_end, proc_wait, proc_parked, proc_leave
-	.global proc_on_syscall, proc_on_trap, proc_on_tick, proc_restorer
-proc_stub:
+	.global process_stub, process_stub_end, process_wait, process_parked, process_leave
+	.global process_on_syscall, process_on_trap, process_on_tick, process_restorer
+process_stub:
 	.cfi_startproc
-	jmp	doorbell		/* 2 bytes: then BOARD_DB_RET */
+	jmp	doorbell		/* 2 bytes: then MACHINE_DB_RET */
 	ret
 
 /* touches no memory of the guest's, so that it can tell of itself */
@@ -204,7 +204,7 @@ ring:
 	xor	%r10d, %r10d		/* for ever */
 	mov	$NR_FUTEX, %eax
 	syscall
-proc_wait:
+process_wait:
 	jmp	1b
 2:	mov	RO_MODE, %eax
 	cmp	$PROC_RET, %eax
@@ -232,7 +232,7 @@ go_ret:
 	mov	RW_REGS + R_R11, %r11
 	mov	RW_REGS + R_RSP, %rsp
 	mov	RO_RAX, %rax
-	ret			/* its rsp is still in proc_rw */
+	ret			/* its rsp is still in process_rw */
 
 go_save:
 	mov	$PROC_SAVE_AREA, %edi
@@ -332,7 +332,7 @@ restored:
 	xor	%r10d, %r10d
 	mov	$NR_FUTEX, %eax
 	syscall
-proc_parked:
+process_parked:
 	jmp	1b
 2:	cmpl	$PROC_PARK, RO_MODE
 	je	go_park
@@ -366,7 +366,7 @@ go_load:
  * Signal handlers: rsi siginfo, rdx ucontext, rsp just below that.  The
  * kernel has put the vector registers in their initial state.
  */
-proc_on_syscall:
+process_on_syscall:
 	cfi_handler
 	cmpl	$SYS_SECCOMP, SI_CODE(%rsi)
 	jne	1f
@@ -389,7 +389,7 @@ program_call:
 	movq	$13, UC_TRAPNO(%rdx)
 	movq	$0x80 * 8 + 2, UC_ERR(%rdx)
 	/* fall through */
-proc_on_trap:
+process_on_trap:
 	cmp	$SIGILL, %edi
 	jne	1f
 	cmpl	$SI_KERNEL, SI_CODE(%rsi)
@@ -420,7 +420,7 @@ uretprobe:
 	movq	$NR_URETPROBE, UC_RAX(%rdx)
 	jmp	program_call
 
-proc_on_tick:
+process_on_tick:
 	mov	UC_RIP(%rdx), %rcx
 	mov	%rcx, %rax
 	and	$-UK_PAGE, %rax
@@ -437,11 +437,11 @@ proc_on_tick:
 	.cfi_endproc
 
 /* the kernel wants one for each handler; none returns */
-proc_restorer:
+process_restorer:
 	ud2
 
 /* the child's last step out of the host's program: unmap it, lock, tell */
-proc_leave:
+process_leave:
 	cfi_nobody
 	mov	$RW_STACK, %esp
 	mov	$PROC_SNAP_END, %rdi
@@ -463,7 +463,7 @@ proc_leave:
 	mov	$PROC_FAILED, %eax
 	jmp	ring
 	.cfi_endproc
-proc_stub_end:
+process_stub_end:
 	.byte	0
 
 	.section .note.GNU-stack, "", @progbits

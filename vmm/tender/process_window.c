@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-int proc_windows_create(struct process *p)
+int process_windows_create(struct process *p)
 {
 	int fd = memfd_create("usetl-windows", MFD_CLOEXEC), rc;
 	void *at;
@@ -34,7 +34,7 @@ int proc_windows_create(struct process *p)
 }
 
 /* RAM is there to its caps; only the gateway's large windows come later */
-int proc_map(struct tender *t, unsigned slot, uint64_t addr,
+int process_map(struct tender *t, unsigned slot, uint64_t addr,
 		    uint64_t len, void *from, int readonly)
 {
 	struct process *p = (struct process *)t;
@@ -57,7 +57,7 @@ static int attached(const struct process *p)
 	return 0;
 }
 
-int proc_unmap(struct tender *t, unsigned slot)
+int process_unmap(struct tender *t, unsigned slot)
 {
 	struct process *p = (struct process *)t;
 	unsigned w = slot - TENDER_SLOT_HOST;
@@ -97,7 +97,7 @@ static int window_copy(struct process *p, uint64_t at, uint64_t len)
  * Bodies that came in the gateway's windows, which the child cannot map any
  * more: each is copied once it is whole, before the guest can see its ticket.
  */
-void proc_windows_copy(struct process *p)
+void process_windows_copy(struct process *p)
 {
 	const struct etlfs_host *h = ram_sys(p->ram, UK_HOST_BASE);
 

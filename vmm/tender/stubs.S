@@ -1,7 +1,7 @@
 /*
  * stubs.S - the only supervisor code of a guest, and its doorbell
  *
- * Copied into guest memory by board.c.  `stub_bounce` is where a `syscall`
+ * Copied into guest memory by machine.c.  `stub_bounce` is where a `syscall`
  * instruction lands: it enters the libOS at CPL 3 through a constant iret
  * frame (r11 brings the program's rsp).  The page is the program's to read
  * and execute, not to write: a hypervisor that emulates CPL 0 checks its
@@ -23,7 +23,7 @@ stub_bounce:
 	mov	$UK_BOUNCE + 64, %esp
 	iretq
 	.balign 64
-stub_bounce_frame:				/* rip filled in by board.c */
+stub_bounce_frame:				/* rip filled in by machine.c */
 	.quad	0, 0x33, 0x202, 0, 0x2b
 stub_bounce_end:
 

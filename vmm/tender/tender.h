@@ -1,5 +1,5 @@
 /*
- * tender.h - the waist: what differs between the ways to run a guest
+ * tenderopt.h - the waist: what differs between the ways to run a guest
  *
  * Above it nothing knows which tender runs: memory (ram.h), doorbells
  * (doorbell.h), clones (clone.h) and rollback are shared.  A tender runs one
@@ -44,7 +44,7 @@ enum tender_exit {
 	TENDER_DOORBELL,		/* nr in regs.rcx, answer to regs.rax */
 	TENDER_TRAP,			/* an exception: ask trap() */
 	TENDER_INTR,			/* a signal, or tender_kick() */
-	TENDER_BROKEN,			/* anything else: the guest is finished */
+	TENDER_BROKEN,		/* anything else: the guest is finished */
 };
 
 #define TENDER_FDS	5
@@ -115,7 +115,7 @@ struct tender {
 		TENDER_KILLED,		/* somebody ended its process, */
 		TENDER_KILLED_IDLE,	/* or it ended before this run began */
 	} killed;
-	char broken[256];		/* TENDER_BROKEN: one line that says why */
+	char broken[256];	/* TENDER_BROKEN: one line that says why */
 };
 
 extern const struct tender_ops tender_kvm, tender_process;
@@ -126,13 +126,13 @@ enum tender_kind { TENDER_AUTO, TENDER_KVM, TENDER_PROCESS };
  * The operations of a kind.  AUTO is KVM where that works, else process;
  * NULL and an error where none does.
  */
-const struct tender_ops *tender_choose(enum tender_kind t, struct err *err);
+const struct tender_ops *choose_ops(enum tender_kind t, struct err *err);
 /* can this host run KVM or PROCESS?  0, or -errno and a line with the fix */
-int tender_check(enum tender_kind t, struct err *err);
+int choose_check(enum tender_kind t, struct err *err);
 /* what AUTO is here; why, unless "", says what KVM lacked.  0, or -errno */
-int tender_resolve(enum tender_kind *t, struct err *why, struct err *err);
+int choose_auto(enum tender_kind *t, struct err *why, struct err *err);
 /* 0, or -EINVAL: auto, kvm, process */
-int tender_parse(const char *text, enum tender_kind *out);
+int choose_parse(const char *text, enum tender_kind *out);
 
 /* the processor that guests get here; set by init and create */
 struct tender_cpu {

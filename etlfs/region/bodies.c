@@ -1,12 +1,12 @@
 /*
- * space.c - where bodies lie in the windows of one clone
+ * bodies.c - where bodies lie in the windows of one clone
  *
  * Sizes of attached windows: a memory slot costs its tender time in
  * proportion to its size, so the first window is just what its body needs
  * (16 MB at least, for others to share); each further one is at least twice
  * as large as the one before, so that fifteen of them are always enough.
  */
-#include "etlfs/region/space.h"
+#include "etlfs/region/bodies.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,17 +19,17 @@
 #define RESIDENT0	(256u << 10)	/* of window 0 stays allocated */
 #define FIRST_SIZE	(16ull << 20)
 
-enum state { NONE, OPEN, ATTACHED, LEAVING };
+enum window_state { NONE, OPEN, ATTACHED, LEAVING };
 
 struct place {
-	enum state state;
+	enum window_state state;
 	struct window *w;
 	uint64_t begin, end;		/* areas lie in here */
 	struct area areas;		/* head of the ring */
 	uint64_t taken[WINDOW_BIGS / 64];	/* 2 MB pages, of the share */
 };
 
-struct space {
+struct bodies {
 	struct window_pool *pool;
 	uint64_t limit, held;
 	struct share_part *share;
@@ -39,7 +39,8 @@ struct space {
 	struct place place[ETLFS_WINDOWS];
 };
 
-static void place_init(struct place *p, enum state state, struct window *w)
+static void place_init(struct place *p, enum window_state state,
+		       struct window *w)
 {
 	p->state = state;
 	p->w = w;
@@ -55,7 +56,7 @@ static int is_taken(const struct place *p, uint64_t big)
 }
 
 /* the 2 MB pages of [from, end) are counted */
-static int place_take_memory(struct space *s, struct place *p, uint64_t from,
+static int place_take_memory(struct bodies *s, struct place *p, uint64_t from,
 			     uint64_t end)
 {
 	uint64_t big;
@@ -71,7 +72,7 @@ static int place_take_memory(struct space *s, struct place *p, uint64_t from,
 }
 
 /* all of those that lie within [from, end) */
-static void place_give_memory(struct space *s, struct place *p, uint64_t from,
+static void place_give_memory(struct bodies *s, struct place *p, uint64_t from,
 			      uint64_t end)
 {
 	uint64_t big;
@@ -84,17 +85,17 @@ static void place_give_memory(struct space *s, struct place *p, uint64_t from,
 	}
 }
 
-static void place_leave(struct space *s, struct place *p)
+static void place_leave(struct bodies *s, struct place *p)
 {
 	place_give_memory(s, p, 0, ETLFS_WINDOW_STRIDE);
 	window_put(s->pool, p->w);
 	place_init(p, NONE, NULL);
 }
 
-int space_create(struct space **out, struct window_pool *pool, uint64_t limit,
-		 uint64_t owner, space_attach_fn *attach, void *arg)
+int bodies_create(struct bodies **out, struct window_pool *pool, uint64_t limit,
+		  uint64_t owner, space_attach_fn *attach, void *arg)
 {
-	struct space *s = calloc(1, sizeof(*s));
+	struct bodies *s = calloc(1, sizeof(*s));
 	struct window *w;
 	unsigned i;
 	int err;
@@ -117,12 +118,12 @@ int space_create(struct space **out, struct window_pool *pool, uint64_t limit,
 	place_init(&s->place[0], ATTACHED, w);
 	for (i = 1; i < ETLFS_WINDOWS; i++)
 		place_init(&s->place[i], NONE, NULL);
-	space_begin(s, ETLFS_EVENT_OFF);
+	bodies_begin(s, ETLFS_EVENT_OFF);
 	*out = s;
 	return 0;
 }
 
-void space_destroy(struct space *s)
+void bodies_destroy(struct bodies *s)
 {
 	unsigned i;
 
@@ -135,12 +136,12 @@ void space_destroy(struct space *s)
 	free(s);
 }
 
-struct window *space_window0(struct space *s)
+struct window *bodies_window0(struct bodies *s)
 {
 	return s->place[0].w;
 }
 
-void space_begin(struct space *s, uint64_t off)
+void bodies_begin(struct bodies *s, uint64_t off)
 {
 	s->place[0].begin = ROUND(off, PAGE);
 }
@@ -166,7 +167,7 @@ static int place_take(struct place *p, struct area *a, uint64_t len)
 	return 1;
 }
 
-static unsigned windows_in_use(const struct space *s)
+static unsigned windows_in_use(const struct bodies *s)
 {
 	unsigned i, n = 0;
 
@@ -182,7 +183,7 @@ static uint64_t place_top(const struct place *p)
 	return last == &p->areas ? p->begin : last->off + last->len;
 }
 
-static int place_attach(struct space *s, unsigned i)
+static int place_attach(struct bodies *s, unsigned i)
 {
 	struct place *p = &s->place[i];
 	uint64_t size, least;
@@ -208,7 +209,7 @@ static int place_attach(struct space *s, unsigned i)
 }
 
 /* in a window that is there, or in a new one */
-static int take_large(struct space *s, struct area *a, uint64_t len)
+static int take_large(struct bodies *s, struct area *a, uint64_t len)
 {
 	struct window *w;
 	unsigned i;
@@ -233,7 +234,7 @@ static int take_large(struct space *s, struct area *a, uint64_t len)
 	return place_take(&s->place[i], a, len) ? 0 : -ENOSPC;
 }
 
-static int area_take(struct space *s, struct area *a, uint64_t len)
+static int area_take(struct bodies *s, struct area *a, uint64_t len)
 {
 	a->window = 0;
 	if (len <= SMALL && place_take(&s->place[0], a, len))
@@ -241,14 +242,14 @@ static int area_take(struct space *s, struct area *a, uint64_t len)
 	return take_large(s, a, len);
 }
 
-int space_alloc(struct space *s, struct area *a, uint64_t len)
+int bodies_alloc(struct bodies *s, struct area *a, uint64_t len)
 {
 	if (len > ETLFS_WINDOW_STRIDE)
 		return -ENOSPC;
 	return area_take(s, a, ROUND(len ? len : 1, PAGE));
 }
 
-int space_arrived(struct space *s, struct area *a, uint64_t len)
+int bodies_arrived(struct bodies *s, struct area *a, uint64_t len)
 {
 	uint64_t more = len > a->charged ? len - a->charged : 0;
 
@@ -266,7 +267,7 @@ static void area_unlink(struct area *a)
 }
 
 /* the memory between two areas, where one was, unless the clone has it */
-static void place_trim(struct space *s, const struct area *gone)
+static void place_trim(struct bodies *s, const struct area *gone)
 {
 	struct place *p = &s->place[gone->window];
 	const struct area *prev = gone->prev, *next = gone->next;
@@ -280,7 +281,7 @@ static void place_trim(struct space *s, const struct area *gone)
 }
 
 /* a new place for an area that cannot grow where it is */
-static int area_move(struct space *s, struct area *a, uint64_t len,
+static int area_move(struct bodies *s, struct area *a, uint64_t len,
 		     uint64_t keep)
 {
 	uint8_t *from = s->place[a->window].w->map + a->off, *dst;
@@ -291,9 +292,9 @@ static int area_move(struct space *s, struct area *a, uint64_t len,
 	if (err)
 		return err;
 	if (keep) {
-		dst = space_write(s, &to, 0, keep);
+		dst = bodies_write(s, &to, 0, keep);
 		if (!dst) {
-			space_free(s, &to);
+			bodies_free(s, &to);
 			return -ENOMEM;
 		}
 		memcpy(dst, from, keep);
@@ -307,7 +308,7 @@ static int area_move(struct space *s, struct area *a, uint64_t len,
 	return 0;
 }
 
-int space_resize(struct space *s, struct area *a, uint64_t len, uint64_t keep)
+int bodies_resize(struct bodies *s, struct area *a, uint64_t len, uint64_t keep)
 {
 	struct place *p = &s->place[a->window];
 	uint64_t end, pages = ROUND(len ? len : 1, PAGE);
@@ -322,12 +323,12 @@ int space_resize(struct space *s, struct area *a, uint64_t len, uint64_t keep)
 	return 0;
 }
 
-int space_attach(struct space *s, struct area *a)
+int bodies_attach(struct bodies *s, struct area *a)
 {
 	return place_attach(s, a->window);
 }
 
-void space_free(struct space *s, struct area *a)
+void bodies_free(struct bodies *s, struct area *a)
 {
 	if (!a->next)
 		return;
@@ -337,8 +338,8 @@ void space_free(struct space *s, struct area *a)
 	memset(a, 0, sizeof(*a));
 }
 
-uint8_t *space_write(struct space *s, struct area *a, uint64_t off,
-		     uint64_t len)
+uint8_t *bodies_write(struct bodies *s, struct area *a, uint64_t off,
+		      uint64_t len)
 {
 	struct place *p = &s->place[a->window];
 	uint64_t from = a->off + off, end = from + len;
@@ -352,18 +353,18 @@ uint8_t *space_write(struct space *s, struct area *a, uint64_t off,
 	return w->map + a->off + off;
 }
 
-uint64_t space_offset(const struct area *a)
+uint64_t bodies_offset(const struct area *a)
 {
 	return a->window * ETLFS_WINDOW_STRIDE + a->off;
 }
 
-unsigned space_reset(struct space *s)
+unsigned bodies_reset(struct bodies *s)
 {
 	unsigned i, leaving = 0;
 	struct place *p;
 
 	window_clear(s->place[0].w);
-	space_begin(s, ETLFS_EVENT_OFF);
+	bodies_begin(s, ETLFS_EVENT_OFF);
 	for (i = 1; i < ETLFS_WINDOWS; i++) {
 		p = &s->place[i];
 		if (p->state == OPEN)
@@ -375,7 +376,7 @@ unsigned space_reset(struct space *s)
 	return leaving;
 }
 
-void space_released(struct space *s)
+void bodies_released(struct bodies *s)
 {
 	unsigned i;
 

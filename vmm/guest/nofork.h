@@ -1,8 +1,8 @@
 /*
- * slim.h - a reference hands on to its clones only what they use
+ * nofork.h - a reference hands on to its clones only what they use
  */
-#ifndef VMM_SLIM_H
-#define VMM_SLIM_H
+#ifndef VMM_NOFORK_H
+#define VMM_NOFORK_H
 
 /*
  * Marks every shared library of this process but the C library as not to be
@@ -10,6 +10,6 @@
  * nothing else.  proc is an open /proc.  The caller forks by _Fork(), which
  * runs no library's handlers.  0 or -errno; nothing is lost on a failure.
  */
-int slim_forks(int proc);
+int nofork_libraries(int proc);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * sink.h - lines to a descriptor that nobody may be reading, or a full disk
+ * asynclog.h - lines to a descriptor that nobody may be reading, or a full disk
  *
  * Nothing here ever blocks: what the descriptor does not take waits, in a
  * bounded amount that those who write share (cmd/backlog.h), and is tried
@@ -10,37 +10,37 @@
  * Whose a line is: a text for people, as in "function 'total'", that the line
  * about lost ones begins with; NULL is the server's own.
  */
-#ifndef CMD_SINK_H
-#define CMD_SINK_H
+#ifndef CMD_ASYNCLOG_H
+#define CMD_ASYNCLOG_H
 
 #include <ev.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct sink;
+struct asynclog;
 
 /*
  * fd stays the caller's; who begins the line about lost ones, and is kept.
  * elsewhere, which may be NULL, is told when this one cannot be written, and
  * has to outlive it.
  */
-int sink_create(struct sink **out, struct ev_loop *loop, int fd,
-		const char *who, struct sink *elsewhere);
+int asynclog_create(struct asynclog **out, struct ev_loop *loop, int fd,
+		    const char *who, struct asynclog *elsewhere);
 /* writes what is left, for at most a second; NULL is none */
-void sink_destroy(struct sink *s);
+void asynclog_destroy(struct asynclog *s);
 /* what waits in another one, and what was lost there, goes on here */
-void sink_take(struct sink *s, struct sink *from);
+void asynclog_take(struct asynclog *s, struct asynclog *from);
 /*
  * Bytes per second of each but the server, ten seconds' worth at once; 0: any.
  */
-void sink_rate(struct sink *s, uint64_t rate);
+void asynclog_rate(struct asynclog *s, uint64_t rate);
 
 /* whole lines */
-void sink_write(struct sink *s, const char *whose, const char *text,
-		size_t len);
+void asynclog_write(struct asynclog *s, const char *whose, const char *text,
+		    size_t len);
 /* bytes that may be written now; UINT64_MAX where there is no rate */
-uint64_t sink_room(struct sink *s, const char *whose);
+uint64_t asynclog_room(struct asynclog *s, const char *whose);
 /* lines that were not written, because they were past that */
-void sink_lost(struct sink *s, const char *whose, uint64_t lines);
+void asynclog_lost(struct asynclog *s, const char *whose, uint64_t lines);
 
 #endif

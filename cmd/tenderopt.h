@@ -1,8 +1,8 @@
 /*
- * cmd/tender.h - which tender serve, invoke and bake's trial take
+ * cmd/tenderopt.h - which tender serve, invoke and bake's trial take
  */
-#ifndef CMD_TENDER_H
-#define CMD_TENDER_H
+#ifndef CMD_TENDEROPT_H
+#define CMD_TENDEROPT_H
 
 #include "conf/conf.h"
 #include "conf/err.h"
@@ -13,13 +13,13 @@
  * USETL_TENDER in the environment; auto is resolved.  note, "" at first, is
  * one line to show when isolation is weaker than it could be.
  */
-int tender_wanted(const char *option, const struct conf *c,
-		  enum tender_kind *out, struct err *note, struct err *err);
+int tenderopt_resolve(const char *option, const struct conf *c,
+		      enum tender_kind *out, struct err *note, struct err *err);
 
 /* -EINVAL where an option (NULL: none) names no tender, for the usage */
-int tender_option(const char *option, struct err *err);
+int tenderopt_check(const char *option, struct err *err);
 
 /* 1, and a line that says by what, when a debugger traces this process */
-int tender_traced(struct err *note);
+int tenderopt_traced(struct err *note);
 
 #endif

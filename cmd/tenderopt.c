@@ -1,5 +1,5 @@
-/* cmd/tender.c - which tender serve, invoke and bake's trial take */
-#include "cmd/tender.h"
+/* cmd/tenderopt.c - which tender serve, invoke and bake's trial take */
+#include "cmd/tenderopt.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -21,7 +21,7 @@ static int tracer(void)
 	return pid;
 }
 
-int tender_traced(struct err *note)
+int tenderopt_traced(struct err *note)
 {
 	char path[64], name[64] = "a debugger";
 	int pid = tracer();
@@ -44,7 +44,7 @@ int tender_traced(struct err *note)
 static int resolve(enum tender_kind *out, struct err *note, struct err *err)
 {
 	struct err why;
-	int rc = tender_resolve(out, &why, err);
+	int rc = choose_auto(out, &why, err);
 
 	if (rc == 0 && why.msg[0])
 		err_set(note, 0, "functions run as locked processes, which "
@@ -55,21 +55,21 @@ static int resolve(enum tender_kind *out, struct err *note, struct err *err)
 
 static int parse(const char *name, enum tender_kind *kind, struct err *err)
 {
-	if (tender_parse(name, kind) == 0)
+	if (choose_parse(name, kind) == 0)
 		return 0;
 	return err_set(err, -EINVAL, "tender '%s' is none of auto, kvm, "
 		       "process", name);
 }
 
-int tender_option(const char *option, struct err *err)
+int tenderopt_check(const char *option, struct err *err)
 {
 	enum tender_kind kind;
 
 	return option ? parse(option, &kind, err) : 0;
 }
 
-int tender_wanted(const char *option, const struct conf *c,
-		  enum tender_kind *out, struct err *note, struct err *err)
+int tenderopt_resolve(const char *option, const struct conf *c,
+		      enum tender_kind *out, struct err *note, struct err *err)
 {
 	static const enum tender_kind of_conf[] = {
 		[CONF_AUTO] = TENDER_AUTO,
@@ -89,10 +89,10 @@ int tender_wanted(const char *option, const struct conf *c,
 	note->msg[0] = '\0';
 	*out = kind;
 	rc = kind == TENDER_AUTO ? resolve(out, note, err) :
-	     tender_check(kind, err);
+	     choose_check(kind, err);
 	said = rc == 0 ? note : err;
 	/* it may be why something did not work */
-	if ((rc < 0 || *out == TENDER_PROCESS) && tender_traced(&traced)) {
+	if ((rc < 0 || *out == TENDER_PROCESS) && tenderopt_traced(&traced)) {
 		len = strlen(said->msg);
 		snprintf(said->msg + len, sizeof(said->msg) - len, "%s%s",
 			 len ? "; " : "", traced.msg);

@@ -1,5 +1,5 @@
 /*
- * sink_test.c - lines to where nobody reads, or to a full disk: whose are
+ * asynclog_test.c - lines to where nobody reads, or to a full disk: whose are
  * lost, how many, and that they are counted
  */
 #include <errno.h>
@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "cmd/backlog.h"
-#include "cmd/log.h"
-#include "cmd/sink.h"
+#include "cmd/loglines.h"
+#include "cmd/asynclog.h"
 #include "t/unit/tap.h"
 
 #define ALL	(8u << 20)
@@ -27,20 +27,20 @@ static void run(void)
 	ev_run(loop, EVRUN_NOWAIT);
 }
 
-static struct sink *sink_on(int fd, struct sink *elsewhere)
+static struct asynclog *asynclog_on(int fd, struct asynclog *elsewhere)
 {
-	struct sink *s;
+	struct asynclog *s;
 
-	if (sink_create(&s, loop, fd, "test", elsewhere) < 0)
+	if (asynclog_create(&s, loop, fd, "test", elsewhere) < 0)
 		exit(1);
 	return s;
 }
 
-static struct sink *sink_on_pipe(int fd[2])
+static struct asynclog *asynclog_on_pipe(int fd[2])
 {
 	if (pipe2(fd, O_CLOEXEC | O_NONBLOCK) < 0)
 		exit(1);
-	return sink_on(fd[1], NULL);
+	return asynclog_on(fd[1], NULL);
 }
 
 /* all that comes out of fd while the loop runs */
@@ -57,7 +57,7 @@ static void drain(int fd)
 	got[got_len] = '\0';
 }
 
-static void flood(struct sink *s, const char *whose, const char *name,
+static void flood(struct asynclog *s, const char *whose, const char *name,
 		  unsigned lines)
 {
 	char line[128];
@@ -65,7 +65,7 @@ static void flood(struct sink *s, const char *whose, const char *name,
 
 	for (unsigned i = 0; i < lines; i++) {
 		n = snprintf(line, sizeof(line), "%s: %090u\n", name, i);
-		sink_write(s, whose, line, (size_t)n);
+		asynclog_write(s, whose, line, (size_t)n);
 	}
 }
 
@@ -112,7 +112,7 @@ static const char slow[] = "nobody read them in time\n";
 static void test_shares(void)
 {
 	int fd[2], whole = 1;
-	struct sink *s = sink_on_pipe(fd);
+	struct asynclog *s = asynclog_on_pipe(fd);
 	unsigned loud, quiet, server;
 
 	flood(s, "loud", "loud", 40000);
@@ -152,7 +152,7 @@ static void test_shares(void)
 	ok(count("server", NULL) + lost("", slow) == 20000 &&
 	   count("server", NULL) >= 1000,
 	   "the server's own are bounded, too, and counted");
-	sink_destroy(s);
+	asynclog_destroy(s);
 	close(fd[0]);
 	close(fd[1]);
 }
@@ -160,7 +160,7 @@ static void test_shares(void)
 static void test_gone(void)
 {
 	int fd[2], again;
-	struct sink *s = sink_on_pipe(fd);
+	struct asynclog *s = asynclog_on_pipe(fd);
 	char path[32];
 
 	/* another reader can come as long as the pipe is there */
@@ -190,7 +190,7 @@ static void test_gone(void)
 	   lost("x: ", "Broken pipe\n") == 30010,
 	   "what waited for a reader that went is the next one's: %u, "
 	   "%llu lost", count("x", NULL), lost("x: ", "Broken pipe\n"));
-	sink_destroy(s);
+	asynclog_destroy(s);
 	close(again);
 	close(fd[1]);
 }
@@ -219,13 +219,13 @@ static void test_full(void)
 	static const char full[] = "File too large\n";
 	char path[] = "/tmp/usetl-sink.XXXXXX";
 	int fd = mkostemp(path, O_APPEND | O_CLOEXEC), told[2], whole = 1;
-	struct sink *elsewhere = sink_on_pipe(told), *s;
+	struct asynclog *elsewhere = asynclog_on_pipe(told), *s;
 	double until;
 
 	if (fd < 0)
 		exit(1);
 	unlink(path);
-	s = sink_on(fd, elsewhere);
+	s = asynclog_on(fd, elsewhere);
 	limit_files(5000);
 	flood(s, "loud", "loud", 40000);
 	flood(s, "quiet", "quiet", 100);
@@ -258,12 +258,12 @@ static void test_full(void)
 
 	limit_files(1);
 	flood(s, "loud", "loud", 30);
-	sink_destroy(s);
+	asynclog_destroy(s);
 	limit_files(RLIM_INFINITY);
 	drain(told[0]);
 	ok(lost("loud: ", full) == 30,
 	   "what cannot be written to the end is counted elsewhere");
-	sink_destroy(elsewhere);
+	asynclog_destroy(elsewhere);
 	close(fd);
 	close(told[0]);
 	close(told[1]);
@@ -272,14 +272,15 @@ static void test_full(void)
 static void test_take(void)
 {
 	int first[2], second[2], whole = 1;
-	struct sink *s = sink_on_pipe(first), *next = sink_on_pipe(second);
+	struct asynclog *s = asynclog_on_pipe(first),
+			*next = asynclog_on_pipe(second);
 	unsigned long long told;
 	unsigned before;
 
 	flood(s, "loud", "loud", 40000);
-	sink_lost(s, "other", 7);
-	sink_take(next, s);
-	sink_destroy(s);
+	asynclog_lost(s, "other", 7);
+	asynclog_take(next, s);
+	asynclog_destroy(s);
 	drain(first[0]);
 	before = count("loud", NULL);
 	/* the rest of the line that was begun is not whole, wherever it is */
@@ -291,7 +292,7 @@ static void test_take(void)
 	   count("loud", NULL), lost("loud: ", slow));
 	/* sooner or later, at the end at the latest */
 	told = lost("other: ", "more than log.rate\n");
-	sink_destroy(next);
+	asynclog_destroy(next);
 	drain(second[0]);
 	ok(told + lost("other: ", "more than log.rate\n") == 7,
 	   "and what was counted is said there");
@@ -304,31 +305,31 @@ static void test_take(void)
 static void test_rate(void)
 {
 	int fd[2];
-	struct sink *s = sink_on_pipe(fd);
+	struct asynclog *s = asynclog_on_pipe(fd);
 	char text[4096];
 
-	sink_rate(s, 1000);
+	asynclog_rate(s, 1000);
 	memset(text, '\n', sizeof(text));
-	ok(sink_room(s, "x") == 10000, "ten seconds' worth at once");
-	log_sink(s, "name", "x", text, sizeof(text));
+	ok(asynclog_room(s, "x") == 10000, "ten seconds' worth at once");
+	loglines_async(s, "name", "x", text, sizeof(text));
 	drain(fd[0]);
 	ok(got_len <= 10000 && got_len > 9990,
 	   "the name before each line counts: %zu", got_len);
-	ok(sink_room(s, "x") < 100, "there is no more room");
-	ok(sink_room(s, "y") == 10000, "another one has its own");
-	ok(sink_room(s, NULL) == UINT64_MAX, "the server has no rate");
-	log_sink(s, "name", "x", "a\nb\nc", 5);
-	sink_lost(s, "x", 4);
-	sink_destroy(s);
+	ok(asynclog_room(s, "x") < 100, "there is no more room");
+	ok(asynclog_room(s, "y") == 10000, "another one has its own");
+	ok(asynclog_room(s, NULL) == UINT64_MAX, "the server has no rate");
+	loglines_async(s, "name", "x", "a\nb\nc", 5);
+	asynclog_lost(s, "x", 4);
+	asynclog_destroy(s);
 	drain(fd[0]);
 	ok(lost("x: ", "more than log.rate\n") == 4096 - 1428 + 3 + 4,
 	   "what was past it is counted");
 
-	s = sink_on(fd[1], NULL);
-	sink_lost(s, "x", UINT64_MAX);
-	sink_lost(s, "x", UINT64_MAX);
-	ok(sink_room(s, "x") == UINT64_MAX, "a rate of 0 is none");
-	sink_destroy(s);
+	s = asynclog_on(fd[1], NULL);
+	asynclog_lost(s, "x", UINT64_MAX);
+	asynclog_lost(s, "x", UINT64_MAX);
+	ok(asynclog_room(s, "x") == UINT64_MAX, "a rate of 0 is none");
+	asynclog_destroy(s);
 	drain(fd[0]);
 	ok(lost("x: ", "more") == UINT64_MAX, "a count past all is the most");
 	close(fd[0]);

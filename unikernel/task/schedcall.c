@@ -1,5 +1,5 @@
 /*
- * sched.c - scheduling as the program may ask for it
+ * schedcall.c - scheduling as the program may ask for it
  *
  * Threads take turns (thread.c); policy, priority and affinity are checked
  * as Linux checks them, and change nothing.
@@ -23,7 +23,7 @@ static int nice_value;
 
 static int exists(int pid)
 {
-	return pid == 0 || pid == process_ids.pid || thread_find(pid);
+	return pid == 0 || pid == task_ids.pid || thread_find(pid);
 }
 
 static int is_realtime(int policy)

@@ -1,5 +1,5 @@
 /*
- * space.h - where bodies lie in the windows of one clone
+ * bodies.h - where bodies lie in the windows of one clone
  *
  * An area is a range of one window, on a page boundary.  Small ones lie in
  * window 0 behind the event, others share windows 1..15 that come from the
@@ -7,27 +7,27 @@
  * offset, and a new area takes the first gap.
  *
  * A window other than 0 is open (its size not yet fixed, the clone does not
- * have it), then attached, then, after space_reset(), leaving: the clone may
+ * have it), then attached, then, after bodies_reset(), leaving: the clone may
  * still have it mapped, so it goes back to the pool only when
- * space_released() says that it has not.  That is the clone's word, so the
+ * bodies_released() says that it has not.  That is the clone's word, so the
  * window stays its owner's.
  *
  * Addresses cost nothing, so an area may be as long as a server promises.  Two
  * things are counted, both as bytes arrive: those of the clone's bodies, by
- * space_arrived(), and the memory of its windows, in its function's share of
+ * bodies_arrived(), and the memory of its windows, in its function's share of
  * the pool's, by 2 MB pages.  A clone can read all of a window that it has,
  * and what it reads is memory; so holes are counted when it gets one, and
  * nothing is given back while it has it.
  */
-#ifndef ETLFS_SPACE_H
-#define ETLFS_SPACE_H
+#ifndef ETLFS_BODIES_H
+#define ETLFS_BODIES_H
 
 #include <stdint.h>
 
 #include "etlfs/format.h"
 #include "etlfs/region/window.h"
 
-struct space;
+struct bodies;
 
 struct area {
 	struct area *next, *prev;	/* in its window; NULL: no area */
@@ -42,45 +42,46 @@ typedef int space_attach_fn(void *arg, unsigned window, int fd, uint64_t size);
  * limit: bytes of all bodies; owner: see window_get().  Makes window 0, which
  * reads as zeros.
  */
-int space_create(struct space **out, struct window_pool *pool, uint64_t limit,
-		 uint64_t owner, space_attach_fn *attach, void *arg);
+int bodies_create(struct bodies **out, struct window_pool *pool, uint64_t limit,
+		  uint64_t owner, space_attach_fn *attach, void *arg);
 /* every area is gone, and so is the clone */
-void space_destroy(struct space *s);
+void bodies_destroy(struct bodies *s);
 
-struct window *space_window0(struct space *s);
+struct window *bodies_window0(struct bodies *s);
 /* areas in window 0 begin at off or later: there is an event before it */
-void space_begin(struct space *s, uint64_t off);
+void bodies_begin(struct bodies *s, uint64_t off);
 
 /*
  * a is all zero.  0, -ENOSPC (more than the limit, or no addresses left) or
  * -ENOMEM.
  */
-int space_alloc(struct space *s, struct area *a, uint64_t len);
+int bodies_alloc(struct bodies *s, struct area *a, uint64_t len);
 /* longer or shorter; moves the area, and keep bytes, when it must */
-int space_resize(struct space *s, struct area *a, uint64_t len, uint64_t keep);
+int bodies_resize(struct bodies *s, struct area *a, uint64_t len,
+		  uint64_t keep);
 /* of a body the first len bytes have arrived: 0, or -ENOSPC, the limit */
-int space_arrived(struct space *s, struct area *a, uint64_t len);
+int bodies_arrived(struct bodies *s, struct area *a, uint64_t len);
 /*
  * The clone gets the area's window, if it has not got it yet.  0, -ENOMEM
- * (as space_write()), or what attach said.
+ * (as bodies_write()), or what attach said.
  */
-int space_attach(struct space *s, struct area *a);
-void space_free(struct space *s, struct area *a);
+int bodies_attach(struct bodies *s, struct area *a);
+void bodies_free(struct bodies *s, struct area *a);
 
 /*
  * Bytes [off, off + len) of an area, to be written; NULL: no memory, or none
  * in the share of this function.
  */
-uint8_t *space_write(struct space *s, struct area *a, uint64_t off,
-		     uint64_t len);
+uint8_t *bodies_write(struct bodies *s, struct area *a, uint64_t off,
+		      uint64_t len);
 /* from the start of the host region, as a guest counts */
-uint64_t space_offset(const struct area *a);
+uint64_t bodies_offset(const struct area *a);
 
 /*
  * Every area is gone: zeroes window 0, and answers how many windows are
  * leaving.
  */
-unsigned space_reset(struct space *s);
-void space_released(struct space *s);
+unsigned bodies_reset(struct bodies *s);
+void bodies_released(struct bodies *s);
 
 #endif

@@ -1,5 +1,5 @@
-/* slim.c - a reference hands on to its clones only what they use */
-#include "vmm/guest/slim.h"
+/* nofork.c - a reference hands on to its clones only what they use */
+#include "vmm/guest/nofork.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +24,7 @@ static int is_kept(const char *path)
 	return 0;
 }
 
-int slim_forks(int proc)
+int nofork_libraries(int proc)
 {
 	int fd = openat(proc, "self/maps", O_RDONLY | O_CLOEXEC);
 	FILE *f = fd < 0 ? NULL : fdopen(fd, "r");

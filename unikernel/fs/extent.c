@@ -1,5 +1,5 @@
 /*
- * usf.c - memory of the USF region, in extents
+ * extent.c - memory of the USF region, in extents
  *
  * One bit for each extent up to the function's files limit.  Extents from
  * `high` on were never used: they are zero and cost the host nothing, so a
@@ -20,7 +20,7 @@ static struct {
 	u32 cursor;
 } usf;
 
-int usf_init(void)
+int extent_init(void)
 {
 	u64 limit = uk_ctl->files_limit;
 
@@ -31,17 +31,17 @@ int usf_init(void)
 	return usf.bits ? 0 : -ENOMEM;
 }
 
-u32 usf_total(void)
+u32 extent_total(void)
 {
 	return usf.total;
 }
 
-u32 usf_used(void)
+u32 extent_used(void)
 {
 	return usf.used;
 }
 
-u8 *usf_addr(u32 ext)
+u8 *extent_addr(u32 ext)
 {
 	return (u8 *)(UK_USF_BASE + (u64)(ext - 1) * ETLFS_EXTENT);
 }
@@ -140,7 +140,7 @@ static void tell_full(void)
 	told = 1;
 }
 
-u32 usf_alloc(u32 after, u32 want, u32 *got, u32 *fresh)
+u32 extent_alloc(u32 after, u32 want, u32 *got, u32 *fresh)
 {
 	u32 at, len;
 
@@ -163,7 +163,7 @@ u32 usf_alloc(u32 after, u32 want, u32 *got, u32 *fresh)
 	return at + 1;
 }
 
-u32 usf_alloc_run(u32 want, u32 *fresh)
+u32 extent_alloc_run(u32 want, u32 *fresh)
 {
 	u32 at, len;
 
@@ -175,17 +175,17 @@ u32 usf_alloc_run(u32 want, u32 *fresh)
 	return at + 1;
 }
 
-int usf_is_free(u32 ext)
+int extent_is_free(u32 ext)
 {
 	return ext >= 1 && ext <= usf.total && !bit_get(ext - 1);
 }
 
-int usf_claim(u32 ext, u32 *fresh)
+int extent_claim(u32 ext, u32 *fresh)
 {
-	return usf_is_free(ext) ? take_run(ext - 1, 1, fresh) : -ENOSPC;
+	return extent_is_free(ext) ? take_run(ext - 1, 1, fresh) : -ENOSPC;
 }
 
-void usf_free(u32 ext)
+void extent_free(u32 ext)
 {
 	assert(ext >= 1 && ext <= usf.total && bit_get(ext - 1));
 	ext--;

@@ -1,9 +1,9 @@
 /*
- * board.c - page tables, descriptor tables, stubs and images of a new guest
+ * machine.c - page tables, descriptor tables, stubs and images of a new guest
  *
  * Intel SDM volume 3, chapters 3 to 7; AMD APM volume 2 says the same.
  */
-#include "vmm/tender/board.h"
+#include "vmm/tender/machine.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -28,7 +28,7 @@ extern const uint8_t stub_bounce[], stub_bounce_frame[], stub_bounce_end[];
 extern const uint8_t stub_gates[], stub_gates_end[];
 extern const uint8_t stub_user[], stub_user_end[];
 
-const struct uk_header *board_header(void)
+const struct uk_header *machine_header(void)
 {
 	const Elf64_Ehdr *eh = (const void *)blob_libos.data;
 	const Elf64_Phdr *ph = (const void *)(blob_libos.data + eh->e_phoff);
@@ -113,7 +113,7 @@ static void descriptors_setup(struct ram *ram)
 	uint64_t *gdt = ram_sys(ram, UK_GDT);
 	struct idt_gate *idt = ram_sys(ram, UK_IDT);
 	uint8_t *tss = ram_sys(ram, UK_TSS);
-	uint64_t rsp0 = BOARD_RSP0, base = UK_TSS, limit = 0x68 + 0x2000 - 1;
+	uint64_t rsp0 = MACHINE_RSP0, base = UK_TSS, limit = 0x68 + 0x2000 - 1;
 	uint16_t bitmap = 0x68;
 
 	/* as Linux lays them out: 0x10 0x18 kernel, 0x23 0x2b 0x33 user */
@@ -127,7 +127,7 @@ static void descriptors_setup(struct ram *ram)
 	gdt[9] = base >> 32;
 
 	for (unsigned i = 0; i < 32; i++) {
-		uint64_t a = BOARD_GATES + i * 4;
+		uint64_t a = MACHINE_GATES + i * 4;
 
 		/* int3 and into may be raised by the program, the rest not */
 		idt[i] = (struct idt_gate){
@@ -144,9 +144,9 @@ static void descriptors_setup(struct ram *ram)
 	tss[0x68 + UK_PORT_DB / 8] &= (uint8_t)~(1u << UK_PORT_DB % 8);
 }
 
-void board_stubs(struct ram *ram)
+void machine_stubs(struct ram *ram)
 {
-	uint64_t entry = board_header()->syscall;
+	uint64_t entry = machine_header()->syscall;
 
 	memcpy(ram_sys(ram, UK_BOUNCE), stub_bounce,
 	       (size_t)(stub_bounce_end - stub_bounce));
@@ -165,13 +165,13 @@ static int has_error_code(unsigned v)
 	       v == 29 || v == 30;
 }
 
-int board_trap(struct ram *ram, struct cpu_regs *r, unsigned v,
-	       struct uk_trap *facts, uint64_t entry, char *why, size_t len)
+int machine_trap(struct ram *ram, struct cpu_regs *r, unsigned v,
+		 struct uk_trap *facts, uint64_t entry, char *why, size_t len)
 {
 	uint64_t frame[6] = { 0 }, at = r->rsp;
 	int skip = has_error_code(v);
 
-	if (at != BOARD_RSP0 - 40 - (skip ? 8u : 0u)) {
+	if (at != MACHINE_RSP0 - 40 - (skip ? 8u : 0u)) {
 		snprintf(why, len, "exception frame out of place");
 		return -EFAULT;
 	}
@@ -221,9 +221,9 @@ static int libos_load(struct ram *ram, struct err *err)
 	return 0;
 }
 
-int board_setup(struct ram *ram, uint64_t image_size, struct err *err)
+int machine_setup(struct ram *ram, uint64_t image_size, struct err *err)
 {
-	const struct uk_header *h = board_header();
+	const struct uk_header *h = machine_header();
 	size_t vdso = (size_t)(blob_vdso.end - blob_vdso.data);
 
 	if (!h || h->magic != UK_HEADER_MAGIC || h->version != UK_ABI_VERSION)

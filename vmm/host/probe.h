@@ -1,13 +1,13 @@
 /*
- * needs.h - what the processes around a guest need of this host
+ * probe.h - what the processes around a guest need of this host
  *
  * Asked by doing it: processes like a clone's live for a millisecond, with
  * its user, its limits and its locks.  A container, an older kernel or a
  * security module refuses what it does not want to be used; so it is known
  * before a function boots, and by its name.
  */
-#ifndef VMM_NEEDS_H
-#define VMM_NEEDS_H
+#ifndef VMM_PROBE_H
+#define VMM_PROBE_H
 
 #include "conf/err.h"
 #include "vmm/tender/tender.h"
@@ -17,6 +17,6 @@
  * *files, unless NULL: 0, or -errno when only this is missing: that a gateway
  * reads a clone's memory, without which functions cannot send files.
  */
-int needs_check(enum tender_kind tender, int *files, struct err *err);
+int probe_check(enum tender_kind tender, int *files, struct err *err);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * sink.c - lines to a descriptor that nobody may be reading, or a full disk
+ * asynclog.c - lines to a descriptor that nobody may be reading, or a full disk
  *
  * A pipe or terminal is opened anew, so that O_NONBLOCK is this sink's alone;
  * where that is not allowed, no more is written than poll(2) promises room
@@ -8,7 +8,7 @@
  * it was: a disk is given room, a pipe another reader.  The timer runs while
  * there is that to do, or an owner over its rate of whom nothing was said.
  */
-#include "cmd/sink.h"
+#include "cmd/asynclog.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,13 +28,13 @@
 #define BURST_S		10.0	/* of a rate */
 #define SAY_S		5.0	/* between lines about who is over it */
 
-struct sink {
+struct asynclog {
 	struct ev_loop *loop;
 	struct ev_io io;
 	struct ev_timer timer;
 	struct backlog b;
 	struct owner *server;
-	struct sink *elsewhere;
+	struct asynclog *elsewhere;
 	const char *who;
 	int fd;
 	int is_socket, may_block;
@@ -43,7 +43,7 @@ struct sink {
 };
 
 /* bytes that it took, 0 or -errno */
-static ssize_t put(struct sink *s, const char *text, size_t len)
+static ssize_t put(struct asynclog *s, const char *text, size_t len)
 {
 	struct pollfd p = { .fd = s->fd, .events = POLLOUT };
 	ssize_t n;
@@ -62,12 +62,12 @@ static ssize_t put(struct sink *s, const char *text, size_t len)
 	return n;
 }
 
-static void write_as(struct sink *s, struct owner *o, const char *text,
+static void write_as(struct asynclog *s, struct owner *o, const char *text,
 		     size_t len);
 
 /* what is said of losses */
 
-static size_t lost_line(const struct sink *s, char *line, size_t size,
+static size_t lost_line(const struct asynclog *s, char *line, size_t size,
 			const char *whose, unsigned long long lost,
 			const char *why)
 {
@@ -84,7 +84,7 @@ static const char *reason(const struct owner *o)
 }
 
 /* where they were lost: before whatever comes next */
-static void say_lost(struct sink *s, struct owner *o)
+static void say_lost(struct asynclog *s, struct owner *o)
 {
 	char line[256];
 	size_t n = lost_line(s, line, sizeof(line), o->whose, o->lost,
@@ -94,7 +94,7 @@ static void say_lost(struct sink *s, struct owner *o)
 	backlog_first_of_all(&s->b, s->server, line, n);
 }
 
-static void say_over(struct sink *s, struct owner *o)
+static void say_over(struct asynclog *s, struct owner *o)
 {
 	char line[256];
 	size_t n = lost_line(s, line, sizeof(line), o->whose, o->over,
@@ -104,18 +104,18 @@ static void say_over(struct sink *s, struct owner *o)
 	write_as(s, s->server, line, n);
 }
 
-static void tell_elsewhere(struct sink *s, const char *text)
+static void tell_elsewhere(struct asynclog *s, const char *text)
 {
 	char line[160];
 	int n = snprintf(line, sizeof(line), "%s: %s\n", s->who, text);
 
 	if (s->elsewhere)
-		sink_write(s->elsewhere, NULL, line, (size_t)n);
+		asynclog_write(s->elsewhere, NULL, line, (size_t)n);
 }
 
 /* writing */
 
-static void fail(struct sink *s, int error)
+static void fail(struct asynclog *s, int error)
 {
 	char text[128];
 
@@ -130,7 +130,7 @@ static void fail(struct sink *s, int error)
 		ev_timer_again(s->loop, &s->timer);
 }
 
-static void succeed(struct sink *s)
+static void succeed(struct asynclog *s)
 {
 	if (s->error)
 		tell_elsewhere(s, "the log is written again");
@@ -138,7 +138,7 @@ static void succeed(struct sink *s)
 }
 
 /* of those that have nothing waiting: nothing else would say it */
-static int say_all_lost(struct sink *s)
+static int say_all_lost(struct asynclog *s)
 {
 	struct owner *o;
 	int n = 0;
@@ -151,7 +151,7 @@ static int say_all_lost(struct sink *s)
 	return n;
 }
 
-static void flush(struct sink *s)
+static void flush(struct asynclog *s)
 {
 	const char *text;
 	struct owner *o;
@@ -185,7 +185,7 @@ static void on_writable(struct ev_loop *loop, struct ev_io *w, int revents)
 
 static void on_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
 {
-	struct sink *s = w->data;
+	struct asynclog *s = w->data;
 	double now = ev_now(loop);
 	struct owner *o;
 	int left = 0;
@@ -203,7 +203,7 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
 
 /* an owner's rate */
 
-static void fill(struct sink *s, struct owner *o)
+static void fill(struct asynclog *s, struct owner *o)
 {
 	double now = ev_now(s->loop), full = s->rate * BURST_S;
 
@@ -213,7 +213,7 @@ static void fill(struct sink *s, struct owner *o)
 	o->filled = now;
 }
 
-uint64_t sink_room(struct sink *s, const char *whose)
+uint64_t asynclog_room(struct asynclog *s, const char *whose)
 {
 	struct owner *o = backlog_owner(&s->b, whose);
 
@@ -223,7 +223,7 @@ uint64_t sink_room(struct sink *s, const char *whose)
 	return o->tokens > 0 ? (uint64_t)o->tokens : 0;
 }
 
-void sink_lost(struct sink *s, const char *whose, uint64_t lines)
+void asynclog_lost(struct asynclog *s, const char *whose, uint64_t lines)
 {
 	struct owner *o = backlog_owner(&s->b, whose);
 
@@ -237,7 +237,7 @@ void sink_lost(struct sink *s, const char *whose, uint64_t lines)
 		ev_timer_again(s->loop, &s->timer);
 }
 
-static void write_as(struct sink *s, struct owner *o, const char *text,
+static void write_as(struct asynclog *s, struct owner *o, const char *text,
 		     size_t len)
 {
 	const char *from = text, *unused;
@@ -260,8 +260,8 @@ static void write_as(struct sink *s, struct owner *o, const char *text,
 		ev_io_start(s->loop, &s->io);
 }
 
-void sink_write(struct sink *s, const char *whose, const char *text,
-		size_t len)
+void asynclog_write(struct asynclog *s, const char *whose, const char *text,
+		    size_t len)
 {
 	struct owner *o = backlog_owner(&s->b, whose);
 
@@ -277,7 +277,7 @@ void sink_write(struct sink *s, const char *whose, const char *text,
 	write_as(s, o, text, len);
 }
 
-void sink_take(struct sink *s, struct sink *from)
+void asynclog_take(struct asynclog *s, struct asynclog *from)
 {
 	flush(from);
 	backlog_merge(&s->b, &from->b);
@@ -288,13 +288,13 @@ void sink_take(struct sink *s, struct sink *from)
 		flush(s);
 }
 
-void sink_rate(struct sink *s, uint64_t rate)
+void asynclog_rate(struct asynclog *s, uint64_t rate)
 {
 	s->rate = (double)rate;
 }
 
 /* a descriptor of our own for the same */
-static int open_again(struct sink *s, int fd)
+static int open_again(struct asynclog *s, int fd)
 {
 	struct stat st;
 	char path[32];
@@ -314,10 +314,10 @@ static int open_again(struct sink *s, int fd)
 	return s->fd < 0 ? -errno : 0;
 }
 
-int sink_create(struct sink **out, struct ev_loop *loop, int fd,
-		const char *who, struct sink *elsewhere)
+int asynclog_create(struct asynclog **out, struct ev_loop *loop, int fd,
+		    const char *who, struct asynclog *elsewhere)
 {
-	struct sink *s = calloc(1, sizeof(*s));
+	struct asynclog *s = calloc(1, sizeof(*s));
 	int r;
 
 	if (!s)
@@ -341,7 +341,7 @@ int sink_create(struct sink **out, struct ev_loop *loop, int fd,
 }
 
 /* what could not be written is counted where it can */
-static void give_up(struct sink *s)
+static void give_up(struct asynclog *s)
 {
 	struct owner *o;
 	char line[256];
@@ -353,11 +353,11 @@ static void give_up(struct sink *s)
 			continue;
 		n = lost_line(s, line, sizeof(line), o->whose, o->lost,
 			      reason(o));
-		sink_write(s->elsewhere, NULL, line, n);
+		asynclog_write(s->elsewhere, NULL, line, n);
 	}
 }
 
-void sink_destroy(struct sink *s)
+void asynclog_destroy(struct asynclog *s)
 {
 	struct pollfd p = { .events = POLLOUT };
 	struct owner *o;

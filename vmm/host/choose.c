@@ -1,4 +1,4 @@
-/* tender.c - which tender there is, and what the processor is like in it */
+/* tenderopt.c - which tender there is, and what the processor is like in it */
 #include "vmm/tender/tender.h"
 
 #include <cpuid.h>
@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 
-#include "vmm/host/needs.h"
+#include "vmm/host/probe.h"
 
 #define HWCAP2_FSGSBASE_BIT	(1ul << 1)
 
@@ -33,16 +33,16 @@ static int cpu_check(struct err *err)
 	return 0;
 }
 
-int tender_check(enum tender_kind t, struct err *err)
+int choose_check(enum tender_kind t, struct err *err)
 {
 	int rc = cpu_check(err);
 
 	if (rc == 0)
 		rc = ops_of(t)->check(err);
-	return rc < 0 ? rc : needs_check(t, NULL, err);
+	return rc < 0 ? rc : probe_check(t, NULL, err);
 }
 
-int tender_resolve(enum tender_kind *t, struct err *why, struct err *err)
+int choose_auto(enum tender_kind *t, struct err *why, struct err *err)
 {
 	struct err process = { "" }, lacks;
 
@@ -50,10 +50,10 @@ int tender_resolve(enum tender_kind *t, struct err *why, struct err *err)
 	if (cpu_check(err) < 0)
 		return -ENOTSUP;
 	*t = TENDER_KVM;
-	if (tender_check(*t, why) == 0)
+	if (choose_check(*t, why) == 0)
 		return 0;
 	*t = TENDER_PROCESS;
-	if (tender_check(*t, &process) == 0)
+	if (choose_check(*t, &process) == 0)
 		return 0;
 	/* what processes lack either way is what there is to mend */
 	if (tender_kvm.check(&lacks) == 0)
@@ -62,16 +62,16 @@ int tender_resolve(enum tender_kind *t, struct err *why, struct err *err)
 		       why->msg, process.msg);
 }
 
-const struct tender_ops *tender_choose(enum tender_kind t, struct err *err)
+const struct tender_ops *choose_ops(enum tender_kind t, struct err *err)
 {
 	struct err why;
 
-	if (t == TENDER_AUTO && tender_resolve(&t, &why, err) < 0)
+	if (t == TENDER_AUTO && choose_auto(&t, &why, err) < 0)
 		return NULL;
 	return ops_of(t);
 }
 
-int tender_parse(const char *text, enum tender_kind *out)
+int choose_parse(const char *text, enum tender_kind *out)
 {
 	static const char *const name[] = {
 		[TENDER_AUTO] = "auto",

@@ -1,5 +1,5 @@
-/* log.c - what functions print, line by line, to a descriptor */
-#include "cmd/log.h"
+/* loglines.c - what functions print, line by line, to a descriptor */
+#include "cmd/loglines.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "cmd/backlog.h"
-#include "cmd/sink.h"
+#include "cmd/asynclog.h"
 
 static void write_all(int fd, const char *buf, size_t len)
 {
@@ -99,7 +99,7 @@ static char *format(const char *name, uint64_t room, const char **text,
 	return buf;
 }
 
-void log_write(int fd, const char *name, const char *text, size_t len)
+void loglines_write(int fd, const char *name, const char *text, size_t len)
 {
 	size_t size;
 	char *buf = format(name, UINT64_MAX, &text, &len, &size);
@@ -109,15 +109,15 @@ void log_write(int fd, const char *name, const char *text, size_t len)
 	free(buf);
 }
 
-void log_sink(struct sink *to, const char *name, const char *whose,
-	      const char *text, size_t len)
+void loglines_async(struct asynclog *to, const char *name, const char *whose,
+		    const char *text, size_t len)
 {
 	size_t size;
-	char *buf = format(name, sink_room(to, whose), &text, &len, &size);
+	char *buf = format(name, asynclog_room(to, whose), &text, &len, &size);
 
 	if (size)
-		sink_write(to, whose, buf, size);
+		asynclog_write(to, whose, buf, size);
 	if (len)
-		sink_lost(to, whose, backlog_lines(text, len));
+		asynclog_lost(to, whose, backlog_lines(text, len));
 	free(buf);
 }

@@ -1,14 +1,14 @@
 /*
- * process.c - the one process: its ids, and what it cannot do
+ * task.c - the one process: its ids, and what it cannot do
  */
 #include "unikernel/start/syscall.h"
 #include "unikernel/task/thread.h"
 
-struct process_ids process_ids = {
+struct task_ids task_ids = {
 	.pid = UK_PID_BOOT, .pgid = UK_PID_BOOT, .sid = UK_PID_BOOT,
 };
 
-long process_refuse(void)
+long task_refuse(void)
 {
 	static int told;
 
@@ -21,23 +21,23 @@ long process_refuse(void)
 
 long sys_fork(void)
 {
-	return fork_hook ? process_fork(0, 0, NULL) : process_refuse();
+	return fork_hook ? task_fork(0, 0, NULL) : task_refuse();
 }
 
 long sys_vfork(void)
 {
-	return process_refuse();
+	return task_refuse();
 }
 
 long sys_execve(const char *path, const void *argv, const void *envp)
 {
-	return process_refuse();
+	return task_refuse();
 }
 
 long sys_execveat(int dir, const char *path, const void *argv,
 		  const void *envp, int flags)
 {
-	return process_refuse();
+	return task_refuse();
 }
 
 #define WSTATES		(2 | 4 | 8)	/* WSTOPPED, WEXITED, WCONTINUED */
@@ -66,32 +66,32 @@ long sys_ptrace(long req, int pid, void *addr, void *data)
 
 long sys_getpid(void)
 {
-	return process_ids.pid;
+	return task_ids.pid;
 }
 
 long sys_getppid(void)
 {
-	return process_ids.ppid;
+	return task_ids.ppid;
 }
 
 static int is_self(int pid)
 {
-	return pid == 0 || pid == process_ids.pid;
+	return pid == 0 || pid == task_ids.pid;
 }
 
 long sys_getpgrp(void)
 {
-	return process_ids.pgid;
+	return task_ids.pgid;
 }
 
 long sys_getpgid(int pid)
 {
-	return is_self(pid) ? process_ids.pgid : -ESRCH;
+	return is_self(pid) ? task_ids.pgid : -ESRCH;
 }
 
 long sys_getsid(int pid)
 {
-	return is_self(pid) ? process_ids.sid : -ESRCH;
+	return is_self(pid) ? task_ids.sid : -ESRCH;
 }
 
 long sys_setpgid(int pid, int pgid)
@@ -101,22 +101,22 @@ long sys_setpgid(int pid, int pgid)
 	if (!is_self(pid))
 		return -ESRCH;
 	/* a session's leader stays in its group */
-	if (process_ids.sid == process_ids.pid)
+	if (task_ids.sid == task_ids.pid)
 		return -EPERM;
 	/* a group of its own, or one of those that are there */
-	if (pgid && pgid != process_ids.pid && pgid != process_ids.pgid &&
-	    pgid != process_ids.sid)
+	if (pgid && pgid != task_ids.pid && pgid != task_ids.pgid &&
+	    pgid != task_ids.sid)
 		return -EPERM;
-	process_ids.pgid = pgid ? pgid : process_ids.pid;
+	task_ids.pgid = pgid ? pgid : task_ids.pid;
 	return 0;
 }
 
 long sys_setsid(void)
 {
-	if (process_ids.pgid == process_ids.pid)
+	if (task_ids.pgid == task_ids.pid)
 		return -EPERM;
-	process_ids.pgid = process_ids.sid = process_ids.pid;
-	return process_ids.pid;
+	task_ids.pgid = task_ids.sid = task_ids.pid;
+	return task_ids.pid;
 }
 
 #define PR_SET_PDEATHSIG	1

@@ -1,12 +1,12 @@
 /*
- * needs.c - what the processes around a guest need of this host (needs.h)
+ * probe.c - what the processes around a guest need of this host (probe.h)
  *
  * Two processes: one does what a reference and a clone do, and for the
  * process tender its child does what a guest's does until its lock.  They
  * say in memory that all three see which step they are at; a step that fails
  * ends both, and is the answer.  So does one that never comes back.
  */
-#include "vmm/host/needs.h"
+#include "vmm/host/probe.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -332,7 +332,7 @@ static void spare_start(void)
 	_exit(0);
 }
 
-static void clone_main(enum tender_kind tender, int sock)
+static void mock_clone(enum tender_kind tender, int sock)
 {
 	int pidfd = -1, hide = geteuid() == 0 && jail_may_trace();
 	pid_t pid;
@@ -441,7 +441,7 @@ static int answer(pid_t pid, int sock, int *files)
 	return rc;
 }
 
-int needs_check(enum tender_kind tender, int *files, struct err *err)
+int probe_check(enum tender_kind tender, int *files, struct err *err)
 {
 	struct rlimit files_max = { RLIM_INFINITY, RLIM_INFINITY };
 	int sv[2], rc, ignored;
@@ -464,7 +464,7 @@ int needs_check(enum tender_kind tender, int *files, struct err *err)
 	}
 	pid = fork();
 	if (pid == 0)
-		clone_main(tender, sv[1]);
+		mock_clone(tender, sv[1]);
 	close(sv[1]);
 	rc = pid < 0 ? -errno : answer(pid, sv[0], files ? files : &ignored);
 	if (pid > 0 && rc == -ETIMEDOUT)

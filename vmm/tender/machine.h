@@ -1,26 +1,26 @@
 /*
- * board.h - what a guest finds in its memory at power-on
+ * machine.h - what a guest finds in its memory at power-on
  *
  * Page tables (static, accessed and dirty bits preset so that the processor
  * never writes them), descriptor tables, stubs, vDSO, libOS image.  All of it
  * is written once, by the reference, before the first instruction.
  */
-#ifndef VMM_BOARD_H
-#define VMM_BOARD_H
+#ifndef MACHINE_H
+#define MACHINE_H
 
 #include "unikernel/abi.h"
 #include "vmm/memory/ram.h"
 
-#define BOARD_GATES	UK_SUPTEXT
-#define BOARD_RSP0	(UK_SUPSTACK + UK_PAGE)
+#define MACHINE_GATES	UK_SUPTEXT
+#define MACHINE_RSP0	(UK_SUPSTACK + UK_PAGE)
 /* where a doorbell returns: the instruction after the out */
-#define BOARD_DB_RET	(UK_STUB + 2)
+#define MACHINE_DB_RET	(UK_STUB + 2)
 
 /* the entries of the embedded libOS image */
-const struct uk_header *board_header(void);
+const struct uk_header *machine_header(void);
 
 /* KVM's, supervisor's and program's, over SYS */
-void board_stubs(struct ram *ram);
+void machine_stubs(struct ram *ram);
 
 /*
  * An exception gate rang: its frame lies on the supervisor stack, where regs
@@ -29,13 +29,13 @@ void board_stubs(struct ram *ram);
  * says who.
  */
 struct cpu_regs;
-int board_trap(struct ram *ram, struct cpu_regs *regs, unsigned vector,
-	       struct uk_trap *facts, uint64_t entry, char *why, size_t len);
+int machine_trap(struct ram *ram, struct cpu_regs *regs, unsigned vector,
+		 struct uk_trap *facts, uint64_t entry, char *why, size_t len);
 
 /*
- * Fills the SYS window, but for the stubs.  Page tables cover the arenas up to their caps, and
- * [UK_IMAGE_BASE, + image_size), and the whole host region.
+ * Fills the SYS window, but for the stubs.  Page tables cover the arenas up to
+ * their caps, and [UK_IMAGE_BASE, + image_size), and the whole host region.
  */
-int board_setup(struct ram *ram, uint64_t image_size, struct err *err);
+int machine_setup(struct ram *ram, uint64_t image_size, struct err *err);
 
 #endif

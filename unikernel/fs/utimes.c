@@ -1,5 +1,5 @@
 /*
- * systime.c - setting a file's times
+ * utimes.c - setting a file's times
  */
 #include "unikernel/fs/inode.h"
 #include "unikernel/fs/sysfile.h"
