@@ -107,7 +107,7 @@ says '^  libOS sys_read\+0x[0-9a-f]+$'
 in_order read_it do_libos_jump
 ends "a failed assertion of the libOS" '{"do": "libos_assert"}' \
 	502 Runtime.Fault
-says '^libOS: unikernel/thread\.c:[0-9]*: assertion failed: '
+says '^libOS: unikernel/task/thread\.c:[0-9]*: assertion failed: '
 says '^  libOS sys_(clock_)?nanosleep\+0x[0-9a-f]+$'
 in_order do_libos_assert handler
 ends "the program's handler crashes, too" \

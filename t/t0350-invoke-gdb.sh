@@ -108,7 +108,7 @@ END
 is "the result, after stops longer than its timeout" \
 	"$status $(cat "$tmp/out")" "0 42"
 like "a breakpoint in the libOS" "$tmp/err" \
-	'^#0 .*sys_clock_nanosleep \(.*\) at unikernel/time\.c:'
+	'^#0 .*sys_clock_nanosleep \(.*\) at unikernel/task/time\.c:'
 like "its system call's entry" "$tmp/err" '^#[0-9]+ .*syscall_enter \('
 like "the program's frame: libc" "$tmp/err" '^#[0-9]+ .*clock_nanosleep'
 like "the interpreter's frames" "$tmp/err" '^#[0-9]+ .*_PyEval_EvalFrame'

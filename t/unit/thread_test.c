@@ -121,15 +121,6 @@ u64 now_cpu(void)
 	return mono - time_idle_ns;
 }
 
-void usetldev_poll(void);
-void usetldev_poll(void)
-{
-}
-
-void signalfd_notify(u64 bit)
-{
-}
-
 struct task_ids task_ids = { .pid = UK_PID_BOOT };
 
 void now_cpu_reset(void)
@@ -216,7 +207,7 @@ void crash_fault_handler(u64 sp)
 	handler_sp = sp;
 }
 
-void mmap_tell_refused(void) { }
+void refused_tell(void) { }
 
 void crash_overdue(void)
 {
