@@ -1,5 +1,5 @@
 /*
- * signal.c - who gets a signal, and what it does to him
+ * signal.c - which thread gets a signal, and what happens to it
  *
  * A signal for the process is given to one thread when it is sent, if any
  * does not block it, so that exactly one wait is interrupted; it stays with
