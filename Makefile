@@ -71,7 +71,7 @@ HOST_OBJ  = $(HOST_SRC:%.c=$(O)/%.o) $(HOST_ASM:%.S=$(O)/%.o)
 GUEST_SRC = $(filter-out unikernel/arch/vdso.c,$(wildcard unikernel/*/*.c))
 GUEST_ASM = $(wildcard unikernel/*/*.S)
 GUEST_OBJ = $(GUEST_ASM:%.S=$(O)/%.o) $(GUEST_SRC:%.c=$(O)/%.o)
-PYTHON_SRC = $(wildcard unikernel/python/*.py)
+PYTHON_SRC = $(wildcard unikernel/python/*.py unikernel/python/*/*.py)
 
 all: $(O)/usetl
 
@@ -96,7 +96,14 @@ $(O)/unikernel/vdso.so: $(addprefix unikernel/,arch/vdso.c arch/vdso.ld abi.h)
 
 $(O)/etlfs/bake/python_run.o: etlfs/bake/bake.py
 $(O)/vmm/tender/blob_data.o: $(O)/unikernel/libos.elf $(O)/unikernel/vdso.so \
-	  $(PYTHON_SRC) $(O)/vmm/stub.elf cmd/gdb.py
+	  $(PYTHON_SRC) $(O)/vmm/blob_python.inc $(O)/vmm/stub.elf cmd/gdb.py
+
+# each file's path in the guest and here; a folder is newer once one is gone
+$(O)/vmm/blob_python.inc: $(PYTHON_SRC) $(sort $(dir $(PYTHON_SRC)))
+	@mkdir -p $(@D)
+	$(Q)printf '%s\n' $(PYTHON_SRC) | sed \
+	  -e 's|^unikernel/python/\(.*\)|PYTHON("/usetl/lib/\1", "&")|' \
+	  -e 's|/usetl/lib/boot.py|/usetl/boot.py|' >$@
 
 # the process tender's stub page once more, as code at its address, for gdb
 $(O)/vmm/stub.elf: $(O)/vmm/tender/process_stub.o

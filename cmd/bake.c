@@ -24,8 +24,6 @@
 #include "etlfs/bake/pack.h"
 #include "vmm/tender/blob.h"
 
-#define EXTRAS_MAX	16
-
 struct bake {
 	const char *dir, *image, *manifest;
 	int check;
@@ -137,22 +135,29 @@ static int open_temp(struct bake *b, struct err *err)
 	return fd;
 }
 
-static void fill_extras(struct pack_extra *extra)
+/* the guest's Python, to be freed; NULL when out of memory */
+static struct pack_extra *make_extras(void)
 {
+	struct pack_extra *extra;
 	size_t n = 0;
 
-	for (const struct blob *f = blob_python; f->name && n < EXTRAS_MAX - 1;
-	     f++)
-		extra[n++] = (struct pack_extra){
+	while (blob_python[n].name)
+		n++;
+	extra = calloc(n + 1, sizeof(*extra));
+	for (size_t i = 0; extra && i < n; i++) {
+		const struct blob *f = &blob_python[i];
+
+		extra[i] = (struct pack_extra){
 			f->name, f->data, f->end - f->data
 		};
-	extra[n].path = NULL;
+	}
+	return extra;
 }
 
 static int pack(struct bake *b, const struct manifest *m,
 		struct pack_result *r, struct err *err)
 {
-	struct pack_extra extra[EXTRAS_MAX];
+	struct pack_extra *extra = make_extras();
 	char base[PATH_MAX];
 	struct pack_opts o = {
 		.dir = b->dir, .base = base, .image = b->image,
@@ -168,11 +173,15 @@ static int pack(struct bake *b, const struct manifest *m,
 		slash[slash == base] = 0;
 	else
 		strcpy(base, ".");
-	fill_extras(extra);
+	if (!extra)
+		return err_set(err, -ENOMEM, "out of memory");
 	fd = open_temp(b, err);
-	if (fd < 0)
+	if (fd < 0) {
+		free(extra);
 		return fd;
+	}
 	rc = pack_function(&o, fd, r, err);
+	free(extra);
 	if (close(fd) && !rc)
 		rc = err_set(err, -errno, "cannot write '%s': %s", b->image,
 			     strerror(errno));

@@ -14,11 +14,15 @@ ok "tar lists the image" tar tf "$tmp/a.usetl"
 is "tar has nothing to say about it" "$(cat "$tmp/err")" ""
 like "the manifest comes first" "$tmp/out" '^usetl/manifest.json$'
 like "the function is in it" "$tmp/out" '^root/app/app.py$'
-like "so is the runtime" "$tmp/out" '^root/usetl/boot.py$'
 like "and the interpreter" "$tmp/out" '/python3'
 unlike "no tests of the standard library" "$tmp/out" 'lib/python3[^/]*/test/'
 unlike "no byte code of other interpreters" "$tmp/out" \
 	"pycache__.*\.opt-"
+grep '^root/usetl/.*\.py$' "$tmp/out" | sort >"$tmp/got"
+(cd "$top/unikernel/python" && find . -name '*.py') |
+	sed 's|^\./|root/usetl/lib/|; s|/lib/boot\.py$|/boot.py|' |
+	sort >"$tmp/want"
+ok "the whole runtime is in it" diff "$tmp/want" "$tmp/got"
 
 mkdir "$tmp/x"
 ok "tar extracts it" tar xf "$tmp/a.usetl" -C "$tmp/x" root/app/app.py

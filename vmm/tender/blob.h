@@ -18,7 +18,10 @@ extern const struct blob blob_vdso;
  */
 extern const struct blob blob_stub;
 extern const struct blob blob_gdb;
-/* guest Python, ended by a NULL name: path in the guest ("/usetl/boot.py") */
+/*
+ * guest Python, all of unikernel/python, ended by a NULL name: path in the
+ * guest ("/usetl/boot.py"); blob_data.S has the table
+ */
 extern const struct blob blob_python[];
 
 #endif
