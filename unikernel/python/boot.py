@@ -171,8 +171,8 @@ def load(spec: str) -> Handler:
 
 def ready_hooks() -> None:
     """Run what the function registered by usetl.on_ready, in that order."""
-    usetl = sys.modules.get("usetl")
-    for hook in getattr(usetl, "_ready_hooks", ()):
+    hooks = sys.modules.get("usetl._hooks")
+    for hook in getattr(hooks, "ready", ()):
         hook()
 
 
@@ -667,11 +667,12 @@ def reseeders() -> list[Callable[[], Any]]:
 
 def each_request() -> list[Callable[[], Any]]:
     """What comes before each call of the handler, when the event is there."""
-    usetl = sys.modules.get("usetl")
+    body = sys.modules.get("usetl._body")
+    hooks = sys.modules.get("usetl._hooks")
     calls: list[Callable[[], Any]] = []
-    if hasattr(usetl, "_named"):
-        calls.append(usetl._named.clear)
-    calls.extend(getattr(usetl, "_clone_hooks", ()))
+    if hasattr(body, "named"):
+        calls.append(body.named.clear)
+    calls.extend(getattr(hooks, "clone", ()))
     return calls
 
 
