@@ -122,7 +122,8 @@ trial() {
 	fails "$1" 1 as_tender $tender "$usetl" bake -o "$tmp/x.usetl" \
 		"$tmp/src/$1"
 	like "$1: what is said" "$tmp/err" "$2"
-	unlike "$1: no frames of the runtime" "$tmp/err" '/usetl/boot\.py'
+	unlike "$1: no frames of the runtime" "$tmp/err" \
+		'/usetl/(boot\.py|lib/_usetl/)'
 	test "$1" != importerror ||
 		like "$1: where" "$tmp/err" '"/app/app\.py", line 3'
 	ok "$1: no image is left" test ! -e "$tmp/x.usetl"

@@ -58,7 +58,8 @@ fails "a handler that raises" 1 "$usetl" invoke \
 is "prints no result" "$(cat "$tmp/out")" ""
 like "but the error" "$tmp/err" 'ValueError: so there'
 like "and where" "$tmp/err" '"/app/app\.py", line [0-9]+, in do_raise'
-unlike "not the runtime's frames" "$tmp/err" '/usetl/boot\.py'
+unlike "not the runtime's frames" "$tmp/err" \
+	'/usetl/(boot\.py|lib/_usetl/)'
 
 ok "--stats" "$usetl" invoke --stats "$tmp/echo.usetl"
 for what in boot clone run rollback pages exits; do

@@ -2,7 +2,7 @@
 
 The host does the transfer and leaves the body in memory that the guest can
 read, as a file; here are the words for asking and for reading it.  Under it
-lies /dev/usetl/fetch (unikernel/dev.h): one open file is one transfer.
+lies /dev/usetl/fetch (unikernel/dev/dev.h): one open file is one transfer.
 
 Invariants:
   - The public names are those of __all__, and say that they are this
