@@ -1,7 +1,7 @@
 """_usetl - the runtime: what runs before, around and after a handler.
 
-boot.py has the order of a start.  unikernel/dev/dev.h says what the files under
-/dev/usetl are.  A function is not meant to import any of this.
+boot.py has the order of a start.  unikernel/dev/dev.h says what the files
+under /dev/usetl are.  A function is not meant to import any of this.
 
 Invariants:
   - Whatever a request needs is imported, opened and allocated before the
