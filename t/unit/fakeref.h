@@ -280,7 +280,7 @@ int __wrap_ref_start(const struct ref_opts *o, int *sock, pid_t *pid,
 static struct ev_loop *loop;
 static struct ev_timer beat;
 
-#define WAIT_S	20.0			/* and then they have not come true */
+#define WAIT_S	60.0			/* and then they have not come true */
 
 static double now_s(void)
 {

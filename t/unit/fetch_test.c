@@ -189,7 +189,7 @@ static void test_bodies(void)
 	c = get("/in.csv");
 	ok(!c->error && c->status == 200 && c->len == 48 &&
 	   !memcmp(c->body, "name,amount\n", 12), "GET /in.csv");
-	ok(c->total == 48, "its length was known");
+	ok(c->total == 48, "GET /in.csv: its length was known");
 	ok(strstr(c->head, "Content-Type: text/csv; charset=utf-8\n") &&
 	   !strchr(c->head, '\r') && !strstr(c->head, "HTTP/1.1 200"),
 	   "headers are lines");
@@ -205,17 +205,19 @@ static void test_bodies(void)
 	c = get("/chunked?size=3000000");
 	ok(!c->error && c->len == 3000000 && is_pattern(c->body, c->len) &&
 	   !c->total, "a chunked body, of no known length");
-	ok(!strstr(c->head, "X-Trailer"), "its trailers are no headers");
+	ok(!strstr(c->head, "X-Trailer"),
+	   "a chunked body: its trailers are no headers");
 	call_free(c);
 	c = get("/gzip?size=3000000");
 	ok(!c->error && c->len > 2 && c->len < 3000000 &&
 	   c->body[0] == 0x1f && c->body[1] == 0x8b && c->total == c->len,
 	   "a content-encoding is left as it was sent");
 	ok(strstr(c->head, "Content-Encoding: gzip\n") &&
-	   strstr(c->head, "Content-Length: "), "and in the headers");
+	   strstr(c->head, "Content-Length: "),
+	   "a content-encoding is left in the headers");
 	call_free(c);
 	c = get("/badgzip");
-	ok(!c->error && c->len == 500, "and not looked at");
+	ok(!c->error && c->len == 500, "a content-encoding is not looked at");
 	call_free(c);
 	fails(get("/te?coding=gzip"), EPROTO, "transfer-encoding");
 	fails(get("/te?coding=gzip,%20chunked"), EPROTO, "transfer-encoding");
@@ -264,7 +266,7 @@ static void test_uploads(void)
 	ok(c->len == size - 2 && is_pattern(c->body, c->len),
 	   "the server has what was sent");
 	ok(strstr(c->head, "Content-Type: text/x-test\n") != NULL,
-	   "and its type");
+	   "the server has the type of what was sent");
 	call_free(c);
 	c = call_new(UK_POST, "/empty");
 	c->r.has_body = 1;
@@ -318,7 +320,7 @@ static void test_headers(void)
 	   "headers are passed on, trimmed");
 	ok(!has(c, "Connection") && !has(c, "Expect") && !has(c, "TE\"") &&
 	   !has(c, "ontent_") && !has(c, "ransfer_") && !has(c, "Proxy"),
-	   "but for hop-by-hop ones");
+	   "hop-by-hop headers are not passed on");
 	ok(has(c, "[\"User-Agent\", \"usetl/" USETL_VERSION "\"]"),
 	   "there is a user agent");
 	ok(!has(c, "Accept-Encoding"), "no encoding is asked for");
@@ -328,7 +330,7 @@ static void test_headers(void)
 	ok(has(c, "[\"User-Agent\", \"mine\"]") && !has(c, "usetl/") &&
 	   !has(c, "*/*"), "a default gives way");
 	ok(has(c, "[\"Accept-Encoding\", \"gzip\"]"),
-	   "but by the request");
+	   "an encoding is asked for by the request only");
 	call_free(c);
 	fails(with_headers("/headers", "X: a\rY: b\n"), EINVAL, "control");
 	fails(with_headers("/headers", "X: a\n\nGET / HTTP/1.1\n"), EINVAL,
@@ -394,7 +396,8 @@ static void test_redirects(void)
 		 server.port);
 	c = with_headers(url, "Authorization: s\nCookie: s\nX-Kept: 1\n");
 	ok(!c->error && !has(c, "Authorization") && !has(c, "Cookie") &&
-	   has(c, "X-Kept") && has(c, "localhost"), "and go to no other");
+	   has(c, "X-Kept") && has(c, "localhost"),
+	   "credentials go to no other host");
 	call_free(c);
 	fails(get("/loop"), ELOOP, "too many redirects");
 	fails(get("/redirect?to=ftp://127.0.0.1/x"), EPROTONOSUPPORT,
@@ -462,7 +465,7 @@ static void test_failures(void)
 	c->r.timeout_ns = 200000000;
 	fails(call_run(c), ETIMEDOUT, "timed out after 0.2");
 	c = call_new(UK_GET, "/slow?seconds=20");
-	c->r.timeout_ns = 350000000;
+	c->r.timeout_ns = 2000000000;
 	fails(call_run(c), ETIMEDOUT, "bytes received");
 	c = call_new(UK_GET, "/big?size=100000");
 	c->limit = 99999;
@@ -478,7 +481,7 @@ static void test_failures(void)
 	   "a password is not in the reason");
 	call_free(c);
 	c = get("/in.csv");
-	ok(!c->error && c->status == 200, "after all this the next one works");
+	ok(!c->error && c->status == 200, "after failures a fetch works");
 	call_free(c);
 }
 
@@ -515,7 +518,7 @@ static void test_connections(void)
 			good += c[i]->dones == 1 && c[i]->error == -EACCES;
 		call_free(c[i]);
 	}
-	ok(good == 40, "forty at once, ten of them cancelled");
+	ok(good == 40, "forty fetches at once, ten of them cancelled");
 }
 
 /* large bodies take many turns of the loop, and others have theirs in each */
@@ -557,7 +560,7 @@ static void test_turns(void)
 		call_free(c[i]);
 	}
 	ok(good == 16, "16 large bodies at once, up and down: %zu", good);
-	ok(moved_most <= 8 << 20, "in a turn of the loop at most %llu KB",
+	ok(moved_most <= 8 << 20, "16 large bodies: at most %llu KB a turn",
 	   (unsigned long long)moved_most >> 10);
 	free(big);
 }

@@ -181,7 +181,7 @@ static int forks(long arg)
 		*locked = jail_lock(&clones, 0) == 0 ? 42 : 1;
 		_exit(0);
 	}
-	for (int i = 0; pid > 0 && !*locked && i < 1000; i++)
+	for (int i = 0; pid > 0 && !*locked && i < 6000; i++)
 		poll(NULL, 0, 10);
 	return *locked;
 }
@@ -291,7 +291,8 @@ static void test(const struct tender_ops *ops)
 	}
 	*locked = 0;
 	expect(in_child(forks, 0), "a reference forks clones that lock");
-	expect(in_child(reads_proc, 0), "and opens what is its own in /proc");
+	expect(in_child(reads_proc, 0),
+	    "a reference opens what is its own in /proc");
 	if (!is_kvm)
 		expect(in_child(good_process, 0), "process: memory of a child");
 	abi = (int)syscall(444, NULL, 0, 1);
@@ -301,12 +302,13 @@ static void test(const struct tender_ops *ops)
 		ok(1, "Landlock: no other file # SKIP the kernel has none");
 	if (abi > 0 && !is_kvm)
 		expect(in_child(reads_memory, getpid()),
-		       "Landlock: nor the memory of who forked it");
+		       "Landlock: no memory of who forked it");
 	if (geteuid() == 0)
 		expect(in_child(is_user, 0), "no user, group or right of "
 		       "root's is left");
 	else
-		ok(1, "another user # SKIP not root");
+		ok(1,
+		   "no user, group or right of root's is left # SKIP not root");
 	free(own.prog.filter);
 	free(clones.prog.filter);
 }
