@@ -98,6 +98,11 @@ answers_or_ended() {
 		! kill -0 "$serve_pid" 2>/dev/null
 }
 
+# said_times PATTERN N: the server has, so often
+said_times() {
+	test "$(grep -c "$1" "$tmp/serve.err")" -ge "$2"
+}
+
 # like_soon NAME FILE PATTERN: like(), of a log: its lines come when they do
 like_soon() {
 	await grep -Eqs -e "$3" "$2"

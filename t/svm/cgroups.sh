@@ -103,10 +103,6 @@ note() {
 	await said_times "$@"
 }
 
-said_times() {
-	test "$(grep -c "$1" "$tmp/serve.err")" -ge "$2"
-}
-
 # a_function NAME: of the configuration
 a_function() {
 	printf '%s\n' "[function $1]" "image = /guest/misc_traps-clone.usetl"
