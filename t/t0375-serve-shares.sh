@@ -103,9 +103,10 @@ END
 	usetl=$real
 	below_is "$serve_pid" $((1 + per_clone)) "as nobody"
 	# shellcheck disable=SC2046,SC2086
-	is "as nobody: they are ended first" "$(cd /proc && for p in $all; do
+	is "as nobody: references, clones and guests are ended first" \
+		"$(cd /proc && for p in $all; do
 		cat "$p/oom_score_adj"; done | sort -u)" 1000
-	is "as nobody: before the gateway" \
+	is "as nobody: the gateway is ended after them" \
 		"$(cat "/proc/$serve_pid/oom_score_adj")" 700
 	stop_serve
 else

@@ -35,7 +35,7 @@ for i in 1 2 3 4 5 6 7 8 9 10; do
 	call echo "[$i]"
 	echo "$status $(cat "$tmp/out")" >>"$tmp/statuses"
 done
-is "another function is served meanwhile" \
+is "a flood: another function is served meanwhile" \
 	"$(tr '\n' ' ' <"$tmp/statuses")" \
 	"$(for i in 1 2 3 4 5 6 7 8 9 10; do printf '200 [%s] ' "$i"; done)"
 # shellcheck disable=SC2086
