@@ -6,11 +6,11 @@ serve_pid=
 # before that, or after two minutes
 wait_for() {
 	await said_or_ended "$@"
-	grep -Eq -e "$2" "$1"
+	grep -Eqs -e "$2" "$1"
 }
 
 said_or_ended() {
-	grep -Eq -e "$2" "$1" 2>/dev/null || ! kill -0 "$3" 2>/dev/null
+	grep -Eqs -e "$2" "$1" || ! kill -0 "$3" 2>/dev/null
 }
 
 # start_httpd [PROGRAM]: the test's HTTP server, t/httpd.py or another of t/; its
