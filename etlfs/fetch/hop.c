@@ -9,19 +9,17 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/tcp.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "etlfs/fetch/hop_why.h"
+#include "etlfs/fetch/wire.h"
 #include "unikernel/abi.h"
 
 #define CONNECT_MS	30000L
@@ -81,30 +79,6 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose,
 	return fd < 0 ? CURL_SOCKET_BAD : fd;
 }
 
-/* something has come by it */
-static int has_come(int socket)
-{
-	struct pollfd f = { .fd = socket, .events = POLLIN };
-
-	return socket >= 0 && poll(&f, 1, 0) > 0;
-}
-
-/* what was read from it, for all requests; 0 or -1 */
-static int wire_bytes(int socket, uint64_t *bytes)
-{
-	struct tcp_info info = { .tcpi_bytes_received = 0 };
-	socklen_t len = sizeof(info);
-	int unread = 0;
-
-	/* what comes between the two calls is not read either */
-	if (socket < 0 ||
-	    getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
-	    ioctl(socket, FIONREAD, &unread) < 0)
-		return -1;
-	*bytes = info.tcpi_bytes_received - (unsigned)unread;
-	return (int64_t)*bytes < 0 ? -1 : 0;
-}
-
 /*
  * A kept connection whose server has said something that nothing asked for,
  * a second answer say: this request goes to another one.  curl asks whether
@@ -137,7 +111,7 @@ static int on_request(void *arg, char *ip, char *local_ip, int port,
 		h->socket = party_socket(h->transfer.party, &h->ends);
 	if (wire_bytes(h->socket, &h->wire_before) < 0)
 		h->socket = -1;
-	if (!h->opened && has_come(h->socket))
+	if (!h->opened && wire_has_come(h->socket))
 		return abandon_stale(h);
 	if (h->named ||
 	    (inet_pton(AF_INET, ip, &in.sin_addr) == 1 &&
@@ -378,7 +352,6 @@ static void on_finished(struct transfer *t, CURLcode code)
 		hop_explain(h, code);
 	h->done(h);
 }
-
 
 #define SET(easy, option, value) do {					\
 	if (curl_easy_setopt(easy, option, value))			\
