@@ -22,7 +22,6 @@
 #include "etlfs/fetch/wire.h"
 #include "unikernel/abi.h"
 
-#define CONNECT_MS	30000L
 #define PIECE		128		/* a chunk's, with three TLS records */
 #define CALLS		4u		/* of on_progress(), until one looks */
 #define OVERHEAD_MAX	(4 << 20)	/* bytes of framing */
@@ -41,8 +40,11 @@ const char *hop_method(unsigned method)
 static int on_look_up(void *resolver, void *reserved, void *arg)
 {
 	struct hop *h = arg;
-	int err = engine_look_up(h->engine, &h->transfer);
+	int err;
 
+	if (h->cancelled)
+		return -ECANCELED;
+	err = engine_look_up(h->engine, &h->transfer);
 	if (err)
 		hop_fail(h, err, "too many names are being looked up");
 	return err;
@@ -57,6 +59,8 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose,
 	int fd;
 
 	engine_found(&h->transfer);
+	if (h->cancelled)
+		return CURL_SOCKET_BAD;
 	if (!h->named && !egress_public(&a->addr)) {
 		if (a->family == AF_INET)
 			inet_ntop(AF_INET, &((struct sockaddr_in *)
@@ -102,6 +106,9 @@ static int on_request(void *arg, char *ip, char *local_ip, int port,
 	struct sockaddr_in in = { .sin_family = AF_INET };
 	struct hop *h = arg;
 
+	if (h->cancelled)
+		return CURL_PREREQFUNC_ABORT;
+	engine_connected(&h->transfer);
 	snprintf(h->ends.ip, sizeof(h->ends.ip), "%s", ip);
 	snprintf(h->ends.local_ip, sizeof(h->ends.local_ip), "%s", local_ip);
 	h->ends.port = port;
@@ -235,6 +242,8 @@ static int on_progress(void *arg, curl_off_t total, curl_off_t body,
 	struct hop *h = arg;
 	uint64_t came;
 
+	if (h->cancelled)
+		return 1;
 	/* what curl reads from one call to the next has an end */
 	if (++h->calls % CALLS || !party_joins(h->socket, &h->ends) ||
 	    wire_bytes(h->socket, &came) < 0 || came < h->wire_before)
@@ -254,6 +263,8 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 	size_t left, room;
 	void *p;
 
+	if (h->cancelled)
+		return 0;
 	n *= size;
 	if (h->redirect) {
 		h->dropped += n;
@@ -289,6 +300,8 @@ static size_t on_read(char *buf, size_t size, size_t n, void *arg)
 	uint64_t left = h->req->body_len - h->read_off;
 	ssize_t r;
 
+	if (h->cancelled)
+		return CURL_READFUNC_ABORT;
 	n *= size;
 	if (n > left)
 		n = left;
@@ -337,6 +350,10 @@ static void on_finished(struct transfer *t, CURLcode code)
 				       offsetof(struct hop, transfer));
 	curl_off_t sent = 0;
 
+	if (h->cancelled) {
+		h->done(h);
+		return;
+	}
 	if (code == CURLE_ABORTED_BY_CALLBACK && h->stale && !h->error) {
 		hop_again(h);
 		return;
@@ -381,7 +398,6 @@ static int set_policy(struct hop *h)
 	SET(c, CURLOPT_PREREQFUNCTION, on_request);
 	SET(c, CURLOPT_PREREQDATA, h);
 	SET(c, CURLOPT_ERRORBUFFER, h->error_text);
-	SET(c, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
 	SET(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	/* the rule is in fetch.h */
 	alone = h->has_body || (h->method != UK_GET && h->method != UK_HEAD);
@@ -463,6 +479,12 @@ int hop_start(struct hop *h)
 	if (!err && !h->transfer.easy)
 		err = engine_attach(h->engine, &h->transfer, r->owner);
 	return err ? err : hop_wire(h);
+}
+
+void hop_cancel(struct hop *h)
+{
+	h->cancelled = 1;
+	engine_end_soon(&h->transfer);
 }
 
 void hop_free(struct hop *h)

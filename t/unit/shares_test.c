@@ -6,6 +6,8 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -224,6 +226,75 @@ static void test_turns(void)
 	reset(greedy[0]);
 }
 
+static unsigned count_failed(struct host *h)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < ETLFS_TICKETS; i++)
+		n += ticket(h, i)->state == ETLFS_FAILED;
+	return n;
+}
+
+/* the most that end in one turn, by count(), until n have ended */
+static unsigned most_of_turns(unsigned (*count)(void), unsigned n)
+{
+	unsigned before = count(), end = before - n, now = before, most = 0;
+
+	for (int i = 0; now > end && i < 100000; i++, before = now) {
+		ev_run(loop, EVRUN_NOWAIT);
+		now = count();
+		if (before > now && before - now > most)
+			most = before - now;
+	}
+	return now > end ? UINT_MAX : most;
+}
+
+static unsigned pending(void)
+{
+	return 2 * ETLFS_TICKETS - count_failed(greedy[0]) -
+	       count_failed(greedy[1]);
+}
+
+static unsigned open_files(void)
+{
+	unsigned n = 0;
+
+	for (int fd = 0; fd < 4096; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+static void stall(uint64_t timeout_ns)
+{
+	for (unsigned i = 0; i < ETLFS_TICKETS; i++)
+		for (unsigned j = 0; j < 2; j++)
+			submit(greedy[j], T(1, i), "/slow?seconds=3000&head=1",
+			       timeout_ns);
+	run(200);
+}
+
+/* those that are due, or cancelled, at one moment end in many turns */
+static void test_ends_in_turns(void)
+{
+	unsigned most, files, n = 2 * ETLFS_TICKETS;
+
+	stall(1000000000);
+	sleep(1);
+	most = most_of_turns(pending, n);
+	ok(most && most <= PARTY_ENDS && text_has(greedy[1], 0, "timed out"),
+	   "%u fetches are overdue: %u end in one turn at most", n, most);
+	for (unsigned i = 0; i < 2; i++)
+		reset(greedy[i]);
+	stall(0);
+	files = open_files();
+	for (unsigned i = 0; i < 2; i++)
+		reset(greedy[i]);
+	ok(open_files() == files, "none is closed as a request ends");
+	most = most_of_turns(open_files, n);
+	ok(most && most <= PARTY_ENDS, "of %u that a request's end leaves "
+	   "over %u are closed in one turn at most", n, most);
+}
+
 /* a socket of this process from that port, or a free one, to the listener */
 static int connected(int listener, int *port)
 {
@@ -302,6 +373,7 @@ int main(void)
 	test_promises();
 	test_bytes();
 	test_turns();
+	test_ends_in_turns();
 	test_connections();
 	for (i = 0; i < CLONES; i++)
 		host_destroy(greedy[i]);
