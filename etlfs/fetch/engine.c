@@ -172,8 +172,9 @@ void engine_connected(struct transfer *t)
 }
 
 /*
- * curl shares the time for a connect out among a host's addresses, so it has
- * to know of it, and ends what is left when we are long overdue.
+ * curl shares the time for a connect out among a name's addresses, so it has
+ * to know of it; it then looks at all that are connected, too, in one call of
+ * its timer, and ends what is left when we are long overdue.
  */
 static int set_connect(struct transfer *t)
 {
@@ -181,7 +182,7 @@ static int set_connect(struct transfer *t)
 
 	t->connect_ns = now + CONNECT_MS * 1000000ull;
 	ms = due_ns(t) > now ? (due_ns(t) - now) / 1000000 : 0;
-	ms += ms / 16 + 100;
+	ms = t->one_address ? 0 : ms + ms / 16 + 100;
 	return curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)ms) ?
 	       -ENOMEM : 0;
 }

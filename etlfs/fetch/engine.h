@@ -34,6 +34,7 @@ struct transfer {
 	void (*finished)(struct transfer *t, CURLcode code);
 	void (*drop)(struct transfer *t);
 	int waits;			/* for a connection of its share */
+	int one_address;		/* the owner's word: no name */
 	/* the engine's own */
 	struct transfer *next, *prev;
 	struct party *party;

@@ -457,6 +457,7 @@ static int hop_wire(struct hop *h)
 	h->pieces = h->calls = 0;
 	h->ends = (struct party_ends){ .port = 0 };
 	h->transfer.finished = on_finished;
+	h->transfer.one_address = url_is_address(&h->url);
 	err = set_policy(h);
 	if (!err)
 		err = set_method(h);

@@ -51,32 +51,32 @@ static void party_reap(struct party *p)
 	}
 }
 
-static void look_at_turn(struct party *p)
+/* one more in this turn, after n of at most max: the first of each always */
+static int may(struct party *p, const unsigned *n, unsigned max)
 {
 	uint64_t turn = ev_iteration(p->loop);
 
 	if (p->turn != turn)
-		p->acts = p->ends = 0;
+		p->acts = p->ends = p->spent_ns = 0;
 	p->turn = turn;
+	return !*n || (*n < max && p->spent_ns < PARTY_NS);
 }
 
-/* in this turn */
 static int may_act(struct party *p)
 {
-	look_at_turn(p);
-	return p->acts < PARTY_ACTS;
+	return may(p, &p->acts, PARTY_ACTS);
 }
 
 static int may_end(struct party *p)
 {
-	look_at_turn(p);
-	return p->ends < PARTY_ENDS;
+	return may(p, &p->ends, PARTY_ENDS);
 }
 
 /* s may be gone after it */
 static void act(struct party_socket *s, int revents)
 {
 	struct party *p = s->p;
+	uint64_t since = engine_clock();
 	int running, mask = 0;
 
 	p->acts++;
@@ -86,6 +86,18 @@ static void act(struct party_socket *s, int revents)
 		mask |= CURL_CSELECT_OUT;
 	curl_multi_socket_action(p->multi, s->io.fd, mask, &running);
 	party_reap(p);
+	p->spent_ns += engine_clock() - since;
+}
+
+static void end(struct transfer *t)
+{
+	struct party *p = t->party;
+	uint64_t since = engine_clock();
+
+	p->ends++;
+	engine_ended(t, CURLE_OPERATION_TIMEDOUT);
+	t->finished(t, CURLE_OPERATION_TIMEDOUT);
+	p->spent_ns += engine_clock() - since;
 }
 
 static void rest_soon(struct party *p)
@@ -131,11 +143,8 @@ static void on_rest(struct ev_loop *loop, ev_timer *w, int revents)
 		ev_io_start(loop, &s->io);
 		act(s, s->revents);
 	}
-	while (may_end(p) && (t = TAILQ_FIRST(&p->ending))) {
-		p->ends++;
-		engine_ended(t, CURLE_OPERATION_TIMEDOUT);
-		t->finished(t, CURLE_OPERATION_TIMEDOUT);
-	}
+	while (may_end(p) && (t = TAILQ_FIRST(&p->ending)))
+		end(t);
 	rest_soon(p);
 }
 

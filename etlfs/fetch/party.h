@@ -10,7 +10,8 @@
  * In one turn of the loop a party is heard on PARTY_ACTS sockets, and the rest
  * of them in the next ones, so that many that become ready at once (connected,
  * refused, closed) keep nobody else waiting.  PARTY_ENDS of its transfers that
- * are cancelled, or whose time is over, are ended in one.
+ * are cancelled, or whose time is over, are ended in one.  Whom these wake may
+ * take the processor from the gateway, so time is looked at as well.
  *
  * A party is made by its first transfer and goes some time after its last.
  */
@@ -27,6 +28,7 @@
 
 #define PARTY_ACTS	8		/* sockets heard in a turn */
 #define PARTY_ENDS	8		/* transfers ended in a turn */
+#define PARTY_NS	2000000u	/* then one of each is enough */
 
 struct party_socket;
 TAILQ_HEAD(transfers, transfer);
@@ -46,6 +48,7 @@ struct party {
 	struct transfers ending;	/* first come, too */
 	uint64_t turn;
 	unsigned acts, ends;		/* of that turn */
+	uint64_t spent_ns;		/* on them */
 	struct share_part *connections, *lookups;
 	unsigned attached;		/* transfers */
 	double idle_since;		/* when there are none */

@@ -29,6 +29,7 @@ static struct ev_loop *loop;
 static struct fetch_engine *engine;
 static struct server server, tls;
 static uint64_t turn, moved, moved_most;	/* bytes, in a turn */
+static unsigned done_us;		/* what a done takes */
 static struct egress *here, *internet;
 
 /* everything on this machine that a test may reach; the rest is refused */
@@ -97,6 +98,7 @@ static void on_done(void *arg, struct fetch *f)
 	const struct fetch_result *r = fetch_result(f);
 	struct call *c = arg;
 
+	usleep(done_us);
 	c->dones++;
 	c->error = r->error;
 	c->status = r->status;
@@ -569,6 +571,48 @@ static void test_turns(void)
 	free(big);
 }
 
+/* eight that end at one moment; the most of them in a turn of the loop */
+static unsigned most_of_eight(const char *url, uint64_t timeout_ns)
+{
+	unsigned i, now = 0, before, most = 0;
+	struct call *c[8];
+
+	for (i = 0; i < 8; i++) {
+		c[i] = call_new(UK_GET, url);
+		c[i]->r.timeout_ns = timeout_ns;
+		if (fetch_submit(engine, &c[i]->r, &c[i]->f))
+			exit(1);
+	}
+	for (i = 0; i < 200; i++) {
+		ev_run(loop, EVRUN_NOWAIT);
+		usleep(1000);
+	}
+	sleep(2);
+	while (now < 8) {
+		ev_run(loop, EVRUN_NOWAIT);
+		for (i = 0, before = now, now = 0; i < 8; i++)
+			now += c[i]->dones;
+		if (now - before > most)
+			most = now - before;
+	}
+	for (i = 0; i < 8; i++)
+		call_free(c[i]);
+	return most;
+}
+
+/* who is woken takes the processor, and a done has taken a turn's time */
+static void test_slow_turns(void)
+{
+	unsigned most;
+
+	done_us = 5000;
+	most = most_of_eight("/slow?seconds=1&head=1", 20000000000);
+	ok(most == 1, "a done is slow: %u of 8 answers in a turn", most);
+	most = most_of_eight("/slow?seconds=20&head=1", 1000000000);
+	ok(most == 1, "a done is slow: %u of 8 overdue in a turn", most);
+	done_us = 0;
+}
+
 /* server.key and server.pem in dir, for "localhost" */
 static int make_certificate(const char *dir)
 {
@@ -639,6 +683,7 @@ int main(void)
 	test_failures();
 	test_connections();
 	test_turns();
+	test_slow_turns();
 	test_tls();
 	/* what is in flight is dropped */
 	c = call_new(UK_GET, "/slow");
