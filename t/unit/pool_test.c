@@ -231,6 +231,18 @@ static void test_serve(void)
 	end();
 }
 
+/* each would wake it */
+static void test_kicks(void)
+{
+	struct function *f = begin(&plain);
+	struct call a;
+	int asked = ask(f, &a, "kicks");
+
+	ok(asked == JOB_OK && a.served == 1, "four fetches end in one turn, "
+	   "and their clone is told once: %u", a.served);
+	end();
+}
+
 static void test_queue(void)
 {
 	struct function_opts o = plain;
@@ -945,6 +957,7 @@ int main(void)
 	fake_init();
 	fake_loop();
 	test_serve();
+	test_kicks();
 	test_queue();
 	test_clone_ends();
 	test_clone_fails();
