@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "t/unit/server.h"
@@ -14,6 +15,7 @@
 struct seen {
 	struct ev_loop *loop;
 	struct peer *peer;
+	int fd;				/* the peer's own */
 	unsigned messages, closed;
 	int error;
 	struct msg last;
@@ -69,6 +71,7 @@ static int begin(struct seen *s)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0 ||
 	    peer_create(&s->peer, s->loop, sv[0], &ops, s) < 0)
 		exit(1);
+	s->fd = sv[0];
 	return sv[1];
 }
 
@@ -196,6 +199,40 @@ static void test_take(void)
 	turn(&s);
 	ok(s.messages == 5 && s.last.type == MSG_UP && !s.taken,
 	   "what follows a large payload twice comes");
+	end(&s, fd);
+}
+
+/* what a result's sender has put into the socket is received by and by */
+static void test_bytes_of_turn(void)
+{
+	struct msg m = { .type = MSG_RESULT, .len = 4 << 20 };
+	int room = 4 << 20, before = 0, now, all, most = 0;
+	char some[4096] = "";
+	struct seen s;
+	int fd = begin(&s);
+
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	put(fd, &m, sizeof(m));
+	/* a part of it */
+	for (int i = 0; i < 300 && write(fd, some, sizeof(some)) > 0; i++)
+		;
+	if (ioctl(s.fd, FIONREAD, &before) < 0)
+		exit(1);
+	all = before;
+	for (int i = 0; before && i < 100; i++, before = now) {
+		ev_run(s.loop, EVRUN_NOWAIT);
+		if (ioctl(s.fd, FIONREAD, &now) < 0)
+			exit(1);
+		if (before - now > most)
+			most = before - now;
+	}
+	/* the first 32 KB go into what it keeps for receiving */
+	if (all <= (256 + 32) << 10)
+		ok(1, "a turn's bytes # SKIP a socket holds only %d", all);
+	else
+		ok(!before && most == 256 << 10, "of a result, %d bytes, %d "
+		   "are received in one turn", all, most);
 	end(&s, fd);
 }
 
@@ -442,6 +479,7 @@ int main(void)
 	test_framing();
 	test_large();
 	test_take();
+	test_bytes_of_turn();
 	test_refused();
 	test_report();
 	test_send();
