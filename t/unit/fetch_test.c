@@ -647,6 +647,14 @@ static void test_tls(void)
 	ok(!c->error && c->len == 1000000 && is_pattern(c->body, c->len),
 	   "https, with a certificate that SSL_CERT_FILE trusts");
 	call_free(c);
+	/* 72 bytes come for one, and more than OVERHEAD_MAX in all */
+	snprintf(url, sizeof(url), "https://localhost:%d/crumbs?size=70000",
+		 tls.port);
+	c = get(url);
+	ok(!c->error && c->len == 70000 && is_pattern(c->body, c->len),
+	   "chunks of a byte in TLS records are no framing without end: %s",
+	   c->reason);
+	call_free(c);
 	snprintf(url, sizeof(url), "https://127.0.0.1:%d/", tls.port);
 	fails(get(url), EPROTO, "certificate was not accepted");
 	unsetenv("SSL_CERT_FILE");
