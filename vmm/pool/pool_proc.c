@@ -128,7 +128,7 @@ static int on_attach(void *arg, unsigned window, int fd, uint64_t size)
 /* a peer that does not take it is at its end, which its socket will say */
 static void send_kick(struct ev_loop *loop, struct ev_prepare *w, int revents)
 {
-	struct proc *p = w->data;
+	struct pool_proc *p = w->data;
 	struct msg m = { .type = MSG_KICK };
 
 	ev_prepare_stop(loop, w);
