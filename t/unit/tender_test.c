@@ -24,6 +24,7 @@
 #include "vmm/guest/chan.h"
 #include "vmm/guest/guest.h"
 #include "vmm/guest/ref.h"
+#include "vmm/host/choose.h"
 
 extern const unsigned char _binary_tiny_elf_start[], _binary_tiny_elf_end[];
 const struct blob blob_libos = {

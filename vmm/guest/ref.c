@@ -18,6 +18,7 @@
 
 #include "vmm/tender/machine.h"
 #include "vmm/host/cgroup.h"
+#include "vmm/host/choose.h"
 #include "vmm/guest/chan.h"
 #include "vmm/guest/clone.h"
 #include "vmm/host/hostshare.h"
