@@ -68,7 +68,7 @@ static int fake_map(struct tender *t, unsigned slot, uint64_t addr,
 	return 0;
 }
 
-static int fake_unmap(struct tender *t, unsigned slot)
+static int fake_unmap(struct tender *t, unsigned slot, uint64_t addr)
 {
 	return 0;
 }

@@ -24,7 +24,7 @@ static int map(struct tender *t, unsigned slot, uint64_t addr, uint64_t len,
 	return map_error;
 }
 
-static int unmap(struct tender *t, unsigned slot)
+static int unmap(struct tender *t, unsigned slot, uint64_t addr)
 {
 	return 0;
 }

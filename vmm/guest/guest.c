@@ -21,7 +21,6 @@
 
 #define SLOT_IMAGE	RAM_WINDOWS
 #define SLOT_HOST	(RAM_WINDOWS + 1)
-_Static_assert(SLOT_HOST == TENDER_SLOT_HOST, "tenderopt.h");
 #define SLOT_GROW	(SLOT_HOST + ETLFS_WINDOWS)
 
 #define TICK_US		10000
@@ -414,7 +413,8 @@ enum guest_end guest_run(struct guest *g)
 
 static void window_detach(struct guest *g, unsigned w)
 {
-	g->t->ops->unmap(g->t, SLOT_HOST + w);
+	g->t->ops->unmap(g->t, SLOT_HOST + w,
+			 UK_HOST_BASE + w * ETLFS_WINDOW_STRIDE);
 	ram_unmap_host(g->ram, w);
 	g->windows &= ~(1u << w);
 	ctl(g)->windows = g->windows | 1;

@@ -225,7 +225,7 @@ static int kvm_map(struct tender *t, unsigned slot, uint64_t addr,
 	return xioctl(k->vm, KVM_SET_USER_MEMORY_REGION, &r);
 }
 
-static int kvm_unmap(struct tender *t, unsigned slot)
+static int kvm_unmap(struct tender *t, unsigned slot, uint64_t addr)
 {
 	struct kvm *k = (struct kvm *)t;
 	struct kvm_userspace_memory_region r = { .slot = slot };

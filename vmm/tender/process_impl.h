@@ -92,7 +92,7 @@ void process_shared_restore(struct process *p);
 int process_windows_create(struct process *p);
 int process_map(struct tender *t, unsigned slot, uint64_t addr, uint64_t len,
 		void *from, int readonly);
-int process_unmap(struct tender *t, unsigned slot);
+int process_unmap(struct tender *t, unsigned slot, uint64_t addr);
 /* before the guest goes on: what came in them, where it can see it */
 void process_windows_copy(struct process *p);
 

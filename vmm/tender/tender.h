@@ -1,13 +1,13 @@
 /*
- * tenderopt.h - the waist: what differs between the ways to run a guest
+ * tender.h - the waist: what differs between the ways to run a guest
  *
- * Above it nothing knows which tender runs: memory (ram.h), doorbells
- * (doorbell.h), clones (clone.h) and rollback are shared.  A tender runs one
- * vCPU in the calling thread.  All calls answer 0 or -errno.
+ * In this folder is what runs a guest: a tender for each way, and what its
+ * guest finds in memory at power-on.  Whoever uses a tender does not know
+ * which it is.  A tender runs one vCPU in the calling thread.  All calls
+ * answer 0 or -errno.
  *
  * kvm	    (kvm.c) a virtual machine over this process's own memory
- * process  (process.c) a locked child; its memory is reached from outside,
- *	    which ram.h hides behind ram->remote
+ * process  (process.c) a locked child, whose memory is reached from outside
  */
 #ifndef VMM_TENDER_H
 #define VMM_TENDER_H
@@ -48,7 +48,6 @@ enum tender_exit {
 };
 
 #define TENDER_FDS	5
-#define TENDER_SLOT_HOST 7	/* slot of host window 0; see guest.c */
 
 struct tender_ops {
 	const char *name;
@@ -58,10 +57,14 @@ struct tender_ops {
 	int (*create)(struct tender **out, struct ram *ram, struct err *err);
 	/* what this tender's stub page holds, before the first create */
 	void (*stubs)(struct ram *ram);
-	/* guest [addr, addr + len) is host memory at p */
+	/*
+	 * Guest [addr, addr + len) is host memory at p.  The caller numbers
+	 * its mappings by slots, from 0; unmap names the slot and address of
+	 * one of them.
+	 */
 	int (*map)(struct tender *t, unsigned slot, uint64_t addr,
 		   uint64_t len, void *p, int readonly);
-	int (*unmap)(struct tender *t, unsigned slot);
+	int (*unmap)(struct tender *t, unsigned slot, uint64_t addr);
 	/* the first one, after all map calls of a new guest, makes the vCPU */
 	int (*load)(struct tender *t, const struct cpu_state *s);
 	/*
