@@ -25,8 +25,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "vmm/tender/machine.h"
 #include "vmm/tender/kvm_cpu.h"
+#include "vmm/tender/kvm_jail.h"
+#include "vmm/tender/machine.h"
 
 struct kvm {
 	struct tender t;
@@ -428,6 +429,7 @@ static void kvm_descriptors(struct tender *t, int fd[TENDER_FDS])
 
 const struct tender_ops tender_kvm = {
 	.name = "kvm",
+	.jail = &kvm_jail,
 	.check = kvm_check,
 	.init = kvm_init,
 	.create = kvm_create,

@@ -254,6 +254,7 @@ static int process_save(struct tender *t, struct cpu_state *s)
 
 const struct tender_ops tender_process = {
 	.name = "process",
+	.jail = &process_jail,
 	.check = process_check,
 	.init = process_init,
 	.create = process_create,

@@ -51,6 +51,9 @@ struct process {
 	uint32_t copied[ETLFS_TICKETS];	/* gen of what was copied last */
 };
 
+/* process_jail.c */
+extern const struct tender_jail process_jail;
+
 uint64_t process_now(void);		/* CLOCK_MONOTONIC, ns */
 
 /* process.c: a child may have ended, as process_dead() can tell */

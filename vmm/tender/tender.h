@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 #include "conf/err.h"
+#include "vmm/tender/jail_rule.h"
 
 struct tender;
 struct ram;
@@ -51,6 +52,7 @@ enum tender_exit {
 
 struct tender_ops {
 	const char *name;
+	const struct tender_jail *jail;
 	int (*check)(struct err *err);
 	/* host-wide things, once, before any create; inherited by fork */
 	int (*init)(struct err *err);
