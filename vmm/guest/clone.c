@@ -406,7 +406,7 @@ void clone_main(const struct clone_opts *o)
 	struct guest *g = &c.g;
 	struct msg up = { .type = MSG_UP };
 	struct err err = { "" };
-	int keep[4 + TENDER_FDS] = { o->sock, -1, -1, -1 }, rc;
+	int keep[2 + TENDER_FDS] = { o->sock }, rc;
 
 	prctl(PR_SET_NAME, "usetl-clone");
 	signal(SIGCHLD, SIG_DFL);
@@ -427,23 +427,21 @@ void clone_main(const struct clone_opts *o)
 		send_died(&c);
 		_exit(1);
 	}
-	up.a[1] = ram_populate(o->ram, o->ram->base);
+	up.a[1] = ram_populate(o->ram);
 	keep[1] = o->ram->pagemap;
-	keep[2] = o->ram->stat;
-	keep[3] = o->ram->mem;
-	g->t->ops->descriptors(g->t, keep + 4);
-	rc = jail_close_others(keep, 4 + TENDER_FDS);
+	g->t->ops->descriptors(g->t, keep + 2);
+	rc = jail_close_others(keep, 2 + TENDER_FDS);
 	if (rc < 0)
 		fail(&c, "descriptors", rc);
 	o->ram->memfd = -1;
 	/* the gateway sees it all the same, by its capability */
 	if (o->hide)
 		prctl(PR_SET_DUMPABLE, 0);
-	rc = jail_lock(o->jail, o->ram->remote);
+	rc = jail_lock(o->jail, g->t->remote);
 	if (rc < 0)
 		fail(&c, "jail", rc);
 	up.a[0] = g->st.setup_ns = guest_now() - o->forked;
-	up.a[2] = (uint64_t)o->ram->remote;
+	up.a[2] = (uint64_t)g->t->remote;
 	if (chan_send(g->sock, &up, NULL, 0) < 0)
 		_exit(0);
 	serve(&c);

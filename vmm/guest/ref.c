@@ -154,7 +154,7 @@ static int power_on(struct ref *r)
  */
 static int debugger_wait(struct ref *r)
 {
-	struct msg m = { .type = MSG_UP, .a = { [2] = r->ram.remote } };
+	struct msg m = { .type = MSG_UP, .a = { [2] = (uint64_t)r->g.t->remote } };
 	int fds[CHAN_FDS], rc;
 
 	rc = chan_send(r->sock, &m, NULL, 0);

@@ -25,6 +25,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "vmm/memory/ram_ops.h"
 #include "vmm/tender/kvm_cpu.h"
 #include "vmm/tender/kvm_jail.h"
 #include "vmm/tender/machine.h"
@@ -209,6 +210,7 @@ static int kvm_create(struct tender **out, struct ram *ram, struct err *err)
 	fcntl(k->vm, F_SETFD, FD_CLOEXEC);
 	k->t.ops = &tender_kvm;
 	k->ram = ram;
+	ram->ops = &ram_local_ops;
 	*out = &k->t;
 	return 0;
 }
@@ -424,7 +426,8 @@ static void kvm_descriptors(struct tender *t, int fd[TENDER_FDS])
 {
 	fd[0] = ((struct kvm *)t)->vm;
 	fd[1] = ((struct kvm *)t)->vcpu;
-	fd[2] = fd[3] = fd[4] = -1;
+	for (int i = 2; i < TENDER_FDS; i++)
+		fd[i] = -1;
 }
 
 const struct tender_ops tender_kvm = {

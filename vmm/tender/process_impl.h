@@ -8,6 +8,7 @@
 #include <signal.h>
 
 #include "etlfs/format.h"
+#include "vmm/memory/ram_remote.h"
 #include "vmm/tender/process.h"
 
 #define WINDOWS_SIZE	((ETLFS_WINDOWS - 1) * ETLFS_WINDOW_STRIDE)
@@ -26,7 +27,7 @@ enum place { NOWHERE, PARKED, RUNNING, AT_DOORBELL, AT_TRAP, AT_TICK };
 struct process {
 	struct tender t;
 	struct ram *ram;
-	struct ram_far far;
+	struct ram_remote remote;
 	struct cpu_regs regs;		/* t.regs */
 	enum place place;
 	struct process_ro *ro;
@@ -86,8 +87,7 @@ int process_limit_windows(struct process *p);
 int process_settle(struct tender *t);
 int process_rest(struct tender *t, int over);
 int process_verify(struct tender *t);
-int process_copy(struct ram_far *f, const uint32_t *page, size_t n);
-int process_drop(struct ram_far *f, const uint32_t *page, size_t n);
+extern const struct ram_orders process_orders;
 /* what both map of RAM, as in the snapshot; nothing while there is none */
 void process_shared_restore(struct process *p);
 

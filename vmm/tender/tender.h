@@ -48,7 +48,7 @@ enum tender_exit {
 	TENDER_BROKEN,		/* anything else: the guest is finished */
 };
 
-#define TENDER_FDS	5
+#define TENDER_FDS	7
 
 struct tender_ops {
 	const char *name;
@@ -111,6 +111,8 @@ struct tender_ops {
 /* fields that every tender has at its start */
 struct tender {
 	const struct tender_ops *ops;
+	/* the process in which the guest runs, from load on; 0: in this one */
+	pid_t remote;
 	struct cpu_regs *regs;		/* valid after run; see regs_dirty */
 	int regs_dirty;			/* regs were changed: take them */
 	unsigned vector;		/* of TENDER_TRAP */
