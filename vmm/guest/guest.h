@@ -87,7 +87,10 @@ void guest_destroy(struct guest *g);
 int guest_ctl_init(struct guest *g, struct err *err);
 /* fresh clock and entropy, before the next instruction */
 void guest_refresh(struct guest *g);
-/* what time it is; until the next guest_refresh() never earlier than before */
+/*
+ * guestclock.c: what time it is; until the next guest_refresh() never earlier
+ * than before
+ */
 void guest_clock(struct guest *g);
 /* READY is to return, in process pid, which has until deadline, mono ns */
 void guest_child(struct guest *g, uint32_t pid, uint64_t deadline);
@@ -114,6 +117,8 @@ uint64_t guest_log_lost(struct guest *g);
 uint32_t guest_log(struct guest *g, const char **log);
 /* DB_LOG; 0 or -errno */
 int guest_log_rung(struct guest *g);
+/* guestwindow.c: to the new tender, all that a guest has at first */
+int guest_windows_map(struct guest *g);
 /* detach every host window but 0, forget every ticket */
 void guest_detach(struct guest *g);
 /* a KICK or ATTACH from the gateway; fds are consumed */
