@@ -144,7 +144,7 @@ void guest_refresh(struct guest *g)
 	struct uk_ctl *c = ctl(g);
 
 	/* nothing of it knows what an earlier request was told */
-	g->clock = (struct uk_clock){ 0 };
+	g->clock = (struct uk_clock){ .mono = g->mono_least };
 	guest_clock(g);
 	/* never fails for up to 256 bytes once the pool is up (random(4)) */
 	if (getrandom(c->entropy, sizeof(c->entropy), 0) !=

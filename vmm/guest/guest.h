@@ -44,6 +44,7 @@ struct guest {
 	int overdue;			/* that was over; this is a grace */
 	uint64_t entropy_gen, ticks;
 	struct uk_clock clock;		/* as it was told last */
+	uint64_t mono_least;		/* ns: its snapshot knew that time */
 	uint64_t turns_end;		/* mono ns: guestpace.c; 0: a new phase */
 
 	/*
@@ -89,9 +90,11 @@ int guest_ctl_init(struct guest *g, struct err *err);
 void guest_refresh(struct guest *g);
 /*
  * guestclock.c: what time it is; until the next guest_refresh() never earlier
- * than before
+ * than before, and never than the snapshot's
  */
 void guest_clock(struct guest *g);
+/* what it is by the guest's monotonic clock now, ns */
+uint64_t guest_clock_told(const struct guest *g);
 /* READY is to return, in process pid, which has until deadline, mono ns */
 void guest_child(struct guest *g, uint32_t pid, uint64_t deadline);
 /* a request: an event of len bytes at off in the host region */

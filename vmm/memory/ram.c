@@ -287,17 +287,19 @@ int ram_seal(struct ram *ram, struct err *err)
 			       strerror(-rc));
 	for (int i = 0; i < RAM_WINDOWS; i++)
 		ram->win[i].sealed = ram->win[i].span;
-	return 0;
+	rc = ram->memfd;
+	ram->memfd = -1;
+	return rc;
 }
 
-void ram_collapse(struct ram *ram)
+void ram_collapse(const struct ram *ram, int memfd)
 {
 	for (int i = 0; i < RAM_WINDOWS; i++) {
-		struct ram_window *w = &ram->win[i];
+		const struct ram_window *w = &ram->win[i];
 		uint64_t a = w->base;
 
 		while (a < w->base + w->sealed) {
-			off_t data = lseek(ram->memfd, (off_t)a, SEEK_DATA);
+			off_t data = lseek(memfd, (off_t)a, SEEK_DATA);
 
 			if (data < 0 ||
 			    (uint64_t)data >= w->base + w->sealed)

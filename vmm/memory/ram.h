@@ -5,8 +5,9 @@
  * is a memfd whose offsets are guest addresses (sparse).  Life:
  *
  *   ram_create     mapped shared: the reference boots in it
- *   ram_seal       the memfd is sealed: the snapshot.  RAM is now a private
- *                  mapping of it, snap a read-only shared one
+ *   ram_seal       the memfd is sealed, and given to who asked for it: the
+ *                  snapshot's pages.  RAM is now a private mapping of it,
+ *                  snap a read-only shared one
  *   fork           a clone's writes stay its own
  *   ram_rollback   what the clone wrote is copied back from snap
  *
@@ -50,7 +51,7 @@ struct ram_ops;
 struct ram {
 	uint8_t *base;			/* UK_END bytes reserved */
 	const uint8_t *snap;		/* the snapshot; NULL before ram_seal */
-	int memfd;
+	int memfd;			/* until ram_seal */
 	int pagemap;		/* of the guest's process, -1 until opened */
 	struct ram_window win[RAM_WINDOWS];
 	uint64_t mem_limit;		/* EXEC + HEAP + DATA */
@@ -98,10 +99,11 @@ int ram_map_image(struct ram *ram, int fd, uint64_t size);
 int ram_map_host(struct ram *ram, unsigned window, int fd, uint64_t size);
 void ram_unmap_host(struct ram *ram, unsigned window);
 
+/* the sealed memfd, which is the caller's now, or -errno */
 int ram_seal(struct ram *ram, struct err *err);
-/* make the snapshot's pages huge where they can be; slow, when idle */
-void ram_collapse(struct ram *ram);
-/* bytes resident in the snapshot */
+/* make the sealed memfd's pages huge where they can be; slow, when idle */
+void ram_collapse(const struct ram *ram, int memfd);
+/* bytes resident in it, before it is sealed */
 uint64_t ram_resident(const struct ram *ram);
 
 /* in the reference, before the first fork */
