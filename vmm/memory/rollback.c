@@ -8,9 +8,9 @@
  * only after a fault of the guest's process, which has one thread.
  *
  * Pages are copied back, not dropped: a copy costs a tenth of the fault that
- * dropping would cost the next request (DESIGN 4).  Beyond BUDGET pages the
- * excess is dropped, to give memory back; and a clone that one request made
- * far larger than its kin is made small again (tidy()).
+ * dropping would cost the next request.  Beyond BUDGET pages the excess is
+ * dropped, to give memory back; and a clone that one request made far larger
+ * than its kin is made small again (tidy()).
  *
  * Who has the pages finds and restores them (ram_ops.h); when, and how many
  * are kept, is decided here.
