@@ -132,6 +132,36 @@ int peer_ready(const struct msg *m, const uint8_t *payload,
 	return 0;
 }
 
+int peer_fetch(const struct msg *m, const uint8_t *payload,
+	       struct host_request *out, struct body_part *part)
+{
+	uint64_t rest = m->len, url_len = m->a[2], headers_len = m->a[3];
+	const uint8_t *at;
+	struct proto_iov iov;
+
+	if (m->a[0] > UINT32_MAX || m->a[1] > UINT32_MAX || url_len > rest ||
+	    headers_len > rest - url_len)
+		return -EPROTO;
+	rest -= url_len + headers_len;
+	if (rest % sizeof(iov) || rest / sizeof(iov) > UK_EXTENTS)
+		return -EPROTO;
+	*out = (struct host_request){
+		.ticket = m->a[0], .method = m->a[1],
+		.url = (const char *)payload, .url_len = url_len,
+		.headers = (const char *)payload + url_len,
+		.headers_len = headers_len,
+		.body = part, .parts = rest / sizeof(iov),
+		.body_len = m->a[4], .timeout_ns = m->a[5],
+	};
+	/* they lie behind text, on no boundary */
+	at = payload + url_len + headers_len;
+	for (size_t i = 0; i < out->parts; i++) {
+		memcpy(&iov, at + i * sizeof(iov), sizeof(iov));
+		part[i] = (struct body_part){ iov.addr, iov.len };
+	}
+	return 0;
+}
+
 /* receiving */
 
 static void fail(struct peer *p, int error)

@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "etlfs/region/host.h"
 #include "vmm/proto.h"
 
 #define PEER_FDS	2		/* most descriptors on one message */
@@ -88,5 +89,11 @@ int peer_report(const struct msg *m, const uint8_t *payload,
 		struct peer_report *out);
 int peer_ready(const struct msg *m, const uint8_t *payload,
 	       struct boot_stats *stats, const char **log, size_t *log_len);
+/*
+ * A FETCH, but for its egress policy.  url and headers point into the payload,
+ * the body's parts are copied to part, which has room for UK_EXTENTS.
+ */
+int peer_fetch(const struct msg *m, const uint8_t *payload,
+	       struct host_request *out, struct body_part *part);
 
 #endif

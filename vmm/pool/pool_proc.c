@@ -144,7 +144,7 @@ static void on_kick(void *arg)
 	ev_prepare_start(p->f->pool->loop, &p->kick);
 }
 
-static ssize_t on_read_body(void *arg, const struct proto_iov *iov, size_t n,
+static ssize_t on_read_body(void *arg, const struct body_part *part, size_t n,
 			    uint64_t off, void *buf, size_t len)
 {
 	struct pool_proc *p = arg;
@@ -152,7 +152,7 @@ static ssize_t on_read_body(void *arg, const struct proto_iov *iov, size_t n,
 
 	if (!p->pid)
 		return -ESRCH;
-	r = host_read_process(p->pid, iov, n, off, buf, len);
+	r = host_read_process(p->pid, part, n, off, buf, len);
 	return alive(p) ? r : -ESRCH;
 }
 
@@ -212,17 +212,28 @@ static void pay(struct pool_proc *p, double cost)
 		peer_hold(p->peer, -f->asks / ASK_RATE);
 }
 
+static int fetch(struct pool_proc *p, const struct msg *m,
+		 const uint8_t *payload)
+{
+	struct body_part part[UK_EXTENTS];
+	uint64_t left = fetch_time(p);
+	struct host_request r;
+
+	if (peer_fetch(m, payload, &r, part) < 0)
+		return -EPROTO;
+	if (!r.timeout_ns || r.timeout_ns > left)
+		r.timeout_ns = left;
+	r.egress = p->f->egress;
+	return host_fetch(p->host, &r) < 0 ? -EPROTO : 1;
+}
+
 int pool_proc_message(struct pool_proc *p, const struct msg *m,
 		      const uint8_t *payload)
 {
-	int r;
-
 	switch (m->type) {
 	case MSG_FETCH:
 		pay(p, 1);
-		r = host_fetch_msg(p->host, m, payload, fetch_time(p),
-				   p->f->egress);
-		return r < 0 ? -EPROTO : 1;
+		return fetch(p, m, payload);
 	case MSG_CANCEL:
 		if (m->a[0] > UINT32_MAX)
 			return -EPROTO;
