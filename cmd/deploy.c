@@ -86,13 +86,12 @@ static void fill_opts(const struct conf *c, const struct want *w,
 		.max = f && f->max ? f->max : c->max,
 		.idle_ns = c->idle_ns,
 		.timeout_ns = f ? f->timeout_ns : 0,
+		.memory = f ? f->memory : 0,
 		.refresh_ns = f && f->has_refresh ? f->refresh_ns :
 			      c->refresh_ns,
 		.recycle = recycle[f ? f->recycle : CONF_ROLLBACK],
 		.verify = deploy_verify(),
 	};
-	if (f && f->memory)
-		w->img->memory = f->memory;
 }
 
 static int open_all(struct deploy *d, struct err *err)

@@ -23,6 +23,7 @@ enum debug { DEBUG_NONE, DEBUG_CLONES, DEBUG_BOOT };
 
 struct ref_opts {
 	const struct image *img;
+	uint64_t memory;		/* bytes; 0: the image's */
 	int window0;			/* memfd of ETLFS_WINDOW0 bytes */
 	enum tender_kind tender;
 	enum recycle recycle;

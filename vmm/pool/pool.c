@@ -263,11 +263,17 @@ void function_info(struct function *f, struct function_info *out)
 	};
 }
 
+static uint64_t memory_of(const struct function_opts *o,
+			  const struct image *img)
+{
+	return o->memory ? o->memory : img->memory;
+}
+
 int function_same(const struct function *f, const struct image *img,
 		  const struct function_opts *o)
 {
 	return !strcmp(f->img->digest, img->digest) &&
-	       f->img->memory == img->memory &&
+	       memory_of(&f->o, f->img) == memory_of(o, img) &&
 	       f->o.recycle == o->recycle && f->o.trace == o->trace &&
 	       f->o.verify == o->verify;
 }

@@ -131,6 +131,7 @@ struct function_opts {
 	unsigned min, max;		/* clones; max >= 1 */
 	uint64_t idle_ns;		/* after which one over min is reaped */
 	uint64_t timeout_ns;		/* 0: the image's */
+	uint64_t memory;		/* bytes; 0: the image's */
 	uint64_t refresh_ns;		/* age of a reference, about, when
 					   another replaces it; 0: never */
 	enum recycle recycle;

@@ -63,7 +63,6 @@ static int adopt(struct function *f, int fd, struct err *err)
 		image_close(copy);
 		return err_set(err, r, "out of memory");
 	}
-	copy->memory = was->memory;	/* the configuration may say another */
 	egress_destroy(f->egress);
 	f->egress = egress;
 	f->img = copy;

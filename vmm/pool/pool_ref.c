@@ -327,7 +327,8 @@ int pool_ref_boot(struct pool_ref *r, struct err *err)
 	const double limit = f->o.debug == DEBUG_BOOT ? DEBUG_S :
 			     pool->o.boot_ns / 1e9;
 	struct ref_opts o = {
-		.img = f->img, .recycle = f->o.recycle, .trace = f->o.trace,
+		.img = f->img, .memory = f->o.memory,
+		.recycle = f->o.recycle, .trace = f->o.trace,
 		.trial = f->o.trial,
 		.verify = f->o.verify, .boot_timeout_ns = limit * 1e9,
 		.debug = f->o.debug,
