@@ -73,11 +73,6 @@ static const char *name_of(const struct want *w)
 static void fill_opts(const struct conf *c, const struct want *w,
 		      struct function_opts *o)
 {
-	static const enum recycle recycle[] = {
-		[CONF_ROLLBACK] = RECYCLE_ROLLBACK,
-		[CONF_FORK] = RECYCLE_FORK,
-		[CONF_KEEP] = RECYCLE_KEEP,
-	};
 	const struct conf_function *f = w->f;
 
 	*o = (struct function_opts){
@@ -89,7 +84,7 @@ static void fill_opts(const struct conf *c, const struct want *w,
 		.memory = f ? f->memory : 0,
 		.refresh_ns = f && f->has_refresh ? f->refresh_ns :
 			      c->refresh_ns,
-		.recycle = recycle[f ? f->recycle : CONF_ROLLBACK],
+		.recycle = f ? f->recycle : RECYCLE_ROLLBACK,
 		.verify = deploy_verify(),
 	};
 }

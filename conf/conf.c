@@ -136,29 +136,34 @@ static int set_string(struct conf_parser *p, const struct conf_key *k,
 	return 0;
 }
 
-static int set_word(struct conf_parser *p, const struct conf_key *k,
-		    const char *value, unsigned *to)
+/* the number of one of three words */
+static int find_word(struct conf_parser *p, const struct conf_key *k,
+		     const char *value, const char *const *w)
 {
-	static const char *const words[][3] = {
-		{
-			[CONF_ROLLBACK] = "rollback",
-			[CONF_FORK] = "fork",
-			[CONF_KEEP] = "keep",
-		}, {
-			[CONF_AUTO] = "auto",
-			[CONF_KVM] = "kvm",
-			[CONF_PROCESS] = "process",
-		},
-	};
-	const char *const *w = words[k->kind == TENDER];
+	int i = words_find(w, value);
 
-	for (unsigned i = 0; i < 3; i++)
-		if (!strcmp(value, w[i])) {
-			*to = i;
-			return 0;
-		}
-	return fail(p, -EINVAL, "%s '%s' is none of %s, %s, %s", k->name,
-		    value, w[0], w[1], w[2]);
+	return i >= 0 ? i : fail(p, -EINVAL, "%s '%s' is none of %s, %s, %s",
+				 k->name, value, w[0], w[1], w[2]);
+}
+
+static int set_recycle(struct conf_parser *p, const struct conf_key *k,
+		       const char *value, enum recycle *to)
+{
+	int i = find_word(p, k, value, recycle_words);
+
+	if (i >= 0)
+		*to = i;
+	return i < 0 ? i : 0;
+}
+
+static int set_tender(struct conf_parser *p, const struct conf_key *k,
+		      const char *value, enum tender_kind *to)
+{
+	int i = find_word(p, k, value, tender_words);
+
+	if (i >= 0)
+		*to = i;
+	return i < 0 ? i : 0;
 }
 
 /* what follows a printed size that has no letter for its unit */
@@ -242,8 +247,11 @@ static int set(struct conf_parser *p, const struct conf_key *k,
 	case STRING:
 		return set_string(p, k, value, (char **)(base + k->off));
 	case RECYCLE:
+		return set_recycle(p, k, value,
+				   (enum recycle *)(base + k->off));
 	case TENDER:
-		return set_word(p, k, value, (unsigned *)(base + k->off));
+		return set_tender(p, k, value,
+				  (enum tender_kind *)(base + k->off));
 	default:
 		return set_number(p, k, value, base + k->off);
 	}

@@ -13,10 +13,9 @@
 #include <sys/types.h>
 
 #include "conf/err.h"
+#include "conf/words.h"
 #include "etlfs/image/image.h"
 #include "vmm/tender/tender.h"
-
-enum recycle { RECYCLE_ROLLBACK, RECYCLE_FORK, RECYCLE_KEEP };
 
 /* guests that wait for a debugger: a process tender's, see pool_ops.attach */
 enum debug { DEBUG_NONE, DEBUG_CLONES, DEBUG_BOOT };
