@@ -2,11 +2,9 @@
 #include "cmd/deploy.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "etlfs/image/image.h"
 
@@ -25,44 +23,11 @@ struct deploy {
 	struct want want[];
 };
 
-int deploy_uid(const char *user, uid_t *out, struct err *err)
-{
-	struct passwd *pw;
-
-	*out = 0;
-	if (geteuid() != 0)
-		return user ? err_set(err, -EPERM, "[serve] user '%s': only "
-				      "root can run clones as another user",
-				      user) : 0;
-	errno = 0;
-	pw = getpwnam(user ? user : "nobody");
-	if (!pw && user)
-		return err_set(err, -ENOENT, "[serve] user '%s': %s", user,
-			       errno ? strerror(errno) : "no such user");
-	*out = pw ? pw->pw_uid : 65534;
-	return 0;
-}
-
 int deploy_verify(void)
 {
 	const char *s = getenv("USETL_VERIFY");
 
 	return s && !strcmp(s, "1");
-}
-
-void deploy_pool_opts(const struct conf *c, struct pool_opts *o)
-{
-	o->response_max = c->response_max;
-	o->log_max = c->log_max;
-	o->queue = c->queue;
-	o->wait_ns = c->wait_ns;
-	o->boot_ns = c->boot_ns;
-	o->fetch_timeout_ns = c->fetch_timeout_ns;
-	o->fetch_max = c->fetch_max;
-	o->fetch_total = c->fetch_total;
-	o->windows = c->windows;
-	o->warm = c->warm;
-	o->copies = c->copies;
 }
 
 static const char *name_of(const struct want *w)

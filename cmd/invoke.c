@@ -18,10 +18,8 @@
 #include "cmd/invoke_opts.h"
 #include "cmd/loglines.h"
 #include "cmd/median.h"
+#include "cmd/openpool.h"
 #include "cmd/remote.h"
-#include "cmd/tenderopt.h"
-#include "conf/conf.h"
-#include "vmm/pool/pool.h"
 
 #define LOG_MAX		((uint64_t)1 << 40)
 #define IDLE_WAIT_S	5.0
@@ -39,8 +37,7 @@ enum {
 
 struct run {
 	const struct invoke_opts *o;
-	struct ev_loop *loop;
-	struct pool *pool;
+	struct openpool open;
 	struct function *f;
 	struct job job;
 	struct gdb *gdb;
@@ -57,7 +54,7 @@ struct run {
 static void finish(struct run *r, int status)
 {
 	r->status = status;
-	ev_break(r->loop, EVBREAK_ALL);
+	ev_break(r->open.loop, EVBREAK_ALL);
 }
 
 /* what the pool has to tell */
@@ -153,7 +150,7 @@ static void submit_next(struct run *r)
 	}
 	ev_timer_init(&r->pause, on_pause, r->o->pause_ns / 1e9, 0.0);
 	r->pause.data = r;
-	ev_timer_start(r->loop, &r->pause);
+	ev_timer_start(r->open.loop, &r->pause);
 }
 
 static void fail(const struct job_result *res)
@@ -212,7 +209,7 @@ static void on_done(struct job *j, const struct job_result *res)
 	}
 	ev_timer_init(&r->patience, on_patience, IDLE_WAIT_S, 0.0);
 	r->patience.data = r;
-	ev_timer_start(r->loop, &r->patience);
+	ev_timer_start(r->open.loop, &r->patience);
 }
 
 static int submit(struct run *r)
@@ -303,20 +300,19 @@ static void show_stats(struct run *r)
 /* wiring */
 
 /* before anything runs */
-static int start_gdb(struct run *r, enum tender_kind tender,
-		     const struct image *img, struct err *err)
+static int start_gdb(struct run *r, const struct image *img, struct err *err)
 {
 	const struct invoke_opts *o = r->o;
 	struct gdb_opts go = {
-		.loop = r->loop, .img = img, .boot = o->debug == DEBUG_BOOT,
-		.command = o->gdb, .commands = o->n_gdb,
+		.loop = r->open.loop, .img = img,
+		.boot = o->debug == DEBUG_BOOT, .command = o->gdb, .commands = o->n_gdb,
 		.attached = on_attached, .arg = r,
 	};
 	int rc;
 
 	if (!o->debug)
 		return 0;
-	if (tender != TENDER_PROCESS) {
+	if (r->open.tender != TENDER_PROCESS) {
 		r->status = 2;
 		return err_set(err, -EINVAL, "--gdb needs a process to debug: "
 			       "--tender=process");
@@ -325,51 +321,47 @@ static int start_gdb(struct run *r, enum tender_kind tender,
 	return rc < 0 ? rc : gdb_create(&r->gdb, &go, err);
 }
 
-static int start(struct run *r, const char *path, struct err *err)
+static void say(const char *text)
 {
-	struct pool_opts po = { .ops = &invoke_ops, .arg = r };
+	fprintf(stderr, "%s: %s\n", who, text);
+}
+
+static int add(struct run *r, const char *path, struct err *err)
+{
+	const struct invoke_opts *o = r->o;
 	struct function_opts fo = {
-		.min = 1, .max = 1, .once = 1, .trace = r->o->trace,
-		.say_idle = r->o->stats, .timeout_ns = r->o->timeout_ns,
-		.recycle = r->o->recycle, .verify = deploy_verify(),
-		.debug = r->o->debug,
+		.min = 1, .max = 1, .once = 1, .trace = o->trace,
+		.say_idle = o->stats, .timeout_ns = o->timeout_ns,
+		.idle_ns = r->open.conf->idle_ns, .verify = deploy_verify(),
+		/* a rollback would take breakpoints for the guest's doing */
+		.recycle = o->debug ? RECYCLE_KEEP : o->recycle,
+		.debug = o->debug,
 	};
-	struct err note;
 	struct image *img;
-	struct conf *conf;
-	int rc = conf_create(&conf);
+	int rc = image_open(&img, path, err);
 
 	if (rc < 0)
 		return rc;
-	/* a rollback would take breakpoints for the guest's doing */
-	if (fo.debug)
-		fo.recycle = RECYCLE_KEEP;
-	fo.idle_ns = conf->idle_ns;
-	deploy_pool_opts(conf, &po);
-	rc = tenderopt_resolve(r->o->tender, conf, &po.tender, &note, err);
-	conf_destroy(conf);
-	if (rc < 0)
+	rc = start_gdb(r, img, err);
+	if (rc < 0) {
+		image_close(img);
 		return rc;
-	if (note.msg[0])
-		fprintf(stderr, "%s: %s\n", who, note.msg);
-	/* a reference may take its time to boot; what it prints is shown */
-	po.wait_ns = 600000000000ull;
-	po.log_max = LOG_MAX;
-	if (r->o->boot_ns)
-		po.boot_ns = r->o->boot_ns;
-	rc = deploy_uid(NULL, &po.uid, err);
-	if (rc == 0)
-		rc = pool_create(&r->pool, r->loop, &po);
-	if (rc == 0)
-		rc = image_open(&img, path, err);
-	if (rc == 0) {
-		rc = start_gdb(r, po.tender, img, err);
-		if (rc < 0)
-			image_close(img);
 	}
-	if (rc == 0)
-		rc = pool_add(r->pool, img, &fo, &r->f, err);
-	return rc;
+	return pool_add(r->open.pool, img, &fo, &r->f, err);
+}
+
+static int start(struct run *r, const char *path, struct err *err)
+{
+	struct openpool_opts po = {
+		.tender = r->o->tender, .boot_ns = r->o->boot_ns,
+		/* a reference may take its time to boot; what it prints is
+		   shown */
+		.wait_ns = 600000000000ull, .log_max = LOG_MAX,
+		.say = say, .ops = &invoke_ops, .arg = r,
+	};
+	int rc = openpool_create(&r->open, &po, err);
+
+	return rc < 0 ? rc : add(r, path, err);
 }
 
 static int run_image(const char *path, const struct invoke_opts *o)
@@ -378,27 +370,25 @@ static int run_image(const char *path, const struct invoke_opts *o)
 	struct err err = { "" };
 	int rc = 0;
 
-	r.loop = ev_loop_new(EVFLAG_AUTO);
 	for (int i = 0; o->stats && i < ROWS; i++) {
 		r.stat[i] = calloc(o->repeat, sizeof(double));
 		rc = r.stat[i] ? rc : -ENOMEM;
 	}
 	if (rc == 0)
-		rc = r.loop ? start(&r, path, &err) : -ENOMEM;
+		rc = start(&r, path, &err);
 	if (rc < 0)
-		fprintf(stderr, "%s: %s\n", who, err.msg[0] ? err.msg :
-			strerror(-rc));
+		say(err.msg[0] ? err.msg : strerror(-rc));
 	else if (submit(&r) == 0)
-		ev_run(r.loop, 0);
+		ev_run(r.open.loop, 0);
 	if (r.result && r.status == 0) {
 		r.status = answer_show(who, r.result, r.result_len);
 		if (o->stats)
 			show_stats(&r);
 	}
-	pool_destroy(r.pool);
+	openpool_stop(&r.open);
+	/* it waits on the loop for gdb's end, which is the guest's */
 	gdb_destroy(r.gdb);
-	if (r.loop)
-		ev_loop_destroy(r.loop);
+	openpool_destroy(&r.open);
 	for (int i = 0; i < ROWS; i++)
 		free(r.stat[i]);
 	free(r.result);
