@@ -16,8 +16,8 @@
 #include "cmd/deploy.h"
 #include "cmd/gdb.h"
 #include "cmd/invoke_opts.h"
+#include "cmd/invoke_stats.h"
 #include "cmd/loglines.h"
-#include "cmd/median.h"
 #include "cmd/openpool.h"
 #include "cmd/remote.h"
 
@@ -25,15 +25,6 @@
 #define IDLE_WAIT_S	5.0
 
 static const char who[] = "usetl invoke";
-
-/* what --stats shows the median of; times in microseconds */
-enum {
-	RUN, CHILD, GUEST, ROLLBACK, TOUCHED, WRITTEN, COPIED, EXITS, FETCHES,
-	SETUP,				/* of the clone: fork to first entry */
-	CLONE,				/* the same: asked for to up */
-	FIRST,				/* fork to the first result */
-	ROWS
-};
 
 struct run {
 	const struct invoke_opts *o;
@@ -47,8 +38,8 @@ struct run {
 	size_t result_len;
 	int status;
 	int failed;			/* it cannot boot, and that was said */
-	unsigned done, idle;		/* answers, reports of rollbacks */
-	double *stat[ROWS];		/* NULL, or o->repeat of each */
+	unsigned done;			/* answers */
+	struct invoke_stats *stats;	/* NULL: not asked for */
 };
 
 static void finish(struct run *r, int status)
@@ -81,16 +72,11 @@ static void on_event(void *arg, struct function *f, enum pool_event what,
 static void on_idle(void *arg, struct function *f, const struct run_stats *st)
 {
 	struct run *r = arg;
-	unsigned i = r->idle;
 
-	if (!r->o->stats || i >= r->o->repeat)
+	if (!r->stats)
 		return;
-	r->idle++;
-	r->stat[ROLLBACK][i] = st->rollback_ns / 1e3;
-	r->stat[TOUCHED][i] = st->pages_touched;
-	r->stat[WRITTEN][i] = st->pages_private;
-	r->stat[COPIED][i] = st->pages_copied;
-	if (r->idle == r->o->repeat && r->done == r->o->repeat)
+	invoke_stats_rolled_back(r->stats, st);
+	if (invoke_stats_whole(r->stats))
 		finish(r, 0);
 }
 
@@ -167,17 +153,10 @@ static void note_run(struct run *r, const struct run_stats *st)
 {
 	struct function_info i;
 
-	if (!r->o->stats)
+	if (!r->stats)
 		return;
 	function_info(r->f, &i);
-	r->stat[SETUP][r->done] = st->setup_ns / 1e3;
-	r->stat[CLONE][r->done] = i.clone_ns / 1e3;
-	r->stat[FIRST][r->done] = (st->setup_ns + st->run_ns) / 1e3;
-	r->stat[RUN][r->done] = st->run_ns / 1e3;
-	r->stat[CHILD][r->done] = st->child_ns / 1e3;
-	r->stat[GUEST][r->done] = st->guest_ns / 1e3;
-	r->stat[EXITS][r->done] = st->exits;
-	r->stat[FETCHES][r->done] = st->fetches;
+	invoke_stats_answered(r->stats, st, &i);
 }
 
 static void on_done(struct job *j, const struct job_result *res)
@@ -228,73 +207,16 @@ static int submit(struct run *r)
 	return rc;
 }
 
-/* figures */
-
-static double row(struct run *r, int which, unsigned n)
-{
-	return median(r->stat[which], n);
-}
-
-static void print_stats(struct run *r)
-{
-	struct function_info i;
-	unsigned n = r->done, m = r->idle;
-
-	function_info(r->f, &i);
-	fprintf(stderr, "%-10s %10.1f us   %.1f MB resident, %llu exits\n",
-		"boot", i.boot.boot_ns / 1e3, i.boot.ram_bytes / 1048576.0,
-		(unsigned long long)i.boot.exits);
-	fprintf(stderr, "%-10s %10.1f us   %llu pages populated\n", "clone",
-		i.clone_ns / 1e3, (unsigned long long)i.clone_pages);
-	fprintf(stderr, "%-10s %10.1f us   %.1f us of it in the guest%s\n",
-		"run", row(r, RUN, n), row(r, GUEST, n),
-		n > 1 ? "; medians" : "");
-	/* 0: the request was there already, and it is part of run */
-	if (row(r, CHILD, n) > 0)
-		fprintf(stderr, "%-10s %10.1f us   of a fork, before its "
-			"request came\n", "child", row(r, CHILD, n));
-	fprintf(stderr, "%-10s %10.1f us   %.0f pages copied back\n",
-		"rollback", row(r, ROLLBACK, m), row(r, COPIED, m));
-	fprintf(stderr, "%-10s %10.0f touched, %.0f written\n", "pages",
-		row(r, TOUCHED, m), row(r, WRITTEN, m));
-	fprintf(stderr, "%-10s %10.0f\n", "exits", row(r, EXITS, n));
-	fprintf(stderr, "%-10s %10llu bytes in %.0f fetches%s\n", "fetched",
-		(unsigned long long)(n ? i.fetched / n : 0),
-		row(r, FETCHES, n), n > 1 ? " per run" : "");
-}
-
-/* the same for programs, on one line; first_us is of each clone's first run */
-static void print_json(struct run *r, double first_us)
-{
-	struct function_info i;
-	unsigned n = r->done, m = r->idle;
-
-	function_info(r->f, &i);
-	fprintf(stderr, "{\"boot_us\": %.1f, \"boot_exits\": %llu, "
-		"\"resident\": %llu, \"clone_us\": %.1f, \"setup_us\": %.1f, "
-		"\"populated\": %llu, \"first_us\": %.1f, \"run_us\": %.1f, "
-		"\"child_us\": %.1f, "
-		"\"guest_us\": %.1f, \"rollback_us\": %.1f, \"touched\": %.0f, "
-		"\"written\": %.0f, \"copied\": %.0f, \"exits\": %.0f, "
-		"\"fetches\": %.0f, \"fetched\": %llu, \"runs\": %u}\n",
-		i.boot.boot_ns / 1e3, (unsigned long long)i.boot.exits,
-		(unsigned long long)i.boot.ram_bytes, row(r, CLONE, n),
-		row(r, SETUP, n), (unsigned long long)i.clone_pages, first_us,
-		row(r, RUN, n), row(r, CHILD, n), row(r, GUEST, n), row(r, ROLLBACK, m),
-		row(r, TOUCHED, m), row(r, WRITTEN, m), row(r, COPIED, m),
-		row(r, EXITS, n), row(r, FETCHES, n),
-		(unsigned long long)(n ? i.fetched / n : 0), n);
-}
-
 static void show_stats(struct run *r)
 {
+	struct function_info i;
 	/* one clone's later runs are not first; each of fork's is */
 	unsigned firsts = r->o->recycle == RECYCLE_FORK ? r->done : 1;
 
-	if (r->o->json)
-		print_json(r, row(r, FIRST, firsts));
-	else
-		print_stats(r);
+	if (!r->stats)
+		return;
+	function_info(r->f, &i);
+	invoke_stats_print(r->stats, stderr, &i, firsts, r->o->json);
 }
 
 /* wiring */
@@ -370,10 +292,8 @@ static int run_image(const char *path, const struct invoke_opts *o)
 	struct err err = { "" };
 	int rc = 0;
 
-	for (int i = 0; o->stats && i < ROWS; i++) {
-		r.stat[i] = calloc(o->repeat, sizeof(double));
-		rc = r.stat[i] ? rc : -ENOMEM;
-	}
+	if (o->stats)
+		rc = invoke_stats_create(&r.stats, o->repeat);
 	if (rc == 0)
 		rc = start(&r, path, &err);
 	if (rc < 0)
@@ -382,15 +302,13 @@ static int run_image(const char *path, const struct invoke_opts *o)
 		ev_run(r.open.loop, 0);
 	if (r.result && r.status == 0) {
 		r.status = answer_show(who, r.result, r.result_len);
-		if (o->stats)
-			show_stats(&r);
+		show_stats(&r);
 	}
 	openpool_stop(&r.open);
 	/* it waits on the loop for gdb's end, which is the guest's */
 	gdb_destroy(r.gdb);
 	openpool_destroy(&r.open);
-	for (int i = 0; i < ROWS; i++)
-		free(r.stat[i]);
+	invoke_stats_destroy(r.stats);
 	free(r.result);
 	return r.status;
 }
