@@ -32,9 +32,9 @@ struct peer;
 
 /*
  * Both may call peer_destroy().  The payload is the peer's and ends with the
- * call, unless it is taken.  closed is called once: error is 0 for an end of
- * file at a message's
- * boundary, otherwise -errno (-EPROTO: the peer broke the protocol).
+ * call, also where that destroyed the peer, unless it is taken.  closed is
+ * called once: error is 0 for an end of file at a message's boundary,
+ * otherwise -errno (-EPROTO: the peer broke the protocol).
  */
 struct peer_ops {
 	void (*message)(void *arg, const struct msg *m,
@@ -58,7 +58,7 @@ int peer_send(struct peer *p, const struct msg *m, const void *payload,
 /*
  * From `message`, of a large payload: the block that holds it, of *size bytes,
  * which is the caller's to free() from then on.  NULL: it is small, or there is
- * no memory.
+ * no memory.  Allowed after peer_destroy(), too.
  */
 void *peer_take(struct peer *p, size_t *size);
 
