@@ -46,20 +46,18 @@ void pool_clone_free(struct pool_clone *c)
 	free(c);
 }
 
-static void on_exit_of(struct ev_loop *loop, struct ev_io *w, int revents)
+static struct pool_clone *clone_of(struct pool_proc *p)
 {
-	struct pool_clone *c = w->data;
-	struct function *f = c->proc.f;
-
-	pool_clone_free(c);
-	pool_wake(f->pool);
+	return (struct pool_clone *)((char *)p -
+				     offsetof(struct pool_clone, proc));
 }
 
-/* freed once its process has ended */
-void pool_clone_await_end(struct pool_clone *c)
+static void on_ended(struct pool_proc *p)
 {
-	pool_proc_kill(&c->proc);
-	pool_proc_watch(&c->proc, on_exit_of);
+	struct function *f = p->f;
+
+	pool_clone_free(clone_of(p));
+	pool_wake(f->pool);
 }
 
 void pool_clone_stop(struct pool_clone *c)
@@ -67,12 +65,9 @@ void pool_clone_stop(struct pool_clone *c)
 	if (c->state == CLONE_DYING)
 		return;
 	pool_clone_enter(c, CLONE_DYING);
-	peer_destroy(c->proc.peer);
-	c->proc.peer = NULL;
-	pool_proc_reset(&c->proc);
-	if (c->proc.pidfd >= 0)
-		pool_clone_await_end(c);
-	else if (!c->asked)
+	pool_proc_stop(&c->proc);
+	/* one that is asked for may get its number yet */
+	if (c->proc.pidfd < 0 && !c->asked)
 		pool_clone_free(c);
 }
 
@@ -257,9 +252,10 @@ static void on_idle(struct pool_clone *c, const struct msg *m,
 		f->pool->o.ops->idle(f->pool->o.arg, f, &rep.stats);
 }
 
-static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
+static void on_message(struct pool_proc *p, const struct msg *m,
+		       const uint8_t *payload)
 {
-	struct pool_clone *c = arg;
+	struct pool_clone *c = clone_of(p);
 	int r;
 
 	switch (m->type) {
@@ -278,7 +274,7 @@ static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
 	}
 	/* only what runs has something to say */
 	c->said = 1;
-	r = c->state == CLONE_BUSY ? pool_proc_message(&c->proc, m, payload)
+	r = c->state == CLONE_BUSY ? pool_proc_message(p, m, payload)
 				   : 0;
 	if (r <= 0)
 		pool_clone_lost(c, DIED_HOST, r == 0 || r == -EPROTO ?
@@ -294,9 +290,9 @@ static int unread(const struct pool_clone *c)
 	return c->state == CLONE_BUSY && c->job && !c->said;
 }
 
-static void on_closed(void *arg, int error)
+static void on_closed(struct pool_proc *p, int error)
 {
-	struct pool_clone *c = arg;
+	struct pool_clone *c = clone_of(p);
 
 	if (error == -EPROTO)
 		pool_clone_lost(c, DIED_HOST, "it broke the protocol");
@@ -311,7 +307,7 @@ static void on_closed(void *arg, int error)
 		pool_clone_lost(c, DIED_HOST, strerror(-error));
 }
 
-const struct peer_ops clone_ops = { on_message, on_closed };
+const struct pool_proc_ops clone_ops = { on_message, on_closed, on_ended };
 
 /* running */
 

@@ -32,9 +32,23 @@
 #define GRACE_S		1.0		/* over what a clone enforces */
 #define DEBUG_S		1e9		/* all of them, with a debugger */
 
+struct pool_proc;
+
+/*
+ * What the owner of a process hears of it.  Each may stop and close it;
+ * message and closed are as those of peer_ops.
+ */
+struct pool_proc_ops {
+	void (*message)(struct pool_proc *p, const struct msg *m,
+			const uint8_t *payload);
+	void (*closed)(struct pool_proc *p, int error);
+	void (*ended)(struct pool_proc *p);	/* after pool_proc_stop() */
+};
+
 /* one process under the pool */
 struct pool_proc {
 	struct function *f;
+	const struct pool_proc_ops *ops;
 	struct peer *peer;		/* NULL once stopped */
 	struct host *host;
 	pid_t pid;			/* 0: not known */
@@ -53,7 +67,7 @@ struct pool_proc {
 enum clone_state { CLONE_COMING, CLONE_IDLE, CLONE_BUSY, CLONE_DYING };
 
 struct pool_clone {
-	struct pool_proc proc;		/* first: proc.c hands it back */
+	struct pool_proc proc;
 	struct pool_ref *ref;		/* whose child it is, or will be */
 	TAILQ_ENTRY(pool_clone) link;	/* in f->clones[state] */
 	TAILQ_ENTRY(pool_clone) ask;	/* in ref->asked, while `asked` */
@@ -82,7 +96,7 @@ enum ref_state {
 };
 
 struct pool_ref {
-	struct pool_proc proc;		/* first, as in a clone */
+	struct pool_proc proc;
 	enum ref_state state;
 	struct clone_list asked;	/* in the order of MSG_CLONE */
 	unsigned clones;		/* that are not freed yet */
@@ -218,11 +232,10 @@ void pool_clone_give_up(struct function *f);
 void pool_clone_back_off(struct function *f, unsigned failures);
 
 /* pool_clone.c */
-extern const struct peer_ops clone_ops;
+extern const struct pool_proc_ops clone_ops;
 void pool_clone_enter(struct pool_clone *c, enum clone_state s);
 void pool_clone_run(struct pool_clone *c, struct job *j);
 void pool_clone_stop(struct pool_clone *c);
-void pool_clone_await_end(struct pool_clone *c);
 /* its process ended or broke the protocol, or it has to end */
 void pool_clone_lost(struct pool_clone *c, enum died died, const char *why);
 void pool_clone_tick(struct function *f, double now);
@@ -236,18 +249,18 @@ void pool_clone_renew(struct function *f);	/* f->ref is another one now */
 void pool_clone_stop_last(struct function *f);	/* where others are idle */
 
 /* pool_proc.c */
-int pool_proc_open(struct pool_proc *p,
-		   struct function *f); /* its host region */
-int pool_proc_connect(struct pool_proc *p, int sock,
-		      const struct peer_ops *ops);
+/* its host region */
+int pool_proc_open(struct pool_proc *p, struct function *f,
+		   const struct pool_proc_ops *ops);
+int pool_proc_connect(struct pool_proc *p, int sock);
 /* the pid is the other side's word: checked to be parent's child; parent 0:
    it is our own, not reaped, and counts also when it has ended */
 int pool_proc_identify(struct pool_proc *p, pid_t pid, pid_t parent);
 /* is it what p says that it is, p's child? */
 int pool_proc_is_child(const struct pool_proc *p, uint64_t pid);
-void pool_proc_watch(struct pool_proc *p,
-		     void (*cb)(struct ev_loop *, struct ev_io *, int));
 void pool_proc_kill(struct pool_proc *p);
+/* nothing more is heard of it but its end: killed, where it has a number */
+void pool_proc_stop(struct pool_proc *p);
 void pool_proc_close(struct pool_proc *p);
 /* the request is over: what it fetched is gone */
 void pool_proc_reset(struct pool_proc *p);

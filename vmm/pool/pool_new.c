@@ -121,7 +121,7 @@ void pool_clone_cloned(struct pool_ref *ref, const struct msg *m)
 		if (r < 0)
 			pool_clone_free(c);
 		else
-			pool_clone_await_end(c);
+			pool_proc_stop(&c->proc);
 		return;
 	}
 	if (r == -ESRCH || (r == 0 && c->ended))
@@ -165,7 +165,7 @@ static int ask(struct pool_clone *c)
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
 		return -errno;
-	r = pool_proc_connect(&c->proc, sv[0], &clone_ops);
+	r = pool_proc_connect(&c->proc, sv[0]);
 	if (r == 0) {
 		fds[0] = sv[1];
 		fds[1] = host_window0(c->proc.host)->fd;
@@ -186,7 +186,7 @@ static int start(struct function *f)
 
 	if (!c)
 		return -ENOMEM;
-	r = pool_proc_open(&c->proc, f);
+	r = pool_proc_open(&c->proc, f, &clone_ops);
 	if (r < 0) {
 		free(c);
 		return r;

@@ -206,9 +206,15 @@ void pool_ref_attached(struct pool_ref *r)
 		peer_send(r->proc.peer, &m, NULL, NULL, 0);
 }
 
-static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
+static struct pool_ref *ref_of(struct pool_proc *p)
 {
-	struct pool_ref *r = arg;
+	return (struct pool_ref *)((char *)p - offsetof(struct pool_ref, proc));
+}
+
+static void on_message(struct pool_proc *p, const struct msg *m,
+		       const uint8_t *payload)
+{
+	struct pool_ref *r = ref_of(p);
 
 	switch (m->type) {
 	case MSG_UP:
@@ -229,7 +235,7 @@ static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
 	}
 	/* once frozen it has nothing of its own to say */
 	if (r->state == REF_BOOTING &&
-	    pool_proc_message(&r->proc, m, payload) > 0)
+	    pool_proc_message(p, m, payload) > 0)
 		return;
 	if (r->state == REF_BOOTING)
 		boot_failed(r, "it broke the protocol");
@@ -237,10 +243,9 @@ static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
 		pool_ref_kill(r);
 }
 
-
-static void on_closed(void *arg, int error)
+static void on_closed(struct pool_proc *p, int error)
 {
-	struct pool_ref *r = arg;
+	struct pool_ref *r = ref_of(p);
 
 	if (r->state != REF_BOOTING || (error != -EPROTO && vanished(r)))
 		pool_ref_kill(r);
@@ -248,8 +253,6 @@ static void on_closed(void *arg, int error)
 		boot_failed(r, error == -EPROTO ? "it broke the protocol" :
 			    "its process ended without a word");
 }
-
-static const struct peer_ops ref_ops = { on_message, on_closed };
 
 /* its life */
 
@@ -267,13 +270,13 @@ static void ended_for_good(struct pool_ref *r)
 	queue_fail(f, why);
 }
 
-static void on_exit_of(struct ev_loop *loop, struct ev_io *w, int revents)
+static void on_ended(struct pool_proc *p)
 {
-	struct pool_ref *r = w->data;
-	struct function *f = r->proc.f;
+	struct pool_ref *r = ref_of(p);
+	struct function *f = p->f;
 	double delay, most, now = pool_now(f);
 
-	waitpid(r->proc.pid, NULL, WNOHANG);
+	waitpid(p->pid, NULL, WNOHANG);
 	pool_proc_close(&r->proc);
 	pool_clone_orphans(r);
 	if (r != f->ref) {
@@ -297,16 +300,14 @@ static void on_exit_of(struct ev_loop *loop, struct ev_io *w, int revents)
 	pool_wake(f->pool);
 }
 
+static const struct pool_proc_ops ref_ops = { on_message, on_closed, on_ended };
+
 void pool_ref_kill(struct pool_ref *r)
 {
 	if (r->state != REF_BOOTING && r->state != REF_READY)
 		return;
 	r->state = REF_DYING;
-	peer_destroy(r->proc.peer);
-	r->proc.peer = NULL;
-	pool_proc_reset(&r->proc);
-	pool_proc_kill(&r->proc);
-	pool_proc_watch(&r->proc, on_exit_of);
+	pool_proc_stop(&r->proc);
 }
 
 /* where its processes are to be; -1: beside the gateway's */
@@ -338,7 +339,7 @@ int pool_ref_boot(struct pool_ref *r, struct err *err)
 	pid_t pid;
 	int rc, sock;
 
-	rc = pool_proc_open(&r->proc, f);
+	rc = pool_proc_open(&r->proc, f, &ref_ops);
 	if (rc < 0)
 		return err_set(err, rc, "cannot make a host region: %s",
 			       strerror(-rc));
@@ -353,7 +354,7 @@ int pool_ref_boot(struct pool_ref *r, struct err *err)
 	}
 	rc = pool_proc_identify(&r->proc, pid, 0);
 	if (rc == 0)
-		rc = pool_proc_connect(&r->proc, sock, &ref_ops);
+		rc = pool_proc_connect(&r->proc, sock);
 	else
 		close(sock);
 	if (rc < 0) {
