@@ -83,6 +83,11 @@ static void on_failed(void *arg, struct function *f,
 	failures_seen++;
 }
 
+static ev_tstamp on_now(struct ev_loop *l)
+{
+	return ev_now(l) + shift;
+}
+
 static const struct pool_ops ops = {
 	.log = on_log, .event = on_event, .idle = on_idle,
 	.log_room = on_log_room, .log_lost = on_log_lost, .failed = on_failed,
@@ -163,6 +168,7 @@ static struct function *begin(const struct function_opts *o)
 		.wait_ns = 30000 * MS, .boot_ns = 60000 * MS,
 		.fetch_timeout_ns = 1000 * MS,
 		.fetch_max = 1 << 20, .ops = &ops,
+		.start = fake_start, .verify = fake_verify, .now = on_now,
 	};
 	if (pool_create(&pool, loop, &opts) < 0)
 		exit(1);
@@ -880,12 +886,12 @@ static void test_refresh_fails(void)
 /* an image that was baked when nobody looked at its rules */
 static void test_bad_rule(void)
 {
-	char *rules[] = { "https://*.example.org/", NULL };
 	struct function *f = begin(&plain), *g = NULL;
 	struct image *img = image("22");
 	struct err err = { "" };
 
-	img->egress = rules;
+	img->egress = calloc(2, sizeof(img->egress[0]));
+	img->egress[0] = strdup("https://*.example.org/");
 	ok(pool_add(pool, img, &plain, &g, &err) == -EINVAL && !g &&
 	   strstr(err.msg, "'https://*.example.org/'"),
 	   "a rule that cannot be kept is said: %s", err.msg);

@@ -26,7 +26,7 @@
 
 double pool_now(const struct function *f)
 {
-	return ev_now(f->pool->loop);
+	return f->pool->o.now(f->pool->loop);
 }
 
 void pool_event(struct function *f, enum pool_event what, const char *text)
@@ -179,7 +179,7 @@ static unsigned tick_list(struct function_list *list, double now)
 static void tick(struct ev_loop *loop, struct ev_timer *w, int revents)
 {
 	struct pool *pool = w->data;
-	double now = ev_now(loop);
+	double now = pool->o.now(loop);
 	struct function *f, *after;
 	unsigned needed;
 
@@ -349,9 +349,20 @@ void function_attached(struct function *f)
 
 /* the pool */
 
-void pool_set(struct pool *pool, const struct pool_opts *o)
+static void set_opts(struct pool *pool, const struct pool_opts *o)
 {
 	pool->o = *o;
+	if (!pool->o.start)
+		pool->o.start = ref_start;
+	if (!pool->o.verify)
+		pool->o.verify = image_verify;
+	if (!pool->o.now)
+		pool->o.now = ev_now;
+}
+
+void pool_set(struct pool *pool, const struct pool_opts *o)
+{
+	set_opts(pool, o);
 	window_pool_limit(pool->windows, o->fetch_total);
 }
 
@@ -369,7 +380,7 @@ int pool_create(struct pool **out, struct ev_loop *loop,
 	if (!pool)
 		return -ENOMEM;
 	pool->loop = loop;
-	pool->o = *o;
+	set_opts(pool, o);
 	TAILQ_INIT(&pool->current);
 	TAILQ_INIT(&pool->others);
 	ev_timer_init(&pool->tick, tick, 0.0, TICK_S);

@@ -124,6 +124,12 @@ struct pool_opts {
 					   the caller's, NULL: sessions */
 	const struct pool_ops *ops;
 	void *arg;
+	/* another's in their place, for tests; NULL: as named here */
+	int (*start)(const struct ref_opts *o, int *sock, pid_t *pid,
+		     struct err *err);			/* ref_start() */
+	int (*verify)(const struct image *img,
+		      struct err *err);			/* image_verify() */
+	ev_tstamp (*now)(struct ev_loop *loop);		/* ev_now() */
 };
 
 struct function_opts {

@@ -37,7 +37,7 @@ static void *work(void *arg)
 	struct image_work *w = &f->work;
 
 	w->answer = w->copy ? image_copy(f->img, w->dir, &w->err) :
-			      image_verify(f->img, &w->err);
+			      w->verify(f->img, &w->err);
 	ev_async_send(f->pool->loop, &w->done);
 	return NULL;
 }
@@ -75,6 +75,8 @@ static int start(struct function *f)
 {
 	struct image_work *w = &f->work;
 
+	/* pool_set() is for the loop's thread alone */
+	w->verify = f->pool->o.verify;
 	ev_async_start(f->pool->loop, &w->done);
 	if (pthread_create(&w->thread, NULL, work, f) == 0) {
 		w->running = 1;
@@ -97,7 +99,7 @@ static void verify(struct function *f)
 {
 	/* without a thread to be had, not in parallel */
 	if (start(f) < 0)
-		verified(f, image_verify(f->img, &f->work.err));
+		verified(f, f->pool->o.verify(f->img, &f->work.err));
 }
 
 static void on_done(struct ev_loop *loop, struct ev_async *a, int revents)

@@ -114,6 +114,7 @@ struct image_work {
 	int running;			/* it is not joined */
 	int copy;			/* it copies, into folder dir or NULL */
 	char *dir;
+	int (*verify)(const struct image *img, struct err *err);
 	int answer;			/* the thread's, ours once joined */
 	struct err err;
 };

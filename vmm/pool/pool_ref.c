@@ -345,7 +345,7 @@ int pool_ref_boot(struct pool_ref *r, struct err *err)
 			       strerror(-rc));
 	o.window0 = host_window0(r->proc.host)->fd;
 	o.cgroup = cgroup_of(f);
-	rc = ref_start(&o, &sock, &pid, err);
+	rc = pool->o.start(&o, &sock, &pid, err);
 	if (o.cgroup >= 0)
 		close(o.cgroup);
 	if (rc < 0) {
