@@ -90,9 +90,9 @@ static void verified(struct function *f, int answer)
 {
 	f->verify_result = answer;
 	if (answer < 0)
-		pool_ref_image_failed(f, f->work.err.msg);
+		pool_boot_image_failed(f, f->work.err.msg);
 	else
-		pool_ref_verified(f);
+		pool_boot_verified(f);
 }
 
 static void verify(struct function *f)
@@ -124,7 +124,7 @@ static void on_done(struct ev_loop *loop, struct ev_async *a, int revents)
 		return;
 	r = pool_ref_boot(f->ref, &w->err);
 	if (r < 0)
-		pool_ref_image_failed(f, w->err.msg);
+		pool_boot_image_failed(f, w->err.msg);
 	/* a later boot may go well */
 	verify(f);
 }

@@ -1,14 +1,19 @@
 /*
  * pool_impl.h - what the parts of the pool share; nobody else includes it
  *
- *   pool.c        the table of functions, the tick
- *   pool_queue.c  requests: waiting, dispatched, answered
- *   pool_ref.c    a function's references: boot, back-off, refresh
- *   pool_image.c  what they boot: copied, verified
- *   pool_new.c    its new clones: asked for, come up, or not
- *   pool_clone.c  its clones: running, stopped
- *   pool_size.c   how many of them there are
- *   pool_proc.c   what both are: a process, its socket, its host region
+ *   pool.c           the pool, the tick
+ *   pool_function.c  the table of functions, and what each is
+ *   pool_queue.c     requests: waiting, dispatched, answered
+ *   pool_ref.c       a function's references, as processes: started, ended
+ *   pool_boot.c      their boots: how they went, and what follows
+ *   pool_refresh.c   another reference in the place of the one
+ *   pool_image.c     what they boot: copied, verified
+ *   pool_new.c       its new clones: asked for, come up, or not
+ *   pool_clone.c     its clones: idle, lost, stopped
+ *   pool_run.c       a request in a clone
+ *   pool_size.c      how many of them there are
+ *   pool_proc.c      what both are: a process, its socket, its host region
+ *   pool_log.c       what they may log
  *
  * A function is freed by the tick alone, so no callback need fear for it; a
  * clone by pool_clone_stop(), pool_clone_free() and what calls them.
@@ -184,10 +189,15 @@ void pool_wake(struct pool *pool);	/* there is something to watch */
 void pool_event(struct function *f, enum pool_event what, const char *text);
 void pool_note(struct function *f, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* pool_function.c */
 /* the new one of its name is ready: the old one retires */
 void function_promote(struct function *f);
 /* it cannot boot: one that was to replace another goes away */
 void function_failed(struct function *f, const char *why);
+/* a retired one ends once it has answered; frees it when all is gone */
+void function_settle(struct function *f);
+void function_free(struct function *f);
 
 /* pool_queue.c */
 void queue_dispatch(struct function *f);
@@ -203,12 +213,31 @@ int pool_ref_boot(struct pool_ref *r, struct err *err);
 void pool_ref_kill(struct pool_ref *r);
 struct pool_ref *pool_ref_other(struct function *f);	/* the one not f->ref */
 int pool_ref_usable(const struct function *f);	/* ready and verified */
-void pool_ref_refresh_arm(struct function *f);	/* as f->o says */
+/*
+ * Killed, or out of memory, rather than the function's own doing, which was
+ * ready before: requests wait for another attempt, as long as they may.
+ */
+int pool_ref_vanished(const struct pool_ref *r);
 void pool_ref_tick(struct function *f, double now);
+
+/* pool_boot.c */
+void pool_boot_failed(struct pool_ref *r, const char *why);
 /* nothing but a verified image is ever served: said by pool_image.c */
-void pool_ref_verified(struct function *f);
-void pool_ref_image_failed(struct function *f, const char *why);
-void pool_ref_attached(struct pool_ref *r);
+void pool_boot_verified(struct function *f);
+void pool_boot_image_failed(struct function *f, const char *why);
+void pool_boot_attached(struct pool_ref *r);
+/* messages; UP: it waits for a debugger to come, or to go */
+void pool_boot_up(struct pool_ref *r, const struct msg *m);
+void pool_boot_ready(struct pool_ref *r, const struct msg *m,
+		     const uint8_t *payload);
+void pool_boot_died(struct pool_ref *r, const struct msg *m,
+		    const uint8_t *payload);
+
+/* pool_refresh.c */
+void pool_refresh_init(struct function *f);
+void pool_refresh_arm(struct function *f);	/* as f->o says */
+/* r has booted beside another, and takes its place */
+void pool_refresh_done(struct pool_ref *r);
 
 /* pool_image.c: copied where the pool wants that, then booted and verified */
 int image_begin(struct function *f, struct err *err);
@@ -235,12 +264,23 @@ void pool_clone_back_off(struct function *f, unsigned failures);
 /* pool_clone.c */
 extern const struct pool_proc_ops clone_ops;
 void pool_clone_enter(struct pool_clone *c, enum clone_state s);
-void pool_clone_run(struct pool_clone *c, struct job *j);
 void pool_clone_stop(struct pool_clone *c);
+/* stop a clone that was not stopped for its own good, and make another */
+void pool_clone_replace(struct pool_clone *c);
 /* its process ended or broke the protocol, or it has to end */
 void pool_clone_lost(struct pool_clone *c, enum died died, const char *why);
 void pool_clone_tick(struct function *f, double now);
 void pool_clone_free(struct pool_clone *c);
+
+/* pool_run.c */
+void pool_clone_run(struct pool_clone *c, struct job *j);
+void pool_run_died(struct pool_clone *c, enum died died, const char *why);
+void pool_run_give_back(struct pool_clone *c, const char *why);
+/* messages: RESULT, DIED */
+void pool_run_result(struct pool_clone *c, const struct msg *m,
+		     const uint8_t *payload);
+void pool_run_report(struct pool_clone *c, const struct msg *m,
+		     const uint8_t *payload);
 
 /* pool_size.c */
 void pool_clone_top_up(struct function *f);	/* to min */
