@@ -363,7 +363,7 @@ static void test_clone_fails(void)
 		fake->clone = ways[i].how;
 		if (submit(f, &a, "1") < 0)
 			exit(1);
-		UNTIL(info(f).coming || a.done);
+		UNTIL(info(f).coming || strstr(notes, ways[i].note));
 		later(ways[i].wait ? 0.05 : 0);
 		shift += ways[i].wait;
 		UNTIL(strstr(notes, ways[i].note));

@@ -1,8 +1,5 @@
 /*
- * pool.c - the pool: made, set, ended, and the tick that watches over it
- *
- * The tick runs while there is anything that time can change, and is the only
- * place where a function is freed.
+ * pool.c - the pool: made, set, ended
  */
 #include "vmm/pool/pool.h"
 
@@ -16,8 +13,6 @@
 #include "etlfs/fetch/fetch.h"
 #include "etlfs/region/window.h"
 #include "vmm/pool/pool_impl.h"
-
-#define TICK_S		0.1
 
 double pool_now(const struct function *f)
 {
@@ -40,63 +35,10 @@ void pool_note(struct function *f, const char *fmt, ...)
 	pool_event(f, POOL_NOTE, text);
 }
 
-/* time */
-
-static int needs_tick(struct function *f)
-{
-	unsigned live = f->n[CLONE_COMING] + f->n[CLONE_IDLE] +
-			f->n[CLONE_BUSY];
-
-	return f->retired || f->queued || f->n[CLONE_COMING] ||
-	       f->n[CLONE_BUSY] || live != f->o.min ||
-	       f->ref->state != REF_READY ||
-	       pool_ref_other(f)->state != REF_DOWN;
-}
-
-static unsigned tick_list(struct function_list *list, double now)
-{
-	struct function *f, *after;
-	unsigned needed = 0;
-
-	for (f = TAILQ_FIRST(list); f; f = after) {
-		after = TAILQ_NEXT(f, link);
-		pool_ref_tick(f, now);
-		pool_clone_tick(f, now);
-		queue_tick(f, now);
-		needed += needs_tick(f);
-	}
-	return needed;
-}
-
-static void tick(struct ev_loop *loop, struct ev_timer *w, int revents)
-{
-	struct pool *pool = w->data;
-	double now = pool->o.now(loop);
-	struct function *f, *after;
-	unsigned needed;
-
-	needed = tick_list(&pool->current, now);
-	needed += tick_list(&pool->others, now);
-	for (f = TAILQ_FIRST(&pool->others); f; f = after) {
-		after = TAILQ_NEXT(f, link);
-		function_settle(f);
-	}
-	if (!needed)
-		ev_timer_stop(loop, w);
-}
-
-void pool_wake(struct pool *pool)
-{
-	if (!ev_is_active(&pool->tick))
-		ev_timer_again(pool->loop, &pool->tick);
-}
-
 unsigned pool_pending(const struct pool *pool)
 {
 	return pool->pending;
 }
-
-/* the pool */
 
 static void set_opts(struct pool *pool, const struct pool_opts *o)
 {
@@ -132,8 +74,7 @@ int pool_create(struct pool **out, struct ev_loop *loop,
 	set_opts(pool, o);
 	TAILQ_INIT(&pool->current);
 	TAILQ_INIT(&pool->others);
-	ev_timer_init(&pool->tick, tick, 0.0, TICK_S);
-	pool->tick.data = pool;
+	pool_pump_init(pool);
 	r = fetch_engine_create(&pool->engine, loop);
 	if (r == 0)
 		r = window_pool_create(&pool->windows, o->windows, o->warm);
@@ -183,7 +124,7 @@ void pool_destroy(struct pool *pool)
 		function_end(f);
 	while ((f = TAILQ_FIRST(&pool->others)))
 		function_end(f);
-	ev_timer_stop(pool->loop, &pool->tick);
+	pool_pump_end(pool);
 	window_pool_destroy(pool->windows);
 	fetch_engine_destroy(pool->engine);
 	free(pool);

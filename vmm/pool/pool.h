@@ -66,6 +66,7 @@ struct job {
 	struct job *next;
 	double queued;
 	unsigned again;			/* clones that ended before reading it */
+	const char *refused;		/* why, once it is */
 };
 
 enum pool_event {
@@ -74,6 +75,10 @@ enum pool_event {
 	POOL_NOTE,			/* text: one line for the operator */
 };
 
+/*
+ * These and job.done may call the pool, which then does nothing but note it
+ * for later, but for pool_destroy(); log, log_room and log_lost may not.
+ */
 struct pool_ops {
 	/* the function's own log; any bytes, whole lines or not */
 	void (*log)(void *arg, struct function *f, const char *text,

@@ -14,34 +14,31 @@ static void usable(struct function *f)
 {
 	if (!pool_ref_usable(f))
 		return;
-	if (!f->was_ready) {
-		f->was_ready = 1;
-		function_promote(f);
-		pool_event(f, POOL_READY, "");
-	} else {
+	if (f->was_ready) {
 		pool_note(f, "its reference was booted again");
+		return;
 	}
-	pool_clone_top_up(f);
-	queue_dispatch(f);
+	f->was_ready = 1;
+	function_promote(f);
+	pool_event(f, POOL_READY, "");
 }
 
 void pool_boot_failed(struct pool_ref *r, const char *why)
 {
 	struct function *f = r->proc.f;
-	int again = r->failed;
+	int again = r->failed != NULL;
 
 	pool_ref_kill(r);
 	if (r != f->ref) {
+		pool_refresh_arm(f);
 		pool_note(f, "a new reference cannot boot, the old one goes "
 			  "on: %s", why);
-		pool_refresh_arm(f);
 		return;
 	}
-	r->failed = 1;
+	r->failed = "the function cannot boot";
 	/* said once; the attempts after it are made in silence */
 	if (!again)
 		function_failed(f, why);
-	queue_fail(f, "the function cannot boot");
 }
 
 void pool_boot_verified(struct function *f)
@@ -69,20 +66,21 @@ void pool_boot_ready(struct pool_ref *r, const struct msg *m,
 		pool_boot_failed(r, "it broke the protocol");
 		return;
 	}
-	if (m->a[0])
-		pool_note(f, "it is not in its cgroup: %s",
-			  strerror((int)m->a[0]));
 	pool_proc_log(&r->proc, log, len);
 	r->state = REF_READY;
 	r->ready_at = pool_now(f);
-	r->failed = 0;
+	r->failed = NULL;
 	pool_proc_reset(&r->proc);
 	host_released(r->proc.host);
-	if (r == f->ref)
-		usable(f);
-	else
+	if (m->a[0])
+		pool_note(f, "it is not in its cgroup: %s",
+			  strerror((int)m->a[0]));
+	if (r != f->ref) {
 		pool_refresh_done(r);
+		return;
+	}
 	pool_refresh_arm(f);
+	usable(f);
 }
 
 /* how it ended, before what it left to say of that */

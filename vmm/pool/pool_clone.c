@@ -51,10 +51,7 @@ static struct pool_clone *clone_of(struct pool_proc *p)
 
 static void on_ended(struct pool_proc *p)
 {
-	struct function *f = p->f;
-
 	pool_clone_free(clone_of(p));
-	pool_wake(f->pool);
 }
 
 void pool_clone_stop(struct pool_clone *c)
@@ -68,26 +65,21 @@ void pool_clone_stop(struct pool_clone *c)
 		pool_clone_free(c);
 }
 
-void pool_clone_replace(struct pool_clone *c)
-{
-	struct function *f = c->proc.f;
-
-	pool_clone_stop(c);
-	pool_clone_top_up(f);
-	queue_dispatch(f);
-}
-
 void pool_clone_lost(struct pool_clone *c, enum died died, const char *why)
 {
+	struct function *f = c->proc.f;
+	struct job *j = c->job;
+
 	if (c->state == CLONE_COMING) {
 		pool_clone_missed(c, why);
 		return;
 	}
-	if (c->state == CLONE_BUSY)
-		pool_run_died(c, died, why);
+	c->job = NULL;
+	pool_clone_stop(c);
+	if (j)
+		pool_run_died(f, j, died, why);
 	else
-		pool_note(c->proc.f, "an idle clone was lost: %s", why);
-	pool_clone_replace(c);
+		pool_note(f, "an idle clone was lost: %s", why);
 }
 
 /* messages */
@@ -143,7 +135,7 @@ static void on_message(struct pool_proc *p, const struct msg *m,
  */
 static int unread(const struct pool_clone *c)
 {
-	return c->state == CLONE_BUSY && c->job && !c->said;
+	return c->state == CLONE_BUSY && !c->said;
 }
 
 static void on_closed(struct pool_proc *p, int error)
@@ -176,7 +168,7 @@ static struct pool_clone *overdue(struct function *f, enum clone_state s,
 	return NULL;
 }
 
-void pool_clone_tick(struct function *f, double now)
+void pool_clone_expire(struct function *f, double now)
 {
 	struct pool_clone *c;
 
@@ -188,13 +180,4 @@ void pool_clone_tick(struct function *f, double now)
 	}
 	while ((c = overdue(f, CLONE_BUSY, now)))
 		pool_clone_lost(c, DIED_TIMEOUT, "");
-	pool_clone_reap(f, now);
-	pool_clone_top_up(f);
-	/*
-	 * not where it failed: that may be in the middle of a request's start
-	 */
-	if (f->clone_refused) {
-		f->clone_refused = 0;
-		pool_clone_give_up(f);
-	}
 }

@@ -34,9 +34,10 @@ static void supersede(struct pool *pool, const char *name)
 	struct function *f;
 
 	TAILQ_FOREACH(f, &pool->others, link)
-		if (!strcmp(f->name, name))
+		if (!strcmp(f->name, name)) {
 			f->retired = 1;
-	pool_wake(pool);
+			function_mark(f);
+		}
 }
 
 void pool_retire(struct function *f)
@@ -52,7 +53,7 @@ void pool_retire(struct function *f)
 		TAILQ_INSERT_TAIL(&pool->others, f, link);
 		supersede(pool, f->name);
 	}
-	pool_wake(pool);
+	function_mark(f);
 }
 
 void function_promote(struct function *f)
@@ -71,15 +72,16 @@ void function_promote(struct function *f)
 
 void function_failed(struct function *f, const char *why)
 {
-	pool_event(f, POOL_FAILED, why);
 	if (!f->current)
 		pool_retire(f);
+	pool_event(f, POOL_FAILED, why);
 }
 
 void function_free(struct function *f)
 {
 	struct pool *pool = f->pool;
 
+	function_unmark(f);
 	TAILQ_REMOVE(f->current ? &pool->current : &pool->others, f, link);
 	cgroup_remove(pool->o.cgroup, f->name, f->id);
 	ev_timer_stop(pool->loop, &f->refresh);
@@ -117,8 +119,10 @@ void function_settle(struct function *f)
 
 void function_pause(struct function *f, int paused)
 {
-	/* what waits has the tick running: the next one dispatches it */
+	if (f->paused == paused)
+		return;
 	f->paused = paused;
+	function_mark(f);
 }
 
 const char *function_name(const struct function *f)
@@ -193,6 +197,7 @@ void function_set(struct function *f, const struct function_opts *o)
 	f->o.name = NULL;
 	pool_refresh_arm(f);
 	supersede(f->pool, f->name);
+	function_mark(f);
 }
 
 static struct function *function_new(struct pool *pool, struct image *img,
@@ -245,6 +250,7 @@ int pool_add(struct pool *pool, struct image *img,
 		function_free(f);
 		return r;
 	}
+	function_mark(f);
 	if (out)
 		*out = f;
 	return 0;
@@ -254,4 +260,5 @@ void function_attached(struct function *f)
 {
 	pool_boot_attached(f->ref);
 	pool_clone_attached(f);
+	function_mark(f);
 }

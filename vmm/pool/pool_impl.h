@@ -1,7 +1,8 @@
 /*
  * pool_impl.h - what the parts of the pool share; nobody else includes it
  *
- *   pool.c           the pool, the tick
+ *   pool.c           the pool: made, set, ended
+ *   pool_pump.c      what follows from what happened; what may run where
  *   pool_function.c  the table of functions, and what each is
  *   pool_queue.c     requests: waiting, dispatched, answered
  *   pool_ref.c       a function's references, as processes: started, ended
@@ -15,7 +16,7 @@
  *   pool_proc.c      what both are: a process, its socket, its host region
  *   pool_log.c       what they may log
  *
- * A function is freed by the tick alone, so no callback need fear for it; a
+ * A function is freed by its pump alone, so no callback need fear for it; a
  * clone by pool_clone_stop(), pool_clone_free() and what calls them.
  */
 #ifndef VMM_POOL_IMPL_H
@@ -88,7 +89,7 @@ struct pool_clone {
 	int said;			/* something, in this request */
 	double since;			/* in this state */
 	double asked_at;
-	struct job *job;		/* of BUSY */
+	struct job *job;		/* of BUSY, else NULL */
 };
 
 TAILQ_HEAD(clone_list, pool_clone);
@@ -107,9 +108,18 @@ struct pool_ref {
 	unsigned clones;		/* that are not freed yet */
 	double retry_at;		/* of DOWN */
 	double ready_at;
+	int tried;			/* to boot */
 	unsigned failures;		/* in a row */
-	int failed;			/* the last boot; requests refused */
+	const char *failed;		/* why requests are refused, or NULL */
 	struct boot_stats stats;
+};
+
+enum image_state {
+	IMAGE_COPYING,
+	IMAGE_UNVERIFIED,
+	IMAGE_VERIFYING,
+	IMAGE_GOOD,
+	IMAGE_BAD,			/* neither booted nor served any more */
 };
 
 /* a thread that copies or verifies an image, at most one per function */
@@ -117,8 +127,7 @@ struct image_work {
 	struct ev_async done;
 	pthread_t thread;
 	int running;			/* it is not joined */
-	int copy;			/* it copies, into folder dir or NULL */
-	char *dir;
+	char *dir;			/* that it copies into, or NULL */
 	int (*verify)(const struct image *img, struct err *err);
 	int answer;			/* the thread's, ours once joined */
 	struct err err;
@@ -127,6 +136,9 @@ struct image_work {
 struct function {
 	struct pool *pool;
 	TAILQ_ENTRY(function) link;	/* in pool->current or ->others */
+	TAILQ_ENTRY(function) mark;	/* in pool->marked, while `marked` */
+	int marked;
+	int ticked;			/* by the tick: is anything late? */
 	char *name;
 	uint64_t id;			/* never 0, never used again */
 	struct image *img;
@@ -143,15 +155,17 @@ struct function {
 	 */
 	struct pool_ref refs[2], *ref;
 	struct ev_timer refresh;	/* runs while f->ref is READY */
-	struct image_work work;		/* on f->img */
+	int refresh_due;		/* it has run out */
+	enum image_state image;		/* of f->img */
+	struct image_work work;
 	int copied;			/* f->img is nobody else's to change */
-	int verify_result;		/* 1: not known yet; 0, -errno */
 
 	struct clone_list clones[CLONE_DYING + 1];
 	unsigned n[CLONE_DYING + 1];
 	unsigned clone_failures;	/* in a row */
-	int clone_refused;		/* by this process's own limits */
 	double clone_retry_at;
+	double clone_none_at;		/* none could be made, and none was
+					   there: who waited is refused */
 
 	struct job *head, **tail;	/* waiting */
 	unsigned queued;
@@ -177,18 +191,29 @@ struct pool {
 	struct pool_opts o;
 	struct fetch_engine *engine;
 	struct window_pool *windows;
-	struct ev_timer tick;
+	struct ev_prepare pump;		/* both run while any is marked */
+	struct ev_idle awake;
+	struct ev_timer tick;		/* while time changes anything */
 	struct function_list current, others;	/* others: coming, retired */
+	struct function_list marked;
 	unsigned pending;
 	uint64_t functions;		/* ever made */
 };
 
 /* pool.c */
 double pool_now(const struct function *f);
-void pool_wake(struct pool *pool);	/* there is something to watch */
 void pool_event(struct function *f, enum pool_event what, const char *text);
 void pool_note(struct function *f, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* pool_pump.c */
+/* something happened to f: it is pumped before the loop sleeps */
+void function_mark(struct function *f);
+void function_unmark(struct function *f);
+/* decides what follows from f's state; may free it */
+void function_pump(struct function *f);
+void pool_pump_init(struct pool *pool);
+void pool_pump_end(struct pool *pool);
 
 /* pool_function.c */
 /* the new one of its name is ready: the old one retires */
@@ -200,10 +225,9 @@ void function_settle(struct function *f);
 void function_free(struct function *f);
 
 /* pool_queue.c */
-void queue_dispatch(struct function *f);
-void queue_fail(struct function *f, const char *why);
+void queue_give(struct function *f);	/* to those that are idle */
+void queue_refuse(struct function *f, double now);	/* who waits in vain */
 void queue_push_back(struct function *f, struct job *j);	/* the head */
-void queue_tick(struct function *f, double now);
 void job_finish(struct function *f, struct job *j,
 		const struct job_result *r);
 
@@ -218,7 +242,8 @@ int pool_ref_usable(const struct function *f);	/* ready and verified */
  * ready before: requests wait for another attempt, as long as they may.
  */
 int pool_ref_vanished(const struct pool_ref *r);
-void pool_ref_tick(struct function *f, double now);
+void pool_ref_expire(struct function *f, double now);	/* hung boots */
+void pool_ref_pump(struct function *f, double now);
 
 /* pool_boot.c */
 void pool_boot_failed(struct pool_ref *r, const char *why);
@@ -236,11 +261,13 @@ void pool_boot_died(struct pool_ref *r, const struct msg *m,
 /* pool_refresh.c */
 void pool_refresh_init(struct function *f);
 void pool_refresh_arm(struct function *f);	/* as f->o says */
+void pool_refresh_pump(struct function *f);
 /* r has booted beside another, and takes its place */
 void pool_refresh_done(struct pool_ref *r);
 
 /* pool_image.c: copied where the pool wants that, then booted and verified */
 int image_begin(struct function *f, struct err *err);
+void image_pump(struct function *f);
 void image_end(struct function *f);	/* waits for the thread */
 
 /*
@@ -251,13 +278,13 @@ void image_end(struct function *f);	/* waits for the thread */
  */
 uint32_t pool_clone_pid(struct function *f);
 extern const char clone_ended[];
-int pool_clone_start(struct function *f);
+int pool_clone_start(struct function *f);	/* it calls nobody back */
 void pool_clone_cloned(struct pool_ref *r, const struct msg *m);
 void pool_clone_up(struct pool_clone *c, const struct msg *m);
 void pool_clone_attached(struct function *f);
 /* it did not come up; requests are refused after some of these in a row */
 void pool_clone_missed(struct pool_clone *c, const char *why);
-void pool_clone_give_up(struct function *f);
+void pool_clone_failed(struct function *f, const char *why);
 /* no other one before some time, the longer the more there were */
 void pool_clone_back_off(struct function *f, unsigned failures);
 
@@ -265,16 +292,15 @@ void pool_clone_back_off(struct function *f, unsigned failures);
 extern const struct pool_proc_ops clone_ops;
 void pool_clone_enter(struct pool_clone *c, enum clone_state s);
 void pool_clone_stop(struct pool_clone *c);
-/* stop a clone that was not stopped for its own good, and make another */
-void pool_clone_replace(struct pool_clone *c);
 /* its process ended or broke the protocol, or it has to end */
 void pool_clone_lost(struct pool_clone *c, enum died died, const char *why);
-void pool_clone_tick(struct function *f, double now);
+void pool_clone_expire(struct function *f, double now);	/* what is late */
 void pool_clone_free(struct pool_clone *c);
 
 /* pool_run.c */
 void pool_clone_run(struct pool_clone *c, struct job *j);
-void pool_run_died(struct pool_clone *c, enum died died, const char *why);
+void pool_run_died(struct function *f, struct job *j, enum died died,
+		   const char *why);
 void pool_run_give_back(struct pool_clone *c, const char *why);
 /* messages: RESULT, DIED */
 void pool_run_result(struct pool_clone *c, const struct msg *m,
@@ -283,11 +309,11 @@ void pool_run_report(struct pool_clone *c, const struct msg *m,
 		     const uint8_t *payload);
 
 /* pool_size.c */
-void pool_clone_top_up(struct function *f);	/* to min */
-void pool_clone_reap(struct function *f, double now);	/* idle, over min */
+/* those that take requests, or will */
+unsigned pool_clones_live(const struct function *f);
+void pool_size_pump(struct function *f, double now);
 void pool_clone_orphans(struct pool_ref *r);	/* the reference is gone */
 void pool_clone_renew(struct function *f);	/* f->ref is another one now */
-void pool_clone_stop_last(struct function *f);	/* where others are idle */
 
 /* pool_proc.c */
 /* its host region */

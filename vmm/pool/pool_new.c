@@ -27,27 +27,21 @@ void pool_clone_back_off(struct function *f, unsigned failures)
 					   RETRY_MAX_S);
 }
 
-static void failed(struct function *f, const char *why)
+void pool_clone_failed(struct function *f, const char *why)
 {
-	pool_note(f, "cannot clone: %s", why);
 	pool_clone_back_off(f, f->clone_failures++);
-}
-
-void pool_clone_give_up(struct function *f)
-{
-	if (f->clone_failures >= GIVE_UP && !f->n[CLONE_BUSY] &&
-	    !f->n[CLONE_IDLE] && !f->n[CLONE_COMING])
-		queue_fail(f, "no clone can be made");
-	pool_wake(f->pool);
+	if (f->clone_failures >= GIVE_UP && !pool_clones_live(f))
+		f->clone_none_at = pool_now(f);
+	function_mark(f);
+	pool_note(f, "cannot clone: %s", why);
 }
 
 void pool_clone_missed(struct pool_clone *c, const char *why)
 {
 	struct function *f = c->proc.f;
 
-	failed(f, why);
 	pool_clone_stop(c);
-	pool_clone_give_up(f);
+	pool_clone_failed(f, why);
 }
 
 /* what it says of itself, and what its reference says */
@@ -72,8 +66,6 @@ static void maybe_usable(struct pool_clone *c)
 	f->clone_ns = (ev_time() - c->asked_at) * 1e9;
 	f->clone_failures = 0;
 	pool_clone_enter(c, CLONE_IDLE);
-	pool_clone_stop_last(f);
-	queue_dispatch(f);
 }
 
 void pool_clone_up(struct pool_clone *c, const struct msg *m)
@@ -179,7 +171,7 @@ static int ask(struct pool_clone *c)
 	return r;
 }
 
-static int start(struct function *f)
+int pool_clone_start(struct function *f)
 {
 	struct pool_clone *c = calloc(1, sizeof(*c));
 	int r;
@@ -203,18 +195,5 @@ static int start(struct function *f)
 	r = ask(c);
 	if (r < 0)
 		pool_clone_free(c);
-	return r;
-}
-
-int pool_clone_start(struct function *f)
-{
-	int r = start(f);
-
-	/* too little of something here; ask again in a while */
-	if (r < 0) {
-		failed(f, strerror(-r));
-		f->clone_refused = 1;
-	}
-	pool_wake(f->pool);
 	return r;
 }

@@ -95,6 +95,7 @@ static void on_exit_of(struct ev_loop *loop, struct ev_io *w, int revents)
 {
 	struct pool_proc *p = w->data;
 
+	function_mark(p->f);
 	p->ops->ended(p);
 }
 
@@ -193,6 +194,7 @@ static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
 {
 	struct pool_proc *p = arg;
 
+	function_mark(p->f);
 	p->ops->message(p, m, payload);
 }
 
@@ -200,6 +202,7 @@ static void on_closed(void *arg, int error)
 {
 	struct pool_proc *p = arg;
 
+	function_mark(p->f);
 	p->ops->closed(p, error);
 }
 

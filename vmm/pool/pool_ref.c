@@ -2,7 +2,7 @@
  * pool_ref.c - a function's references, as processes: started, ended
  *
  * A reference that is to end is killed and stays DYING until it was reaped;
- * what follows (another boot, or none) is decided there and nowhere else.
+ * only then it is known when another boots, if any does.
  */
 #include <errno.h>
 #include <signal.h>
@@ -24,7 +24,7 @@ struct pool_ref *pool_ref_other(struct function *f)
 
 int pool_ref_usable(const struct function *f)
 {
-	return f->ref->state == REF_READY && f->verify_result == 0;
+	return f->ref->state == REF_READY && f->image == IMAGE_GOOD;
 }
 
 int pool_ref_vanished(const struct pool_ref *r)
@@ -75,7 +75,8 @@ static void on_closed(struct pool_proc *p, int error)
 {
 	struct pool_ref *r = ref_of(p);
 
-	if (r->state != REF_BOOTING || (error != -EPROTO && pool_ref_vanished(r)))
+	if (r->state != REF_BOOTING ||
+	    (error != -EPROTO && pool_ref_vanished(r)))
 		pool_ref_kill(r);
 	else
 		pool_boot_failed(r, error == -EPROTO ? "it broke the protocol" :
@@ -87,31 +88,20 @@ static void on_closed(struct pool_proc *p, int error)
 /* and none boots in its place: whoever waits for it hears so */
 static void ended_for_good(struct pool_ref *r)
 {
-	static const char why[] = "its reference ended";
 	struct function *f = r->proc.f;
 
-	r->failed = 1;
+	r->failed = "its reference ended";
 	if (!f->was_ready)
-		function_failed(f, why);
+		function_failed(f, r->failed);
 	else if (!f->queued)
-		pool_note(f, why);
-	queue_fail(f, why);
+		pool_note(f, "%s", r->failed);
 }
 
-static void on_ended(struct pool_proc *p)
+/* f->ref: another boots in its place, the later the more have ended */
+static void back_off(struct pool_ref *r)
 {
-	struct pool_ref *r = ref_of(p);
-	struct function *f = p->f;
-	double delay, most, now = pool_now(f);
+	double delay, most, now = pool_now(r->proc.f);
 
-	waitpid(p->pid, NULL, WNOHANG);
-	pool_proc_close(&r->proc);
-	pool_clone_orphans(r);
-	if (r != f->ref) {
-		r->state = REF_DOWN;
-		pool_wake(f->pool);
-		return;
-	}
 	if (now - r->ready_at > STEADY_S)
 		r->failures = 0;
 	delay = RETRY_S * (1 << (r->failures < 7 ? r->failures : 7));
@@ -119,13 +109,25 @@ static void on_ended(struct pool_proc *p)
 	/* requests wait for one that was killed, so that comes sooner */
 	most = r->failed ? RETRY_MAX_S : KILLED_MAX_S;
 	r->retry_at = now + (delay < most ? delay : most);
+}
+
+static void on_ended(struct pool_proc *p)
+{
+	struct pool_ref *r = ref_of(p);
+	struct function *f = p->f;
+
+	waitpid(p->pid, NULL, WNOHANG);
+	pool_proc_close(p);
 	r->state = REF_DOWN;
+	pool_clone_orphans(r);
+	if (r != f->ref)
+		return;
+	back_off(r);
 	if (f->o.once && !r->failed)
 		ended_for_good(r);
 	else if (!f->retired && !r->failed)
 		pool_note(f, "its reference ended; another boots in %.1f s",
-			  r->retry_at - now);
-	pool_wake(f->pool);
+			  r->retry_at - pool_now(f));
 }
 
 static const struct pool_proc_ops ref_ops = { on_message, on_closed, on_ended };
@@ -198,6 +200,7 @@ int pool_ref_boot(struct pool_ref *r, struct err *err)
 	pid_t pid;
 	int rc, sock;
 
+	r->tried = 1;
 	rc = pool_proc_open(&r->proc, f, &ref_ops);
 	if (rc < 0)
 		return err_set(err, rc, "cannot make a host region: %s",
@@ -212,7 +215,6 @@ int pool_ref_boot(struct pool_ref *r, struct err *err)
 	pool_proc_log_limit(&r->proc);
 	r->state = REF_BOOTING;
 	r->proc.deadline = pool_now(f) + boot_limit(f) + GRACE_S;
-	pool_wake(f->pool);
 	return 0;
 }
 
@@ -227,26 +229,39 @@ void pool_ref_init(struct function *f)
 	pool_refresh_init(f);
 }
 
-void pool_ref_tick(struct function *f, double now)
+void pool_ref_expire(struct function *f, double now)
+{
+	for (struct pool_ref *r = f->refs; r < f->refs + 2; r++)
+		if (r->state == REF_BOOTING && now >= r->proc.deadline)
+			pool_boot_failed(r, "it hung while it booted");
+}
+
+static int may_boot(const struct function *f, double now)
+{
+	const struct pool_ref *r = f->ref;
+
+	return r->state == REF_DOWN && !f->retired && now >= r->retry_at &&
+	       !(f->o.once && r->tried) && f->image != IMAGE_COPYING &&
+	       f->image != IMAGE_BAD;
+}
+
+void pool_ref_pump(struct function *f, double now)
 {
 	struct pool_ref *r = f->ref, *other = pool_ref_other(f);
+	int again = r->tried;
 	struct err err;
 
-	if (other->state == REF_BOOTING && now >= other->proc.deadline)
-		pool_boot_failed(other, "it hung while it booted");
-	else if (other->state == REF_READY && !other->clones)
+	/* its last clone has ended */
+	if (other->state == REF_READY && !other->clones)
 		pool_ref_kill(other);
-	if (r->state == REF_BOOTING && now >= r->proc.deadline) {
-		pool_boot_failed(r, "it hung while it booted");
+	if (!may_boot(f, now) || other->state == REF_BOOTING ||
+	    pool_ref_boot(r, &err) == 0)
 		return;
-	}
-	if (r->state != REF_DOWN || f->retired || f->o.once ||
-	    now < r->retry_at || f->verify_result < 0 || f->work.copy ||
-	    other->state == REF_BOOTING)
-		return;
-	if (pool_ref_boot(r, &err) < 0) {
+	r->retry_at = now + (again ? RETRY_MAX_S : RETRY_S);
+	if (again) {
 		r->failures++;
-		r->retry_at = now + RETRY_MAX_S;
 		pool_note(f, "%s", err.msg);
+	} else {
+		pool_boot_failed(r, err.msg);
 	}
 }

@@ -18,24 +18,37 @@ void pool_refresh_done(struct pool_ref *r)
 	f->ref = r;
 	r->failures = 0;
 	f->refreshes++;
-	pool_note(f, "a new reference took over");
 	pool_clone_renew(f);
-	queue_dispatch(f);
+	pool_refresh_arm(f);
+	pool_note(f, "a new reference took over");
 }
 
 static void on_refresh(struct ev_loop *loop, struct ev_timer *w, int revents)
 {
 	struct function *f = w->data;
+
+	f->refresh_due = 1;
+	function_mark(f);
+}
+
+void pool_refresh_pump(struct function *f)
+{
 	struct pool_ref *next = pool_ref_other(f);
 	struct err err = { "" };
+	int r = 0;
 
+	if (!f->refresh_due)
+		return;
+	f->refresh_due = 0;
 	if (f->retired || f->ref->state != REF_READY)
 		return;
 	/* clones of the one before are still at work: later, then */
-	if (next->state == REF_DOWN && pool_ref_boot(next, &err) < 0)
-		pool_note(f, "no new reference: %s", err.msg);
+	if (next->state == REF_DOWN)
+		r = pool_ref_boot(next, &err);
 	if (next->state != REF_BOOTING)
 		pool_refresh_arm(f);
+	if (r < 0)
+		pool_note(f, "no new reference: %s", err.msg);
 }
 
 void pool_refresh_arm(struct function *f)

@@ -12,15 +12,6 @@ void *job_result_take(const struct job_result *r, size_t *size)
 	return r->from ? peer_take(r->from, size) : NULL;
 }
 
-static void answer(struct pool_clone *c, const struct job_result *r)
-{
-	struct job *j = c->job;
-
-	c->job = NULL;
-	if (j)
-		job_finish(c->proc.f, j, r);
-}
-
 /* what a request may take */
 static uint64_t time_limit(const struct function *f)
 {
@@ -29,39 +20,53 @@ static uint64_t time_limit(const struct function *f)
 	return f->o.timeout_ns ? f->o.timeout_ns : f->img->timeout_ns;
 }
 
-void pool_run_died(struct pool_clone *c, enum died died, const char *why)
+void pool_run_died(struct function *f, struct job *j, enum died died,
+		   const char *why)
 {
 	struct job_result r = {
 		.outcome = died == DIED_TIMEOUT ? JOB_TIMEOUT : JOB_DIED,
-		.died = died, .limit_ns = time_limit(c->proc.f),
+		.died = died, .limit_ns = time_limit(f),
 		.text = why, .len = strlen(why),
 	};
 
-	answer(c, &r);
+	job_finish(f, j, &r);
 }
 
-/* the request is answered; the clone goes on to the next, or ends */
-static void next(struct pool_clone *c)
+/* the request has run to its end: the clone is idle, or that was its last */
+static void over(struct pool_clone *c)
 {
 	struct function *f = c->proc.f;
 
-	pool_proc_reset(&c->proc);
+	c->job = NULL;
 	c->ran = 1;
 	if (c->last || f->o.recycle == RECYCLE_FORK || f->retired) {
 		pool_clone_stop(c);
-		pool_clone_top_up(f);
 	} else {
+		pool_proc_reset(&c->proc);
 		pool_clone_enter(c, CLONE_IDLE);
 	}
-	queue_dispatch(f);
+}
+
+/* more than the function may answer: text says so in its place */
+static void too_large(struct job_result *r, char *text, size_t size,
+		      uint64_t max)
+{
+	r->outcome = JOB_TOO_LARGE;
+	r->len = snprintf(text, size, "the result is %zu bytes, more than "
+			  "response.max %llu", r->len,
+			  (unsigned long long)max);
+	r->text = text;
+	r->from = NULL;
 }
 
 void pool_run_result(struct pool_clone *c, const struct msg *m,
-		      const uint8_t *payload)
+		     const uint8_t *payload)
 {
 	struct function *f = c->proc.f;
+	const uint64_t max = f->pool->o.response_max;
+	struct job *j = c->job;
 	struct peer_report rep;
-	struct job_result r = { .outcome = JOB_OK };
+	struct job_result r;
 	char text[128];
 
 	if (c->state != CLONE_BUSY || peer_report(m, payload, &rep) < 0) {
@@ -72,23 +77,15 @@ void pool_run_result(struct pool_clone *c, const struct msg *m,
 	pool_proc_log_lost(&c->proc, rep.log_lost);
 	if (c->proc.idle_due < IDLE_DUE_MAX)
 		c->proc.idle_due++;
-	r.stats = rep.stats;
-	r.text = rep.text;
-	r.len = rep.text_len;
-	r.from = c->proc.peer;
-	if (rep.code == UK_RESULT_ERROR)
-		r.outcome = JOB_ERROR;
-	if (r.len > f->pool->o.response_max) {
-		r.outcome = JOB_TOO_LARGE;
-		r.len = snprintf(text, sizeof(text), "the result is %zu bytes,"
-				 " more than response.max %llu", rep.text_len,
-				 (unsigned long long)f->pool->o.response_max);
-		r.text = text;
-		r.from = NULL;
-	}
-	/* the answer first: what follows may end the peer, and the payload */
-	answer(c, &r);
-	next(c);
+	r = (struct job_result){
+		.outcome = rep.code == UK_RESULT_ERROR ? JOB_ERROR : JOB_OK,
+		.text = rep.text, .len = rep.text_len, .stats = rep.stats,
+		.from = c->proc.peer,
+	};
+	if (r.len > max)
+		too_large(&r, text, sizeof(text), max);
+	over(c);
+	job_finish(f, j, &r);
 }
 
 /*
@@ -98,21 +95,24 @@ void pool_run_result(struct pool_clone *c, const struct msg *m,
 void pool_run_give_back(struct pool_clone *c, const char *why)
 {
 	struct function *f = c->proc.f;
+	struct job *j = c->job;
 
-	pool_note(f, "a clone was lost: %s", why);
 	if (!c->ran)
-		pool_clone_back_off(f, c->job->again);
-	c->job->again++;
-	queue_push_back(f, c->job);
+		pool_clone_back_off(f, j->again);
+	j->again++;
 	c->job = NULL;
-	pool_clone_replace(c);
+	queue_push_back(f, j);
+	pool_clone_stop(c);
+	pool_note(f, "a clone was lost: %s", why);
 }
 
 void pool_run_report(struct pool_clone *c, const struct msg *m,
-		    const uint8_t *payload)
+		     const uint8_t *payload)
 {
+	struct function *f = c->proc.f;
+	struct job *j = c->job;
 	struct peer_report rep;
-	struct job_result r = { .outcome = JOB_DIED };
+	struct job_result r;
 	char why[512];
 
 	if (peer_report(m, payload, &rep) < 0) {
@@ -121,28 +121,25 @@ void pool_run_report(struct pool_clone *c, const struct msg *m,
 	}
 	pool_proc_log(&c->proc, rep.log, rep.log_len);
 	pool_proc_log_lost(&c->proc, rep.log_lost);
+	snprintf(why, sizeof(why), "%.*s", (int)(rep.text_len < 500 ?
+		 rep.text_len : 500), rep.text);
 	if (c->state != CLONE_BUSY) {
-		snprintf(why, sizeof(why), "%.*s", (int)(rep.text_len < 500 ?
-			 rep.text_len : 500), rep.text);
 		pool_clone_lost(c, DIED_HOST, why);
 		return;
 	}
-	if (rep.code == DIED_ROLLBACK && c->job && !c->said) {
-		snprintf(why, sizeof(why), "%.*s", (int)(rep.text_len < 500 ?
-			 rep.text_len : 500), rep.text);
+	if (rep.code == DIED_ROLLBACK && !c->said) {
 		pool_run_give_back(c, why);
 		return;
 	}
-	r.died = rep.code;
-	r.status = rep.status;
-	r.text = rep.text;
-	r.len = rep.text_len;
-	r.stats = rep.stats;
-	r.limit_ns = time_limit(c->proc.f);
-	if (rep.code == DIED_TIMEOUT)
-		r.outcome = JOB_TIMEOUT;
-	answer(c, &r);
-	pool_clone_replace(c);
+	r = (struct job_result){
+		.outcome = rep.code == DIED_TIMEOUT ? JOB_TIMEOUT : JOB_DIED,
+		.died = rep.code, .status = rep.status,
+		.limit_ns = time_limit(f), .text = rep.text,
+		.len = rep.text_len, .stats = rep.stats,
+	};
+	c->job = NULL;
+	pool_clone_stop(c);
+	job_finish(f, j, &r);
 }
 
 void pool_clone_run(struct pool_clone *c, struct job *j)
@@ -175,5 +172,4 @@ void pool_clone_run(struct pool_clone *c, struct job *j)
 	c->job = NULL;
 	pool_clone_stop(c);
 	queue_push_back(f, j);
-	pool_clone_top_up(f);
 }
