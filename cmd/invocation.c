@@ -89,7 +89,10 @@ static int on_end(struct request *r)
 		return page_no_function(r, r->clientele->name);
 	if (r->came && json_end(&i->json) < 0)
 		return not_json(i);
-	i->job.event = r->came ? r->body : "{}";
+	/* no body is an empty event */
+	if (!r->came && request_gather(r, "{}", 2) < 0)
+		return -ENOMEM;
+	i->job.event = r->body;
 	i->job.event_len = r->came ? r->came : 2;
 	i->job.done = on_done;
 	rc = pool_submit(f, &i->job);
@@ -99,6 +102,7 @@ static int on_end(struct request *r)
 		return request_unavailable(r, rc == -EAGAIN ?
 					   "too many requests are waiting" :
 					   "the function cannot boot");
+	r->body = NULL;
 	return request_suspend(r);
 }
 

@@ -193,17 +193,21 @@ static void on_done(struct job *j, const struct job_result *res)
 
 static int submit(struct run *r)
 {
-	int rc;
+	const size_t len = r->o->event_len;
+	char *event = malloc(len);
+	int rc = -ENOMEM;
 
-	r->job = (struct job){
-		.event = r->o->event, .event_len = r->o->event_len,
-		.done = on_done,
-	};
-	rc = pool_submit(r->f, &r->job);
-	if (rc < 0)
-		fprintf(stderr, "%s: %s\n", who, rc == -E2BIG ?
-			"the event is too large" : rc == -EHOSTDOWN ?
-			"the function's reference ended" : strerror(-rc));
+	if (event) {
+		memcpy(event, r->o->event, len);
+		r->job = (struct job){ event, len, .done = on_done };
+		rc = pool_submit(r->f, &r->job);
+	}
+	if (rc == 0)
+		return 0;
+	free(event);
+	fprintf(stderr, "%s: %s\n", who, rc == -E2BIG ?
+		"the event is too large" : rc == -EHOSTDOWN ?
+		"the function's reference ended" : strerror(-rc));
 	return rc;
 }
 

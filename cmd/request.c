@@ -174,8 +174,6 @@ void request_resume(struct request *r, unsigned status,
 	   nothing behind such a body may pass for a request */
 	if (answer && r->length < 0)
 		response_close(answer);
-	free(r->body);
-	r->body = NULL;
 	hold(r, held);
 	callers_set(r->conn, CALLER_TAKES, PATIENCE_S + len / TAKE_RATE);
 	r->since = ev_now(r->of->loop);

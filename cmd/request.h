@@ -58,7 +58,7 @@ struct request {
 	/* what came */
 	struct request_head head;
 	int64_t length;			/* of its body; -1: not known yet */
-	char *body;			/* what request_gather() has */
+	char *body;			/* request_gather()'s; NULL: given away */
 	size_t came, size;		/* bytes of it so far; allocated */
 	int arriving;			/* a part is being handled */
 	/* its caller */

@@ -30,7 +30,7 @@ struct call {
 
 static struct pool *pool;
 static struct pool_opts opts;
-static unsigned ready, failed, idles;
+static unsigned ready, failed, idles, freed;
 static size_t logged;
 static char notes[65536];
 
@@ -106,20 +106,29 @@ static void on_done(struct job *j, const struct job_result *r)
 	snprintf(c->text, sizeof(c->text), "%.*s", (int)(r->len < 100 ? r->len
 		 : 100), r->text);
 	sscanf(c->text, "%d %u %u", &c->pid, &c->boot, &c->served);
+	freed += !j->event;
 	if (c->left) {
 		c->left--;
-		if (pool_submit(c->again, j) < 0)
+		j->event = strdup("1");
+		if (pool_submit(c->again, j) < 0) {
+			free(j->event);
 			c->failed++;
+		}
 	}
 }
 
 static int submit(struct function *f, struct call *c, const char *event)
 {
+	int r;
+
 	memset(c, 0, sizeof(*c));
-	c->job.event = event;
+	c->job.event = strdup(event);
 	c->job.event_len = strlen(event);
 	c->job.done = on_done;
-	return pool_submit(f, &c->job);
+	r = pool_submit(f, &c->job);
+	if (r < 0)
+		free(c->job.event);
+	return r;
 }
 
 static enum outcome ask(struct function *f, struct call *c, const char *event)
@@ -289,6 +298,29 @@ static void test_queue(void)
 	UNTIL(c[0].done);
 	ok(c[0].outcome == JOB_OK, "a request that ran meanwhile is answered");
 	end();
+}
+
+/* an event is the job's: freed before it is answered, or if it never is */
+static void test_events(void)
+{
+	struct function_opts o = plain;
+	struct function *f;
+	struct call a, b;
+
+	o.max = 1;
+	o.timeout_ns = 60000 * MS;
+	f = begin(&o);
+	freed = 0;
+	ok(ask(f, &a, "1") == JOB_OK && freed == 1,
+	   "an event is freed before its request is answered");
+	fake->held = 1;
+	if (submit(f, &a, "hold") < 0 || submit(f, &b, "1") < 0)
+		exit(1);
+	ok(a.job.event && b.job.event && info(f).busy == 1,
+	   "and not while it runs or waits");
+	end();
+	ok(!a.job.event && !b.job.event && !a.done && !b.done,
+	   "a pool that ends frees those that it does not answer");
 }
 
 static void test_clone_ends(void)
@@ -965,6 +997,7 @@ int main(void)
 	test_serve();
 	test_kicks();
 	test_queue();
+	test_events();
 	test_clone_ends();
 	test_clone_fails();
 	test_clone_refused();

@@ -93,6 +93,7 @@ static void function_end(struct function *f)
 {
 	struct pool_clone *c;
 
+	queue_drop(f);
 	for (int s = 0; s <= CLONE_DYING; s++)
 		while ((c = TAILQ_FIRST(&f->clones[s]))) {
 			struct pollfd p = { c->proc.pidfd, POLLIN, 0 };
@@ -101,6 +102,7 @@ static void function_end(struct function *f)
 				pool_proc_kill(&c->proc);
 				poll(&p, 1, 1000);
 			}
+			job_drop(c->job);
 			pool_clone_free(c);
 		}
 	for (struct pool_ref *r = f->refs; r < f->refs + 2; r++) {

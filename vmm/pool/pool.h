@@ -39,7 +39,10 @@ enum outcome {
 	JOB_UNAVAILABLE,		/* text: one line; try again later */
 };
 
-/* valid during the call that brings it */
+/*
+ * Valid during the call that brings it.  The text is the pool's, and goes with
+ * that call, unless it is taken.
+ */
 struct job_result {
 	enum outcome outcome;
 	enum died died;			/* of JOB_DIED */
@@ -57,9 +60,14 @@ struct job_result {
  */
 void *job_result_take(const struct job_result *r, size_t *size);
 
-/* the caller's memory, from pool_submit() until done is called */
+/*
+ * The struct is the caller's memory, the pool's to use from pool_submit() until
+ * done is called.  Its event is malloc()ed, and the job's own from the
+ * pool_submit() that returns 0: it is freed with the job's end, before done is
+ * called, or by pool_destroy().  One that is not submitted stays the caller's.
+ */
 struct job {
-	const void *event;		/* JSON */
+	char *event;			/* JSON; NULL: freed */
 	size_t event_len;
 	void (*done)(struct job *j, const struct job_result *r);
 	/* the pool's */
@@ -168,7 +176,7 @@ struct function_info {
 
 int pool_create(struct pool **out, struct ev_loop *loop,
 		const struct pool_opts *o);
-/* kills what runs; requests in flight are not answered */
+/* kills what runs; requests in flight are not answered, their events freed */
 void pool_destroy(struct pool *pool);
 /* new limits; windows and warm stay as they were */
 void pool_set(struct pool *pool, const struct pool_opts *o);
@@ -192,7 +200,10 @@ struct function *pool_find(struct pool *pool, const char *name);
 /* each that takes requests: NULL for the first; NULL after the last */
 struct function *pool_next(struct pool *pool, struct function *f);
 
-/* 0, -EAGAIN: the queue is full, -EHOSTDOWN: it cannot boot, -E2BIG */
+/*
+ * 0: j->event is the job's; -EAGAIN: the queue is full, -EHOSTDOWN: it cannot
+ * boot, -E2BIG
+ */
 int pool_submit(struct function *f, struct job *j);
 
 /*

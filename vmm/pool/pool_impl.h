@@ -230,6 +230,8 @@ void queue_refuse(struct function *f, double now);	/* who waits in vain */
 void queue_push_back(struct function *f, struct job *j);	/* the head */
 void job_finish(struct function *f, struct job *j,
 		const struct job_result *r);
+void job_drop(struct job *j);		/* nobody hears of it; NULL: none */
+void queue_drop(struct function *f);	/* all of them */
 
 /* pool_ref.c */
 void pool_ref_init(struct function *f);

@@ -12,6 +12,7 @@
  * would lose it again.  So often as that takes, while it may wait.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "vmm/pool/pool_impl.h"
@@ -51,8 +52,24 @@ void queue_push_back(struct function *f, struct job *j)
 	f->queued++;
 }
 
+/* the one place where an event is freed */
+void job_drop(struct job *j)
+{
+	if (!j)
+		return;
+	free(j->event);
+	j->event = NULL;
+}
+
+void queue_drop(struct function *f)
+{
+	while (f->head)
+		job_drop(pop(f));
+}
+
 void job_finish(struct function *f, struct job *j, const struct job_result *r)
 {
+	job_drop(j);
 	f->requests++;
 	if (r->outcome != JOB_OK)
 		f->errors++;
