@@ -428,6 +428,35 @@ static void test_clone_fails(void)
 	end();
 }
 
+/* nobody is refused for what was so before it came */
+static void test_comes_again(void)
+{
+	struct function_opts o = plain;
+	struct function *f;
+	struct call a;
+
+	o.min = 0;
+	f = begin(&o);
+	fake->clone = CLONE_ENDS;
+	if (submit(f, &a, "1") < 0)
+		exit(1);
+	a.again = f;
+	a.left = 9;
+	for (int i = 0; i < 100 && !a.done; i++) {
+		later(0.01);
+		shift += 0.2;
+	}
+	ok(a.done == 1 && a.outcome == JOB_UNAVAILABLE && info(f).queued == 1,
+	   "a request that comes again when it is refused waits, and is not "
+	   "refused for the same (%u were)", a.done);
+	a.left = 0;
+	fake->clone = CLONE_WELL;
+	shift += 15;
+	UNTIL(a.outcome == JOB_OK);
+	ok(a.done == 2 && a.outcome == JOB_OK, "and then it is answered");
+	end();
+}
+
 /* what a clone takes is not to be had in this process */
 static void test_clone_refused(void)
 {
@@ -1000,6 +1029,7 @@ int main(void)
 	test_events();
 	test_clone_ends();
 	test_clone_fails();
+	test_comes_again();
 	test_clone_refused();
 	test_reference_ends();
 	test_reference_once();

@@ -164,8 +164,6 @@ struct function {
 	unsigned n[CLONE_DYING + 1];
 	unsigned clone_failures;	/* in a row */
 	double clone_retry_at;
-	double clone_none_at;		/* none could be made, and none was
-					   there: who waited is refused */
 
 	struct job *head, **tail;	/* waiting */
 	unsigned queued;
@@ -227,6 +225,7 @@ void function_free(struct function *f);
 /* pool_queue.c */
 void queue_give(struct function *f);	/* to those that are idle */
 void queue_refuse(struct function *f, double now);	/* who waits in vain */
+void queue_give_up(struct function *f, const char *why);	/* all who wait */
 void queue_push_back(struct function *f, struct job *j);	/* the head */
 void job_finish(struct function *f, struct job *j,
 		const struct job_result *r);

@@ -31,7 +31,7 @@ void pool_clone_failed(struct function *f, const char *why)
 {
 	pool_clone_back_off(f, f->clone_failures++);
 	if (f->clone_failures >= GIVE_UP && !pool_clones_live(f))
-		f->clone_none_at = pool_now(f);
+		queue_give_up(f, "no clone can be made");
 	function_mark(f);
 	pool_note(f, "cannot clone: %s", why);
 }

@@ -93,9 +93,13 @@ static const char *refusal(const struct function *f, const struct job *j,
 		       "the function was not ready in time" : j->again ?
 		       "its clones were killed, one after the other" :
 		       "no clone became free in time";
-	if (j->queued <= f->clone_none_at)
-		return "no clone can be made";
-	return NULL;
+	return j->refused;
+}
+
+void queue_give_up(struct function *f, const char *why)
+{
+	for (struct job *j = f->head; j; j = j->next)
+		j->refused = why;
 }
 
 void queue_refuse(struct function *f, double now)
@@ -149,6 +153,7 @@ int pool_submit(struct function *f, struct job *j)
 		return -EAGAIN;
 	j->next = NULL;
 	j->again = 0;
+	j->refused = NULL;
 	j->queued = pool_now(f);
 	*f->tail = j;
 	f->tail = &j->next;
