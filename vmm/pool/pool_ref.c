@@ -140,23 +140,14 @@ void pool_ref_kill(struct pool_ref *r)
 	pool_proc_stop(&r->proc);
 }
 
-/* where its processes are to be; -1: beside the gateway's */
-static int cgroup_of(struct function *f)
-{
-	struct cgroup *c = f->pool->o.cgroup;
-	int fd = c ? cgroup_add(c, f->name, f->id) : -1;
-
-	if (c && fd < 0)
-		pool_note(f, "it has no cgroup: %s", strerror(-fd));
-	return fd;
-}
-
 static double boot_limit(const struct function *f)
 {
 	return f->o.debug == DEBUG_BOOT ? DEBUG_S : f->pool->o.boot_ns / 1e9;
 }
 
-static int start(struct pool_ref *r, int *sock, pid_t *pid, struct err *err)
+/* cgroup: where its processes are to be; < 0: beside the gateway's */
+static int start(struct pool_ref *r, int cgroup, int *sock, pid_t *pid,
+		 struct err *err)
 {
 	struct function *f = r->proc.f;
 	const struct pool_opts *po = &f->pool->o;
@@ -167,13 +158,10 @@ static int start(struct pool_ref *r, int *sock, pid_t *pid, struct err *err)
 		.boot_timeout_ns = boot_limit(f) * 1e9, .debug = f->o.debug,
 		.uid = po->uid, .tender = po->tender, .log_max = po->log_max,
 		.window0 = host_window0(r->proc.host)->fd,
-		.cgroup = cgroup_of(f),
+		.cgroup = cgroup < 0 ? -1 : cgroup,
 	};
-	int rc = po->start(&o, sock, pid, err);
 
-	if (o.cgroup >= 0)
-		close(o.cgroup);
-	return rc;
+	return po->start(&o, sock, pid, err);
 }
 
 /* sock is taken over; what is not held on to is gone */
@@ -194,7 +182,7 @@ static int hold(struct pool_ref *r, int sock, pid_t pid, struct err *err)
 		       strerror(-rc));
 }
 
-int pool_ref_boot(struct pool_ref *r, struct err *err)
+static int boot(struct pool_ref *r, int cgroup, struct err *err)
 {
 	struct function *f = r->proc.f;
 	pid_t pid;
@@ -205,7 +193,7 @@ int pool_ref_boot(struct pool_ref *r, struct err *err)
 	if (rc < 0)
 		return err_set(err, rc, "cannot make a host region: %s",
 			       strerror(-rc));
-	rc = start(r, &sock, &pid, err);
+	rc = start(r, cgroup, &sock, &pid, err);
 	if (rc == 0)
 		rc = hold(r, sock, pid, err);
 	if (rc < 0) {
@@ -216,6 +204,20 @@ int pool_ref_boot(struct pool_ref *r, struct err *err)
 	r->state = REF_BOOTING;
 	r->proc.deadline = pool_now(f) + boot_limit(f) + GRACE_S;
 	return 0;
+}
+
+int pool_ref_boot(struct pool_ref *r, struct err *err)
+{
+	struct function *f = r->proc.f;
+	struct cgroup *c = f->pool->o.cgroup;
+	int fd = c ? cgroup_add(c, f->name, f->id) : -1;
+	int rc = boot(r, fd, err);
+
+	if (fd >= 0)
+		close(fd);
+	else if (c)
+		pool_note(f, "it has no cgroup: %s", strerror(-fd));
+	return rc;
 }
 
 void pool_ref_init(struct function *f)

@@ -53,7 +53,7 @@ static unsigned lasting(const struct function *f)
 	return n;
 }
 
-/* to min; where there is no room for the first of them, one that is last goes */
+/* to min; for the first of them one that is `last` makes room */
 static int top_up(struct function *f)
 {
 	unsigned n = lasting(f), want = f->o.min > n ? f->o.min - n : 0;
