@@ -300,6 +300,45 @@ static void test_queue(void)
 	end();
 }
 
+static struct function_info seen;
+
+static void on_done_retire(struct job *j, const struct job_result *r)
+{
+	struct call *c = (struct call *)j;
+
+	function_info(c->again, &seen);
+	pool_retire(c->again);
+	on_done(j, r);
+}
+
+/* who is called back sees no half of a change, and may make another */
+static void test_called_back(void)
+{
+	struct function_opts o = plain;
+	struct function *f;
+	struct call a, b;
+
+	o.max = 1;
+	o.timeout_ns = 60000 * MS;
+	f = begin(&o);
+	UNTIL(info(f).idle == 1);
+	fake->held = 1;
+	if (submit(f, &a, "hold") < 0 || submit(f, &b, "1") < 0)
+		exit(1);
+	a.job.done = on_done_retire;
+	a.again = f;
+	fake->held = 0;
+	UNTIL(a.done);
+	ok(seen.idle == 1 && !seen.busy && seen.queued == 1,
+	   "when an answer is told its clone is done with it, and what waits "
+	   "is not begun (%u idle, %u busy, %u wait)", seen.idle, seen.busy,
+	   seen.queued);
+	UNTIL(b.done);
+	ok(b.outcome == JOB_OK && !pool_find(pool, "f"),
+	   "an answer may retire its function, which serves what waits");
+	end();
+}
+
 /* an event is the job's: freed before it is answered, or if it never is */
 static void test_events(void)
 {
@@ -1027,6 +1066,7 @@ int main(void)
 	test_kicks();
 	test_queue();
 	test_events();
+	test_called_back();
 	test_clone_ends();
 	test_clone_fails();
 	test_comes_again();
