@@ -85,7 +85,8 @@ $(O)/unikernel/libos.elf: $(GUEST_OBJ) unikernel/start/libos.ld
 	$(Q)$(LD) -nostdlib -static --build-id=none -z noexecstack \
 	  -T unikernel/start/libos.ld -o $@ $(GUEST_OBJ)
 
-$(O)/unikernel/vdso.so: $(addprefix unikernel/,arch/vdso.c arch/vdso.ld abi.h)
+$(O)/unikernel/vdso.so: $(addprefix unikernel/,arch/vdso.c arch/vdso.ld abi.h \
+	  arch/clock.h lib/kabi_time.h lib/types.h)
 	$(call say,VDSO,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -O2 -I. -ffreestanding -fno-stack-protector -fPIC \

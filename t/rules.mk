@@ -116,7 +116,8 @@ fuzz:
 	  FUZZ_FLAGS='-fsanitize=fuzzer -DLIBFUZZER' run-libfuzzer
 
 $(O)/t/fuzz/fuzz_%: t/fuzz/fuzz_%.c t/fuzz/driver.c t/fuzz/fuzz.h \
-		t/unit/guestfs.h t/unit/shadow.h $(O)/libusetl.a $(SAN_OBJ)
+		t/unit/guestfs.h t/unit/nolibc.h t/unit/shadow.h \
+		$(O)/libusetl.a $(SAN_OBJ)
 	$(call say,FUZZ,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HOST_CFLAGS) $(CFLAGS) $(FUZZ_FLAGS) -o $@ $< \
@@ -135,6 +136,7 @@ run-libfuzzer: $(FUZZ)
 
 lint:
 	$(Q)mandoc -Tlint -Wwarning man/*.[0-9]
+	$(Q)sh t/kabi.sh
 
 bench:
 	$(Q)sh t/deps.sh bench

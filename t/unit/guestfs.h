@@ -14,16 +14,8 @@
 #include <sys/mman.h>
 #include <time.h>
 
-/* libc spells these otherwise */
-#undef RENAME_NOREPLACE
-#undef RENAME_EXCHANGE
-#undef RENAME_WHITEOUT
-#undef MFD_CLOEXEC
-#undef MFD_ALLOW_SEALING
-#undef CLOSE_RANGE_UNSHARE
-#undef CLOSE_RANGE_CLOEXEC
-
 #include "t/unit/shadow.h"
+#include "t/unit/nolibc.h"
 #include "unikernel/fs/inode.h"
 #include "unikernel/mem/mem.h"
 
@@ -175,14 +167,12 @@ void log_printf(const char *fmt, ...)
 #include "unikernel/fs/rename.c"
 #include "unikernel/fs/syscopy.c"
 #include "unikernel/fs/sysdir.c"
-#undef NSEC
 #include "unikernel/fs/sysfd.c"
 
 #include "unikernel/fs/sysio.c"
 #include "unikernel/fs/sysname.c"
 #include "unikernel/fs/sysstat.c"
 #include "unikernel/fs/syssync.c"
-#undef NSEC
 #include "unikernel/fs/utimes.c"
 #include "unikernel/fs/extent.c"
 #include "unikernel/fs/vfs.c"

@@ -4,12 +4,12 @@
  *
  * Sources: this file alone; it includes what it tests under other names.
  */
-#undef _GNU_SOURCE		/* kabi.h has the same names */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "t/unit/nolibc.h"
 #include "t/unit/tap.h"
 
 #define memcpy k_memcpy

@@ -17,15 +17,9 @@
 #include <sys/mman.h>
 #include <cpuid.h>
 
-/* what libc's headers and kabi.h both define */
-#undef RENAME_NOREPLACE
-#undef RENAME_EXCHANGE
-#undef RENAME_WHITEOUT
-#undef MFD_CLOEXEC
-#undef MFD_ALLOW_SEALING
-
 #include "t/unit/shadow.h"
 #include "t/unit/tap.h"
+#include "t/unit/nolibc.h"
 #include "unikernel/task/crash.h"
 #include "unikernel/mem/mem.h"
 #include "unikernel/start/syscall.h"
@@ -423,7 +417,7 @@ static void wait_signal(long uninterruptible)
 static void handler_set(int sig, u64 handler, u64 flags)
 {
 	struct k_sigaction act = {
-		.handler = handler, .flags = flags | K_SA_RESTORER,
+		.handler = handler, .flags = flags | SA_RESTORER,
 		.restorer = RESTORER,
 	};
 
@@ -447,7 +441,7 @@ static void test_signal_wait(void)
 	thread_find(tid)->sig.blocked = ~SIGBIT(10);
 	sys_tkill(tid, 10);
 	sys_rt_sigprocmask(2, &none, NULL, 8);
-	handler_set(12, K_SIG_IGN, 0);
+	handler_set(12, SIG_IGN, 0);
 	sys_rt_sigpending(&set, 8);
 	ok(set == 0, "ignoring takes a pending signal back");
 	/* the mask changed behind its back; a new one reaches it */
@@ -463,7 +457,7 @@ static void test_signal_wait(void)
 static void test_queue_limit(void)
 {
 	u64 all = ~0ull, none = 0, set = SIGBIT(40);
-	struct k_siginfo info = { .code = K_SI_QUEUE };
+	struct k_siginfo info = { .code = SI_QUEUE };
 	struct two_words now = { 0, 0 };
 	int i, allocs = allocs_live, right = 1;
 	long rc;
@@ -478,7 +472,7 @@ static void test_queue_limit(void)
 	ok(i == 1024 && right, "queued signals are taken in order");
 	set = SIGBIT(10);
 	ok(sys_rt_sigtimedwait(&set, &info, &now, 8) == 10 &&
-	   info.code == K_SI_USER, "the signal without an entry is taken, too");
+	   info.code == SI_USER, "the signal without an entry is taken, too");
 	ok(allocs_live == allocs, "queued signals are freed");
 	sys_rt_sigprocmask(2, &none, NULL, 8);
 }
@@ -527,7 +521,7 @@ static void test_restart(void)
 {
 	struct regs r, b;
 
-	handler_set(10, 0x5000, K_SA_RESTART);
+	handler_set(10, 0x5000, SA_RESTART);
 	r = interrupted(0, -EINTR);
 	b = there_and_back(&r);
 	ok(b.rip == 0x400ffe && b.rax == 0, "read begins again");
@@ -602,10 +596,10 @@ static void test_fault(void)
 	ok(exit_status == 139 && fault_addr == 0x1234,
 	   "a second fault inside the handler is fatal");
 	current->sig.blocked = 0;
-	handler_set(7, K_SIG_IGN, 0);
+	handler_set(7, SIG_IGN, 0);
 	fatal(7, 2);
 	ok(exit_status == 135 && exit_signal == 7, "faults are not ignored");
-	handler_set(11, K_SIG_DFL, 0);
+	handler_set(11, SIG_DFL, 0);
 }
 
 struct robust {

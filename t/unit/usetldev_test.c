@@ -11,15 +11,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* what libc's headers and kabi.h both define */
-#undef RENAME_NOREPLACE
-#undef RENAME_EXCHANGE
-#undef RENAME_WHITEOUT
-#undef MFD_CLOEXEC
-#undef MFD_ALLOW_SEALING
-
 #include "t/unit/shadow.h"
 #include "t/unit/tap.h"
+#include "t/unit/nolibc.h"
 #include "unikernel/dev/fetchdev.c"
 #include "unikernel/dev/fetchhead.c"
 #include "unikernel/lib/log.c"

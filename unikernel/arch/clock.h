@@ -8,30 +8,19 @@
 #define UNIKERNEL_CLOCK_H
 
 #include "unikernel/abi.h"
-
-#define K_CLOCK_REALTIME		0
-#define K_CLOCK_MONOTONIC		1
-#define K_CLOCK_PROCESS_CPUTIME		2
-#define K_CLOCK_THREAD_CPUTIME		3
-#define K_CLOCK_MONOTONIC_RAW		4
-#define K_CLOCK_REALTIME_COARSE		5
-#define K_CLOCK_MONOTONIC_COARSE	6
-#define K_CLOCK_BOOTTIME		7
-#define K_CLOCK_REALTIME_ALARM		8
-#define K_CLOCK_BOOTTIME_ALARM		9
-#define K_CLOCK_TAI			11
+#include "unikernel/lib/kabi_time.h"
 
 static inline int clock_is_real(int id)
 {
-	return id == K_CLOCK_REALTIME || id == K_CLOCK_REALTIME_COARSE ||
-	       id == K_CLOCK_REALTIME_ALARM || id == K_CLOCK_TAI;
+	return id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE ||
+	       id == CLOCK_REALTIME_ALARM || id == CLOCK_TAI;
 }
 
 static inline int clock_is_mono(int id)
 {
-	return id == K_CLOCK_MONOTONIC || id == K_CLOCK_MONOTONIC_RAW ||
-	       id == K_CLOCK_MONOTONIC_COARSE || id == K_CLOCK_BOOTTIME ||
-	       id == K_CLOCK_BOOTTIME_ALARM;
+	return id == CLOCK_MONOTONIC || id == CLOCK_MONOTONIC_RAW ||
+	       id == CLOCK_MONOTONIC_COARSE || id == CLOCK_BOOTTIME ||
+	       id == CLOCK_BOOTTIME_ALARM;
 }
 
 /* waits for what came before, so that time does not run backwards */

@@ -36,8 +36,10 @@
 
 #define PF_PRESENT	1
 
-#define USER_CS		0x33
-#define USER_SS		0x2b
+/* its selectors, as Linux numbers them, and where its addresses end */
+#define __USER_CS	0x33
+#define __USER_DS	0x2b
+#define CANONICAL_END	(1ull << 47)
 
 #ifdef __ASSEMBLER__
 /* the program's registers lie in a struct regs at \base */

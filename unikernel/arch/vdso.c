@@ -5,22 +5,13 @@
  * data and no relocations: all it reads is struct uk_clock, at its own fixed
  * address.  What it cannot answer becomes a system call.
  */
+#include <asm/unistd.h>
+
 #include "unikernel/arch/clock.h"
 
-#define SYS_CLOCK_GETTIME	228
-#define SYS_CLOCK_GETRES	229
-
-struct timespec {
-	int64_t sec, nsec;
-};
-
-struct timeval {
-	int64_t sec, usec;
-};
-
-int __vdso_clock_gettime(int id, struct timespec *ts);
-int __vdso_clock_getres(int id, struct timespec *ts);
-int __vdso_gettimeofday(struct timeval *tv, int *tz);
+int __vdso_clock_gettime(int id, struct k_timespec *ts);
+int __vdso_clock_getres(int id, struct k_timespec *ts);
+int __vdso_gettimeofday(struct k_timeval *tv, int *tz);
 int64_t __vdso_time(int64_t *t);
 int __vdso_getcpu(unsigned *cpu, unsigned *node, void *unused);
 
@@ -33,7 +24,7 @@ static long syscall2(long nr, long a, long b)
 	return ret;
 }
 
-int __vdso_clock_gettime(int id, struct timespec *ts)
+int __vdso_clock_gettime(int id, struct k_timespec *ts)
 {
 	uint64_t ns;
 
@@ -42,16 +33,16 @@ int __vdso_clock_gettime(int id, struct timespec *ts)
 	else if (clock_is_mono(id))
 		ns = clock_read(0);
 	else
-		return syscall2(SYS_CLOCK_GETTIME, id, (long)ts);
-	ts->sec = ns / 1000000000;
-	ts->nsec = ns % 1000000000;
+		return syscall2(__NR_clock_gettime, id, (long)ts);
+	ts->sec = ns / NSEC_PER_SEC;
+	ts->nsec = ns % NSEC_PER_SEC;
 	return 0;
 }
 
-int __vdso_clock_getres(int id, struct timespec *ts)
+int __vdso_clock_getres(int id, struct k_timespec *ts)
 {
 	if (!clock_is_real(id) && !clock_is_mono(id))
-		return syscall2(SYS_CLOCK_GETRES, id, (long)ts);
+		return syscall2(__NR_clock_getres, id, (long)ts);
 	if (ts) {
 		ts->sec = 0;
 		ts->nsec = 1;
@@ -59,7 +50,7 @@ int __vdso_clock_getres(int id, struct timespec *ts)
 	return 0;
 }
 
-int __vdso_gettimeofday(struct timeval *tv, int *tz)
+int __vdso_gettimeofday(struct k_timeval *tv, int *tz)
 {
 	uint64_t us;
 
@@ -75,7 +66,7 @@ int __vdso_gettimeofday(struct timeval *tv, int *tz)
 
 int64_t __vdso_time(int64_t *t)
 {
-	int64_t now = clock_read(1) / 1000000000;
+	int64_t now = clock_read(1) / NSEC_PER_SEC;
 
 	if (t)
 		*t = now;
@@ -93,8 +84,8 @@ int __vdso_getcpu(unsigned *cpu, unsigned *node, void *unused)
 }
 
 #define ALIAS(name) __attribute__((weak, alias("__vdso_" #name)))
-int clock_gettime(int id, struct timespec *ts) ALIAS(clock_gettime);
-int clock_getres(int id, struct timespec *ts) ALIAS(clock_getres);
-int gettimeofday(struct timeval *tv, int *tz) ALIAS(gettimeofday);
+int clock_gettime(int id, struct k_timespec *ts) ALIAS(clock_gettime);
+int clock_getres(int id, struct k_timespec *ts) ALIAS(clock_getres);
+int gettimeofday(struct k_timeval *tv, int *tz) ALIAS(gettimeofday);
 int64_t time(int64_t *t) ALIAS(time);
 int getcpu(unsigned *cpu, unsigned *node, void *unused) ALIAS(getcpu);

@@ -5,8 +5,6 @@
 #include "unikernel/ipc/syspoll.h"
 #include "unikernel/fs/vfs.h"
 
-#define MEM_MAJOR	1
-
 static long null_read(struct file *f, void *buf, size_t len, u64 pos)
 {
 	return 0;
@@ -113,7 +111,7 @@ void devfs_init(void)
 		    devices[i].ops);
 	for (i = 0; i < ARRAY_LEN(links); i++)
 		add(links[i].path, S_IFLNK | 0777, 0, NULL, links[i].target);
-	add("/dev/tty", S_IFCHR | 0666, KDEV(5, 0), &tty_nodes, NULL);
+	add("/dev/tty", S_IFCHR | 0666, KDEV(TTYAUX_MAJOR, 0), &tty_nodes, NULL);
 	add("/dev/shm", S_IFDIR | 01777, 0, NULL, NULL);
 	console_init();
 }

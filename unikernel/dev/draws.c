@@ -50,13 +50,13 @@ static const char *caller(const struct regs *r)
 void draws_note(void)
 {
 	struct k_siginfo info = { .signo = UK_DRAW_SIGNAL,
-				  .code = K_SI_KERNEL };
+				  .code = SI_KERNEL };
 
 	if (!watching || count == DRAWS_MAX)
 		return;
 	count++;
 	proctext_printf(&text, "%s\n", caller(current->regs));
-	if (signal_action(UK_DRAW_SIGNAL).handler > K_SIG_IGN)
+	if (signal_action(UK_DRAW_SIGNAL).handler > SIG_IGN)
 		signal_send(current, UK_DRAW_SIGNAL, &info);
 }
 

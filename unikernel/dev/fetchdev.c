@@ -315,7 +315,7 @@ static long fetch_read(struct file *f, void *buf, size_t len, u64 pos)
 	for (fetch_look(d); d->state == FETCH_PENDING; fetch_look(d)) {
 		if (f->flags & O_NONBLOCK)
 			return -EAGAIN;
-		look = thread_count > 1 ? now_mono() + LOOK_NS : FOREVER;
+		look = thread_count > 1 ? now_mono() + LOOK_NS : NEVER;
 		r = thread_wait(&d->readers, look);
 		if (r == -EINTR)
 			return r;

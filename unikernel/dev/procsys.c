@@ -7,7 +7,7 @@
 #include "unikernel/ipc/syspoll.h"
 #include "unikernel/fs/vfs.h"
 
-#define TICK_NS		10000000ul
+#define TICK_NS		(NSEC_PER_SEC / USER_HZ)
 #define UUID_LEN	16
 
 static void meminfo_text(struct proctext *t)
@@ -34,7 +34,7 @@ static void stat_text(struct proctext *t)
 			"cpu0 %lu 0 0 %lu 0 0 0 0 0 0\n"
 			"intr 0\nctxt 0\nbtime %lu\nprocesses 1\n"
 			"procs_running 1\nprocs_blocked 0\n", busy, idle, busy,
-			idle, (now_real() - now_mono()) / NSEC);
+			idle, (now_real() - now_mono()) / NSEC_PER_SEC);
 }
 
 static void uptime_text(struct proctext *t)
@@ -42,9 +42,9 @@ static void uptime_text(struct proctext *t)
 	u64 up = now_mono(), busy = now_cpu();
 	u64 idle = up > busy ? up - busy : 0;
 
-	proctext_printf(t, "%lu.%02lu %lu.%02lu\n", up / NSEC,
-			up % NSEC / 10000000, idle / NSEC,
-			idle % NSEC / 10000000);
+	proctext_printf(t, "%lu.%02lu %lu.%02lu\n", up / NSEC_PER_SEC,
+			up % NSEC_PER_SEC / TICK_NS, idle / NSEC_PER_SEC,
+			idle % NSEC_PER_SEC / TICK_NS);
 }
 
 static void loadavg_text(struct proctext *t)

@@ -14,7 +14,7 @@
 #define SELF		"/proc/1"
 
 /* clock ticks of /proc/self/stat: sysconf(_SC_CLK_TCK) */
-#define TICK_NS		10000000ul
+#define TICK_NS		(NSEC_PER_SEC / USER_HZ)
 
 #define DEV_LINE	"00:00 0"
 

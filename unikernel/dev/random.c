@@ -7,9 +7,6 @@
 #include "unikernel/ipc/syspoll.h"
 #include "unikernel/start/syscall.h"
 
-#define GRND_NONBLOCK	1
-#define GRND_RANDOM	2
-#define GRND_INSECURE	4
 #define GETRANDOM_MAX	0x1ffffff	/* as Linux: one call's limit */
 
 static long random_read(struct file *f, void *buf, size_t len, u64 pos)

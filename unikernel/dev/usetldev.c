@@ -18,8 +18,6 @@
 #include "unikernel/task/thread.h"
 #include "unikernel/fs/vfs.h"
 
-#define MISC_MAJOR	10
-
 #define INFO_MAX	1024
 
 /* NEVER: before READY; NONE: after it, and no event was asked for yet */

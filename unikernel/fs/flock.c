@@ -15,11 +15,6 @@
 #include "unikernel/fs/sysfile.h"
 #include "unikernel/task/thread.h"
 
-#define LOCK_SH	1
-#define LOCK_EX	2
-#define LOCK_NB	4
-#define LOCK_UN	8
-
 struct lock {
 	struct lock *next;
 	struct file *file;

@@ -10,7 +10,6 @@
 #include "unikernel/mem/mem.h"
 
 #define CACHE	1024
-#define NSEC	1000000000ll
 
 struct inode *root_inode;
 static struct inode *cache[CACHE];
@@ -87,7 +86,8 @@ void inode_put(struct inode *ip)
 /* seconds from a table to ns: what does not fit is the epoch */
 static s64 image_time(s64 sec)
 {
-	return sec > -9000000000ll && sec < 9000000000ll ? sec * NSEC : 0;
+	return sec > -9000000000ll && sec < 9000000000ll ?
+		sec * NSEC_PER_SEC : 0;
 }
 
 int inode_of_node(u32 node, struct inode **out)
@@ -268,10 +268,10 @@ u64 inode_blocks(struct inode *ip)
 
 void ns_to_timespec(s64 ns, struct k_timespec *ts)
 {
-	ts->sec = ns / NSEC;
-	ts->nsec = ns % NSEC;
+	ts->sec = ns / NSEC_PER_SEC;
+	ts->nsec = ns % NSEC_PER_SEC;
 	if (ts->nsec < 0) {
-		ts->nsec += NSEC;
+		ts->nsec += NSEC_PER_SEC;
 		ts->sec--;
 	}
 }

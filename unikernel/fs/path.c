@@ -8,8 +8,6 @@
 #include "unikernel/fs/inode.h"
 #include "unikernel/mem/mem.h"
 
-#define LINKS_MAX	40
-
 struct inode *vfs_cwd_inode;
 
 /* the link's text and the rest become the path */
@@ -164,7 +162,7 @@ static int walk(struct lookup *lk, struct inode **cur, const char *p,
 		if (err == -ENOENT && last && !lk->dots && flags & LOOKUP_NEW)
 			return arrive(lk, *cur, NULL, flags);
 		if (err == 0 && follows(next, last, lk->slash, flags))
-			err = ++links > LINKS_MAX ? -ELOOP :
+			err = ++links > MAXSYMLINKS ? -ELOOP :
 				follow_link(lk, &next, last, cur, &p, &end);
 		if (err == 1)
 			continue;

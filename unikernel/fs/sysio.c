@@ -8,8 +8,6 @@
 #include "unikernel/mem/mem.h"
 #include "unikernel/fs/sysfile.h"
 
-#define IO_MAX	0x7ffff000ul		/* as Linux's MAX_RW_COUNT */
-
 long sys_openat(int dirfd, const char *path, int flags, u32 mode)
 {
 	struct file *f;
@@ -87,7 +85,7 @@ static long transfer(struct file *f, void *buf, size_t len, u64 *at, int write)
 
 	if ((s64)len < 0)
 		return -EFAULT;
-	len = MIN(len, IO_MAX);
+	len = MIN(len, MAX_RW_COUNT);
 	if (len && !user_ok(buf, len, !write))
 		return -EFAULT;
 	file_hold(f);
@@ -152,7 +150,7 @@ static long iov_check(const struct k_iovec *iov, u64 n, int write)
 			return -EFAULT;
 		total += iov[i].len;
 	}
-	return MIN(total, IO_MAX);
+	return MIN(total, MAX_RW_COUNT);
 }
 
 /* between buf and the parts, up to len bytes */

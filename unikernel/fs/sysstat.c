@@ -4,9 +4,6 @@
 #include "unikernel/fs/inode.h"
 #include "unikernel/fs/sysfile.h"
 
-#define ST_NOATIME	1024
-#define ST_VALID	32
-
 /* flags of *at() calls to those of path_lookup() */
 static int look_flags(int flags)
 {
@@ -119,7 +116,7 @@ long sys_statx(int dirfd, const char *path, int flags, u32 mask,
 	struct k_timespec born;
 	int err;
 
-	if (mask & STATX_RESERVED ||
+	if (mask & STATX__RESERVED ||
 	    flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT |
 		      AT_STATX_SYNC_TYPE))
 		return -EINVAL;
@@ -151,14 +148,14 @@ static void fill_statfs(u64 dev, struct k_statfs *st)
 	st->fsid[0] = dev;
 	st->flags = ST_VALID | ST_NOATIME;
 	if (dev == DEV_PROC) {
-		st->type = 0x9fa0;
+		st->type = PROC_SUPER_MAGIC;
 		return;
 	}
 	if (dev == DEV_SYS) {
-		st->type = 0x62656572;
+		st->type = SYSFS_MAGIC;
 		return;
 	}
-	st->type = 0x01021994;		/* TMPFS_MAGIC: what it is most like */
+	st->type = TMPFS_MAGIC;		/* what it is most like */
 	st->blocks = extent_total() * unit;
 	st->bfree = st->bavail = (extent_total() - extent_used()) * unit;
 	st->files = st->ffree = 1u << 30;

@@ -31,7 +31,10 @@ long sys_syncfs(int fd)
 
 long sys_sync_file_range(int fd, s64 off, s64 len, u32 flags)
 {
-	return off < 0 || len < 0 || flags > 7 ? -EINVAL : sys_fsync(fd);
+	const u32 known = SYNC_FILE_RANGE_WAIT_BEFORE |
+		SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+
+	return off < 0 || len < 0 || flags & ~known ? -EINVAL : sys_fsync(fd);
 }
 
 long sys_fadvise64(int fd, s64 off, s64 len, int advice)
@@ -42,7 +45,8 @@ long sys_fadvise64(int fd, s64 off, s64 len, int advice)
 		return -EBADF;
 	if (S_ISFIFO(f->mode))
 		return -ESPIPE;
-	return len < 0 || advice < 0 || advice > 5 ? -EINVAL : 0;
+	return len < 0 || advice < POSIX_FADV_NORMAL ||
+		advice > POSIX_FADV_NOREUSE ? -EINVAL : 0;
 }
 
 long sys_readahead(int fd, s64 off, size_t len)

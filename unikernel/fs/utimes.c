@@ -4,14 +4,13 @@
 #include "unikernel/fs/inode.h"
 #include "unikernel/fs/sysfile.h"
 
-#define NSEC	1000000000ll
 /* what fits ns in 64 bits; Linux clamps to what its file system stores too */
 #define SEC_MAX	9223372036ll
 
 static int time_ok(const struct k_timespec *ts)
 {
 	return ts->nsec == UTIME_NOW || ts->nsec == UTIME_OMIT ||
-		(ts->nsec >= 0 && ts->nsec < NSEC);
+		(ts->nsec >= 0 && ts->nsec < NSEC_PER_SEC);
 }
 
 static void time_set(s64 *ns, const struct k_timespec *ts)
@@ -21,7 +20,7 @@ static void time_set(s64 *ns, const struct k_timespec *ts)
 	if (ts->nsec == UTIME_NOW)
 		*ns = now_real();
 	else
-		*ns = MAX(-SEC_MAX, MIN(ts->sec, SEC_MAX - 1)) * NSEC +
+		*ns = MAX(-SEC_MAX, MIN(ts->sec, SEC_MAX - 1)) * NSEC_PER_SEC +
 			ts->nsec;
 }
 

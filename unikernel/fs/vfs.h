@@ -24,15 +24,6 @@ struct file;
 struct k_stat;
 struct uk_extent;
 
-/* poll bits, as Linux's */
-#define K_POLLIN	0x001
-#define K_POLLPRI	0x002
-#define K_POLLOUT	0x004
-#define K_POLLERR	0x008
-#define K_POLLHUP	0x010
-#define K_POLLNVAL	0x020
-#define K_POLLRDHUP	0x2000
-
 struct file_ops {
 	const char *name;
 	/* the caller gives pos, and advances it afterwards */

@@ -14,14 +14,6 @@
 #include "unikernel/ipc/syspoll.h"
 #include "unikernel/fs/vfs.h"
 
-#define EPOLL_CTL_ADD	1
-#define EPOLL_CTL_DEL	2
-#define EPOLL_CTL_MOD	3
-
-#define EPOLLEXCLUSIVE	(1u << 28)
-#define EPOLLWAKEUP	(1u << 29)
-#define EPOLLONESHOT	(1u << 30)
-#define EPOLLET		(1u << 31)
 /* what is left of a one-shot item's events once it was reported */
 #define EPOLL_KEPT	(EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | \
 			 EPOLLEXCLUSIVE)
@@ -369,7 +361,7 @@ static long epoll_wait(int epfd, struct k_epoll_event *ev, int max,
 /* ms < 0: for ever */
 static long epoll_wait_ms(int epfd, struct k_epoll_event *ev, int max, int ms)
 {
-	u64 deadline = FOREVER;
+	u64 deadline = NEVER;
 
 	if (ms == 0)
 		deadline = 0;

@@ -7,7 +7,6 @@
 #include "unikernel/ipc/syspoll.h"
 #include "unikernel/fs/vfs.h"
 
-#define EFD_SEMAPHORE	1
 #define EVENT_MAX	(~0ull - 1)
 
 struct eventfd {
@@ -27,7 +26,7 @@ static long eventfd_read(struct file *f, void *buf, size_t len, u64 pos)
 	while (e->count == 0) {
 		if (f->flags & O_NONBLOCK)
 			return -EAGAIN;
-		r = thread_wait(&e->readers, FOREVER);
+		r = thread_wait(&e->readers, NEVER);
 		if (r < 0)
 			return r;
 	}
@@ -53,7 +52,7 @@ static long eventfd_write(struct file *f, const void *buf, size_t len, u64 pos)
 	while (n > EVENT_MAX - e->count) {
 		if (f->flags & O_NONBLOCK)
 			return -EAGAIN;
-		r = thread_wait(&e->writers, FOREVER);
+		r = thread_wait(&e->writers, NEVER);
 		if (r < 0)
 			return r;
 	}

@@ -13,9 +13,6 @@
 #define PIPE_CAP	0x10000u	/* unless F_SETPIPE_SZ changes it */
 #define PIPE_CAP_MAX	0x100000u	/* fs.pipe-max-size */
 #define PIPE_FIRST	0x1000u
-#define PIPE_BUF	0x1000u		/* pipe(7) */
-
-#define K_SIGPIPE	13
 
 enum { READER, WRITER };
 
@@ -90,7 +87,7 @@ static long pipe_read(struct file *f, void *buf, size_t len, u64 pos)
 			return 0;
 		if (f->flags & O_NONBLOCK)
 			return -EAGAIN;
-		r = thread_wait(&p->wait[READER], FOREVER);
+		r = thread_wait(&p->wait[READER], NEVER);
 		if (r < 0)
 			return r;
 	}
@@ -130,7 +127,7 @@ static long pipe_write(struct file *f, const void *buf, size_t len, u64 pos)
 
 	while (done < len) {
 		if (!p->end[READER]) {
-			signal_send(current, K_SIGPIPE, NULL);
+			signal_send(current, SIGPIPE, NULL);
 			r = -EPIPE;
 			break;
 		}
@@ -144,7 +141,7 @@ static long pipe_write(struct file *f, const void *buf, size_t len, u64 pos)
 		r = -EAGAIN;
 		if (f->flags & O_NONBLOCK)
 			break;
-		r = thread_wait(&p->wait[WRITER], FOREVER);
+		r = thread_wait(&p->wait[WRITER], NEVER);
 		if (r < 0)
 			break;
 	}

@@ -72,29 +72,29 @@ static u64 deadline_after(u64 ns)
 
 	if (ns == 0)
 		return 0;
-	return ns >= FOREVER - now ? FOREVER : now + ns;
+	return ns >= NEVER - now ? NEVER : now + ns;
 }
 
 static u64 deadline_ms(int ms)
 {
-	return ms < 0 ? FOREVER : deadline_after((u64)ms * 1000000);
+	return ms < 0 ? NEVER : deadline_after((u64)ms * 1000000);
 }
 
 int poll_deadline(const struct k_timespec *ts, u64 *deadline)
 {
 	struct k_timespec t;
 
-	*deadline = FOREVER;
+	*deadline = NEVER;
 	if (!ts)
 		return 0;
 	if (!user_ok(ts, sizeof(*ts), 0))
 		return -EFAULT;
 	t = *ts;
-	if (t.sec < 0 || t.nsec < 0 || (u64)t.nsec >= NSEC)
+	if (t.sec < 0 || t.nsec < 0 || (u64)t.nsec >= NSEC_PER_SEC)
 		return -EINVAL;
 	/* past 2^63 ns nobody can tell it from for ever */
-	if ((u64)t.sec < (1ull << 63) / NSEC)
-		*deadline = deadline_after((u64)t.sec * NSEC +
+	if ((u64)t.sec < (1ull << 63) / NSEC_PER_SEC)
+		*deadline = deadline_after((u64)t.sec * NSEC_PER_SEC +
 					   (u64)t.nsec);
 	return 0;
 }
@@ -111,11 +111,11 @@ static void timespec_left(struct k_timespec *ts, u64 deadline)
 {
 	u64 left;
 
-	if (!ts || deadline == FOREVER || !user_ok(ts, sizeof(*ts), 1))
+	if (!ts || deadline == NEVER || !user_ok(ts, sizeof(*ts), 1))
 		return;
 	left = deadline_left(deadline);
-	ts->sec = (s64)(left / NSEC);
-	ts->nsec = (s64)(left % NSEC);
+	ts->sec = (s64)(left / NSEC_PER_SEC);
+	ts->nsec = (s64)(left % NSEC_PER_SEC);
 }
 
 static int poll_one(struct pollfd *p)
@@ -280,7 +280,7 @@ static long select_wait(int n, u64 *in, u64 *out, u64 *ex, u64 deadline)
 long sys_select(int n, u64 *in, u64 *out, u64 *ex, void *timeval)
 {
 	s64 *tv = timeval;
-	u64 deadline = FOREVER, left;
+	u64 deadline = NEVER, left;
 	long r;
 
 	if (tv) {
@@ -289,16 +289,16 @@ long sys_select(int n, u64 *in, u64 *out, u64 *ex, void *timeval)
 		if (tv[0] < 0 || tv[1] < 0)
 			return -EINVAL;
 		/* Linux allows a second and more of microseconds here */
-		if ((u64)tv[0] < (1ull << 62) / NSEC &&
+		if ((u64)tv[0] < (1ull << 62) / NSEC_PER_SEC &&
 		    (u64)tv[1] < (1ull << 62) / 1000)
-			deadline = deadline_after((u64)tv[0] * NSEC +
+			deadline = deadline_after((u64)tv[0] * NSEC_PER_SEC +
 						  (u64)tv[1] * 1000);
 	}
 	r = select_wait(n, in, out, ex, deadline);
-	if (tv && deadline != FOREVER && user_ok(tv, 16, 1)) {
+	if (tv && deadline != NEVER && user_ok(tv, 16, 1)) {
 		left = deadline_left(deadline);
-		tv[0] = (s64)(left / NSEC);
-		tv[1] = (s64)(left % NSEC / 1000);
+		tv[0] = (s64)(left / NSEC_PER_SEC);
+		tv[1] = (s64)(left % NSEC_PER_SEC / 1000);
 	}
 	return r;
 }
@@ -306,7 +306,7 @@ long sys_select(int n, u64 *in, u64 *out, u64 *ex, void *timeval)
 long sys_pselect6(int n, u64 *in, u64 *out, u64 *ex,
 		  struct k_timespec *ts, const void *mask)
 {
-	const struct k_sigset_arg *arg = mask;
+	const struct k_sigset_argpack *arg = mask;
 	u64 deadline;
 	long r = poll_deadline(ts, &deadline);
 

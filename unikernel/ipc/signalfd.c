@@ -9,31 +9,6 @@
 #include "unikernel/ipc/syspoll.h"
 #include "unikernel/fs/vfs.h"
 
-#define K_SIGKILL	9
-#define K_SIGSTOP	19
-
-#define K_SI_USER	0
-#define K_SI_QUEUE	(-1)
-#define K_SI_TIMER	(-2)
-#define K_SI_TKILL	(-6)
-
-/* signalfd(2) */
-struct k_signalfd_siginfo {
-	u32 signo;
-	s32 err, code;
-	u32 pid, uid;
-	s32 fd;
-	u32 tid, band, overrun, trapno;
-	s32 status, val;
-	u64 ptr, utime, stime, addr;
-	u16 addr_lsb, pad2;
-	s32 syscall;
-	u64 call_addr;
-	u32 arch;
-	u8 pad[28];
-};
-_Static_assert(sizeof(struct k_signalfd_siginfo) == 128, "signalfd_siginfo");
-
 struct signalfd {
 	u64 mask;
 	struct file *file;
@@ -59,18 +34,18 @@ static void info_convert(struct k_signalfd_siginfo *to,
 	to->err = from->err;
 	to->code = from->code;
 	switch (from->code) {
-	case K_SI_TIMER:
+	case SI_TIMER:
 		to->tid = (u32)from->fields[0];
 		to->overrun = (u32)(from->fields[0] >> 32);
 		to->ptr = from->fields[1];
 		to->val = (s32)from->fields[1];
 		break;
-	case K_SI_QUEUE:
+	case SI_QUEUE:
 		to->ptr = from->fields[1];
 		to->val = (s32)from->fields[1];
 		/* fall through */
-	case K_SI_USER:
-	case K_SI_TKILL:
+	case SI_USER:
+	case SI_TKILL:
 		to->pid = (u32)from->fields[0];
 		to->uid = (u32)(from->fields[0] >> 32);
 		break;
@@ -95,7 +70,7 @@ static long signalfd_read(struct file *f, void *buf, size_t len, u64 pos)
 		int wait = done == 0 && !(f->flags & O_NONBLOCK);
 
 		memset(&info, 0, sizeof(info));
-		r = signal_wait(s->mask, &info, wait ? FOREVER : 0);
+		r = signal_wait(s->mask, &info, wait ? NEVER : 0);
 		if (r < 0)
 			return done ? (long)done : r;
 		info_convert(&out, &info);
@@ -156,7 +131,7 @@ long sys_signalfd4(int fd, const u64 *mask, size_t size, int flags)
 		return -EINVAL;
 	if (!user_ok(mask, sizeof(*mask), 0))
 		return -EFAULT;
-	set = *mask & ~(SIGBIT(K_SIGKILL) | SIGBIT(K_SIGSTOP));
+	set = *mask & ~(SIGBIT(SIGKILL) | SIGBIT(SIGSTOP));
 	if (fd != -1)
 		return signalfd_change(fd, set);
 	s = kzalloc(sizeof(*s));

@@ -11,29 +11,7 @@
 #include "unikernel/start/syscall.h"
 #include "unikernel/ipc/unixsock.h"
 
-#define K_AF_UNIX	1
-#define K_SOCK_RAW	3		/* AF_UNIX: the same as DGRAM */
-#define K_SOCK_MASK	0xf
-
-#define K_MSG_OOB	1
-#define K_MSG_CTRUNC	8
-#define K_MSG_WAITFORONE 0x10000
-#define K_MSG_CMSG_CLOEXEC 0x40000000
-
-#define K_SOL_SOCKET	1
-#define K_SCM_RIGHTS	1
-#define K_SCM_CREDENTIALS 2
-
-struct k_cmsghdr {
-	u64 len;			/* this header included */
-	s32 level, type;
-};
 #define CMSG_HEAD	sizeof(struct k_cmsghdr)
-
-struct k_ucred {
-	s32 pid;
-	u32 uid, gid;
-};
 
 static int sock_get(int fd, struct file **f, struct sock **s)
 {
@@ -49,10 +27,10 @@ static int sock_type(int family, int type, int protocol)
 {
 	static int said;
 
-	if (type & ~(K_SOCK_MASK | O_NONBLOCK | O_CLOEXEC))
+	if (type & ~(SOCK_TYPE_MASK | O_NONBLOCK | O_CLOEXEC))
 		return -EINVAL;
-	type &= K_SOCK_MASK;
-	if (family != K_AF_UNIX) {
+	type &= SOCK_TYPE_MASK;
+	if (family != AF_UNIX) {
 		if (!said)
 			log_printf("usetl: sockets are not available in a "
 				   "usetl function; use usetl.get and "
@@ -60,12 +38,12 @@ static int sock_type(int family, int type, int protocol)
 		said = 1;
 		return -EAFNOSUPPORT;
 	}
-	if (protocol != 0 && protocol != K_AF_UNIX)
+	if (protocol != 0 && protocol != AF_UNIX)
 		return -EPROTONOSUPPORT;
-	if (type == K_SOCK_RAW)
-		return K_SOCK_DGRAM;
-	if (type != K_SOCK_STREAM && type != K_SOCK_DGRAM &&
-	    type != K_SOCK_SEQPACKET)
+	if (type == SOCK_RAW)
+		return SOCK_DGRAM;
+	if (type != SOCK_STREAM && type != SOCK_DGRAM &&
+	    type != SOCK_SEQPACKET)
 		return -ESOCKTNOSUPPORT;
 	return type;
 }
@@ -112,7 +90,7 @@ static long addr_nobody(const void *addr, unsigned len)
 	if (!user_ok(addr, len, 0))
 		return -EFAULT;
 	memcpy(&family, addr, sizeof(family));
-	if (family != K_AF_UNIX || len > 110)
+	if (family != AF_UNIX || len > 110)
 		return -EINVAL;
 	if (len == sizeof(family))
 		return -EINVAL;
@@ -128,7 +106,7 @@ long sys_connect(int fd, const void *addr, unsigned len)
 
 	if (r < 0)
 		return r;
-	if (s->connected && s->type != K_SOCK_DGRAM)
+	if (s->connected && s->type != SOCK_DGRAM)
 		return -EISCONN;
 	return addr_nobody(addr, len);
 }
@@ -151,7 +129,7 @@ long sys_listen(int fd, int backlog)
 
 	if (r < 0)
 		return r;
-	return s->type == K_SOCK_DGRAM ? -EOPNOTSUPP : -EINVAL;
+	return s->type == SOCK_DGRAM ? -EOPNOTSUPP : -EINVAL;
 }
 
 long sys_accept4(int fd, void *addr, unsigned *len, int flags)
@@ -172,7 +150,7 @@ static int rights_take(struct sock_msg *m, const u8 *data, size_t len)
 	unsigned i, n = (unsigned)(len / sizeof(int));
 	int fd;
 
-	if (n > RIGHTS_MAX || m->rights)
+	if (n > SCM_MAX_FD || m->rights)
 		return -EINVAL;
 	if (n == 0)
 		return 0;
@@ -203,11 +181,11 @@ static int control_parse(struct sock_msg *m, const u8 *control, size_t len)
 		memcpy(&c, control + at, sizeof(c));
 		if (c.len < CMSG_HEAD || c.len > len - at)
 			return -EINVAL;
-		if (c.level == K_SOL_SOCKET && c.type == K_SCM_RIGHTS)
+		if (c.level == SOL_SOCKET && c.type == SCM_RIGHTS)
 			r = rights_take(m, control + at + CMSG_HEAD,
 					c.len - CMSG_HEAD);
-		else if (c.level == K_SOL_SOCKET &&
-			 c.type != K_SCM_CREDENTIALS)
+		else if (c.level == SOL_SOCKET &&
+			 c.type != SCM_CREDENTIALS)
 			r = -EINVAL;
 		at += ROUND_UP(c.len, 8);
 	}
@@ -218,16 +196,16 @@ static int control_parse(struct sock_msg *m, const u8 *control, size_t len)
 static void control_put(struct k_msghdr *h, size_t *used, int type,
 			const void *data, size_t len)
 {
-	struct k_cmsghdr c = { CMSG_HEAD + len, K_SOL_SOCKET, type };
+	struct k_cmsghdr c = { CMSG_HEAD + len, SOL_SOCKET, type };
 	size_t room = h->controllen - *used;
 	u8 *to = (u8 *)h->control + *used;
 
 	if (!h->control || room < CMSG_HEAD) {
-		h->flags |= K_MSG_CTRUNC;
+		h->flags |= MSG_CTRUNC;
 		return;
 	}
 	if (room < c.len) {
-		h->flags |= K_MSG_CTRUNC;
+		h->flags |= MSG_CTRUNC;
 		c.len = room;
 	}
 	memcpy(to, &c, sizeof(c));
@@ -240,7 +218,7 @@ static void control_put_rights(struct k_msghdr *h, size_t *used,
 			       const struct rights *r, int cloexec)
 {
 	size_t room = h->control ? h->controllen - *used : 0;
-	int fds[RIGHTS_MAX], fd;
+	int fds[SCM_MAX_FD], fd;
 	unsigned n, max;
 
 	max = room > CMSG_HEAD ?
@@ -252,9 +230,9 @@ static void control_put_rights(struct k_msghdr *h, size_t *used,
 		fds[n] = fd;
 	}
 	if (n > 0)
-		control_put(h, used, K_SCM_RIGHTS, fds, n * sizeof(int));
+		control_put(h, used, SCM_RIGHTS, fds, n * sizeof(int));
 	if (n < r->n)
-		h->flags |= K_MSG_CTRUNC;
+		h->flags |= MSG_CTRUNC;
 }
 
 /* the message's vector, copied and checked: bytes in it, or -errno */
@@ -290,9 +268,9 @@ static long send_name(struct sock *s, const void *addr, unsigned len)
 {
 	if (!addr || len == 0)
 		return 0;
-	if (s->type == K_SOCK_STREAM)
+	if (s->type == SOCK_STREAM)
 		return s->connected ? -EISCONN : -EOPNOTSUPP;
-	if (s->type == K_SOCK_SEQPACKET)
+	if (s->type == SOCK_SEQPACKET)
 		return 0;
 	return addr_nobody(addr, len);
 }
@@ -307,7 +285,7 @@ static long send_header(int fd, const struct k_msghdr *h, int flags)
 
 	if (r < 0)
 		return r;
-	if (flags & K_MSG_OOB)
+	if (flags & MSG_OOB)
 		return -EOPNOTSUPP;
 	file_hold(f);
 	r = send_name(s, h->name, h->namelen);
@@ -339,7 +317,7 @@ static long recv_header(int fd, struct k_msghdr *h, int flags)
 
 	if (r < 0)
 		return r;
-	if (flags & K_MSG_OOB)
+	if (flags & MSG_OOB)
 		return -EOPNOTSUPP;
 	file_hold(f);
 	r = iov_copy(&iov, h, 1);
@@ -353,13 +331,13 @@ static long recv_header(int fd, struct k_msghdr *h, int flags)
 	if (r < 0)
 		goto out;
 	h->namelen = 0;
-	h->flags = (u32)(flags & K_MSG_CMSG_CLOEXEC) |
-		   (m.truncated ? K_MSG_TRUNC : 0);
+	h->flags = (u32)(flags & MSG_CMSG_CLOEXEC) |
+		   (m.truncated ? MSG_TRUNC : 0);
 	if (s->passcred)
-		control_put(h, &used, K_SCM_CREDENTIALS, &self, sizeof(self));
+		control_put(h, &used, SCM_CREDENTIALS, &self, sizeof(self));
 	if (m.rights)
 		control_put_rights(h, &used, m.rights,
-				   (flags & K_MSG_CMSG_CLOEXEC) != 0);
+				   (flags & MSG_CMSG_CLOEXEC) != 0);
 	h->controllen = used;
 out:
 	rights_drop(m.rights);
@@ -379,7 +357,7 @@ long sys_sendto(int fd, const void *buf, size_t len, int flags,
 
 	if (r < 0)
 		return r;
-	if (flags & K_MSG_OOB)
+	if (flags & MSG_OOB)
 		return -EOPNOTSUPP;
 	if (len && !user_ok(buf, len, 0))
 		return -EFAULT;
@@ -403,7 +381,7 @@ long sys_recvfrom(int fd, void *buf, size_t len, int flags, void *addr,
 
 	if (r < 0)
 		return r;
-	if (flags & K_MSG_OOB)
+	if (flags & MSG_OOB)
 		return -EOPNOTSUPP;
 	if ((len && !user_ok(buf, len, 1)) ||
 	    (addr && !user_ok(addrlen, sizeof(*addrlen), 1)))
@@ -478,12 +456,12 @@ long sys_recvmmsg(int fd, struct k_mmsghdr *msg, unsigned n, int flags,
 			r = -EFAULT;
 		else
 			r = sys_recvmsg(fd, &msg[i].hdr,
-					flags & ~K_MSG_WAITFORONE);
+					flags & ~MSG_WAITFORONE);
 		if (r < 0)
 			break;
 		msg[i].len = (u32)r;
-		if (flags & K_MSG_WAITFORONE)
-			flags |= K_MSG_DONTWAIT;
+		if (flags & MSG_WAITFORONE)
+			flags |= MSG_DONTWAIT;
 		/* looked at after each message only, recvmmsg(2) BUGS */
 		if (ts && now_mono() >= deadline) {
 			i++;

@@ -7,36 +7,9 @@
 #include "unikernel/start/syscall.h"
 #include "unikernel/ipc/unixsock.h"
 
-#define K_AF_UNIX	1
-
-#define K_SOL_SOCKET	1
-#define K_SO_DEBUG	1
-#define K_SO_REUSEADDR	2
-#define K_SO_TYPE	3
-#define K_SO_ERROR	4
-#define K_SO_BROADCAST	6
-#define K_SO_SNDBUF	7
-#define K_SO_RCVBUF	8
-#define K_SO_KEEPALIVE	9
-#define K_SO_PRIORITY	12
-#define K_SO_LINGER	13
-#define K_SO_REUSEPORT	15
-#define K_SO_PASSCRED	16
-#define K_SO_PEERCRED	17
-#define K_SO_RCVTIMEO	20
-#define K_SO_SNDTIMEO	21
-#define K_SO_ACCEPTCONN	30
-#define K_SO_PROTOCOL	38
-#define K_SO_DOMAIN	39
-
 /* SOCK_MIN_SNDBUF, and a bound as net.core.wmem_max is one */
 #define BUFFER_MIN	4608u
 #define BUFFER_MAX	(2 * SOCK_BUFFER)
-
-struct k_ucred {
-	s32 pid;
-	u32 uid, gid;
-};
 
 static int sock_get(int fd, struct sock **s)
 {
@@ -64,7 +37,7 @@ long sys_shutdown(int fd, int how)
 /* an AF_UNIX address without a name: the family alone */
 static long name_put(void *addr, unsigned *len)
 {
-	u16 family = K_AF_UNIX;
+	u16 family = AF_UNIX;
 
 	if (!user_ok(len, sizeof(*len), 1))
 		return -EFAULT;
@@ -102,10 +75,10 @@ static int timeval_ns(const s64 *tv, u64 *ns)
 	/* socket(7): zero means never; a negative one means at once */
 	if (tv[0] < 0)
 		*ns = 1;
-	else if ((u64)tv[0] >= (1ull << 62) / NSEC)
+	else if ((u64)tv[0] >= (1ull << 62) / NSEC_PER_SEC)
 		*ns = 0;
 	else
-		*ns = (u64)tv[0] * NSEC + (u64)tv[1] * 1000;
+		*ns = (u64)tv[0] * NSEC_PER_SEC + (u64)tv[1] * 1000;
 	return 0;
 }
 
@@ -127,7 +100,7 @@ static long timeout_set(struct sock *s, int name, const void *value,
 	if (!user_ok(value, sizeof(tv), 0))
 		return -EFAULT;
 	memcpy(tv, value, sizeof(tv));
-	return timeval_ns(tv, name == K_SO_RCVTIMEO ? &s->rcvtimeo
+	return timeval_ns(tv, name == SO_RCVTIMEO ? &s->rcvtimeo
 						    : &s->sndtimeo);
 }
 
@@ -139,9 +112,9 @@ long sys_setsockopt(int fd, int level, int name, const void *value,
 
 	if (r < 0)
 		return r;
-	if (level != K_SOL_SOCKET)
+	if (level != SOL_SOCKET)
 		return -EOPNOTSUPP;
-	if (name == K_SO_RCVTIMEO || name == K_SO_SNDTIMEO)
+	if (name == SO_RCVTIMEO || name == SO_SNDTIMEO)
 		return timeout_set(s, name, value, len);
 	if (len < sizeof(v))
 		return -EINVAL;
@@ -149,27 +122,27 @@ long sys_setsockopt(int fd, int level, int name, const void *value,
 		return -EFAULT;
 	memcpy(&v, value, sizeof(v));
 	switch (name) {
-	case K_SO_SNDBUF:
+	case SO_SNDBUF:
 		s->sndbuf = buffer_size(v);
 		return 0;
-	case K_SO_RCVBUF:
+	case SO_RCVBUF:
 		s->rcvbuf = buffer_size(v);
 		return 0;
-	case K_SO_PASSCRED:
+	case SO_PASSCRED:
 		s->passcred = v != 0;
 		return 0;
-	case K_SO_DEBUG:
-	case K_SO_REUSEADDR:
-	case K_SO_BROADCAST:
-	case K_SO_KEEPALIVE:
-	case K_SO_PRIORITY:
-	case K_SO_LINGER:
+	case SO_DEBUG:
+	case SO_REUSEADDR:
+	case SO_BROADCAST:
+	case SO_KEEPALIVE:
+	case SO_PRIORITY:
+	case SO_LINGER:
 		return 0;
-	case K_SO_TYPE:
-	case K_SO_ERROR:
-	case K_SO_PROTOCOL:
-	case K_SO_DOMAIN:
-	case K_SO_ACCEPTCONN:
+	case SO_TYPE:
+	case SO_ERROR:
+	case SO_PROTOCOL:
+	case SO_DOMAIN:
+	case SO_ACCEPTCONN:
 	default:
 		return -ENOPROTOOPT;
 	}
@@ -185,45 +158,45 @@ static long option_get(struct sock *s, int name, void *buf)
 
 	*v = 0;
 	switch (name) {
-	case K_SO_TYPE:
+	case SO_TYPE:
 		*v = s->type;
 		break;
-	case K_SO_ERROR:
+	case SO_ERROR:
 		*v = s->err;
 		s->err = 0;
 		break;
-	case K_SO_SNDBUF:
+	case SO_SNDBUF:
 		*v = (int)s->sndbuf;
 		break;
-	case K_SO_RCVBUF:
+	case SO_RCVBUF:
 		*v = (int)s->rcvbuf;
 		break;
-	case K_SO_PASSCRED:
+	case SO_PASSCRED:
 		*v = s->passcred;
 		break;
-	case K_SO_DOMAIN:
-		*v = K_AF_UNIX;
+	case SO_DOMAIN:
+		*v = AF_UNIX;
 		break;
-	case K_SO_DEBUG:
-	case K_SO_REUSEADDR:
-	case K_SO_REUSEPORT:
-	case K_SO_BROADCAST:
-	case K_SO_KEEPALIVE:
-	case K_SO_PRIORITY:
-	case K_SO_PROTOCOL:
-	case K_SO_ACCEPTCONN:
+	case SO_DEBUG:
+	case SO_REUSEADDR:
+	case SO_REUSEPORT:
+	case SO_BROADCAST:
+	case SO_KEEPALIVE:
+	case SO_PRIORITY:
+	case SO_PROTOCOL:
+	case SO_ACCEPTCONN:
 		break;
-	case K_SO_LINGER:
+	case SO_LINGER:
 		v[1] = 0;
 		return 2 * sizeof(*v);
-	case K_SO_PEERCRED:
+	case SO_PEERCRED:
 		memcpy(buf, &self, sizeof(self));
 		return sizeof(self);
-	case K_SO_RCVTIMEO:
-	case K_SO_SNDTIMEO:
-		ns = name == K_SO_RCVTIMEO ? s->rcvtimeo : s->sndtimeo;
-		tv[0] = (s64)(ns / NSEC);
-		tv[1] = (s64)(ns % NSEC / 1000);
+	case SO_RCVTIMEO:
+	case SO_SNDTIMEO:
+		ns = name == SO_RCVTIMEO ? s->rcvtimeo : s->sndtimeo;
+		tv[0] = (s64)(ns / NSEC_PER_SEC);
+		tv[1] = (s64)(ns % NSEC_PER_SEC / 1000);
 		return 2 * sizeof(*tv);
 	default:
 		return -ENOPROTOOPT;
@@ -245,7 +218,7 @@ long sys_getsockopt(int fd, int level, int name, void *value, unsigned *len)
 	n = *len;
 	if ((int)n < 0)
 		return -EINVAL;
-	if (level != K_SOL_SOCKET)
+	if (level != SOL_SOCKET)
 		return -EOPNOTSUPP;
 	r = option_get(s, name, buf);
 	if (r < 0)

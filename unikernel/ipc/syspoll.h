@@ -8,50 +8,12 @@
 #ifndef UNIKERNEL_SYSPOLL_H
 #define UNIKERNEL_SYSPOLL_H
 
-#include <asm/poll.h>
-
 #include "unikernel/lib/kabi.h"
 #include "unikernel/lib/lib.h"
-
-#define NSEC		1000000000ul
-#define FOREVER		(~0ull)
+#include "unikernel/task/thread.h"
 
 struct file;
 struct file_ops;
-
-struct k_itimerspec {
-	struct k_timespec interval, value;
-};
-
-/* the sixth argument of pselect6 */
-struct k_sigset_arg {
-	const u64 *set;
-	size_t size;
-};
-
-struct k_epoll_event {
-	u32 events;
-	u64 data;
-} __attribute__((packed));
-
-struct k_msghdr {
-	void *name;
-	u32 namelen, pad0;
-	struct k_iovec *iov;
-	u64 iovlen;
-	void *control;
-	u64 controllen;
-	u32 flags, pad1;
-};
-
-struct k_mmsghdr {
-	struct k_msghdr hdr;
-	u32 len, pad;
-};
-
-_Static_assert(sizeof(struct k_epoll_event) == 12, "struct epoll_event");
-_Static_assert(sizeof(struct k_msghdr) == 56, "struct msghdr");
-_Static_assert(sizeof(struct k_mmsghdr) == 64, "struct mmsghdr");
 
 /*
  * Installs descriptors 0 (always at its end), 1 and 2 (the invocation's
@@ -74,7 +36,7 @@ int poll_file(struct file *f);
 int poll_sleep(u64 deadline);
 
 /*
- * Mono-ns deadline from a relative Linux timespec (NULL: FOREVER); a zero
+ * Mono-ns deadline from a relative Linux timespec (NULL: NEVER); a zero
  * one gives 0.  -EFAULT or -EINVAL.
  */
 int poll_deadline(const struct k_timespec *ts, u64 *deadline);
@@ -84,7 +46,7 @@ long poll_mask(const u64 *mask, size_t size);
 
 /*
  * Lets what is due expire: how many timer descriptors did; *next is the
- * earliest expiry to come (mono ns), FOREVER when there is none.
+ * earliest expiry to come (mono ns), NEVER when there is none.
  */
 int timerfd_run(u64 *next);
 

@@ -3,21 +3,12 @@
  *
  * A timer keeps its next expiry in its own clock's nanoseconds (a setting of
  * the wall clock, as a clone's resume is one, moves absolute wall clock
- * timers with it) and FOREVER when disarmed.  Nothing ticks: whoever looks
+ * timers with it) and NEVER when disarmed.  Nothing ticks: whoever looks
  * lets it expire, and whoever sleeps asks timerfd_run() for how long.
  */
 #include "unikernel/mem/mem.h"
 #include "unikernel/ipc/syspoll.h"
 #include "unikernel/fs/vfs.h"
-
-#define K_CLOCK_REALTIME	0
-#define K_CLOCK_MONOTONIC	1
-#define K_CLOCK_BOOTTIME	7
-#define K_CLOCK_REALTIME_ALARM	8
-#define K_CLOCK_BOOTTIME_ALARM	9
-
-#define TFD_TIMER_ABSTIME	1
-#define TFD_TIMER_CANCEL_ON_SET	2
 
 struct timerfd {
 	int clock;
@@ -41,7 +32,7 @@ static int timer_run(struct timerfd *t)
 {
 	u64 now, n = 1;
 
-	if (t->next == FOREVER)
+	if (t->next == NEVER)
 		return 0;
 	now = timer_now(t);
 	if (now < t->next)
@@ -50,7 +41,7 @@ static int timer_run(struct timerfd *t)
 		n += (now - t->next) / t->interval;
 		t->next += n * t->interval;
 	} else {
-		t->next = FOREVER;
+		t->next = NEVER;
 	}
 	t->ticks += n;
 	thread_wake(&t->readers, THREADS_MAX);
@@ -63,7 +54,7 @@ static u64 timer_deadline(const struct timerfd *t)
 {
 	u64 now;
 
-	if (t->next == FOREVER || !t->real)
+	if (t->next == NEVER || !t->real)
 		return t->next;
 	now = now_real();
 	return now_mono() + (t->next > now ? t->next - now : 0);
@@ -75,7 +66,7 @@ int timerfd_run(u64 *next)
 	u64 deadline;
 	int n = 0;
 
-	*next = FOREVER;
+	*next = NEVER;
 	for (t = timers; t; t = t->link) {
 		n += timer_run(t);
 		deadline = timer_deadline(t);
@@ -136,9 +127,9 @@ long sys_timerfd_create(int clock, int flags)
 	struct timerfd *t;
 	int fd;
 
-	if (clock != K_CLOCK_REALTIME && clock != K_CLOCK_MONOTONIC &&
-	    clock != K_CLOCK_BOOTTIME && clock != K_CLOCK_REALTIME_ALARM &&
-	    clock != K_CLOCK_BOOTTIME_ALARM)
+	if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC &&
+	    clock != CLOCK_BOOTTIME && clock != CLOCK_REALTIME_ALARM &&
+	    clock != CLOCK_BOOTTIME_ALARM)
 		return -EINVAL;
 	if (flags & ~(O_CLOEXEC | O_NONBLOCK))
 		return -EINVAL;
@@ -146,7 +137,7 @@ long sys_timerfd_create(int clock, int flags)
 	if (!t)
 		return -ENOMEM;
 	t->clock = clock;
-	t->next = FOREVER;
+	t->next = NEVER;
 	fd = anon_install(&timerfd_ops, t, 0600, O_RDWR | flags);
 	if (fd < 0)
 		return fd;
@@ -171,12 +162,12 @@ static int timerfd_get(int fd, struct timerfd **t)
 /* nanoseconds, saturated; -EINVAL */
 static int timer_ns(const struct k_timespec *ts, u64 *ns)
 {
-	if (ts->sec < 0 || ts->nsec < 0 || (u64)ts->nsec >= NSEC)
+	if (ts->sec < 0 || ts->nsec < 0 || (u64)ts->nsec >= NSEC_PER_SEC)
 		return -EINVAL;
-	if ((u64)ts->sec >= (1ull << 62) / NSEC)
+	if ((u64)ts->sec >= (1ull << 62) / NSEC_PER_SEC)
 		*ns = 1ull << 62;
 	else
-		*ns = (u64)ts->sec * NSEC + (u64)ts->nsec;
+		*ns = (u64)ts->sec * NSEC_PER_SEC + (u64)ts->nsec;
 	return 0;
 }
 
@@ -184,28 +175,28 @@ static void timer_value(struct timerfd *t, struct k_itimerspec *v)
 {
 	u64 left = 0;
 
-	if (t->next != FOREVER) {
+	if (t->next != NEVER) {
 		u64 now = timer_now(t);
 
 		/* armed is never told as 0, which means disarmed */
 		left = t->next > now ? t->next - now : 1;
 	}
-	v->value.sec = (s64)(left / NSEC);
-	v->value.nsec = (s64)(left % NSEC);
-	v->interval.sec = (s64)(t->interval / NSEC);
-	v->interval.nsec = (s64)(t->interval % NSEC);
+	v->value.sec = (s64)(left / NSEC_PER_SEC);
+	v->value.nsec = (s64)(left % NSEC_PER_SEC);
+	v->interval.sec = (s64)(t->interval / NSEC_PER_SEC);
+	v->interval.nsec = (s64)(t->interval % NSEC_PER_SEC);
 }
 
 static void timer_set(struct timerfd *t, u64 value, u64 interval, int flags)
 {
-	int real = t->clock == K_CLOCK_REALTIME ||
-		   t->clock == K_CLOCK_REALTIME_ALARM;
+	int real = t->clock == CLOCK_REALTIME ||
+		   t->clock == CLOCK_REALTIME_ALARM;
 
 	t->ticks = 0;
 	t->interval = interval;
 	t->real = real && (flags & TFD_TIMER_ABSTIME);
 	if (value == 0)
-		t->next = FOREVER;
+		t->next = NEVER;
 	else if (flags & TFD_TIMER_ABSTIME)
 		t->next = value;
 	else

@@ -13,8 +13,6 @@
 #include "unikernel/task/signal.h"
 #include "unikernel/ipc/unixsock.h"
 
-#define K_SIGPIPE	13
-
 /* a packet of a stream is no longer than this */
 #define CHUNK		0x8000u
 /* counted for each packet, so that empty ones fill a queue too */
@@ -161,17 +159,17 @@ static void sock_drop_first(struct sock *s)
 
 static u64 sock_deadline(u64 timeout)
 {
-	return timeout ? now_mono() + timeout : FOREVER;
+	return timeout ? now_mono() + timeout : NEVER;
 }
 
 static int sock_sleep(struct file *f, struct waitq *q, int flags, u64 deadline)
 {
 	int r;
 
-	if ((f->flags & O_NONBLOCK) || (flags & K_MSG_DONTWAIT))
+	if ((f->flags & O_NONBLOCK) || (flags & MSG_DONTWAIT))
 		return -EAGAIN;
 	r = thread_wait(q, deadline);
-	if (r == -EINTR && deadline != FOREVER)
+	if (r == -EINTR && deadline != NEVER)
 		signal_no_restart();
 	/* SO_RCVTIMEO and SO_SNDTIMEO say EAGAIN, socket(7) */
 	return r == -ETIMEDOUT ? -EAGAIN : r;
@@ -188,12 +186,13 @@ static int send_check(struct sock *s)
 		s->err = 0;
 		return -err;
 	}
-	if (s->type == K_SOCK_DGRAM && !s->peer) {
+	if (s->type == SOCK_DGRAM && !s->peer) {
 		/* once refused, it has no peer any more, unix(7) */
 		s->connected = 0;
 		return -ECONNREFUSED;
 	}
-	if ((s->shut & K_SHUT_SND) || !s->peer || (s->peer->shut & K_SHUT_RCV))
+	if ((s->shut & SEND_SHUTDOWN) || !s->peer ||
+	    (s->peer->shut & RCV_SHUTDOWN))
 		return -EPIPE;
 	return 0;
 }
@@ -203,7 +202,7 @@ static long send_all(struct file *f, struct sock *s, struct sock_msg *m)
 {
 	u64 deadline = sock_deadline(s->sndtimeo);
 	size_t len = m->len;
-	int stream = s->type == K_SOCK_STREAM;
+	int stream = s->type == SOCK_STREAM;
 	int r;
 
 	for (;;) {
@@ -229,17 +228,17 @@ long sock_send(struct file *f, struct sock_msg *m)
 	struct sock *s = f->priv;
 	long r;
 
-	if (s->type == K_SOCK_STREAM && m->len == 0) {
+	if (s->type == SOCK_STREAM && m->len == 0) {
 		/* an empty write to a stream moves nothing, rights neither */
 		r = send_check(s);
-	} else if (s->type != K_SOCK_STREAM && m->len > s->sndbuf - 32) {
+	} else if (s->type != SOCK_STREAM && m->len > s->sndbuf - 32) {
 		return -EMSGSIZE;
 	} else {
 		r = send_all(f, s, m);
 	}
-	if (r == -EPIPE && s->type == K_SOCK_STREAM &&
-	    !(m->flags & K_MSG_NOSIGNAL))
-		signal_send(current, K_SIGPIPE, NULL);
+	if (r == -EPIPE && s->type == SOCK_STREAM &&
+	    !(m->flags & MSG_NOSIGNAL))
+		signal_send(current, SIGPIPE, NULL);
 	return r;
 }
 
@@ -248,7 +247,7 @@ static int take_rights(struct packet *p, struct sock_msg *m)
 {
 	if (!p->rights)
 		return 0;
-	if (m->flags & K_MSG_PEEK) {
+	if (m->flags & MSG_PEEK) {
 		m->rights = rights_copy(p->rights);
 	} else {
 		m->rights = p->rights;
@@ -271,7 +270,7 @@ static size_t take_stream(struct sock *s, struct sock_msg *m, int *stop)
 		*stop = take_rights(p, m);
 		msg_scatter(m, p->data + p->off, n);
 		done += n;
-		if (!(m->flags & K_MSG_PEEK)) {
+		if (!(m->flags & MSG_PEEK)) {
 			p->off += n;
 			if (p->off == p->len)
 				sock_drop_first(s);
@@ -285,12 +284,12 @@ static long take_packet(struct sock *s, struct sock_msg *m)
 {
 	struct packet *p = s->head;
 	u32 n = (u32)MIN(m->len, p->len);
-	long r = m->flags & K_MSG_TRUNC ? p->len : n;
+	long r = m->flags & MSG_TRUNC ? p->len : n;
 
 	m->truncated = n < p->len;
 	take_rights(p, m);
 	msg_scatter(m, p->data, n);
-	if (!(m->flags & K_MSG_PEEK))
+	if (!(m->flags & MSG_PEEK))
 		sock_drop_first(s);
 	return r;
 }
@@ -300,13 +299,13 @@ static int recv_empty(struct file *f, struct sock *s, int flags, u64 deadline)
 {
 	int err = s->err;
 
-	if (!s->connected && s->type != K_SOCK_DGRAM)
-		return s->type == K_SOCK_STREAM ? -EINVAL : -ENOTCONN;
+	if (!s->connected && s->type != SOCK_DGRAM)
+		return s->type == SOCK_STREAM ? -EINVAL : -ENOTCONN;
 	if (err) {
 		s->err = 0;
 		return -err;
 	}
-	if (s->shut & K_SHUT_RCV)
+	if (s->shut & RCV_SHUTDOWN)
 		return 1;
 	return sock_sleep(f, &s->readers, flags, deadline);
 }
@@ -319,13 +318,13 @@ long sock_recv(struct file *f, struct sock_msg *m)
 	int stop = 0, r = 0;
 
 	for (;;) {
-		if (s->head && s->type != K_SOCK_STREAM)
+		if (s->head && s->type != SOCK_STREAM)
 			return take_packet(s, m);
 		done += take_stream(s, m, &stop);
 		if (m->len == 0 || stop)
 			break;
-		if (done && (!(m->flags & K_MSG_WAITALL) ||
-			     (m->flags & K_MSG_PEEK)))
+		if (done && (!(m->flags & MSG_WAITALL) ||
+			     (m->flags & MSG_PEEK)))
 			break;
 		r = recv_empty(f, s, m->flags, deadline);
 		if (r != 0)
@@ -342,9 +341,9 @@ long sock_shutdown(struct sock *s, int shut)
 
 	s->shut |= shut;
 	/* the other side of a connection hears of it */
-	if (peer && s->type != K_SOCK_DGRAM)
-		peer->shut |= (shut & K_SHUT_RCV ? K_SHUT_SND : 0) |
-			      (shut & K_SHUT_SND ? K_SHUT_RCV : 0);
+	if (peer && s->type != SOCK_DGRAM)
+		peer->shut |= (shut & RCV_SHUTDOWN ? SEND_SHUTDOWN : 0) |
+			      (shut & SEND_SHUTDOWN ? RCV_SHUTDOWN : 0);
 	sock_changed(s);
 	if (peer)
 		sock_changed(peer);
@@ -377,13 +376,13 @@ static int sock_poll(struct file *f)
 
 	if (s->err)
 		bits |= POLLERR;
-	if (s->shut == (K_SHUT_RCV | K_SHUT_SND))
+	if (s->shut == (RCV_SHUTDOWN | SEND_SHUTDOWN))
 		bits |= POLLHUP;
-	if (s->shut & K_SHUT_RCV)
+	if (s->shut & RCV_SHUTDOWN)
 		bits |= POLLRDHUP | POLLIN;
 	if (s->head)
 		bits |= POLLIN;
-	if (!s->connected && s->type != K_SOCK_DGRAM)
+	if (!s->connected && s->type != SOCK_DGRAM)
 		bits |= POLLHUP;
 	if (sock_writable(s))
 		bits |= POLLOUT;
@@ -402,7 +401,7 @@ static long sock_ioctl(struct file *f, unsigned cmd, u64 arg)
 		return -EFAULT;
 	for (p = s->head; p; p = p->next) {
 		n += (int)(p->len - p->off);
-		if (s->type != K_SOCK_STREAM)
+		if (s->type != SOCK_STREAM)
 			break;
 	}
 	memcpy((void *)arg, &n, sizeof(n));
@@ -418,8 +417,8 @@ static void sock_close(struct file *f)
 	if (peer) {
 		peer->peer = NULL;
 		s->peer = NULL;
-		if (s->type != K_SOCK_DGRAM) {
-			peer->shut = K_SHUT_RCV | K_SHUT_SND;
+		if (s->type != SOCK_DGRAM) {
+			peer->shut = RCV_SHUTDOWN | SEND_SHUTDOWN;
 			if (unread)
 				peer->err = ECONNRESET;
 		}

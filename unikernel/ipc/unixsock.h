@@ -7,21 +7,10 @@
 #include "unikernel/ipc/syspoll.h"
 #include "unikernel/fs/vfs.h"
 
-#define K_SOCK_STREAM		1
-#define K_SOCK_DGRAM		2
-#define K_SOCK_SEQPACKET	5
-
-#define K_MSG_PEEK		2
-#define K_MSG_TRUNC		0x20
-#define K_MSG_DONTWAIT		0x40
-#define K_MSG_WAITALL		0x100
-#define K_MSG_NOSIGNAL		0x4000
-
-#define K_SHUT_RCV		1
-#define K_SHUT_SND		2
+#define RCV_SHUTDOWN		1
+#define SEND_SHUTDOWN		2
 
 #define SOCK_BUFFER		212992u	/* net.core.wmem_default */
-#define RIGHTS_MAX		253	/* SCM_MAX_FD */
 
 /* open files on their way; each holds a reference */
 struct rights {
@@ -44,7 +33,7 @@ struct sock {
 	struct file *file;
 	struct packet *head, *tail;	/* to be received */
 	u32 queued;			/* bytes of them, with overhead */
-	int shut;			/* K_SHUT_* */
+	int shut;			/* RCV_SHUTDOWN, SEND_SHUTDOWN */
 	int err;			/* reported once, positive */
 	int passcred;
 	u32 sndbuf, rcvbuf;
@@ -60,7 +49,7 @@ struct sock {
 struct sock_msg {
 	struct k_iovec *iov;
 	size_t len;
-	int flags;			/* K_MSG_* asked for */
+	int flags;			/* MSG_* asked for */
 	int truncated;			/* received: not all of it */
 	struct rights *rights;
 };

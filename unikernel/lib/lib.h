@@ -12,16 +12,9 @@
 #define UNIKERNEL_LIB_H
 
 #include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 
 #include "unikernel/abi.h"
-
-typedef uint8_t u8;
-typedef uint16_t u16;
-typedef uint32_t u32;
-typedef uint64_t u64;
-typedef int64_t s64;
+#include "unikernel/lib/types.h"
 
 #define ARRAY_LEN(a)	(sizeof(a) / sizeof((a)[0]))
 #define ROUND_UP(x, n)	(((x) + (n) - 1) & ~((u64)(n) - 1))

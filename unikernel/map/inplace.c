@@ -8,8 +8,6 @@
 #include "unikernel/lib/kabi.h"
 #include "unikernel/mem/mem.h"
 
-#define PROT_WRITE	2
-
 static struct inplace *list;
 
 static struct inplace *entry_new(struct file *f, u64 addr, u64 len, u64 off)

@@ -217,7 +217,7 @@ long sys_mlock(u64 addr, u64 len)
 
 long sys_mlock2(u64 addr, u64 len, int flags)
 {
-	return flags & ~1 ? -EINVAL : sys_mlock(addr, len);
+	return flags & ~MLOCK_ONFAULT ? -EINVAL : sys_mlock(addr, len);
 }
 
 long sys_munlock(u64 addr, u64 len)
@@ -227,7 +227,9 @@ long sys_munlock(u64 addr, u64 len)
 
 long sys_mlockall(int flags)
 {
-	return flags & ~7 || !flags ? -EINVAL : 0;
+	const int known = MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT;
+
+	return flags & ~known || !flags ? -EINVAL : 0;
 }
 
 long sys_munlockall(void)

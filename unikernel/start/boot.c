@@ -16,11 +16,10 @@
 #include "unikernel/arch/xstate.h"
 
 #define EXIT_CANNOT_RUN	127
-#define HWCAP2_FSGSBASE	2
-#define CLK_TCK		100
 #define STACK_VARIETY	256		/* 16-byte steps */
 /* rt_sigframe, what aligns it, the vector state's end mark */
-#define SIGFRAME_FIXED	(440 + 64 + 64 + 4)
+#define SIGFRAME_FIXED	(sizeof(struct k_rt_sigframe) + 64 + 64 + \
+			 FP_XSTATE_MAGIC2_SIZE)
 
 /* words built at the bottom of the stack: argc, argv, envp, auxv */
 struct stack {
@@ -87,7 +86,7 @@ static void push_auxv(struct stack *s, const struct elf_image *img,
 	aux(s, AT_SYSINFO_EHDR, UK_VDSO);
 	aux(s, AT_HWCAP, cpuid_hwcap());
 	aux(s, AT_PAGESZ, UK_PAGE);
-	aux(s, AT_CLKTCK, CLK_TCK);
+	aux(s, AT_CLKTCK, USER_HZ);
 	aux(s, AT_PHDR, img->phdr);
 	aux(s, AT_PHENT, sizeof(struct elf_phdr));
 	aux(s, AT_PHNUM, img->phnum);

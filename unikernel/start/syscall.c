@@ -33,10 +33,10 @@ struct syscall {
 #define ARGS_5	0, 0, 0, 0, 0
 #define ARGS_6	0, 0, 0, 0, 0, 0
 
-#define DENY(nr, name, error)
+#define DENY(nr, name, error) _Static_assert(nr == __NR_##name, #name);
 #define SYS(nr, name, arity, format) \
 	_Static_assert(sizeof(sys_##name(ARGS_##arity)) == sizeof(long) && \
-		       sizeof(format) == arity + 1, #name);
+		       sizeof(format) == arity + 1 && nr == __NR_##name, #name);
 #include "unikernel/start/syscall.tbl"
 #undef SYS
 #undef DENY
@@ -126,15 +126,15 @@ static void tell_unknown(u32 nr)
 	log_printf("usetl: unknown system call %u\n", nr);
 }
 
-#define NR_EXIT		60
-#define NR_EXIT_GROUP	231
+#define __NR_exit		60
+#define __NR_exit_group	231
 
 /* one line, once the answer is known; before it where none comes */
 static long call_traced(u32 nr, const struct syscall *s, const u64 *a)
 {
 	long ret;
 
-	if (nr == NR_EXIT || nr == NR_EXIT_GROUP) {
+	if (nr == __NR_exit || nr == __NR_exit_group) {
 		trace_call(s, a);
 		log_printf("\n");
 	}

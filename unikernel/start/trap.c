@@ -22,25 +22,6 @@ _Static_assert(CTL_OFFSET(preempt.rip) == CTL_PREEMPT_RIP, "entry.h");
 _Static_assert(CTL_OFFSET(preempt.rsp) == CTL_PREEMPT_RSP, "entry.h");
 _Static_assert(CTL_OFFSET(preempt.rflags) == CTL_PREEMPT_RFLAGS, "entry.h");
 
-#define SIGILL		4
-#define SIGTRAP		5
-#define SIGBUS		7
-#define SIGFPE		8
-#define SIGSEGV		11
-
-#define SI_KERNEL	0x80
-#define ILL_ILLOPN	2
-#define FPE_INTDIV	1
-#define FPE_FLTDIV	3
-#define FPE_FLTOVF	4
-#define FPE_FLTUND	5
-#define FPE_FLTRES	6
-#define FPE_FLTINV	7
-#define SEGV_MAPERR	1
-#define SEGV_ACCERR	2
-#define BUS_ADRALN	1
-#define TRAP_TRACE	2
-
 static struct uk_trap trap_copy(void)
 {
 	return (struct uk_trap){

@@ -19,14 +19,6 @@
 			 CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | \
 			 CLONE_DETACHED | CLONE_CHILD_SETTID)
 
-#define CANONICAL_END	(1ull << 47)
-
-/* clone3(2), version 0; later versions only add namespaces and cgroups */
-struct k_clone_args {
-	u64 flags, pidfd, child_tid, parent_tid, exit_signal;
-	u64 stack, stack_size, tls;
-};
-_Static_assert(sizeof(struct k_clone_args) == 64, "CLONE_ARGS_SIZE_VER0");
 
 static int leader_status;
 static int leader_gone;
@@ -94,8 +86,8 @@ long sys_clone(u64 flags, u64 stack, int *ptid, int *ctid, u64 tls)
 {
 	/* the low byte is the exit signal, which a thread does not send */
 	if (fork_hook && !(flags & (CLONE_VM | CLONE_THREAD)))
-		return task_fork(flags & ~0xffull, stack, ctid);
-	return clone_thread(flags & ~0xffull, stack, ptid, ctid, tls);
+		return task_fork(flags & ~(u64)CSIGNAL, stack, ctid);
+	return clone_thread(flags & ~(u64)CSIGNAL, stack, ptid, ctid, tls);
 }
 
 long sys_clone3(const void *args, size_t size)
@@ -115,7 +107,7 @@ long sys_clone3(const void *args, size_t size)
 	for (i = 0; i < size - sizeof(a); i++)
 		if (rest[i])
 			return -ENOSYS;
-	if (a.flags & 0xff)
+	if (a.flags & CSIGNAL)
 		return -EINVAL;
 	if ((a.flags & CLONE_THREAD) && a.exit_signal)
 		return -EINVAL;

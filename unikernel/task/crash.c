@@ -18,12 +18,6 @@
 #define PATH_SHOWN	160		/* the end of a path */
 #define HANDLER_STACK	0x10000		/* a handler's frames go no deeper */
 
-enum {
-	NR_WRITE = 1, NR_RT_SIGACTION = 13, NR_RT_SIGPROCMASK = 14,
-	NR_RT_SIGRETURN = 15, NR_GETPID = 39, NR_EXIT = 60, NR_KILL = 62,
-	NR_GETTID = 186, NR_TKILL = 200, NR_EXIT_GROUP = 231, NR_TGKILL = 234,
-};
-
 extern const char __text[], __text_end[];
 
 int crashing;
@@ -138,7 +132,7 @@ static void frames_note(const struct crash_at *at)
 
 void crash_end(void)
 {
-	int signo = crashing ? crashing : K_SIGABRT;
+	int signo = crashing ? crashing : SIGABRT;
 
 	refused_tell();
 	for (;;)
@@ -154,7 +148,7 @@ last_words(int signo, const struct k_siginfo *info)
 
 	/* ticks would only make it wait */
 	uk_out->want_tick = 0;
-	if (act.handler == K_SIG_DFL || act.handler == K_SIG_IGN)
+	if (act.handler == SIG_DFL || act.handler == SIG_IGN)
 		crash_end();
 	current->sig.saved_mask_valid = 0;
 	if (sigframe_push(r, signo, &act, info) < 0)
@@ -196,7 +190,7 @@ void crash_signal(const struct regs *r, int signo,
 	head("fatal signal %d (%s)", signo, name);
 	where(at, sizeof(at), again ? fault.rip : r->rip);
 	/* those whose address is another one than the instruction's */
-	if (faulted && (signo == K_SIGSEGV || signo == K_SIGBUS))
+	if (faulted && (signo == SIGSEGV || signo == SIGBUS))
 		head("fatal signal %d (%s) at %s, address 0x%lx", signo, name,
 		     at, again ? fault.addr : info->fields[0]);
 	else
@@ -206,7 +200,7 @@ void crash_signal(const struct regs *r, int signo,
 
 void crash_libos(const struct crash_at *at, int signo, const char *what)
 {
-	struct k_siginfo info = { .signo = signo, .code = K_SI_KERNEL };
+	struct k_siginfo info = { .signo = signo, .code = SI_KERNEL };
 	const struct regs *r = (struct regs *)current_kstack_top - 1;
 	char from[PATH_SHOWN + 32];
 
@@ -236,7 +230,7 @@ static void adopt(struct thread *t)
 void crash_overdue(void)
 {
 	struct k_siginfo info = { .signo = UK_LAST_SIGNAL,
-				  .code = K_SI_KERNEL };
+				  .code = SI_KERNEL };
 	char at[PATH_SHOWN + 32];
 	int waits = current->state != THREAD_RUN;
 
@@ -268,26 +262,26 @@ static long crash_write_call(int fd, const void *buf, size_t len)
 void crash_syscall(struct regs *r)
 {
 	switch ((u32)r->orig_rax) {
-	case NR_WRITE:
+	case __NR_write:
 		r->rax = crash_write_call((int)r->rdi, (const void *)r->rsi,
 					  r->rdx);
 		break;
-	case NR_RT_SIGACTION:
-	case NR_RT_SIGPROCMASK:
+	case __NR_rt_sigaction:
+	case __NR_rt_sigprocmask:
 		r->rax = 0;
 		break;
-	case NR_GETPID:
+	case __NR_getpid:
 		r->rax = (u64)task_ids.pid;
 		break;
-	case NR_GETTID:
+	case __NR_gettid:
 		r->rax = current->tid;
 		break;
-	case NR_RT_SIGRETURN:
-	case NR_KILL:
-	case NR_TKILL:
-	case NR_TGKILL:
-	case NR_EXIT:
-	case NR_EXIT_GROUP:
+	case __NR_rt_sigreturn:
+	case __NR_kill:
+	case __NR_tkill:
+	case __NR_tgkill:
+	case __NR_exit:
+	case __NR_exit_group:
 		crash_end();
 	default:
 		r->rax = -EIO;
@@ -298,5 +292,5 @@ void crash_panic(u64 rip, u64 rsp, u64 rbp, const char *line)
 {
 	struct crash_at at = { rip, rsp, rbp };
 
-	crash_libos(&at, K_SIGABRT, line);
+	crash_libos(&at, SIGABRT, line);
 }

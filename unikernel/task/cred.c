@@ -15,7 +15,6 @@ struct ids {
 
 static struct ids user, group;
 
-#define CAP_V3		0x20080522
 #define GROUPS_MAX	64
 
 static u32 groups[GROUPS_MAX];
@@ -150,8 +149,8 @@ long sys_capget(u32 *head, u32 *data)
 {
 	if (!user_ok(head, 8, 1))
 		return -EFAULT;
-	if (head[0] != CAP_V3) {
-		head[0] = CAP_V3;
+	if (head[0] != _LINUX_CAPABILITY_VERSION_3) {
+		head[0] = _LINUX_CAPABILITY_VERSION_3;
 		return data ? -EINVAL : 0;
 	}
 	if (!data)

@@ -14,19 +14,6 @@
 #include "unikernel/lib/kabi.h"
 #include "unikernel/task/thread.h"
 
-#define FUTEX_WAIT		0
-#define FUTEX_WAKE		1
-#define FUTEX_REQUEUE		3
-#define FUTEX_CMP_REQUEUE	4
-#define FUTEX_WAKE_OP		5
-#define FUTEX_WAIT_BITSET	9
-#define FUTEX_WAKE_BITSET	10
-#define FUTEX_PRIVATE_FLAG	128
-#define FUTEX_CLOCK_REALTIME	256
-#define FUTEX_CMD_MASK		(~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME))
-#define FUTEX_ANY		0xffffffffu
-
-#define NSEC	1000000000ull
 #define BUCKETS	64
 
 static struct waitq buckets[BUCKETS];
@@ -65,7 +52,7 @@ static int wake_bits(u64 addr, int n, u32 bits)
 
 int futex_wake(u64 addr, int n)
 {
-	return wake_bits(addr, n, FUTEX_ANY);
+	return wake_bits(addr, n, FUTEX_BITSET_MATCH_ANY);
 }
 
 /* mono ns from the caller's timespec; NULL: NEVER */
@@ -80,11 +67,11 @@ static long futex_deadline(const struct k_timespec *ts, int op, u64 *deadline)
 	if (!user_ok(ts, sizeof(*ts), 0))
 		return -EFAULT;
 	t = *ts;
-	if (t.sec < 0 || t.nsec < 0 || (u64)t.nsec >= NSEC)
+	if (t.sec < 0 || t.nsec < 0 || (u64)t.nsec >= NSEC_PER_SEC)
 		return -EINVAL;
-	if ((u64)t.sec >= INT64_MAX / NSEC)
+	if ((u64)t.sec >= INT64_MAX / NSEC_PER_SEC)
 		return 0;
-	ns = (u64)t.sec * NSEC + (u64)t.nsec;
+	ns = (u64)t.sec * NSEC_PER_SEC + (u64)t.nsec;
 	if ((op & FUTEX_CMD_MASK) == FUTEX_WAIT) {
 		*deadline = now_mono() + ns;	/* the one relative one */
 	} else if (op & FUTEX_CLOCK_REALTIME) {
@@ -148,25 +135,25 @@ static long futex_op(u64 addr, u32 op)
 	s32 cmparg = sign_extend12(op & 0xfff), was = (s32)old;
 	u32 new;
 
-	if (op >> 28 & 8)
+	if (op >> 28 & FUTEX_OP_OPARG_SHIFT)
 		arg = 1u << (arg & 31);
 	switch (op >> 28 & 7) {
-	case 0: new = arg; break;
-	case 1: new = old + arg; break;
-	case 2: new = old | arg; break;
-	case 3: new = old & ~arg; break;
-	case 4: new = old ^ arg; break;
+	case FUTEX_OP_SET: new = arg; break;
+	case FUTEX_OP_ADD: new = old + arg; break;
+	case FUTEX_OP_OR: new = old | arg; break;
+	case FUTEX_OP_ANDN: new = old & ~arg; break;
+	case FUTEX_OP_XOR: new = old ^ arg; break;
 	default: return -ENOSYS;
 	}
-	if ((op >> 24 & 15) > 5)
+	if ((op >> 24 & 15) > FUTEX_OP_CMP_GE)
 		return -ENOSYS;
 	*(volatile u32 *)addr = new;
 	switch (op >> 24 & 15) {
-	case 0: return was == cmparg;
-	case 1: return was != cmparg;
-	case 2: return was < cmparg;
-	case 3: return was <= cmparg;
-	case 4: return was > cmparg;
+	case FUTEX_OP_CMP_EQ: return was == cmparg;
+	case FUTEX_OP_CMP_NE: return was != cmparg;
+	case FUTEX_OP_CMP_LT: return was < cmparg;
+	case FUTEX_OP_CMP_LE: return was <= cmparg;
+	case FUTEX_OP_CMP_GT: return was > cmparg;
 	default: return was >= cmparg;
 	}
 }
@@ -217,13 +204,13 @@ long sys_futex(u32 *uaddr, int op, u32 val, u64 timeout, u32 *uaddr2, u32 val3)
 	rc = futex_check(addr);
 	switch (cmd) {
 	case FUTEX_WAIT:
-		val3 = FUTEX_ANY;
+		val3 = FUTEX_BITSET_MATCH_ANY;
 		/* fall through */
 	case FUTEX_WAIT_BITSET:
 		return rc < 0 ? rc :
 			futex_wait_timed(addr, op, val, timeout, val3);
 	case FUTEX_WAKE:
-		val3 = FUTEX_ANY;
+		val3 = FUTEX_BITSET_MATCH_ANY;
 		/* fall through */
 	case FUTEX_WAKE_BITSET:
 		if (!val3)

@@ -106,6 +106,6 @@ user_start:
 	.data
 	.balign	16
 iret_frame:
-	.quad	0, USER_CS, 0, 0, USER_SS
+	.quad	0, __USER_CS, 0, 0, __USER_DS
 
 	.section .note.GNU-stack, "", @progbits

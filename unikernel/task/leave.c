@@ -16,8 +16,8 @@ void user_return(struct regs *r)
 		return;
 	thread_return(r);
 	/* iretq to such an address would fault in the libOS */
-	if (r->rip >> 47) {
-		signal_fault(r, K_SIGSEGV, K_SI_KERNEL, 0, VEC_GP, 0);
+	if (r->rip >= CANONICAL_END) {
+		signal_fault(r, SIGSEGV, SI_KERNEL, 0, VEC_GP, 0);
 		r->orig_rax = -1;
 	}
 	if (current->xsave_valid) {

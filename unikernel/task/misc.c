@@ -6,7 +6,7 @@
 #include "unikernel/task/thread.h"
 #include "unikernel/fs/vfs.h"
 
-#define UTS_LEN		65
+#define UTS_LEN		(__NEW_UTS_LEN + 1)
 
 long sys_uname(char *buf)
 {
@@ -24,22 +24,10 @@ long sys_uname(char *buf)
 	return 0;
 }
 
-struct k_sysinfo {
-	s64 uptime;
-	u64 loads[3], totalram, freeram, sharedram, bufferram;
-	u64 totalswap, freeswap;
-	u16 procs, pad;
-	u32 pad2;
-	u64 totalhigh, freehigh;
-	u32 mem_unit, pad3;
-};
-
-_Static_assert(sizeof(struct k_sysinfo) == 112, "sysinfo layout");
-
 long sys_sysinfo(void *info)
 {
 	struct k_sysinfo si = {
-		.uptime = now_mono() / 1000000000,
+		.uptime = now_mono() / NSEC_PER_SEC,
 		.totalram = uk_ctl->mem_limit,
 		.freeram = uk_ctl->mem_limit - mem_used(),
 		.procs = thread_count,
@@ -58,15 +46,6 @@ long sys_sysinfo(void *info)
  * enforced.  The stack's limit is what libc makes a thread's stack of: it
  * shrinks with the memory that there is, so that threads fit.
  */
-#define RLIM_NLIMITS	16
-#define RLIM_INFINITY	(~0ull)
-#define RLIMIT_STACK	3
-#define RLIMIT_CORE	4
-#define RLIMIT_NPROC	6
-#define RLIMIT_NOFILE	7
-#define RLIMIT_MSGQUEUE	12
-#define RLIMIT_NICE	13
-#define RLIMIT_RTPRIO	14
 
 #define STACK_MIN	0x100000
 
@@ -138,16 +117,6 @@ long sys_setrlimit(int res, const u64 *lim)
 	return user_ok(lim, 16, 0) ? sys_prlimit64(0, res, lim, NULL) :
 		-EFAULT;
 }
-
-struct k_rusage {
-	struct k_timeval utime, stime;
-	s64 maxrss, rest[13];
-};
-
-_Static_assert(sizeof(struct k_rusage) == 144, "rusage layout");
-
-#define RUSAGE_CHILDREN	(-1)
-#define RUSAGE_THREAD	1
 
 long sys_getrusage(int who, void *usage)
 {

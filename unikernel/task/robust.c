@@ -8,17 +8,7 @@
 #include "unikernel/lib/kabi.h"
 #include "unikernel/task/thread.h"
 
-#define FUTEX_WAITERS		0x80000000u
-#define FUTEX_OWNER_DIED	0x40000000u
-#define FUTEX_TID_MASK		0x3fffffffu
-#define ROBUST_LIST_LIMIT	2048
 #define ROBUST_PI		1	/* low bit of an entry's address */
-
-struct k_robust_head {
-	u64 next;
-	s64 futex_offset;
-	u64 pending;
-};
 
 static int read_next(u64 entry, u64 *next)
 {
@@ -53,7 +43,7 @@ static int robust_word(struct thread *t, u64 addr, int pending)
 
 void robust_list_exit(struct thread *t)
 {
-	struct k_robust_head head;
+	struct k_robust_list_head head;
 	u64 entry, next, pending;
 	int i;
 
@@ -79,7 +69,7 @@ void robust_list_exit(struct thread *t)
 
 long sys_set_robust_list(void *head, size_t len)
 {
-	if (len != sizeof(struct k_robust_head))
+	if (len != sizeof(struct k_robust_list_head))
 		return -EINVAL;
 	current->robust_list = head;
 	current->robust_len = len;
@@ -94,7 +84,7 @@ long sys_get_robust_list(int tid, u64 *head, size_t *len)
 		return -ESRCH;
 	if (!user_ok(head, sizeof(*head), 1) || !user_ok(len, sizeof(*len), 1))
 		return -EFAULT;
-	*len = sizeof(struct k_robust_head);
+	*len = sizeof(struct k_robust_list_head);
 	*head = (u64)t->robust_list;
 	return 0;
 }

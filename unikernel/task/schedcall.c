@@ -7,16 +7,7 @@
 #include "unikernel/start/syscall.h"
 #include "unikernel/task/thread.h"
 
-#define SCHED_OTHER	0
-#define SCHED_FIFO	1
-#define SCHED_RR	2
-#define SCHED_BATCH	3
-#define SCHED_IDLE	5
-#define RESET_ON_FORK	0x40000000
-#define RT_MAX		99
 #define RR_NS		100000000
-#define NICE_MIN	(-20)
-#define NICE_MAX	19
 #define CPU_BYTES	8		/* size of the kernel's mask */
 
 static int nice_value;
@@ -33,7 +24,7 @@ static int is_realtime(int policy)
 
 static int is_policy(int policy)
 {
-	return policy == SCHED_OTHER || policy == SCHED_BATCH ||
+	return policy == SCHED_NORMAL || policy == SCHED_BATCH ||
 	       policy == SCHED_IDLE || is_realtime(policy);
 }
 
@@ -62,13 +53,13 @@ long sys_sched_getparam(int pid, int *param)
 
 long sys_sched_setscheduler(int pid, int policy, const int *param)
 {
-	if (pid < 0 || !param || !is_policy(policy & ~RESET_ON_FORK))
+	if (pid < 0 || !param || !is_policy(policy & ~SCHED_RESET_ON_FORK))
 		return -EINVAL;
 	if (!user_ok(param, sizeof(*param), 0))
 		return -EFAULT;
 	if (!exists(pid))
 		return -ESRCH;
-	if (is_realtime(policy & ~RESET_ON_FORK))
+	if (is_realtime(policy & ~SCHED_RESET_ON_FORK))
 		return -EPERM;
 	return *param ? -EINVAL : 0;
 }
@@ -77,14 +68,14 @@ long sys_sched_getscheduler(int pid)
 {
 	if (pid < 0)
 		return -EINVAL;
-	return exists(pid) ? SCHED_OTHER : -ESRCH;
+	return exists(pid) ? SCHED_NORMAL : -ESRCH;
 }
 
 long sys_sched_get_priority_max(int policy)
 {
 	if (!is_policy(policy))
 		return -EINVAL;
-	return is_realtime(policy) ? RT_MAX : 0;
+	return is_realtime(policy) ? MAX_RT_PRIO - 1 : 0;
 }
 
 long sys_sched_get_priority_min(int policy)
@@ -135,20 +126,20 @@ long sys_sched_getaffinity(int pid, size_t len, u8 *mask)
 /* as the system call has it: 20 - nice, so that it is never negative */
 long sys_getpriority(int which, int who)
 {
-	if (which < 0 || which > 2)
+	if (which < PRIO_PROCESS || which > PRIO_USER)
 		return -EINVAL;
-	if (which < 2 && !exists(who))
+	if (which < PRIO_USER && !exists(who))
 		return -ESRCH;
 	return 20 - nice_value;
 }
 
 long sys_setpriority(int which, int who, int nice)
 {
-	if (which < 0 || which > 2)
+	if (which < PRIO_PROCESS || which > PRIO_USER)
 		return -EINVAL;
-	if (which < 2 && !exists(who))
+	if (which < PRIO_USER && !exists(who))
 		return -ESRCH;
-	nice_value = nice < NICE_MIN ? NICE_MIN : MIN(nice, NICE_MAX);
+	nice_value = nice < MIN_NICE ? MIN_NICE : MIN(nice, MAX_NICE);
 	return 0;
 }
 

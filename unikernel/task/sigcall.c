@@ -5,15 +5,9 @@
 #include "unikernel/start/syscall.h"
 #include "unikernel/task/thread.h"
 
-#define SIG_BLOCK	0
-#define SIG_UNBLOCK	1
-#define SIG_SETMASK	2
-
-#define NSEC	1000000000ull
-
 static int valid(int sig)
 {
-	return sig >= 1 && sig < NSIG;
+	return sig >= 1 && sig <= _NSIG;
 }
 
 long sys_rt_sigaction(int sig, const void *act, void *old, size_t size)
@@ -132,10 +126,10 @@ long sys_rt_sigtimedwait(const u64 *set, void *info, const void *ts,
 		return -EFAULT;
 	if (ts) {
 		memcpy(&t, ts, sizeof(t));
-		if (t.sec < 0 || t.nsec < 0 || (u64)t.nsec >= NSEC)
+		if (t.sec < 0 || t.nsec < 0 || (u64)t.nsec >= NSEC_PER_SEC)
 			return -EINVAL;
-		if ((u64)t.sec < INT64_MAX / NSEC)
-			deadline = now_mono() + (u64)t.sec * NSEC +
+		if ((u64)t.sec < INT64_MAX / NSEC_PER_SEC)
+			deadline = now_mono() + (u64)t.sec * NSEC_PER_SEC +
 				   (u64)t.nsec;
 	}
 	signo = signal_wait(*set, &got, deadline);
@@ -149,7 +143,7 @@ long sys_rt_sigtimedwait(const u64 *set, void *info, const void *ts,
 /* sig 0 only asks whether it could be sent */
 static long send(struct thread *t, int sig, struct k_siginfo *info)
 {
-	if (sig < 0 || sig >= NSIG)
+	if (sig < 0 || sig > _NSIG)
 		return -EINVAL;
 	if (!sig)
 		return 0;
@@ -167,7 +161,7 @@ static long send_plain(struct thread *t, int sig, int code)
 
 long sys_kill(int pid, int sig)
 {
-	if (sig < 0 || sig >= NSIG)
+	if (sig < 0 || sig > _NSIG)
 		return -EINVAL;
 	/* who forked us is there, and out of reach */
 	if (pid == task_ids.ppid && pid)
@@ -176,7 +170,7 @@ long sys_kill(int pid, int sig)
 	if (pid != task_ids.pid && pid != 0 && pid != -task_ids.pgid &&
 	    !thread_find(pid))
 		return -ESRCH;
-	return send_plain(NULL, sig, K_SI_USER);
+	return send_plain(NULL, sig, SI_USER);
 }
 
 long sys_tkill(int tid, int sig)
@@ -186,7 +180,7 @@ long sys_tkill(int tid, int sig)
 	if (tid <= 0)
 		return -EINVAL;
 	t = thread_find(tid);
-	return t ? send_plain(t, sig, K_SI_TKILL) : -ESRCH;
+	return t ? send_plain(t, sig, SI_TKILL) : -ESRCH;
 }
 
 long sys_tgkill(int tgid, int tid, int sig)

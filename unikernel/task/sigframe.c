@@ -8,7 +8,7 @@
  *	(red zone of the interrupted code, or top of the alternate stack)
  *	FP_XSTATE_MAGIC2
  *	XSAVE image, 64-byte aligned; its software bytes describe it
- *	struct rt_frame, so aligned as if the handler had been called
+ *	struct k_rt_sigframe, so aligned as if the handler had been called
  *
  * On the way back it is hostile: copied once, and the copy is checked.
  */
@@ -17,16 +17,7 @@
 #include "unikernel/task/thread.h"
 #include "unikernel/arch/xstate.h"
 
-#define FP_XSTATE_MAGIC1	0x46505853u
-#define FP_XSTATE_MAGIC2	0x46505845u
-#define UC_FP_XSTATE		1
-#define UC_SIGCONTEXT_SS	2
-#define UC_STRICT_RESTORE_SS	4
-
 #define RED_ZONE	128
-#define USER_CS		0x33
-#define USER_SS		0x2b
-#define CANONICAL_END	(1ull << 47)
 
 /*
  * rflags of the program.  Not TF and AC, which would trap in the libOS, nor
@@ -37,44 +28,10 @@
 #define FLAGS_TF	0x100u
 #define FLAGS_DF	0x400u
 
-struct k_sigcontext {
-	u64 r8, r9, r10, r11, r12, r13, r14, r15;
-	u64 rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, rflags;
-	u16 cs, gs, fs, ss;
-	u64 err, trapno, oldmask, cr2;
-	u64 fpstate;
-	u64 reserved[8];
-};
-
-struct k_ucontext {
-	u64 flags, link;
-	struct k_stack stack;
-	struct k_sigcontext mc;
-	u64 sigmask;
-};
-
-struct rt_frame {
-	u64 restorer;
-	struct k_ucontext uc;
-	struct k_siginfo info;
-};
-
-/* bytes 464..511 of the legacy area, asm/sigcontext.h: _fpx_sw_bytes */
-struct fpx_sw {
-	u32 magic1, extended_size;
-	u64 xfeatures;
-	u32 xstate_size, padding[7];
-};
-
-_Static_assert(sizeof(struct k_sigcontext) == 256, "struct sigcontext");
-_Static_assert(sizeof(struct k_ucontext) == 304, "struct ucontext");
-_Static_assert(sizeof(struct rt_frame) == 440, "struct rt_sigframe");
-_Static_assert(sizeof(struct fpx_sw) == 48, "struct _fpx_sw_bytes");
-
 int sigstack_active(const struct thread_signals *s, u64 sp)
 {
 	/* one that disarmed itself may be used again at once */
-	if (s->alt_flags & K_SS_AUTODISARM)
+	if (s->alt_flags & SS_AUTODISARM)
 		return 0;
 	return sp > s->alt_sp && sp - s->alt_sp <= s->alt_size;
 }
@@ -84,21 +41,21 @@ void sigstack_get(const struct thread_signals *s, u64 sp, struct k_stack *ss)
 	ss->sp = s->alt_sp;
 	ss->size = s->alt_size;
 	ss->pad = 0;
-	ss->flags = s->alt_size == 0 ? K_SS_DISABLE :
-		    sigstack_active(s, sp) ? K_SS_ONSTACK : 0;
-	ss->flags |= s->alt_flags & K_SS_AUTODISARM;
+	ss->flags = s->alt_size == 0 ? SS_DISABLE :
+		    sigstack_active(s, sp) ? SS_ONSTACK : 0;
+	ss->flags |= s->alt_flags & SS_AUTODISARM;
 }
 
 long sigstack_set(struct thread_signals *s, const struct k_stack *ss)
 {
-	u32 mode = ss->flags & ~K_SS_AUTODISARM;
+	u32 mode = ss->flags & ~SS_AUTODISARM;
 
-	if (mode != 0 && mode != K_SS_ONSTACK && mode != K_SS_DISABLE)
+	if (mode != 0 && mode != SS_ONSTACK && mode != SS_DISABLE)
 		return -EINVAL;
-	if (mode == K_SS_DISABLE) {
+	if (mode == SS_DISABLE) {
 		s->alt_sp = s->alt_size = 0;
 	} else {
-		if (ss->size < K_MINSIGSTKSZ)
+		if (ss->size < MINSIGSTKSZ)
 			return -ENOMEM;
 		s->alt_sp = ss->sp;
 		s->alt_size = ss->size;
@@ -129,8 +86,8 @@ static void context_save(struct k_sigcontext *c, const struct regs *r,
 	c->rsp = r->rsp;
 	c->rip = r->rip;
 	c->rflags = r->rflags;
-	c->cs = USER_CS;
-	c->ss = USER_SS;
+	c->cs = __USER_CS;
+	c->ss = __USER_DS;
 	c->err = s->error;
 	c->trapno = s->trapno;
 	c->oldmask = s->blocked;
@@ -164,7 +121,7 @@ static void context_load(struct regs *r, const struct k_sigcontext *c)
 static void fpstate_save(u8 *fp)
 {
 	u32 size = xstate_size(), magic2 = FP_XSTATE_MAGIC2;
-	struct fpx_sw sw = {
+	struct k_fpx_sw_bytes sw = {
 		.magic1 = FP_XSTATE_MAGIC1,
 		.extended_size = size + sizeof(magic2),
 		.xfeatures = xstate_mask(),
@@ -184,7 +141,7 @@ static void fpstate_save(u8 *fp)
 static int fpstate_extended(const u8 *fp)
 {
 	u32 size = xstate_size(), magic2;
-	struct fpx_sw sw;
+	struct k_fpx_sw_bytes sw;
 
 	if (!user_ok(fp, size + sizeof(magic2), 0))
 		return 0;
@@ -225,12 +182,12 @@ static u64 stack_choose(const struct regs *r, const struct k_sigaction *act,
 
 	if (sigstack_active(s, r->rsp))
 		return sp - s->alt_sp >= need && sp > s->alt_sp ? sp : 0;
-	if ((act->flags & K_SA_ONSTACK) && s->alt_size)
+	if ((act->flags & SA_ONSTACK) && s->alt_size)
 		return s->alt_size >= need ? s->alt_sp + s->alt_size : 0;
 	return sp;
 }
 
-static void frame_fill(struct rt_frame *f, u8 *fp, const struct regs *r,
+static void frame_fill(struct k_rt_sigframe *f, u8 *fp, const struct regs *r,
 		       const struct k_sigaction *act,
 		       const struct k_siginfo *info)
 {
@@ -249,19 +206,19 @@ static void frame_fill(struct rt_frame *f, u8 *fp, const struct regs *r,
 }
 
 /* the thread as it is when its handler begins */
-static void handler_enter(struct regs *r, struct rt_frame *f, int signo,
+static void handler_enter(struct regs *r, struct k_rt_sigframe *f, int signo,
 			  const struct k_sigaction *act)
 {
 	struct thread_signals *s = &current->sig;
 
 	s->saved_mask_valid = 0;
 	s->blocked |= act->mask;
-	if (!(act->flags & K_SA_NODEFER))
+	if (!(act->flags & SA_NODEFER))
 		s->blocked |= SIGBIT(signo);
 	s->blocked &= ~SIG_UNBLOCKABLE;
-	if (s->alt_flags & K_SS_AUTODISARM) {
+	if (s->alt_flags & SS_AUTODISARM) {
 		s->alt_sp = s->alt_size = 0;
-		s->alt_flags = K_SS_DISABLE;
+		s->alt_flags = SS_DISABLE;
 	}
 	r->rdi = (u64)signo;
 	r->rsi = (u64)&f->info;
@@ -280,13 +237,13 @@ int sigframe_push(struct regs *r, int signo, const struct k_sigaction *act,
 {
 	u64 image = xstate_size() + sizeof(u32);
 	/* with what the two alignments may eat */
-	u64 need = image + 64 + sizeof(struct rt_frame) + 32;
+	u64 need = image + 64 + sizeof(struct k_rt_sigframe) + 32;
 	u64 sp = stack_choose(r, act, &current->sig, need);
-	struct rt_frame *f;
+	struct k_rt_sigframe *f;
 	u8 *fp;
 
 	if (sp < need || act->handler >= CANONICAL_END ||
-	    !(act->flags & K_SA_RESTORER))
+	    !(act->flags & SA_RESTORER))
 		return -EFAULT;
 	fp = (u8 *)ROUND_DOWN(sp - image, 64);
 	f = (void *)(ROUND_DOWN((u64)fp - sizeof(*f), 16) - 8);
@@ -301,8 +258,8 @@ long sys_rt_sigreturn(void)
 {
 	struct regs *r = current->regs;
 	/* the handler's ret has popped the restorer's address */
-	const struct rt_frame *at = (void *)(r->rsp - 8);
-	struct k_siginfo segv = { .signo = K_SIGSEGV, .code = K_SI_KERNEL };
+	const struct k_rt_sigframe *at = (void *)(r->rsp - 8);
+	struct k_siginfo segv = { .signo = SIGSEGV, .code = SI_KERNEL };
 	struct k_ucontext uc;
 
 	if (!user_ok(at, sizeof(*at), 0))
@@ -314,11 +271,11 @@ long sys_rt_sigreturn(void)
 	current->xsave_valid = 0;
 	current->sig.blocked = uc.sigmask & ~SIG_UNBLOCKABLE;
 	context_load(r, &uc.mc);
-	uc.stack.flags &= K_SS_DISABLE | K_SS_AUTODISARM;
+	uc.stack.flags &= SS_DISABLE | SS_AUTODISARM;
 	sigstack_set(&current->sig, &uc.stack);
 	return (long)r->rax;
 bad:
-	signal_force(K_SIGSEGV, &segv);
+	signal_force(SIGSEGV, &segv);
 	r->orig_rax = -1ull;
 	return 0;
 }

@@ -18,10 +18,10 @@
 
 #define QUEUED_MAX	1024
 
-#define IGNORED_BY_DEFAULT (SIGBIT(K_SIGCHLD) | SIGBIT(K_SIGCONT) | \
-			    SIGBIT(K_SIGURG) | SIGBIT(K_SIGWINCH) | \
-			    SIGBIT(K_SIGSTOP) | SIGBIT(K_SIGTSTP) | \
-			    SIGBIT(K_SIGTTIN) | SIGBIT(K_SIGTTOU))
+#define IGNORED_BY_DEFAULT (SIGBIT(SIGCHLD) | SIGBIT(SIGCONT) | \
+			    SIGBIT(SIGURG) | SIGBIT(SIGWINCH) | \
+			    SIGBIT(SIGSTOP) | SIGBIT(SIGTSTP) | \
+			    SIGBIT(SIGTTIN) | SIGBIT(SIGTTOU))
 
 struct sigqueue {
 	struct sigqueue *next;
@@ -29,7 +29,7 @@ struct sigqueue {
 	struct k_siginfo info;
 };
 
-static struct k_sigaction actions[NSIG];
+static struct k_sigaction actions[_NSIG + 1];
 static struct sigpending shared;	/* of the process */
 static u64 ignored = IGNORED_BY_DEFAULT;	/* by their present actions */
 static int queued;
@@ -72,11 +72,11 @@ static int queue_add(struct sigpending *p, int signo,
 {
 	struct sigqueue **q, *entry = NULL;
 
-	if (signo < K_SIGRTMIN && (p->mask & SIGBIT(signo)))
+	if (signo < SIGRTMIN && (p->mask & SIGBIT(signo)))
 		return 0;
 	if (queued < QUEUED_MAX)
 		entry = kmalloc(sizeof(*entry));
-	if (!entry && signo >= K_SIGRTMIN)
+	if (!entry && signo >= SIGRTMIN)
 		return -EAGAIN;
 	p->mask |= SIGBIT(signo);
 	if (!entry)
@@ -87,7 +87,7 @@ static int queue_add(struct sigpending *p, int signo,
 	if (info)
 		entry->info = *info;
 	else
-		entry->info.code = K_SI_KERNEL;
+		entry->info.code = SI_KERNEL;
 	entry->info.signo = signo;
 	entry->for_process = for_process;
 	*q = entry;
@@ -112,7 +112,7 @@ static void queue_remove(struct sigpending *p, int signo,
 
 	memset(info, 0, sizeof(*info));
 	info->signo = signo;
-	info->code = K_SI_USER;
+	info->code = SI_USER;
 	p->mask &= ~SIGBIT(signo);
 	for (q = &p->head; *q; q = &(*q)->next) {
 		if ((*q)->info.signo != signo)
@@ -230,8 +230,8 @@ void signal_action_set(int signo, const struct k_sigaction *act)
 
 	actions[signo] = *act;
 	actions[signo].mask &= ~SIG_UNBLOCKABLE;
-	if (act->handler == K_SIG_IGN ||
-	    (act->handler == K_SIG_DFL && (bit & IGNORED_BY_DEFAULT)))
+	if (act->handler == SIG_IGN ||
+	    (act->handler == SIG_DFL && (bit & IGNORED_BY_DEFAULT)))
 		ignored |= bit;
 	else
 		ignored &= ~bit;
@@ -263,7 +263,7 @@ void signal_force(int signo, const struct k_siginfo *info)
 {
 	struct thread_signals *s = &current->sig;
 	u64 bit = SIGBIT(signo);
-	struct k_sigaction dfl = { .handler = K_SIG_DFL };
+	struct k_sigaction dfl = { .handler = SIG_DFL };
 
 	if ((s->blocked & bit) || (ignored & bit)) {
 		signal_action_set(signo, &dfl);
@@ -292,22 +292,22 @@ void signal_fault(struct regs *r, int signo, int code, u64 addr, u64 vector,
 static void act_on(struct regs *r, int signo, const struct k_siginfo *info)
 {
 	struct k_sigaction act = actions[signo], dfl = { 0 };
-	struct k_siginfo segv = { .signo = K_SIGSEGV, .code = K_SI_KERNEL };
+	struct k_siginfo segv = { .signo = SIGSEGV, .code = SI_KERNEL };
 
 	if (ignored & SIGBIT(signo))
 		return;
-	if (act.handler == K_SIG_DFL || signo == K_SIGKILL)
+	if (act.handler == SIG_DFL || signo == SIGKILL)
 		crash_signal(r, signo, info);
-	if (act.flags & K_SA_RESETHAND)
+	if (act.flags & SA_RESETHAND)
 		signal_action_set(signo, &dfl);
 	signal_restart(r, &act);
 	if (sigframe_push(r, signo, &act, info) == 0)
 		return;
 	/* its own handler cannot help against a bad stack: Linux gives up */
-	if (signo == K_SIGSEGV)
+	if (signo == SIGSEGV)
 		crash_signal(r, signo, info);
 	segv.fields[0] = r->rsp;
-	signal_force(K_SIGSEGV, &segv);
+	signal_force(SIGSEGV, &segv);
 }
 
 void signal_deliver(struct regs *r)

@@ -10,83 +10,19 @@
 #ifndef UNIKERNEL_SIGNAL_H
 #define UNIKERNEL_SIGNAL_H
 
+#include "unikernel/lib/kabi_signal.h"
 #include "unikernel/lib/lib.h"
 
-#define NSIG		65
 #define SIGBIT(n)	(1ull << ((n) - 1))
 
-#define K_SIGILL	4
-#define K_SIGTRAP	5
-#define K_SIGABRT	6
-#define K_SIGBUS	7
-#define K_SIGFPE	8
-#define K_SIGKILL	9
-#define K_SIGSEGV	11
-#define K_SIGALRM	14
-#define K_SIGCHLD	17
-#define K_SIGCONT	18
-#define K_SIGSTOP	19
-#define K_SIGTSTP	20
-#define K_SIGTTIN	21
-#define K_SIGTTOU	22
-#define K_SIGURG	23
-#define K_SIGVTALRM	26
-#define K_SIGPROF	27
-#define K_SIGWINCH	28
-#define K_SIGSYS	31
-#define K_SIGRTMIN	32		/* from here on they queue */
-
-#define SIG_UNBLOCKABLE	(SIGBIT(K_SIGKILL) | SIGBIT(K_SIGSTOP))
+#define SIG_UNBLOCKABLE	(SIGBIT(SIGKILL) | SIGBIT(SIGSTOP))
 /* those an instruction raises are delivered before all others */
-#define SIG_SYNCHRONOUS	(SIGBIT(K_SIGSEGV) | SIGBIT(K_SIGBUS) | \
-			 SIGBIT(K_SIGILL) | SIGBIT(K_SIGTRAP) | \
-			 SIGBIT(K_SIGFPE) | SIGBIT(K_SIGSYS))
-
-#define K_SIG_DFL	0
-#define K_SIG_IGN	1
-
-#define K_SA_SIGINFO	0x00000004
-#define K_SA_RESTORER	0x04000000
-#define K_SA_ONSTACK	0x08000000
-#define K_SA_RESTART	0x10000000
-#define K_SA_NODEFER	0x40000000
-#define K_SA_RESETHAND	0x80000000u
-
-#define K_SI_USER	0
-#define K_SI_KERNEL	0x80
-#define K_SI_QUEUE	(-1)
-#define K_SI_TIMER	(-2)
-#define K_SI_TKILL	(-6)
-
-#define K_SS_ONSTACK	1
-#define K_SS_DISABLE	2
-#define K_SS_AUTODISARM	0x80000000u
-#define K_MINSIGSTKSZ	2048
+#define SIG_SYNCHRONOUS	(SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | \
+			 SIGBIT(SIGILL) | SIGBIT(SIGTRAP) | \
+			 SIGBIT(SIGFPE) | SIGBIT(SIGSYS))
 
 struct regs;
 struct thread;
-
-/* what sys_rt_sigaction takes */
-struct k_sigaction {
-	u64 handler, flags, restorer, mask;
-};
-
-struct k_stack {
-	u64 sp;
-	u32 flags, pad;
-	u64 size;
-};
-
-/*
- * As Linux lays out siginfo_t.  pad is 0 in what the program sees; inside the
- * libOS it is 1 + the number of the POSIX timer that sent the signal.
- */
-struct k_siginfo {
-	int signo, err, code, pad;
-	u64 fields[14];
-};
-
-_Static_assert(sizeof(struct k_siginfo) == 128, "siginfo_t");
 
 struct sigqueue;
 

@@ -13,27 +13,23 @@
 
 #define SYSCALL_INSN	2	/* bytes: 0f 05 */
 
-enum {
-	NR_FUTEX = 202,
-};
-
 /* begin again after a handler with SA_RESTART, and when none ran */
 static const u16 restartable[] = {
-	0 /* read */, 1 /* write */, 2 /* open */, 16 /* ioctl */,
-	17 /* pread64 */, 18 /* pwrite64 */, 19 /* readv */, 20 /* writev */,
-	40 /* sendfile */, 42 /* connect */, 43 /* accept */, 44 /* sendto */,
-	45 /* recvfrom */, 46 /* sendmsg */, 47 /* recvmsg */, 61 /* wait4 */,
-	72 /* fcntl */, 73 /* flock */, NR_FUTEX, 247 /* waitid */,
-	257 /* openat */, 275 /* splice */, 288 /* accept4 */,
-	295 /* preadv */, 296 /* pwritev */, 299 /* recvmmsg */,
-	307 /* sendmmsg */, 318 /* getrandom */, 326 /* copy_file_range */,
-	327 /* preadv2 */, 328 /* pwritev2 */,
+	__NR_read, __NR_write, __NR_open, __NR_ioctl,
+	__NR_pread64, __NR_pwrite64, __NR_readv, __NR_writev,
+	__NR_sendfile, __NR_connect, __NR_accept, __NR_sendto,
+	__NR_recvfrom, __NR_sendmsg, __NR_recvmsg, __NR_wait4,
+	__NR_fcntl, __NR_flock, __NR_futex, __NR_waitid,
+	__NR_openat, __NR_splice, __NR_accept4,
+	__NR_preadv, __NR_pwritev, __NR_recvmmsg,
+	__NR_sendmmsg, __NR_getrandom, __NR_copy_file_range,
+	__NR_preadv2, __NR_pwritev2,
 };
 
 /* begin again only when no handler ran */
 static const u16 unless_handled[] = {
-	23 /* select */, 34 /* pause */, 130 /* rt_sigsuspend */,
-	270 /* pselect6 */, 271 /* ppoll */,
+	__NR_select, __NR_pause, __NR_rt_sigsuspend,
+	__NR_pselect6, __NR_ppoll,
 };
 
 static int has(const u16 *list, size_t n, u64 nr)
@@ -54,7 +50,7 @@ void signal_no_restart(void)
 /* a futex with a relative timeout would wait the whole of it once more */
 static int is_restartable(const struct regs *r)
 {
-	if (r->orig_rax == NR_FUTEX && r->r10)
+	if (r->orig_rax == __NR_futex && r->r10)
 		return 0;
 	return has(restartable, ARRAY_LEN(restartable), r->orig_rax);
 }
@@ -66,7 +62,7 @@ void signal_restart(struct regs *r, const struct k_sigaction *act)
 	if (r->orig_rax == -1ull || r->rax != (u64)-EINTR)
 		return;
 	if (act)
-		again = (act->flags & K_SA_RESTART) && is_restartable(r);
+		again = (act->flags & SA_RESTART) && is_restartable(r);
 	else
 		again = is_restartable(r) ||
 			has(unless_handled, ARRAY_LEN(unless_handled),

@@ -42,15 +42,13 @@ long sys_execveat(int dir, const char *path, const void *argv,
 	return task_refuse();
 }
 
-#define WSTATES		(2 | 4 | 8)	/* WSTOPPED, WEXITED, WCONTINUED */
-#define WNOHANG		1
-#define WNOWAIT		0x01000000
-#define WCLONES		(-0x20000000)	/* __WNOTHREAD, __WALL, __WCLONE */
-#define P_PIDFD		3
+#define WSTATES		(WSTOPPED | WEXITED | WCONTINUED)
+#define WCLONES		(int)(__WNOTHREAD | __WALL | __WCLONE)
 
 long sys_wait4(int pid, int *status, int options, void *usage)
 {
-	return options & ~(WNOHANG | 2 | 8 | WCLONES) ? -EINVAL : -ECHILD;
+	return options & ~(WNOHANG | WUNTRACED | WCONTINUED | WCLONES) ?
+		-EINVAL : -ECHILD;
 }
 
 long sys_waitid(int type, int id, void *info, int options, void *usage)
@@ -121,25 +119,6 @@ long sys_setsid(void)
 	return task_ids.pid;
 }
 
-#define PR_SET_PDEATHSIG	1
-#define PR_GET_PDEATHSIG	2
-#define PR_GET_DUMPABLE		3
-#define PR_SET_DUMPABLE		4
-#define PR_GET_KEEPCAPS		7
-#define PR_SET_KEEPCAPS		8
-#define PR_SET_NAME		15
-#define PR_GET_NAME		16
-#define PR_GET_SECCOMP		21
-#define PR_CAPBSET_READ		23
-#define PR_SET_TIMERSLACK	29
-#define PR_GET_TIMERSLACK	30
-#define PR_SET_CHILD_SUBREAPER	36
-#define PR_GET_CHILD_SUBREAPER	37
-#define PR_SET_NO_NEW_PRIVS	38
-#define PR_GET_NO_NEW_PRIVS	39
-#define PR_SET_THP_DISABLE	41
-#define PR_GET_THP_DISABLE	42
-
 #define TIMERSLACK_NS		50000
 
 /* the program's copy of the thread's name is 16 bytes, NUL included */
@@ -175,7 +154,7 @@ long sys_prctl(int op, u64 a, u64 b, u64 c, u64 d)
 		memcpy((void *)a, current->name, sizeof(current->name));
 		return 0;
 	case PR_SET_PDEATHSIG:
-		return a > 64 ? -EINVAL : 0;
+		return a > _NSIG ? -EINVAL : 0;
 	case PR_GET_PDEATHSIG:
 	case PR_GET_CHILD_SUBREAPER:
 		return put_int(a, 0);
@@ -203,11 +182,6 @@ long sys_prctl(int op, u64 a, u64 b, u64 c, u64 d)
 	}
 }
 
-#define ARCH_SET_GS	0x1001
-#define ARCH_SET_FS	0x1002
-#define ARCH_GET_FS	0x1003
-#define ARCH_GET_GS	0x1004
-
 /* the libOS uses neither base, so the program's are always in the registers */
 static long get_base(u64 addr, u64 base)
 {
@@ -224,7 +198,7 @@ long sys_arch_prctl(int op, u64 addr)
 	switch (op) {
 	case ARCH_SET_FS:
 	case ARCH_SET_GS:
-		if (addr >> 47)
+		if (addr >= CANONICAL_END)
 			return -EPERM;
 		if (op == ARCH_SET_FS)
 			__asm__ volatile("wrfsbase %0" :: "r"(addr));
@@ -251,19 +225,16 @@ long sys_personality(u32 persona)
  * One CPU and no pre-emption here: every other thread has passed a barrier
  * before this returns.
  */
-#define MEMBARRIER_QUERY			0
-#define MEMBARRIER_GLOBAL			1
-#define MEMBARRIER_PRIVATE_EXPEDITED		8
-#define MEMBARRIER_REGISTER_PRIVATE_EXPEDITED	16
 
 long sys_membarrier(int cmd, unsigned flags, int cpu)
 {
-	const int known = MEMBARRIER_GLOBAL | MEMBARRIER_PRIVATE_EXPEDITED |
-		MEMBARRIER_REGISTER_PRIVATE_EXPEDITED;
+	const int known = MEMBARRIER_CMD_GLOBAL |
+		MEMBARRIER_CMD_PRIVATE_EXPEDITED |
+		MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED;
 
 	if (flags)
 		return -EINVAL;
-	if (cmd == MEMBARRIER_QUERY)
+	if (cmd == MEMBARRIER_CMD_QUERY)
 		return known;
 	return cmd & known && !(cmd & (cmd - 1)) ? 0 : -EINVAL;
 }

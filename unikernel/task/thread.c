@@ -368,7 +368,7 @@ struct thread *thread_create(void)
 	t->ksp = (u64)f;
 	t->tid = tid_new();
 	t->deadline = NEVER;
-	t->sig.alt_flags = K_SS_DISABLE;
+	t->sig.alt_flags = SS_DISABLE;
 	return t;
 }
 

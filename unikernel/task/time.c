@@ -9,10 +9,6 @@
 #include "unikernel/start/syscall.h"
 #include "unikernel/task/thread.h"
 
-#define NSEC		1000000000ll
-#define TIMER_ABSTIME	1
-#define CLK_TCK		100
-
 u64 time_idle_ns;
 static u64 boot_mono;
 
@@ -66,7 +62,8 @@ static long clock_ns(int id, u64 *ns)
 		*ns = now_real();
 	else if (clock_is_mono(id))
 		*ns = now_mono();
-	else if (id == K_CLOCK_PROCESS_CPUTIME || id == K_CLOCK_THREAD_CPUTIME)
+	else if (id == CLOCK_PROCESS_CPUTIME_ID ||
+		 id == CLOCK_THREAD_CPUTIME_ID)
 		*ns = now_cpu();
 	else
 		return -EINVAL;
@@ -75,16 +72,16 @@ static long clock_ns(int id, u64 *ns)
 
 static struct k_timespec to_timespec(u64 ns)
 {
-	return (struct k_timespec){ ns / NSEC, ns % NSEC };
+	return (struct k_timespec){ ns / NSEC_PER_SEC, ns % NSEC_PER_SEC };
 }
 
 /* 0 and *ns, which saturates, or -EINVAL */
 static long from_timespec(const struct k_timespec *ts, u64 *ns)
 {
-	if (ts->sec < 0 || ts->nsec < 0 || ts->nsec >= NSEC)
+	if (ts->sec < 0 || ts->nsec < 0 || ts->nsec >= NSEC_PER_SEC)
 		return -EINVAL;
-	*ns = ts->sec >= INT64_MAX / NSEC ? INT64_MAX :
-		(u64)(ts->sec * NSEC + ts->nsec);
+	*ns = ts->sec >= INT64_MAX / NSEC_PER_SEC ? INT64_MAX :
+		(u64)(ts->sec * NSEC_PER_SEC + ts->nsec);
 	return 0;
 }
 
@@ -141,7 +138,7 @@ long sys_gettimeofday(s64 *tv, int *tz)
 
 long sys_time(s64 *t)
 {
-	s64 now = now_real() / NSEC;
+	s64 now = now_real() / NSEC_PER_SEC;
 
 	if (t && !user_ok(t, sizeof(*t), 1))
 		return -EFAULT;
@@ -156,9 +153,9 @@ long sys_times(s64 *tms)
 		if (!user_ok(tms, 32, 1))
 			return -EFAULT;
 		memset(tms, 0, 32);
-		tms[0] = now_cpu() / (NSEC / CLK_TCK);
+		tms[0] = now_cpu() / (NSEC_PER_SEC / USER_HZ);
 	}
-	return now_mono() / (NSEC / CLK_TCK);
+	return now_mono() / (NSEC_PER_SEC / USER_HZ);
 }
 
 /* 0 or -EINTR */
@@ -174,7 +171,7 @@ static long sleep_until(u64 deadline)
 
 long sys_nanosleep(const struct k_timespec *req, struct k_timespec *rem)
 {
-	return sys_clock_nanosleep(K_CLOCK_MONOTONIC, 0, req, rem);
+	return sys_clock_nanosleep(CLOCK_MONOTONIC, 0, req, rem);
 }
 
 /* when `ns` of clock id, absolute or not, is due on the monotonic clock */
@@ -197,7 +194,7 @@ long sys_clock_nanosleep(int id, int flags, const struct k_timespec *req,
 	long rc;
 
 	if (!clock_is_real(id) && !clock_is_mono(id))
-		return id == K_CLOCK_PROCESS_CPUTIME ? -EOPNOTSUPP : -EINVAL;
+		return id == CLOCK_PROCESS_CPUTIME_ID ? -EOPNOTSUPP : -EINVAL;
 	if (!user_ok(req, sizeof(*req), 0))
 		return -EFAULT;
 	ts = *req;

@@ -14,17 +14,10 @@
 #include "unikernel/start/syscall.h"
 #include "unikernel/task/thread.h"
 
-#define NSEC		1000000000ull
 #define FAR		(1ull << 62)	/* no clock gets there */
 #define TIMERS_MAX	128
-#define TIMER_ABSTIME	1
 
-#define SIGEV_SIGNAL	0
-#define SIGEV_NONE	1
-#define SIGEV_THREAD	2	/* libc's business: a signal to us */
-#define SIGEV_THREAD_ID	4
-
-#define ITIMERS		3	/* ITIMER_REAL, _VIRTUAL, _PROF */
+#define ITIMERS		(ITIMER_PROF + 1)
 
 enum timer_base { BASE_MONO, BASE_REAL, BASE_CPU };
 
@@ -40,24 +33,13 @@ struct timer {
 	int overrun_last;		/* of the last one delivered */
 };
 
-struct k_sigevent {
-	u64 value;
-	int signo, notify, tid, pad[11];
-};
-_Static_assert(sizeof(struct k_sigevent) == 64, "struct sigevent");
-
-struct k_itimerspec {
-	struct k_timespec interval, value;
-};
-
-struct k_itimerval {
-	struct k_timeval interval, value;
-};
-
 static struct timer itimers[ITIMERS] = {
-	{ BASE_MONO, BASE_MONO, .expiry = NEVER, .signo = K_SIGALRM },
-	{ BASE_CPU, BASE_CPU, .expiry = NEVER, .signo = K_SIGVTALRM },
-	{ BASE_CPU, BASE_CPU, .expiry = NEVER, .signo = K_SIGPROF },
+	[ITIMER_REAL] = { BASE_MONO, BASE_MONO, .expiry = NEVER,
+			  .signo = SIGALRM },
+	[ITIMER_VIRTUAL] = { BASE_CPU, BASE_CPU, .expiry = NEVER,
+			     .signo = SIGVTALRM },
+	[ITIMER_PROF] = { BASE_CPU, BASE_CPU, .expiry = NEVER,
+			  .signo = SIGPROF },
 };
 static struct timer *timers[TIMERS_MAX];
 static int armed;
@@ -94,12 +76,12 @@ static void timer_send(struct timer *t, u64 expiries)
 			return;
 	}
 	if (t->posix) {
-		info.code = K_SI_TIMER;
+		info.code = SI_TIMER;
 		info.pad = t->posix;
 		info.fields[0] = (u32)(t->posix - 1);
 		info.fields[1] = t->value;
 	} else {
-		info.code = K_SI_KERNEL;
+		info.code = SI_KERNEL;
 	}
 	t->overrun = expiries - 1;
 	t->queued = t->posix;
@@ -211,12 +193,15 @@ static void timer_set(struct timer *t, u64 value, u64 interval, int absolute)
 
 static u64 to_ns(s64 sec, s64 nsec)
 {
-	return (u64)sec >= FAR / NSEC ? FAR : (u64)sec * NSEC + (u64)nsec;
+	return (u64)sec >= FAR / NSEC_PER_SEC ? FAR :
+		(u64)sec * NSEC_PER_SEC + (u64)nsec;
 }
 
 static struct k_timespec timespec_of(u64 ns)
 {
-	return (struct k_timespec){ (s64)(ns / NSEC), (s64)(ns % NSEC) };
+	return (struct k_timespec){
+		(s64)(ns / NSEC_PER_SEC), (s64)(ns % NSEC_PER_SEC)
+	};
 }
 
 static struct k_timeval timeval_of(u64 ns)
@@ -234,7 +219,7 @@ static int timeval_bad(const struct k_timeval *tv)
 
 static int timespec_bad(const struct k_timespec *ts)
 {
-	return ts->sec < 0 || ts->nsec < 0 || (u64)ts->nsec >= NSEC;
+	return ts->sec < 0 || ts->nsec < 0 || (u64)ts->nsec >= NSEC_PER_SEC;
 }
 
 static struct k_itimerval itimer_value(const struct timer *t)
@@ -285,16 +270,16 @@ long sys_setitimer(int which, const void *value, void *old)
 
 long sys_alarm(unsigned seconds)
 {
-	struct timer *t = &itimers[0];
+	struct timer *t = &itimers[ITIMER_REAL];
 	u64 left;
 
 	timer_run(t);
 	left = timer_left(t);
-	timer_set(t, seconds * NSEC, 0, 0);
+	timer_set(t, seconds * NSEC_PER_SEC, 0, 0);
 	/* rounded, but something left is never none: alarm(2) in Linux */
-	if (left && left < NSEC)
+	if (left && left < NSEC_PER_SEC)
 		return 1;
-	return (long)((left + NSEC / 2) / NSEC);
+	return (long)((left + NSEC_PER_SEC / 2) / NSEC_PER_SEC);
 }
 
 static int clock_base(int clock, enum timer_base *base)
@@ -303,8 +288,8 @@ static int clock_base(int clock, enum timer_base *base)
 		*base = BASE_REAL;
 	else if (clock >= 0 && clock_is_mono(clock))
 		*base = BASE_MONO;
-	else if (clock == K_CLOCK_PROCESS_CPUTIME ||
-		 clock == K_CLOCK_THREAD_CPUTIME || clock < 0)
+	else if (clock == CLOCK_PROCESS_CPUTIME_ID ||
+		 clock == CLOCK_THREAD_CPUTIME_ID || clock < 0)
 		*base = BASE_CPU;
 	else
 		return -EINVAL;
@@ -322,7 +307,7 @@ static int sigevent_bad(const struct k_sigevent *ev)
 		/* fall through */
 	case SIGEV_SIGNAL:
 	case SIGEV_THREAD:
-		return ev->signo <= 0 || ev->signo >= NSIG;
+		return ev->signo <= 0 || ev->signo > _NSIG;
 	default:
 		return 1;
 	}
@@ -340,7 +325,7 @@ static int timer_slot(void)
 
 long sys_timer_create(int clock, const void *sigevent, int *id)
 {
-	struct k_sigevent ev = { .signo = K_SIGALRM };
+	struct k_sigevent ev = { .signo = SIGALRM };
 	enum timer_base base;
 	struct timer *t;
 	int slot = timer_slot();
