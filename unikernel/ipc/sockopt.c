@@ -1,25 +1,16 @@
 /*
- * sockopt.c - names and options of sockets
+ * sockopt.c - the system calls about shutdown, names and options
  *
- * Options that Linux would merely remember for an AF_UNIX pair are taken and
- * answered with what is in force here.
+ * Options of SOL_SOCKET, which all families have.  Those that Linux would
+ * merely remember are taken and answered with what is in force here.
  */
 #include "unikernel/start/syscall.h"
-#include "unikernel/ipc/unixsock.h"
+#include "unikernel/ipc/sock.h"
+#include "unikernel/ipc/syspoll.h"
 
 /* SOCK_MIN_SNDBUF, and a bound as net.core.wmem_max is one */
 #define BUFFER_MIN	4608u
 #define BUFFER_MAX	(2 * SOCK_BUFFER)
-
-static int sock_get(int fd, struct sock **s)
-{
-	struct file *f = fd_get(fd);
-
-	if (!f)
-		return -EBADF;
-	*s = sock_of(f);
-	return *s ? 0 : -ENOTSOCK;
-}
 
 long sys_shutdown(int fd, int how)
 {
@@ -28,44 +19,42 @@ long sys_shutdown(int fd, int how)
 
 	if (r < 0)
 		return r;
-	/* SHUT_RD, SHUT_WR, SHUT_RDWR are 0, 1, 2 */
-	if (how < 0 || how > 2)
+	if (how < SHUT_RD || how > SHUT_RDWR)
 		return -EINVAL;
-	return sock_shutdown(s, how + 1);
+	return s->ops->shutdown(s, how + 1);
 }
 
-/* an AF_UNIX address without a name: the family alone */
-static long name_put(void *addr, unsigned *len)
+static long name_get(int fd, int peer, void *addr, unsigned *len)
 {
-	u16 family = AF_UNIX;
+	struct k_sockaddr_storage name;
+	struct sock *s;
+	unsigned room;
+	long r = sock_get(fd, &s);
 
+	if (r >= 0)
+		r = s->ops->getname(s, peer, &name);
+	if (r < 0)
+		return r;
 	if (!user_ok(len, sizeof(*len), 1))
 		return -EFAULT;
 	if ((int)*len < 0)
 		return -EINVAL;
-	if (!user_ok(addr, MIN(*len, sizeof(family)), 1))
+	room = MIN(*len, (unsigned)r);
+	if (!user_ok(addr, room, 1))
 		return -EFAULT;
-	memcpy(addr, &family, MIN(*len, sizeof(family)));
-	*len = sizeof(family);
+	memcpy(addr, &name, room);
+	*len = (unsigned)r;
 	return 0;
 }
 
 long sys_getsockname(int fd, void *addr, unsigned *len)
 {
-	struct sock *s;
-	int r = sock_get(fd, &s);
-
-	return r < 0 ? r : name_put(addr, len);
+	return name_get(fd, 0, addr, len);
 }
 
 long sys_getpeername(int fd, void *addr, unsigned *len)
 {
-	struct sock *s;
-	int r = sock_get(fd, &s);
-
-	if (r < 0)
-		return r;
-	return s->peer ? name_put(addr, len) : -ENOTCONN;
+	return name_get(fd, 1, addr, len);
 }
 
 static int timeval_ns(const s64 *tv, u64 *ns)
@@ -162,8 +151,7 @@ static long option_get(struct sock *s, int name, void *buf)
 		*v = s->type;
 		break;
 	case SO_ERROR:
-		*v = s->err;
-		s->err = 0;
+		*v = -sock_error(s);
 		break;
 	case SO_SNDBUF:
 		*v = (int)s->sndbuf;
@@ -175,7 +163,7 @@ static long option_get(struct sock *s, int name, void *buf)
 		*v = s->passcred;
 		break;
 	case SO_DOMAIN:
-		*v = AF_UNIX;
+		*v = s->family;
 		break;
 	case SO_DEBUG:
 	case SO_REUSEADDR:

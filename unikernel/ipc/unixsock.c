@@ -1,17 +1,22 @@
 /*
- * unixsock.c - connected pairs of AF_UNIX sockets inside the one process
+ * unixsock.c - AF_UNIX: connected pairs of sockets inside the one process
+ *
+ * Only socketpair() connects anything.  A lone socket can be made, as
+ * programs do to ask a daemon something, but there is no daemon: connect()
+ * finds nobody, and bind() is not supported.
  *
  * A socket has a queue of packets to be received, and appends to its peer's.
  * A stream reads across packets, up to and with the first that carries
  * rights, as Linux does; the other types read one packet each.
  *
  * Invariants: peer pointers are mutual until one side closes; `queued` of
- * the receiver counts against the sender's sndbuf; a socket's file is the
- * only thing that keeps it.
+ * the receiver counts against the sender's sndbuf.
  */
+#include "unikernel/ipc/cmsg.h"
+#include "unikernel/ipc/sock.h"
+#include "unikernel/ipc/syspoll.h"
 #include "unikernel/mem/mem.h"
 #include "unikernel/task/signal.h"
-#include "unikernel/ipc/unixsock.h"
 
 /* a packet of a stream is no longer than this */
 #define CHUNK		0x8000u
@@ -25,44 +30,17 @@ struct packet {
 	u8 data[];
 };
 
-static const struct file_ops sock_ops;
+struct unix_sock {
+	struct sock sock;		/* the first: sock.c makes and frees */
+	int connected;			/* was ever one of a pair */
+	struct unix_sock *peer;		/* NULL once it closed */
+	struct packet *head, *tail;	/* to be received */
+	u32 queued;			/* bytes of them, with overhead */
+};
 
-struct rights *rights_new(unsigned n)
+static struct unix_sock *unix_of(struct sock *s)
 {
-	return kzalloc(sizeof(struct rights) + n * sizeof(struct file *));
-}
-
-struct rights *rights_copy(const struct rights *r)
-{
-	struct rights *c = rights_new(r->n);
-
-	if (!c)
-		return NULL;
-	for (c->n = 0; c->n < r->n; c->n++)
-		c->file[c->n] = file_hold(r->file[c->n]);
-	return c;
-}
-
-void rights_drop(struct rights *r)
-{
-	/* closing a socket drops rights again: a list, not a recursion */
-	static struct rights *list;
-	static int dropping;
-
-	if (!r)
-		return;
-	r->link = list;
-	list = r;
-	if (dropping)
-		return;
-	dropping = 1;
-	while ((r = list)) {
-		list = r->link;
-		while (r->n > 0)
-			file_put(r->file[--r->n]);
-		kfree(r);
-	}
-	dropping = 0;
+	return (struct unix_sock *)s;
 }
 
 static void msg_gather(struct sock_msg *m, u8 *to, size_t n)
@@ -102,21 +80,21 @@ static u32 packet_cost(const struct packet *p)
 	return p->len + OVERHEAD;
 }
 
-static int sock_writable(const struct sock *s)
+static int writable(const struct unix_sock *u)
 {
-	return !s->peer || s->peer->queued * 4 <= s->sndbuf;
+	return !u->peer || u->peer->queued * 4 <= u->sock.sndbuf;
 }
 
-static void sock_changed(struct sock *s)
+static void changed(struct unix_sock *u)
 {
-	thread_wake(&s->readers, THREADS_MAX);
-	thread_wake(&s->writers, THREADS_MAX);
-	epoll_mark(s->file);
+	thread_wake(&u->sock.readers, THREADS_MAX);
+	thread_wake(&u->sock.writers, THREADS_MAX);
+	epoll_mark(u->sock.file);
 }
 
-static int sock_append(struct sock *s, struct sock_msg *m, u32 len)
+static int append(struct unix_sock *u, struct sock_msg *m, u32 len)
 {
-	struct sock *to = s->peer;
+	struct unix_sock *to = u->peer;
 	struct packet *p = kmalloc(sizeof(*p) + len);
 
 	if (!p)
@@ -133,108 +111,85 @@ static int sock_append(struct sock *s, struct sock_msg *m, u32 len)
 		to->head = p;
 	to->tail = p;
 	to->queued += packet_cost(p);
-	thread_wake(&to->readers, THREADS_MAX);
-	epoll_mark(to->file);
+	thread_wake(&to->sock.readers, THREADS_MAX);
+	epoll_mark(to->sock.file);
 	return 0;
 }
 
 /* takes the first packet off */
-static void sock_drop_first(struct sock *s)
+static void drop_first(struct unix_sock *u)
 {
-	struct packet *p = s->head;
-	int was_writable = !s->peer || sock_writable(s->peer);
+	struct packet *p = u->head;
+	int was_writable = !u->peer || writable(u->peer);
 
-	s->head = p->next;
-	if (!s->head)
-		s->tail = NULL;
-	s->queued -= packet_cost(p);
+	u->head = p->next;
+	if (!u->head)
+		u->tail = NULL;
+	u->queued -= packet_cost(p);
 	rights_drop(p->rights);
 	kfree(p);
-	if (!s->peer)
+	if (!u->peer)
 		return;
-	thread_wake(&s->peer->writers, THREADS_MAX);
-	if (!was_writable && sock_writable(s->peer))
-		epoll_mark(s->peer->file);
-}
-
-static u64 sock_deadline(u64 timeout)
-{
-	return timeout ? now_mono() + timeout : NEVER;
-}
-
-static int sock_sleep(struct file *f, struct waitq *q, int flags, u64 deadline)
-{
-	int r;
-
-	if ((f->flags & O_NONBLOCK) || (flags & MSG_DONTWAIT))
-		return -EAGAIN;
-	r = thread_wait(q, deadline);
-	if (r == -EINTR && deadline != NEVER)
-		signal_no_restart();
-	/* SO_RCVTIMEO and SO_SNDTIMEO say EAGAIN, socket(7) */
-	return r == -ETIMEDOUT ? -EAGAIN : r;
+	thread_wake(&u->peer->sock.writers, THREADS_MAX);
+	if (!was_writable && writable(u->peer))
+		epoll_mark(u->peer->sock.file);
 }
 
 /* 0 when sending makes sense at all */
-static int send_check(struct sock *s)
+static int send_check(struct unix_sock *u)
 {
-	int err = s->err;
-
-	if (!s->connected)
+	if (!u->connected)
 		return -ENOTCONN;
-	if (err) {
-		s->err = 0;
-		return -err;
-	}
-	if (s->type == SOCK_DGRAM && !s->peer) {
+	if (u->sock.err)
+		return sock_error(&u->sock);
+	if (u->sock.type == SOCK_DGRAM && !u->peer) {
 		/* once refused, it has no peer any more, unix(7) */
-		s->connected = 0;
+		u->connected = 0;
 		return -ECONNREFUSED;
 	}
-	if ((s->shut & SEND_SHUTDOWN) || !s->peer ||
-	    (s->peer->shut & RCV_SHUTDOWN))
+	if ((u->sock.shut & SEND_SHUTDOWN) || !u->peer ||
+	    (u->peer->sock.shut & RCV_SHUTDOWN))
 		return -EPIPE;
 	return 0;
 }
 
 /* appends all of it, or for a stream as much as it can */
-static long send_all(struct file *f, struct sock *s, struct sock_msg *m)
+static long send_all(struct unix_sock *u, struct sock_msg *m)
 {
-	u64 deadline = sock_deadline(s->sndtimeo);
+	u64 deadline = sock_deadline(u->sock.sndtimeo);
 	size_t len = m->len;
-	int stream = s->type == SOCK_STREAM;
+	int stream = u->sock.type == SOCK_STREAM;
 	int r;
 
 	for (;;) {
-		r = send_check(s);
+		r = send_check(u);
 		if (r < 0)
 			break;
-		if (s->peer->queued >= s->sndbuf) {
-			r = sock_sleep(f, &s->writers, m->flags, deadline);
+		if (u->peer->queued >= u->sock.sndbuf) {
+			r = sock_sleep(&u->sock, &u->sock.writers, m->flags,
+				       deadline);
 			if (r < 0)
 				break;
 			continue;
 		}
-		r = sock_append(s, m, (u32)(stream ? MIN(m->len, CHUNK) :
-					    m->len));
+		r = append(u, m, (u32)(stream ? MIN(m->len, CHUNK) : m->len));
 		if (r < 0 || !stream || m->len == 0)
 			break;
 	}
 	return len > m->len ? (long)(len - m->len) : r;
 }
 
-long sock_send(struct file *f, struct sock_msg *m)
+static long unix_send(struct sock *s, struct sock_msg *m)
 {
-	struct sock *s = f->priv;
 	long r;
 
 	if (s->type == SOCK_STREAM && m->len == 0) {
 		/* an empty write to a stream moves nothing, rights neither */
-		r = send_check(s);
+		r = send_check(unix_of(s));
 	} else if (s->type != SOCK_STREAM && m->len > s->sndbuf - 32) {
 		return -EMSGSIZE;
 	} else {
-		r = send_all(f, s, m);
+		r = send_all(unix_of(s), m);
 	}
 	if (r == -EPIPE && s->type == SOCK_STREAM &&
 	    !(m->flags & MSG_NOSIGNAL))
@@ -257,9 +212,9 @@ static int take_rights(struct packet *p, struct sock_msg *m)
 }
 
 /* bytes of a stream that are there; *stop: what follows is for later */
-static size_t take_stream(struct sock *s, struct sock_msg *m, int *stop)
+static size_t take_stream(struct unix_sock *u, struct sock_msg *m, int *stop)
 {
-	struct packet *p = s->head;
+	struct packet *p = u->head;
 	size_t done = 0;
 	u32 n;
 
@@ -273,16 +228,16 @@ static size_t take_stream(struct sock *s, struct sock_msg *m, int *stop)
 		if (!(m->flags & MSG_PEEK)) {
 			p->off += n;
 			if (p->off == p->len)
-				sock_drop_first(s);
+				drop_first(u);
 		}
 		p = next;
 	}
 	return done;
 }
 
-static long take_packet(struct sock *s, struct sock_msg *m)
+static long take_packet(struct unix_sock *u, struct sock_msg *m)
 {
-	struct packet *p = s->head;
+	struct packet *p = u->head;
 	u32 n = (u32)MIN(m->len, p->len);
 	long r = m->flags & MSG_TRUNC ? p->len : n;
 
@@ -290,43 +245,41 @@ static long take_packet(struct sock *s, struct sock_msg *m)
 	take_rights(p, m);
 	msg_scatter(m, p->data, n);
 	if (!(m->flags & MSG_PEEK))
-		sock_drop_first(s);
+		drop_first(u);
 	return r;
 }
 
 /* nothing is there: an error, the end (1), or 0 after a sleep */
-static int recv_empty(struct file *f, struct sock *s, int flags, u64 deadline)
+static int recv_empty(struct unix_sock *u, int flags, u64 deadline)
 {
-	int err = s->err;
+	struct sock *s = &u->sock;
 
-	if (!s->connected && s->type != SOCK_DGRAM)
+	if (!u->connected && s->type != SOCK_DGRAM)
 		return s->type == SOCK_STREAM ? -EINVAL : -ENOTCONN;
-	if (err) {
-		s->err = 0;
-		return -err;
-	}
+	if (s->err)
+		return sock_error(s);
 	if (s->shut & RCV_SHUTDOWN)
 		return 1;
-	return sock_sleep(f, &s->readers, flags, deadline);
+	return sock_sleep(s, &s->readers, flags, deadline);
 }
 
-long sock_recv(struct file *f, struct sock_msg *m)
+static long unix_recv(struct sock *s, struct sock_msg *m)
 {
-	struct sock *s = f->priv;
+	struct unix_sock *u = unix_of(s);
 	u64 deadline = sock_deadline(s->rcvtimeo);
 	size_t done = 0;
 	int stop = 0, r = 0;
 
 	for (;;) {
-		if (s->head && s->type != SOCK_STREAM)
-			return take_packet(s, m);
-		done += take_stream(s, m, &stop);
+		if (u->head && s->type != SOCK_STREAM)
+			return take_packet(u, m);
+		done += take_stream(u, m, &stop);
 		if (m->len == 0 || stop)
 			break;
 		if (done && (!(m->flags & MSG_WAITALL) ||
 			     (m->flags & MSG_PEEK)))
 			break;
-		r = recv_empty(f, s, m->flags, deadline);
+		r = recv_empty(u, m->flags, deadline);
 		if (r != 0)
 			break;
 	}
@@ -335,43 +288,105 @@ long sock_recv(struct file *f, struct sock_msg *m)
 	return r;
 }
 
-long sock_shutdown(struct sock *s, int shut)
+static int unix_type(int type, int protocol)
 {
-	struct sock *peer = s->peer;
+	if (protocol != 0 && protocol != AF_UNIX)
+		return -EPROTONOSUPPORT;
+	if (type == SOCK_RAW)
+		return SOCK_DGRAM;
+	if (type != SOCK_STREAM && type != SOCK_DGRAM &&
+	    type != SOCK_SEQPACKET)
+		return -ESOCKTNOSUPPORT;
+	return type;
+}
+
+static void unix_pair(struct sock *a, struct sock *b)
+{
+	struct unix_sock *u = unix_of(a), *v = unix_of(b);
+
+	u->peer = v;
+	v->peer = u;
+	u->connected = v->connected = 1;
+}
+
+static long unix_bind(struct sock *s, const void *addr, unsigned len)
+{
+	return -EOPNOTSUPP;
+}
+
+/* listening needs a bound socket, and there are none */
+static long unix_listen(struct sock *s, int backlog)
+{
+	return s->type == SOCK_DGRAM ? -EOPNOTSUPP : -EINVAL;
+}
+
+static long unix_accept(struct sock *s, void *addr, unsigned *len, int flags)
+{
+	return unix_listen(s, 0);
+}
+
+/* an address that nobody answers at, as the right error */
+static long nobody(const void *addr, unsigned len)
+{
+	struct k_sockaddr_storage name;
+	long r = sock_addr(&name, addr, len);
+
+	if (r < 0)
+		return r;
+	if (name.family != AF_UNIX || len > sizeof(struct k_sockaddr_un) ||
+	    len == sizeof(name.family))
+		return -EINVAL;
+	/* an abstract name; of the others there can be no socket file */
+	return name.rest[0] == 0 ? -ECONNREFUSED : -ENOENT;
+}
+
+static long unix_connect(struct sock *s, const void *addr, unsigned len)
+{
+	if (unix_of(s)->connected && s->type != SOCK_DGRAM)
+		return -EISCONN;
+	return nobody(addr, len);
+}
+
+static long unix_address(struct sock *s, struct sock_msg *m, const void *addr,
+			 unsigned len)
+{
+	if (!addr || len == 0)
+		return 0;
+	if (s->type == SOCK_STREAM)
+		return unix_of(s)->connected ? -EISCONN : -EOPNOTSUPP;
+	if (s->type == SOCK_SEQPACKET)
+		return 0;
+	return nobody(addr, len);
+}
+
+static long unix_shutdown(struct sock *s, int shut)
+{
+	struct unix_sock *peer = unix_of(s)->peer;
 
 	s->shut |= shut;
 	/* the other side of a connection hears of it */
 	if (peer && s->type != SOCK_DGRAM)
-		peer->shut |= (shut & RCV_SHUTDOWN ? SEND_SHUTDOWN : 0) |
-			      (shut & SEND_SHUTDOWN ? RCV_SHUTDOWN : 0);
-	sock_changed(s);
+		peer->sock.shut |= (shut & RCV_SHUTDOWN ? SEND_SHUTDOWN : 0) |
+				   (shut & SEND_SHUTDOWN ? RCV_SHUTDOWN : 0);
+	changed(unix_of(s));
 	if (peer)
-		sock_changed(peer);
+		changed(peer);
 	return 0;
 }
 
-static long sock_read(struct file *f, void *buf, size_t len, u64 pos)
+/* of a pair none has a name: the family alone */
+static long unix_getname(struct sock *s, int peer,
+			 struct k_sockaddr_storage *name)
 {
-	struct k_iovec iov = { buf, len };
-	struct sock_msg m = { .iov = &iov, .len = len };
-	long r = sock_recv(f, &m);
-
-	/* read(2) has nowhere to put them */
-	rights_drop(m.rights);
-	return r;
+	if (peer && !unix_of(s)->peer)
+		return -ENOTCONN;
+	name->family = AF_UNIX;
+	return sizeof(name->family);
 }
 
-static long sock_write(struct file *f, const void *buf, size_t len, u64 pos)
+static int unix_poll(struct sock *s)
 {
-	struct k_iovec iov = { (void *)buf, len };
-	struct sock_msg m = { .iov = &iov, .len = len };
-
-	return sock_send(f, &m);
-}
-
-static int sock_poll(struct file *f)
-{
-	struct sock *s = f->priv;
+	struct unix_sock *u = unix_of(s);
 	int bits = 0;
 
 	if (s->err)
@@ -380,94 +395,61 @@ static int sock_poll(struct file *f)
 		bits |= POLLHUP;
 	if (s->shut & RCV_SHUTDOWN)
 		bits |= POLLRDHUP | POLLIN;
-	if (s->head)
+	if (u->head)
 		bits |= POLLIN;
-	if (!s->connected && s->type != SOCK_DGRAM)
+	if (!u->connected && s->type != SOCK_DGRAM)
 		bits |= POLLHUP;
-	if (sock_writable(s))
+	if (writable(u))
 		bits |= POLLOUT;
 	return bits;
 }
 
-static long sock_ioctl(struct file *f, unsigned cmd, u64 arg)
+static int unix_unread(struct sock *s)
 {
-	struct sock *s = f->priv;
 	struct packet *p;
 	int n = 0;
 
-	if (cmd != FIONREAD)
-		return -ENOTTY;
-	if (!user_ok((void *)arg, sizeof(n), 1))
-		return -EFAULT;
-	for (p = s->head; p; p = p->next) {
+	for (p = unix_of(s)->head; p; p = p->next) {
 		n += (int)(p->len - p->off);
 		if (s->type != SOCK_STREAM)
 			break;
 	}
-	memcpy((void *)arg, &n, sizeof(n));
-	return 0;
+	return n;
 }
 
-static void sock_close(struct file *f)
+static void unix_release(struct sock *s)
 {
-	struct sock *peer, *s = f->priv;
-	int unread = s->head != NULL;
+	struct unix_sock *u = unix_of(s), *peer = u->peer;
+	int unread = u->head != NULL;
 
-	peer = s->peer;
 	if (peer) {
 		peer->peer = NULL;
-		s->peer = NULL;
+		u->peer = NULL;
 		if (s->type != SOCK_DGRAM) {
-			peer->shut = RCV_SHUTDOWN | SEND_SHUTDOWN;
+			peer->sock.shut = RCV_SHUTDOWN | SEND_SHUTDOWN;
 			if (unread)
-				peer->err = ECONNRESET;
+				peer->sock.err = ECONNRESET;
 		}
-		sock_changed(peer);
+		changed(peer);
 	}
-	while (s->head)
-		sock_drop_first(s);
-	kfree(s);
+	while (u->head)
+		drop_first(u);
 }
 
-static const struct file_ops sock_ops = {
-	.name = "socket",
-	.read = sock_read,
-	.write = sock_write,
-	.poll = sock_poll,
-	.ioctl = sock_ioctl,
-	.close = sock_close,
+const struct sock_ops unix_ops = {
+	.size = sizeof(struct unix_sock),
+	.type = unix_type,
+	.pair = unix_pair,
+	.bind = unix_bind,
+	.listen = unix_listen,
+	.accept = unix_accept,
+	.connect = unix_connect,
+	.address = unix_address,
+	.send = unix_send,
+	.recv = unix_recv,
+	.shutdown = unix_shutdown,
+	.getname = unix_getname,
+	.poll = unix_poll,
+	.unread = unix_unread,
+	.release = unix_release,
 };
-
-struct file *sock_new(int type, int flags)
-{
-	struct sock *s = kzalloc(sizeof(*s));
-	struct file *f;
-
-	if (!s)
-		return NULL;
-	f = file_new(&sock_ops, O_RDWR | flags);
-	if (!f) {
-		kfree(s);
-		return NULL;
-	}
-	s->type = type;
-	s->file = f;
-	s->sndbuf = s->rcvbuf = SOCK_BUFFER;
-	f->priv = s;
-	f->mode = S_IFSOCK | 0777;
-	return f;
-}
-
-void sock_connect_pair(struct file *a, struct file *b)
-{
-	struct sock *s = a->priv, *t = b->priv;
-
-	s->peer = t;
-	t->peer = s;
-	s->connected = t->connected = 1;
-}
-
-struct sock *sock_of(struct file *f)
-{
-	return f->ops == &sock_ops ? f->priv : NULL;
-}
