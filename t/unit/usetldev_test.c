@@ -16,6 +16,7 @@
 #include "t/unit/nolibc.h"
 #include "unikernel/dev/fetchdev.c"
 #include "unikernel/dev/fetchhead.c"
+#include "unikernel/dev/fetchtext.c"
 #include "unikernel/lib/log.c"
 #include "unikernel/dev/usetldev.c"
 

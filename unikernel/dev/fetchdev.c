@@ -4,18 +4,17 @@
  * A write submits it by DB_FETCH and leaves a ticket; the gateway says in the
  * host table when that ended.  Invariants: a ticket belongs to the
  * invocation that submitted it; a body that is sent stays in memory, held
- * or pinned, until the fetch is closed; text is composed once, from a copy
- * of the table's row.
+ * or pinned, until the fetch is closed.  What is read of it is fetchtext.c's.
  */
 #include "etlfs/format.h"
 #include "unikernel/dev/fetchdev.h"
 #include "unikernel/dev/fetchhead.h"
+#include "unikernel/dev/fetchtext.h"
 #include "unikernel/mem/mem.h"
 #include "unikernel/ipc/syspoll.h"
 #include "unikernel/fs/vfs.h"
 
 #define FETCH_MAX	(UK_URL_MAX + UK_HEADERS_MAX + 64)
-#define ANSWER_LINE	128
 
 /* the scheduler looks when idle and at ticks: so a deadline, when another
    thread may be at work, to have ticks */
@@ -30,8 +29,8 @@ struct fetchdev {
 	struct file *file;
 	struct file *body;		/* what is sent */
 	u64 pin, pin_len;		/* its mapping, when made contiguous */
-	char *text;			/* the answer */
-	size_t len, at;
+	struct fetchtext answer;
+	size_t at;			/* read so far */
 	struct waitq readers;
 	struct fetchdev *link;
 };
@@ -64,82 +63,6 @@ static u32 ticket_state(u32 ticket)
 	    ticket / ETLFS_TICKETS)
 		return ETLFS_PENDING;
 	return state;
-}
-
-static int text_set(struct fetchdev *d, const char *head, size_t head_len,
-		    const void *rest, size_t rest_len)
-{
-	d->text = kmalloc(head_len + rest_len + 1);
-	if (!d->text)
-		return -ENOMEM;
-	memcpy(d->text, head, head_len);
-	memcpy(d->text + head_len, rest, rest_len);
-	d->len = head_len + rest_len;
-	return 0;
-}
-
-static int text_error(struct fetchdev *d, u32 err, const void *why, size_t len)
-{
-	char line[ANSWER_LINE];
-	int n = k_snprintf(line, sizeof(line), "ERROR %u\n", err);
-
-	return text_set(d, line, (size_t)n, why, len);
-}
-
-/* [off, off + len) of window 0, or NULL when it is not all there */
-static const void *window_text(u64 off, u64 len)
-{
-	u64 size = uk_ctl->host_size;
-
-	if (off > size || len > size - off)
-		return NULL;
-	return (const u8 *)UK_HOST_BASE + off;
-}
-
-/* STATUS SP BODY_LEN SP PATH SP FINAL_URL LF headers */
-static int text_done(struct fetchdev *d, const struct etlfs_ticket *t,
-		     const void *head, const void *url)
-{
-	char line[ANSWER_LINE];
-	size_t n, len;
-
-	n = (size_t)k_snprintf(line, sizeof(line), "%u %lu /usetl/in/%u ",
-			       t->status, t->body_len, d->ticket);
-	len = n + t->url_len + 1 + t->head_len;
-	d->text = kmalloc(len);
-	if (!d->text)
-		return -ENOMEM;
-	memcpy(d->text, line, n);
-	memcpy(d->text + n, url, t->url_len);
-	d->text[n + t->url_len] = '\n';
-	memcpy(d->text + n + t->url_len + 1, head, t->head_len);
-	d->len = len;
-	return 0;
-}
-
-static int fetch_compose(struct fetchdev *d)
-{
-	static const char lost[] = "the fetch did not end in its invocation";
-	static const char broken[] = "the host table is broken";
-	static const char unmapped[] = "the host has no memory to show the "
-				       "body in";
-	struct etlfs_ticket t;
-	const void *head, *url;
-
-	if (d->text)
-		return 0;
-	if (d->lost)
-		return text_error(d, ECANCELED, lost, sizeof(lost) - 1);
-	t = ticket_row(d->ticket);
-	head = window_text(t.head_off, t.head_len);
-	url = window_text(t.url_off, t.url_len);
-	if (!head || (!url && t.state == ETLFS_DONE))
-		return text_error(d, EIO, broken, sizeof(broken) - 1);
-	if (t.state == ETLFS_DONE && !hostfs_there(t.body_off))
-		return text_error(d, ENOMEM, unmapped, sizeof(unmapped) - 1);
-	if (t.state == ETLFS_DONE)
-		return text_done(d, &t, head, url);
-	return text_error(d, t.error, head, t.head_len);
 }
 
 static void fetch_unlink(struct fetchdev *d)
@@ -304,6 +227,19 @@ static long fetch_write(struct file *f, const void *buf, size_t len, u64 pos)
 	return r < 0 ? r : (long)len;
 }
 
+/* what a reader finds, composed once, as the first one asks */
+static int fetch_answer(struct fetchdev *d)
+{
+	struct etlfs_ticket t;
+
+	if (d->answer.text)
+		return 0;
+	if (d->lost)
+		return fetchtext_lost(&d->answer);
+	t = ticket_row(d->ticket);
+	return fetchtext_ended(&d->answer, d->ticket, &t);
+}
+
 static long fetch_read(struct file *f, void *buf, size_t len, u64 pos)
 {
 	struct fetchdev *d = f->priv;
@@ -320,11 +256,11 @@ static long fetch_read(struct file *f, void *buf, size_t len, u64 pos)
 		if (r == -EINTR)
 			return r;
 	}
-	r = fetch_compose(d);
+	r = fetch_answer(d);
 	if (r < 0)
 		return r;
-	len = MIN(len, d->len - d->at);
-	memcpy(buf, d->text + d->at, len);
+	len = MIN(len, d->answer.len - d->at);
+	memcpy(buf, d->answer.text + d->at, len);
 	d->at += len;
 	return (long)len;
 }
@@ -345,7 +281,7 @@ static void fetch_close(struct file *f)
 		hostfs_release(d->ticket);
 	fetch_unlink(d);
 	body_release(d);
-	kfree(d->text);
+	kfree(d->answer.text);
 	kfree(d);
 }
 
