@@ -4,6 +4,7 @@
  * Names of features are Linux's (arch/x86/include/asm/cpufeatures.h), those
  * that programs look for.
  */
+#include "unikernel/dev/procfs.h"
 #include "unikernel/dev/proctext.h"
 #include "unikernel/ipc/syspoll.h"
 

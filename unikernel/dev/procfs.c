@@ -8,56 +8,13 @@
  */
 #include "unikernel/mem/mem.h"
 #include "unikernel/dev/devices.h"
+#include "unikernel/dev/procfs.h"
 #include "unikernel/dev/proctext.h"
 #include "unikernel/start/syscall.h"
 #include "unikernel/ipc/syspoll.h"
 #include "unikernel/fs/vfs.h"
 
-#define TEXT_FIRST	512
-#define LINE_MAX	1024
-
-#define SELF		"/proc/1"
 _Static_assert(UK_PID_BOOT == 1, "SELF is /proc/UK_PID_BOOT");
-
-static int text_reserve(struct proctext *t, size_t len)
-{
-	size_t cap = t->cap ? t->cap : TEXT_FIRST;
-	char *buf;
-
-	while (cap < t->len + len)
-		cap *= 2;
-	if (cap == t->cap)
-		return 0;
-	buf = krealloc(t->buf, cap);
-	if (!buf) {
-		t->err = -ENOMEM;
-		return -ENOMEM;
-	}
-	t->buf = buf;
-	t->cap = cap;
-	return 0;
-}
-
-void proctext_write(struct proctext *t, const void *from, size_t len)
-{
-	if (t->err || text_reserve(t, len) < 0)
-		return;
-	memcpy(t->buf + t->len, from, len);
-	t->len += len;
-}
-
-void proctext_printf(struct proctext *t, const char *fmt, ...)
-{
-	char line[LINE_MAX];
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = k_vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
-	if (n > 0)
-		proctext_write(t, line, MIN((size_t)n, sizeof(line) - 1));
-}
 
 static long text_read(struct file *f, void *buf, size_t len, u64 pos)
 {
@@ -234,7 +191,7 @@ static void add(const char *path, u32 mode, const struct node_ops *ops,
 		panic("libOS: procfs_init: %s: error %d", path, -r);
 }
 
-static void add_texts(const struct proc_text *t)
+static void add_files(const struct procfs_file *t)
 {
 	for (; t->path; t++)
 		add(t->path, S_IFREG | 0444, &text_nodes, t->write);
@@ -250,7 +207,7 @@ void procfs_init(void)
 	node_set_ops("/proc", &pid_nodes);
 	add("/proc/self", S_IFLNK | 0777, &self_nodes, NULL);
 	add("/proc/mounts", S_IFLNK | 0777, NULL, "self/mounts");
-	add_texts(proc_self_texts);
-	add_texts(proc_system_texts);
+	add_files(procself_files);
+	add_files(procsys_files);
 	add("/sys/devices/system/cpu/cpu0", S_IFDIR | 0755, NULL, NULL);
 }

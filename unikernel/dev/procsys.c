@@ -2,12 +2,12 @@
  * procsys.c - what /proc and /sys say of the machine
  */
 #include "unikernel/mem/mem.h"
+#include "unikernel/dev/procfs.h"
 #include "unikernel/dev/proctext.h"
 #include "unikernel/start/syscall.h"
 #include "unikernel/ipc/syspoll.h"
 #include "unikernel/fs/vfs.h"
 
-#define TICK_NS		(NSEC_PER_SEC / USER_HZ)
 #define UUID_LEN	16
 
 static void meminfo_text(struct proctext *t)
@@ -178,7 +178,7 @@ static void cpus_text(struct proctext *t)
 #define SYS_CPU		"/sys/devices/system/cpu/"
 #define SYS_KERNEL	"/proc/sys/kernel/"
 
-const struct proc_text proc_system_texts[] = {
+const struct procfs_file procsys_files[] = {
 	{ "/proc/cpuinfo", cpuinfo_text },
 	{ "/proc/meminfo", meminfo_text },
 	{ "/proc/stat", stat_text },

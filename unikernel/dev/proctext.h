@@ -1,8 +1,9 @@
 /*
- * proctext.h - what the files under /proc and /sys say
+ * proctext.h - a text that grows as it is written: a file of /proc or /sys
  *
- * A text is composed as its file is opened, and read from there.  When
- * memory is out, `err` is set and what is appended after that is dropped.
+ * When memory is out, `err` is set and what is appended after that is
+ * dropped.  buf is kmalloc'd, and its owner's to free; a line of
+ * proctext_printf() that is longer than 1023 bytes is cut off.
  */
 #ifndef UNIKERNEL_PROCTEXT_H
 #define UNIKERNEL_PROCTEXT_H
@@ -18,16 +19,5 @@ struct proctext {
 void proctext_write(struct proctext *t, const void *from, size_t len);
 void proctext_printf(struct proctext *t, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-
-struct proc_text {
-	const char *path;
-	void (*write)(struct proctext *t);
-};
-
-/* ended by a NULL path */
-extern const struct proc_text proc_self_texts[];	/* proctext.c */
-extern const struct proc_text proc_system_texts[];	/* procsys.c */
-
-void cpuinfo_text(struct proctext *t);			/* cpuinfo.c */
 
 #endif
