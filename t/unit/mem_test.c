@@ -13,6 +13,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "t/unit/nolibc.h"
+#include "unikernel/map/mman.h"
 #include "unikernel/mem/mem.h"
 #include "unikernel/mem/module.h"
 #include "t/unit/tap.h"

@@ -22,7 +22,7 @@
 #include "t/unit/nolibc.h"
 #include "unikernel/task/crash.h"
 #include "unikernel/mem/mem.h"
-#include "unikernel/start/syscall.h"
+#include "unikernel/task/task.h"
 #include "unikernel/task/thread.h"
 
 #define MS		1000000ull

@@ -111,7 +111,8 @@ void devfs_init(void)
 		    devices[i].ops);
 	for (i = 0; i < ARRAY_LEN(links); i++)
 		add(links[i].path, S_IFLNK | 0777, 0, NULL, links[i].target);
-	add("/dev/tty", S_IFCHR | 0666, KDEV(TTYAUX_MAJOR, 0), &tty_nodes, NULL);
+	add("/dev/tty", S_IFCHR | 0666, KDEV(TTYAUX_MAJOR, 0), &tty_nodes,
+	    NULL);
 	add("/dev/shm", S_IFDIR | 01777, 0, NULL, NULL);
 	console_init();
 }

@@ -6,6 +6,8 @@
 #ifndef UNIKERNEL_DEVICES_H
 #define UNIKERNEL_DEVICES_H
 
+#include "unikernel/lib/lib.h"
+
 struct file_ops;
 
 void devfs_init(void);		/* and descriptors 0, 1 and 2 */
@@ -14,5 +16,6 @@ void usetldev_init(void);	/* /dev/usetl: dev.h */
 
 /* /dev/random and /dev/urandom (random.c) */
 extern const struct file_ops random_ops;
+long sys_getrandom(void *buf, size_t len, unsigned flags);
 
 #endif

@@ -10,7 +10,7 @@
 #include "unikernel/dev/devices.h"
 #include "unikernel/dev/procfs.h"
 #include "unikernel/dev/proctext.h"
-#include "unikernel/start/syscall.h"
+#include "unikernel/task/task.h"
 #include "unikernel/ipc/syspoll.h"
 #include "unikernel/fs/vfs.h"
 

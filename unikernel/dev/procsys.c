@@ -4,7 +4,7 @@
 #include "unikernel/mem/mem.h"
 #include "unikernel/dev/procfs.h"
 #include "unikernel/dev/proctext.h"
-#include "unikernel/start/syscall.h"
+#include "unikernel/task/task.h"
 #include "unikernel/ipc/syspoll.h"
 #include "unikernel/fs/vfs.h"
 

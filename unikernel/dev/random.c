@@ -5,7 +5,7 @@
 #include "unikernel/dev/draws.h"
 #include "unikernel/fs/vfs.h"
 #include "unikernel/ipc/syspoll.h"
-#include "unikernel/start/syscall.h"
+#include "unikernel/task/task.h"
 
 #define GETRANDOM_MAX	0x1ffffff	/* as Linux: one call's limit */
 

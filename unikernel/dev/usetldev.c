@@ -13,7 +13,7 @@
 #include "unikernel/dev/draws.h"
 #include "unikernel/dev/fetchdev.h"
 #include "unikernel/mem/mem.h"
-#include "unikernel/start/syscall.h"
+#include "unikernel/task/task.h"
 #include "unikernel/ipc/syspoll.h"
 #include "unikernel/task/thread.h"
 #include "unikernel/fs/vfs.h"

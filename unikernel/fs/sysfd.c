@@ -6,7 +6,6 @@
  */
 #include "unikernel/fs/inode.h"
 #include "unikernel/fs/sysfile.h"
-#include "unikernel/ipc/syspoll.h"
 
 long sys_dup(int fd)
 {

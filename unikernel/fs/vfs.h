@@ -17,6 +17,7 @@
 
 #include "etlfs/format.h"
 #include "unikernel/lib/lib.h"
+#include "unikernel/task/task.h"
 #include "unikernel/task/thread.h"
 
 struct inode;
@@ -68,7 +69,6 @@ void poll_notify(void);
 void vfs_init(void);		/* mounts the image, /tmp, /dev, /proc */
 
 /* descriptors (fd.c) */
-#define FD_MAX	4096
 struct file *fd_get(int fd);			/* borrowed, NULL: EBADF */
 int fd_install(struct file *f, int min, int cloexec);	/* takes the ref */
 /* one reference, the caller's; NULL: ENOMEM.  Set inode, mode, priv after */

@@ -3,7 +3,7 @@
  */
 #include "unikernel/ipc/cmsg.h"
 #include "unikernel/mem/mem.h"
-#include "unikernel/start/syscall.h"
+#include "unikernel/task/task.h"
 
 #define CMSG_HEAD	sizeof(struct k_cmsghdr)
 

@@ -69,7 +69,7 @@ struct sock_ops {
 	/* the descriptor of a new connection; flags: O_NONBLOCK, O_CLOEXEC */
 	long (*accept)(struct sock *s, void *addr, unsigned *len, int flags);
 	long (*connect)(struct sock *s, const void *addr, unsigned len);
-	/* addr may be NULL: whether m can go there; into m->name where needed */
+	/* whether m can go to addr, NULL: its peer; into m->name if needed */
 	long (*address)(struct sock *s, struct sock_msg *m, const void *addr,
 			unsigned len);
 	/* bytes moved */

@@ -4,7 +4,7 @@
  * Options of SOL_SOCKET, which all families have.  Those that Linux would
  * merely remember are taken and answered with what is in force here.
  */
-#include "unikernel/start/syscall.h"
+#include "unikernel/task/task.h"
 #include "unikernel/ipc/sock.h"
 #include "unikernel/ipc/syspoll.h"
 

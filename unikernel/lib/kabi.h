@@ -10,7 +10,7 @@
  *   kabi_time.h	clocks and timers
  *   kabi_signal.h	signals
  *   kabi_task.h	threads, the process, its start, limits and machine
- *   kabi_ipc.h		sockets, poll, epoll, and what else is read as a descriptor
+ *   kabi_ipc.h		sockets, poll, epoll, and descriptors of other kinds
  *
  * How it is named: a constant has Linux's own name and value, from its uapi
  * headers, or from the kernel's own where a program sees the value and uapi

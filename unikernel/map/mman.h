@@ -1,8 +1,10 @@
 /*
- * mman.h - what the files behind mmap and its kin share
+ * mman.h - mmap and its kin
  */
 #ifndef UNIKERNEL_MMAN_H
 #define UNIKERNEL_MMAN_H
+
+#include "unikernel/lib/kabi.h"
 
 /* -EACCES; one line to the log, the first time (protect.c) */
 long mman_no_exec(void);
@@ -10,5 +12,20 @@ long mman_no_exec(void);
 /* code of f is mapped (mem/module.h) */
 struct file;
 void map_module(struct file *f, u64 addr, u64 len, u64 off);
+
+long sys_mmap(u64 addr, u64 len, int prot, int flags, int fd, s64 off);
+long sys_munmap(u64 addr, u64 len);
+long sys_mprotect(u64 addr, u64 len, int prot);
+long sys_mremap(u64 addr, u64 old, u64 len, int flags, u64 to);
+long sys_msync(u64 addr, u64 len, int flags);
+long sys_madvise(u64 addr, u64 len, int advice);
+long sys_mincore(u64 addr, u64 len, u8 *vec);
+
+/* protect.c: memory never leaves, so locking it is done already */
+long sys_mlock(u64 addr, u64 len);
+long sys_mlock2(u64 addr, u64 len, int flags);
+long sys_munlock(u64 addr, u64 len);
+long sys_mlockall(int flags);
+long sys_munlockall(void);
 
 #endif

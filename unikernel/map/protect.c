@@ -8,7 +8,6 @@
 #include "unikernel/lib/kabi.h"
 #include "unikernel/mem/mem.h"
 #include "unikernel/map/mman.h"
-#include "unikernel/start/syscall.h"
 
 long mman_no_exec(void)
 {

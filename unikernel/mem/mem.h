@@ -81,13 +81,6 @@ void refused_note(u64 len);
 void refused_tell(void);
 void refused_forget(void);
 
-long sys_mmap(u64 addr, u64 len, int prot, int flags, int fd, s64 off);
-long sys_munmap(u64 addr, u64 len);
-long sys_mprotect(u64 addr, u64 len, int prot);
-long sys_mremap(u64 addr, u64 old, u64 len, int flags, u64 to);
-long sys_msync(u64 addr, u64 len, int flags);
-long sys_madvise(u64 addr, u64 len, int advice);
-long sys_mincore(u64 addr, u64 len, u8 *vec);
 long sys_brk(u64 addr);
 
 #endif

@@ -5,9 +5,12 @@
  * arguments its row says and answers long, the table, and the trace.
  */
 #include "unikernel/start/syscall.h"
+#include "unikernel/dev/devices.h"
+#include "unikernel/map/mman.h"
 #include "unikernel/task/crash.h"
 #include "unikernel/mem/mem.h"
 #include "unikernel/task/signal.h"
+#include "unikernel/task/task.h"
 #include "unikernel/fs/sysfile.h"
 #include "unikernel/ipc/syspoll.h"
 #include "unikernel/task/thread.h"

@@ -10,7 +10,7 @@
  * (Linux's group leader), or by exit_group().
  */
 #include "unikernel/mem/mem.h"
-#include "unikernel/start/syscall.h"
+#include "unikernel/task/task.h"
 #include "unikernel/task/thread.h"
 
 #define CLONE_THREADS	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | \

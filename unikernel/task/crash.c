@@ -12,7 +12,7 @@
 #include "unikernel/mem/mem.h"
 #include "unikernel/mem/module.h"
 #include "unikernel/task/signal.h"
-#include "unikernel/start/syscall.h"
+#include "unikernel/task/task.h"
 #include "unikernel/task/thread.h"
 
 #define PATH_SHOWN	160		/* the end of a path */

@@ -5,7 +5,7 @@
  * and a change to 0 succeeds.  A change to another id succeeds as root's
  * would, and is remembered, but nothing is checked by it.
  */
-#include "unikernel/start/syscall.h"
+#include "unikernel/task/task.h"
 
 #define NO_CHANGE	(~0u)
 

@@ -15,7 +15,7 @@
  * it.
  */
 #include "unikernel/mem/mem.h"
-#include "unikernel/start/syscall.h"
+#include "unikernel/task/task.h"
 #include "unikernel/task/thread.h"
 
 #define CLONE_FORK	(CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | \

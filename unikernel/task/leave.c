@@ -4,7 +4,7 @@
 #include "unikernel/arch/regs.h"
 #include "unikernel/arch/xstate.h"
 #include "unikernel/lib/kabi.h"
-#include "unikernel/start/syscall.h"
+#include "unikernel/task/task.h"
 #include "unikernel/task/crash.h"
 #include "unikernel/task/signal.h"
 #include "unikernel/task/thread.h"

@@ -4,7 +4,7 @@
  * Threads take turns (thread.c); policy, priority and affinity are checked
  * as Linux checks them, and change nothing.
  */
-#include "unikernel/start/syscall.h"
+#include "unikernel/task/task.h"
 #include "unikernel/task/thread.h"
 
 #define RR_NS		100000000

@@ -2,7 +2,7 @@
  * sigcall.c - the system calls about signals
  */
 #include "unikernel/task/signal.h"
-#include "unikernel/start/syscall.h"
+#include "unikernel/task/task.h"
 #include "unikernel/task/thread.h"
 
 static int valid(int sig)

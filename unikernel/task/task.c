@@ -1,7 +1,7 @@
 /*
  * task.c - the one process: its ids, and what it cannot do
  */
-#include "unikernel/start/syscall.h"
+#include "unikernel/task/task.h"
 #include "unikernel/task/thread.h"
 
 struct task_ids task_ids = {

@@ -8,8 +8,7 @@
  */
 #include "unikernel/task/crash.h"
 #include "unikernel/mem/mem.h"
-#include "unikernel/start/syscall.h"
-#include "unikernel/ipc/syspoll.h"
+#include "unikernel/task/task.h"
 #include "unikernel/task/thread.h"
 #include "unikernel/arch/xstate.h"
 

@@ -125,21 +125,18 @@ void thread_start(struct thread *t);
 /* current is gone; the next thread that runs frees it */
 void thread_leave(void) __attribute__((noreturn));
 
+/* leave.c, on every way back: signals, due switches, vector state */
+void user_return(struct regs *r);
+
+/* iret.S: to the program at r, on the current thread's libOS stack */
+void ret_to_user_full(void);
+void user_start(struct regs *r) __attribute__((noreturn));
+
 /* switch.S */
 void thread_switch(u64 *save_ksp, u64 load_ksp);
 void thread_begin(void);
 /* thread.c, for switch.S: now on a stack of its own */
 void thread_landed(void);
-
-/*
- * fork.c.  fork_hook: set while a fork() is READY; it rings for it, calls
- * task_begin(), and returns in the child, 0 or -errno.  task_fork() is
- * that fork: 0, in the child; or -errno.
- */
-extern long (*fork_hook)(void);
-long task_fork(u64 flags, u64 stack, int *ctid);
-/* READY has returned: the process is another one */
-void task_begin(void);
 
 /* futex.c: wakes up to n that wait at addr */
 int futex_wake(u64 addr, int n);

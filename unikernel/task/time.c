@@ -6,7 +6,7 @@
  * is the process's; threads are not told apart.
  */
 #include "unikernel/arch/clock.h"
-#include "unikernel/start/syscall.h"
+#include "unikernel/task/task.h"
 #include "unikernel/task/thread.h"
 
 u64 time_idle_ns;

@@ -11,7 +11,7 @@
 #include "unikernel/lib/kabi.h"
 #include "unikernel/mem/mem.h"
 #include "unikernel/task/signal.h"
-#include "unikernel/start/syscall.h"
+#include "unikernel/task/task.h"
 #include "unikernel/task/thread.h"
 
 #define FAR		(1ull << 62)	/* no clock gets there */

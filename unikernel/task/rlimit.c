@@ -1,51 +1,13 @@
 /*
- * misc.c - the machine as the program sees it: name, size, limits, usage
+ * rlimit.c - resource limits
+ *
+ * Those that the libOS enforces by itself (address space, files, threads) are
+ * what they are; what a program sets is kept and told, and not enforced.  The
+ * stack's limit is what libc makes a thread's stack of: it shrinks with the
+ * memory that there is, so that threads fit.
  */
-#include "unikernel/mem/mem.h"
-#include "unikernel/start/syscall.h"
+#include "unikernel/task/task.h"
 #include "unikernel/task/thread.h"
-#include "unikernel/fs/vfs.h"
-
-#define UTS_LEN		(__NEW_UTS_LEN + 1)
-
-long sys_uname(char *buf)
-{
-	static const char *const field[] = {
-		UK_SYSNAME, UK_NODENAME, UK_RELEASE, UK_VERSION, "x86_64",
-		"(none)",
-	};
-	size_t i;
-
-	if (!user_ok(buf, ARRAY_LEN(field) * UTS_LEN, 1))
-		return -EFAULT;
-	memset(buf, 0, ARRAY_LEN(field) * UTS_LEN);
-	for (i = 0; i < ARRAY_LEN(field); i++)
-		memcpy(buf + i * UTS_LEN, field[i], strlen(field[i]));
-	return 0;
-}
-
-long sys_sysinfo(void *info)
-{
-	struct k_sysinfo si = {
-		.uptime = now_mono() / NSEC_PER_SEC,
-		.totalram = uk_ctl->mem_limit,
-		.freeram = uk_ctl->mem_limit - mem_used(),
-		.procs = thread_count,
-		.mem_unit = 1,
-	};
-
-	if (!user_ok(info, sizeof(si), 1))
-		return -EFAULT;
-	memcpy(info, &si, sizeof(si));
-	return 0;
-}
-
-/*
- * Limits.  Those that the libOS enforces by itself (address space, files,
- * threads) are what they are; what a program sets is kept and told, and not
- * enforced.  The stack's limit is what libc makes a thread's stack of: it
- * shrinks with the memory that there is, so that threads fit.
- */
 
 #define STACK_MIN	0x100000
 
@@ -116,21 +78,4 @@ long sys_setrlimit(int res, const u64 *lim)
 {
 	return user_ok(lim, 16, 0) ? sys_prlimit64(0, res, lim, NULL) :
 		-EFAULT;
-}
-
-long sys_getrusage(int who, void *usage)
-{
-	struct k_rusage ru = { .maxrss = mem_used() / 1024 };
-	u64 us = now_cpu() / 1000;
-
-	if (who < RUSAGE_CHILDREN || who > RUSAGE_THREAD)
-		return -EINVAL;
-	if (!user_ok(usage, sizeof(ru), 1))
-		return -EFAULT;
-	if (who == RUSAGE_CHILDREN)
-		memset(&ru, 0, sizeof(ru));
-	else
-		ru.utime = (struct k_timeval){ us / 1000000, us % 1000000 };
-	memcpy(usage, &ru, sizeof(ru));
-	return 0;
 }
