@@ -134,9 +134,10 @@ run-libfuzzer: $(FUZZ)
 	  $$f -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(O)/$$c- \
 	    $(O)/corpus/$$c $$(find t/fuzz/corpus -name $$c) || exit 1; done
 
-lint:
+lint: all
 	$(Q)mandoc -Tlint -Wwarning man/*.[0-9]
 	$(Q)sh t/kabi.sh
+	$(Q)/usr/bin/python3 -B t/wings.py $(O)
 
 bench:
 	$(Q)sh t/deps.sh bench

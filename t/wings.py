@@ -4,8 +4,9 @@
     wings.py BUILD      the folder of the objects
 
 A wing uses itself and those before it in its row; what uses what is read from
-the objects' symbols (nm)."""
+the objects' symbols (nm) and from the files' includes."""
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -38,6 +39,15 @@ def upward(build, row):
             for a, b, name in uses if objects[b] > objects[a]], len(uses)
 
 
+def included(row):
+    """Each header of a higher wing that a file includes, as a line."""
+    of = {wing: n for n, wing in enumerate(row)}
+    return [f"{f} includes {path}" for wing in row
+            for f in sorted(pathlib.Path(wing).glob("*.[chS]"))
+            for path in re.findall(r'#include "([^"]+)"', f.read_text())
+            if of.get(path.rpartition("/")[0], 0) > of[wing]]
+
+
 def main():
     build = pathlib.Path(sys.argv[1])
     bad = []
@@ -45,7 +55,7 @@ def main():
         lines, uses = upward(build, row)
         if uses < 100:
             lines.append(f"{row}: only {uses} uses, is it built?")
-        bad += lines
+        bad += lines + included(row)
     print("\n".join(bad), end="\n" if bad else "")
     return bool(bad)
 
