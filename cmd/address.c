@@ -1,8 +1,8 @@
 /*
  * address.c - how many connections each address has
  *
- * A table of chains with a key of its own, since it is callers who choose
- * what is in it.  An address is there while it has a connection.
+ * A hash table with a secret key, since callers choose what is in it and could
+ * make many addresses collide.  An address is in it while it has a connection.
  */
 #include "cmd/address.h"
 
@@ -18,18 +18,18 @@
 
 struct address {
 	LIST_ENTRY(address) link;
-	uint64_t key[2];		/* IPv4: in [1] alone */
+	uint64_t key[2];		/* IPv4: only [1] is used */
 	unsigned count;
 };
 
 LIST_HEAD(chain, address);
 
 struct addresses {
-	uint64_t secret[2];		/* odd */
+	uint64_t secret[2];		/* odd, chosen at random */
 	struct chain chain[CHAINS];
 };
 
-/* 0 when it is not counted */
+/* 0 when this address is not counted */
 static int key_of(const struct sockaddr *sa, uint64_t key[2])
 {
 	const struct in6_addr *in6;

@@ -1,12 +1,13 @@
 /*
  * asynclog.c - lines to a descriptor that nobody may be reading, or a full disk
  *
- * A pipe or terminal is opened anew, so that O_NONBLOCK is this sink's alone;
- * where that is not allowed, no more is written than poll(2) promises room
- * for.  Invariants: the watcher runs exactly while something waits and the
- * last write did not fail; after a failure the timer tries again, whatever
- * it was: a disk is given room, a pipe another reader.  The timer runs while
- * there is that to do, or an owner over its rate of whom nothing was said.
+ * A pipe or terminal is opened anew, so that other processes do not get its
+ * O_NONBLOCK; where that is not allowed, no more is written than poll(2)
+ * promises room for.  Invariants: the watcher runs exactly while something
+ * waits and the last write did not fail; after a failure the timer tries again,
+ * whatever the error: a full disk may get room, a pipe another reader.  The
+ * timer runs while there is something to try again, or an owner lost lines by
+ * its rate and no line has said so yet.
  */
 #include "cmd/asynclog.h"
 
@@ -23,10 +24,10 @@
 
 #include "cmd/backlog.h"
 
-#define LAST_MS		1000	/* for what waits, at the end */
+#define LAST_MS		1000	/* for writing what waits, at the end */
 #define RETRY_S		1.0
-#define BURST_S		10.0	/* of a rate */
-#define SAY_S		5.0	/* between lines about who is over it */
+#define BURST_S		10.0	/* seconds of its rate, at once */
+#define SAY_S		5.0	/* between lines about lines over a rate */
 
 struct asynclog {
 	struct ev_loop *loop;
@@ -38,11 +39,12 @@ struct asynclog {
 	const char *who;
 	int fd;
 	int is_socket, may_block;
-	int error;			/* of the last write, 0: it went well */
-	double rate;			/* bytes per second, 0: any */
+	/* errno of the last write; 0: it succeeded */
+	int error;
+	double rate;			/* bytes per second; 0: unlimited */
 };
 
-/* bytes that it took, 0 or -errno */
+/* bytes that the descriptor took, 0 or -errno */
 static ssize_t put(struct asynclog *s, const char *text, size_t len)
 {
 	struct pollfd p = { .fd = s->fd, .events = POLLOUT };
@@ -51,7 +53,7 @@ static ssize_t put(struct asynclog *s, const char *text, size_t len)
 	if (s->may_block) {
 		if (poll(&p, 1, 0) <= 0)
 			return 0;
-		/* pipe(7): so much fits, or none of it was free */
+		/* pipe(7): poll(2) promises room for PIPE_BUF bytes */
 		if (len > PIPE_BUF)
 			len = PIPE_BUF;
 	}
@@ -65,7 +67,7 @@ static ssize_t put(struct asynclog *s, const char *text, size_t len)
 static void write_as(struct asynclog *s, struct owner *o, const char *text,
 		     size_t len);
 
-/* what is said of losses */
+/* the line about lines that were lost */
 
 static size_t lost_line(const struct asynclog *s, char *line, size_t size,
 			const char *whose, unsigned long long lost,
@@ -83,7 +85,7 @@ static const char *reason(const struct owner *o)
 	return o->why ? strerror(o->why) : "nobody read them in time";
 }
 
-/* where they were lost: before whatever comes next */
+/* says it where lines are missing, before the owner's next one */
 static void say_lost(struct asynclog *s, struct owner *o)
 {
 	char line[256];
@@ -137,7 +139,7 @@ static void succeed(struct asynclog *s)
 	s->error = 0;
 }
 
-/* of those that have nothing waiting: nothing else would say it */
+/* for owners that have no line waiting, at which it would be said */
 static int say_all_lost(struct asynclog *s)
 {
 	struct owner *o;
@@ -201,7 +203,7 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
 		ev_timer_stop(loop, w);
 }
 
-/* an owner's rate */
+/* the rate of an owner */
 
 static void fill(struct asynclog *s, struct owner *o)
 {
@@ -293,7 +295,7 @@ void asynclog_rate(struct asynclog *s, uint64_t rate)
 	s->rate = (double)rate;
 }
 
-/* a descriptor of our own for the same */
+/* opens the file of fd once more */
 static int open_again(struct asynclog *s, int fd)
 {
 	struct stat st;
@@ -340,7 +342,7 @@ int asynclog_create(struct asynclog **out, struct ev_loop *loop, int fd,
 	return 0;
 }
 
-/* what could not be written is counted where it can */
+/* counts what cannot be written, and tells the other log */
 static void give_up(struct asynclog *s)
 {
 	struct owner *o;

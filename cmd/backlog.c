@@ -1,17 +1,18 @@
 /*
- * backlog.c - lines that wait to be written, whose they are, what is lost
+ * backlog.c - lines that wait to be written, their owners, and lost ones
  *
- * Invariants: a piece is in b->pieces, in the order in which it came, and in
- * its owner's; o->waiting is the sum of what its pieces take, b->shared of all
- * owners but the server.  A piece of which some is written is never dropped:
- * the rest of its line has to follow.
+ * Invariants: a piece is in b->pieces and in its owner's list, in the order of
+ * arrival; o->waiting is the sum of what its pieces take, b->shared that of all
+ * owners but the server.  A piece that is partly written is never dropped: the
+ * rest of its line has to follow.
  */
 #include "cmd/backlog.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define PIECE_MAX	((size_t)16 << 10)	/* of several lines */
+/* bytes of a piece with several lines */
+#define PIECE_MAX	((size_t)16 << 10)
 
 struct piece {
 	TAILQ_ENTRY(piece) link, mine;
@@ -50,7 +51,7 @@ struct owner *backlog_owner(struct backlog *b, const char *whose)
 	LIST_FOREACH(o, &b->owners, link) {
 		if (strcmp(o->whose, whose))
 			continue;
-		/* who writes much is found soon */
+		/* owners that write much are found sooner */
 		LIST_REMOVE(o, link);
 		LIST_INSERT_HEAD(&b->owners, o, link);
 		return o;
@@ -118,7 +119,11 @@ static struct owner *longest(struct backlog *b)
 	return most;
 }
 
-/* 1 when there is room for a piece of o's of such a cost */
+/*
+ * Whether there is room for a piece of o's of this size.  Drops the latest
+ * pieces of the owner with most waiting, if that is another one with more than
+ * o.
+ */
 static int make_room(struct backlog *b, struct owner *o, size_t size, int why)
 {
 	struct owner *most;
@@ -155,7 +160,7 @@ static void append(struct backlog *b, struct owner *o, const char *text,
 	TAILQ_INSERT_TAIL(&o->pieces, p, mine);
 }
 
-/* bytes of the first line, or of as many as a piece may have */
+/* bytes of the first line, or of as many lines as a piece may have */
 static size_t split(const char *text, size_t len, int one)
 {
 	const char *nl = NULL;

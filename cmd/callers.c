@@ -1,9 +1,10 @@
 /*
- * callers.c - HTTP callers: how many connections, whose, and how long
+ * callers.c - connections of HTTP callers: how many, whose, and how long
  *
- * Invariants: a connection is in the list of its state, those who came to it
- * first at the head, until it is shut down; then it is in `going` until the
- * daemon has noticed.  t->n counts those that are in none of going.
+ * Invariants: a connection is in the list of its state, the one that has been
+ * in that state longest at the head, until it is shut down; then it is in
+ * `going` until the daemon has noticed.  t->n counts those that are not in
+ * `going`.
  */
 #include "cmd/callers.h"
 
@@ -23,12 +24,12 @@ struct caller {
 	TAILQ_ENTRY(caller) link;
 	struct callers *t;
 	struct address *address;	/* NULL: not counted */
-	int fd;				/* the daemon's */
+	int fd;				/* owned by the daemon */
 	enum caller_state state;
 	int going;
-	int heard;			/* a byte has come, once */
-	double since, until;		/* until 0: for ever */
-	uint64_t taken;			/* bytes, before this state */
+	int heard;			/* a byte has arrived */
+	double since, until;		/* until 0: without limit */
+	uint64_t taken;			/* bytes, before this state began */
 	size_t target;
 };
 
@@ -51,7 +52,7 @@ static struct caller *caller_of(struct MHD_Connection *c)
 	return i ? i->socket_context : NULL;
 }
 
-/* what the kernel knows of its stream; zeros where it knows nothing */
+/* what the kernel knows of its TCP stream, or zeros */
 static struct tcp_info stream_of(const struct caller *caller)
 {
 	struct tcp_info i = { 0 };
@@ -79,7 +80,7 @@ static void end(struct caller *caller)
 	shutdown(caller->fd, SHUT_RDWR);
 }
 
-/* the first byte of its first head had less time than the rest of it has */
+/* A first byte in time gives the rest of the head more time: whether it did. */
 static int is_patient(struct caller *caller)
 {
 	if (caller->heard || !stream_of(caller).tcpi_bytes_received)
@@ -155,7 +156,10 @@ size_t *callers_target(struct MHD_Connection *c)
 
 /* places */
 
-/* the one to go for another: the first of the first list that has any */
+/*
+ * The connection to shut down for lack of places: the first one of the first
+ * list that is not empty.
+ */
 static struct caller *least(struct callers *t, struct caller *newcomer)
 {
 	struct caller *c;
@@ -177,7 +181,8 @@ static void come(struct callers *t, struct MHD_Connection *c, void **slot)
 	struct caller *caller = fd ? calloc(1, sizeof(*caller)) : NULL;
 
 	if (!caller)
-		return;			/* it has the daemon's time-out */
+		/* the daemon's own time-out applies to it */
+		return;
 	caller->t = t;
 	caller->fd = fd->connect_fd;
 	caller->address = sa ? address_get(t->addresses, sa->client_addr) :
@@ -204,7 +209,7 @@ void callers_notify(void *arg, struct MHD_Connection *c, void **slot,
 	}
 	if (!caller)
 		return;
-	/* the daemon closes it when this returns */
+	/* the daemon closes fd when this returns */
 	if (!caller->going)
 		farewell_add(t->farewell, caller->fd);
 	leave(caller);

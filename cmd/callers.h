@@ -1,17 +1,17 @@
 /*
- * callers.h - HTTP callers: how many connections, whose, and how long
+ * callers.h - connections of HTTP callers: how many, whose, and how long
  *
- * libmicrohttpd's own time-out runs from the last byte, so that a caller who
- * sends or takes one byte now and then holds a connection for ever.  Here
- * each connection has a time by which the whole of something must be done:
- * a head, a body, the taking of an answer.  One that is late is shut down,
- * which the daemon sees as the end of the stream.
+ * libmicrohttpd's own time-out starts again with each byte, so a caller that
+ * sends or takes one byte now and then could hold a connection for ever.  Here
+ * each connection has a time by which a head, a body, or the taking of an
+ * answer must be complete.  A late one is shut down, which the daemon sees as
+ * the end of the stream.
  *
- * There is a number of places.  When a caller comes and all are taken, the
- * one goes that has waited longest without a request; when there is none,
- * the one who has been sending a body for longest, then the one who has been
- * taking an answer.  Who is being served is never put out: then the new one
- * goes.
+ * The number of places is limited.  When all are taken and a caller comes, the
+ * connection is shut down that has waited longest without a request; if there
+ * is none, the one that has been sending a body for longest, then the one that
+ * has been taking an answer.  A connection whose request is being served is
+ * never shut down for this: if all are, the new one is.
  */
 #ifndef CMD_CALLERS_H
 #define CMD_CALLERS_H
@@ -23,35 +23,42 @@
 struct callers;
 
 enum caller_state {
-	CALLER_WAITS,			/* its next head is not whole */
-	CALLER_SENDS,			/* a body */
-	CALLER_TAKES,			/* an answer */
-	CALLER_SERVED,			/* it is our turn */
+	CALLER_WAITS,			/* for the rest of its next head */
+	CALLER_SENDS,			/* its body */
+	CALLER_TAKES,			/* its answer */
+	CALLER_SERVED,			/* its request is being answered */
 };
 
-#define FIRST_BYTE_S	10.0		/* of a new connection */
-#define PATIENCE_S	60.0		/* for a head, and for a body */
+#define FIRST_BYTE_S	10.0		/* for a new connection's first byte */
+#define PATIENCE_S	60.0		/* for a whole head, or a whole body */
 
 int callers_create(struct callers **out, struct ev_loop *loop);
-/* after the daemon, which ends the connections */
+/* to call after the daemon, which ends the connections, is stopped */
 void callers_destroy(struct callers *t);
-/* connections of all, and of one address (0: as many); see address.h */
+/*
+ * connections in all and of one address, at most (0: no limit); see address.h
+ */
 void callers_limit(struct callers *t, unsigned places, unsigned per_address);
 
-/* MHD_AcceptPolicyCallback and MHD_OPTION_NOTIFY_CONNECTION, of callers */
+/*
+ * The MHD_AcceptPolicyCallback and the MHD_OPTION_NOTIFY_CONNECTION callback;
+ * arg is the struct callers.
+ */
 enum MHD_Result callers_accept(void *arg, const struct sockaddr *sa,
 			       socklen_t len);
 void callers_notify(void *arg, struct MHD_Connection *c, void **slot,
 		    enum MHD_ConnectionNotificationCode what);
 
-/* its state from now on, for so long; 0: for ever */
+/* sets its state, in which it may be for so many seconds; 0: without limit */
 void callers_set(struct MHD_Connection *c, enum caller_state state,
 		 double seconds);
-/* bytes that its machine has taken since then */
+/* bytes that the caller's machine has acknowledged in this state */
 uint64_t callers_taken(struct MHD_Connection *c);
-/* its connection ends, and with it its request */
+/* shuts the connection down, which ends its request */
 void callers_end(struct MHD_Connection *c);
-/* the length of the target in its last request line; NULL: not known */
+/*
+ * Where to keep the length of the target in its last request line; may be NULL.
+ */
 size_t *callers_target(struct MHD_Connection *c);
 
 #endif

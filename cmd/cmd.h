@@ -1,6 +1,9 @@
 /*
  * cmd.h - one function per subcommand; argv[0] is the subcommand's name
  *
+ * This folder: the subcommands, which read options and print, and the HTTP side
+ * of serve.
+ *
  * Exit status: 0 ok, 1 failure, 2 usage.
  */
 #ifndef CMD_CMD_H

@@ -1,4 +1,4 @@
-/* errdoc.c - an error document, read where it lies */
+/* errdoc.c - an error document, parsed without copying it */
 #include "cmd/errdoc.h"
 
 #include <ctype.h>
@@ -16,7 +16,7 @@ static void skip(struct reader *r)
 		r->at++;
 }
 
-/* the next character that is no white space, when it is c */
+/* skips white space, and c if it follows; whether it did */
 static int take(struct reader *r, char c)
 {
 	skip(r);
@@ -147,7 +147,10 @@ static size_t utf8(uint32_t c, char *to)
 	return 4;
 }
 
-/* \uXXXX, and the second half of a pair; half a pair is no character */
+/*
+ * Reads \uXXXX, and a second one if the two are a surrogate pair.  Half a pair
+ * gives U+FFFD.
+ */
 static uint32_t unicode(const char **at, const char *end)
 {
 	uint32_t c, low;
@@ -165,7 +168,7 @@ static uint32_t unicode(const char **at, const char *end)
 	return 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
 }
 
-/* the next character of a string, as bytes; at is before its end */
+/* the next character of a string, as bytes; at must be before its end */
 static size_t character(const char **at, const char *end, char *to)
 {
 	static const char letters[] = "bfnrt", means[] = "\b\f\n\r\t";

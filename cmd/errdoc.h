@@ -1,10 +1,10 @@
 /*
- * errdoc.h - an error document, read where it lies
+ * errdoc.h - an error document, parsed without copying it
  *
- * {"errorType": "...", "errorMessage": "...", "stackTrace": ["...", ...]}, in
- * any order and nothing else: what a guest wrote, so that no tree is made of
- * it, and reading takes time by its length alone.  Strings stay as they are
- * in JSON (RFC 8259) until they are printed.
+ * {"errorType": "...", "errorMessage": "...", "stackTrace": ["...", ...]}, with
+ * these members in any order and no others.  It was written by a guest, so no
+ * tree is made of it, and the time for parsing depends on its length alone.
+ * Strings stay as they are in JSON (RFC 8259) until they are printed.
  */
 #ifndef CMD_ERRDOC_H
 #define CMD_ERRDOC_H
@@ -20,18 +20,18 @@ struct errtext {
 
 struct errdoc {
 	struct errtext type, message;
-	const char *trace, *end;	/* behind '['; NULL: there is none */
-	size_t lines;			/* strings in it */
+	const char *trace, *end;	/* after '['; NULL: there is no trace */
+	size_t lines;			/* strings in the trace */
 };
 
-/* 1 when it is one, with type and message, which point into json */
+/* 1 when json is such a document with type and message; d points into json */
 int errdoc_read(struct errdoc *d, const char *json, size_t len);
-/* the next string of the trace, where there is one; *at begins as d->trace */
+/* the next string of the trace, if there is one; *at starts as d->trace */
 struct errtext errdoc_line(const struct errdoc *d, const char **at);
 /*
- * Prints at most max bytes, and how many more there are; without escape
- * sequences for a terminal: control characters but tab and line feed become
- * '?'.  Answers whether the last was a line feed.
+ * Prints at most max bytes, and how many there are beyond.  Control characters
+ * but tab and line feed become '?', so that nothing steers a terminal.  Returns
+ * whether the last character was a line feed.
  */
 int errdoc_print(FILE *to, const struct errtext *s, size_t max);
 

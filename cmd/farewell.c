@@ -9,14 +9,15 @@
 #include <unistd.h>
 
 #define TICK_S	1.0
-#define ONE_TURN ((size_t)256 << 10)	/* bytes of one, in a turn of the loop */
+/* bytes read from one in a turn of the loop */
+#define ONE_TURN ((size_t)256 << 10)
 
 struct leaver {
 	TAILQ_ENTRY(leaver) link;
 	struct farewell *l;
 	struct ev_io readable;
 	double until;
-	size_t left;			/* bytes that it may yet send */
+	size_t left;			/* bytes that will still be dropped */
 };
 
 struct farewell {
@@ -41,7 +42,7 @@ static void on_readable(struct ev_loop *loop, struct ev_io *w, int revents)
 {
 	struct leaver *g = w->data;
 	size_t room = g->left < ONE_TURN ? g->left : ONE_TURN;
-	/* of a TCP socket that drops them where they are (tcp(7)) */
+	/* for TCP, MSG_TRUNC drops the bytes without copying them (tcp(7)) */
 	ssize_t n = recv(w->fd, NULL, room, MSG_TRUNC | MSG_DONTWAIT);
 
 	if (n > 0)
@@ -74,7 +75,7 @@ void farewell_add(struct farewell *l, int fd)
 	char byte;
 	ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 
-	/* it has closed, too, or is gone */
+	/* the caller has closed, too, or is gone */
 	if (n == 0 || (n < 0 && errno != EAGAIN) || !l->limit)
 		return;
 	g = calloc(1, sizeof(*g));

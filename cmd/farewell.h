@@ -1,11 +1,11 @@
 /*
  * farewell.h - connections that are over, until their callers know
  *
- * Who closes a socket on bytes that nobody read sends a reset, and that takes
- * along the answer which the caller has not read yet: a body that is refused
- * before all of it has come would be refused without a word.  So what still
- * comes is dropped here until the caller has heard and closes, for a while
- * and up to a number of bytes (RFC 9112, section 9.6).
+ * To close a socket on which unread bytes have arrived sends a reset, and a
+ * reset destroys what the peer has not read yet: the refusal of a body that is
+ * still being sent would get lost.  So the server goes on reading and dropping
+ * what comes, until the caller closes or for a limited time and number of bytes
+ * (RFC 9112, section 9.6).
  */
 #ifndef CMD_FAREWELL_H
 #define CMD_FAREWELL_H
@@ -14,17 +14,17 @@
 
 struct farewell;
 
-#define FAREWELL_S	10.0		/* at most, each */
+#define FAREWELL_S	10.0		/* at most, for each */
 #define FAREWELL_BYTES	((size_t)64 << 20)
 
 int farewell_create(struct farewell **out, struct ev_loop *loop);
-/* closes them */
+/* closes all of them */
 void farewell_destroy(struct farewell *l);
-/* at most so many: then the oldest goes */
+/* keeps at most n; beyond that the oldest is closed */
 void farewell_limit(struct farewell *l, unsigned n);
 /*
- * fd is shut down for writing and about to be closed; a copy of it lingers
- * if its caller may still be sending.
+ * To call when fd is shut down for writing and about to be closed: a copy of it
+ * is kept while the caller may still be sending.
  */
 void farewell_add(struct farewell *l, int fd);
 

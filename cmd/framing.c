@@ -1,16 +1,16 @@
 /*
  * framing.c - which request heads are sound, and what a target names
  *
- * libmicrohttpd 0.9 takes a line feed alone for the end of a line, and cuts a
- * line at a NUL, without a word.  It splits a head where it lies, though: a NUL
- * replaces the blank behind method and target and the colon behind a name, and
- * two replace each CR LF.  So all is sound exactly if each part begins where
- * the one before it ends.  Were another version to lay a head out otherwise,
+ * libmicrohttpd 0.9 accepts a line feed alone as the end of a line, and cuts a
+ * line at a NUL, without reporting either.  It splits a head in place, though:
+ * a NUL replaces the blank after method and target and the colon after a name,
+ * and two replace each CR LF.  So a head is sound exactly if each part begins
+ * where the one before it ends.  If another version laid out heads differently,
  * every request would be refused.
  *
- * Some forgeries leave the same bytes and cannot be told: NUL LF for CR LF,
- * and, since a line that begins with a colon ends a head, LF ":" CR LF and CR
- * LF ":" LF for its end.
+ * Some malformed heads leave the same bytes and cannot be detected: NUL LF for
+ * CR LF, and, since a line that begins with a colon ends a head, LF ":" CR LF
+ * and CR LF ":" LF for its end.
  */
 #include "cmd/framing.h"
 
@@ -19,7 +19,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define EOL	2u			/* bytes of CR LF */
+#define EOL	2u			/* the length of CR LF */
 
 struct framing {
 	unsigned hosts, lengths, encodings;
@@ -116,7 +116,7 @@ const char *framing_check(struct MHD_Connection *c,
 		MHD_get_connection_info(c,
 					MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
 	struct framing f = { .wrong = check_request_line(h) };
-	/* a later 1.x is read as 1.1 (RFC 9110, section 2.5) */
+	/* a later 1.x is treated as 1.1 (RFC 9110, section 2.5) */
 	int is_11 = strcmp(h->version, MHD_HTTP_VERSION_1_0) != 0;
 
 	*length = 0;
@@ -127,7 +127,7 @@ const char *framing_check(struct MHD_Connection *c,
 	*length = f.encodings ? -1 : f.length;
 	if (f.wrong)
 		return f.wrong;
-	/* and an empty line, which ends the head */
+	/* the empty line that ends the head must follow */
 	if (!size || f.at + EOL != h->method + size->header_size)
 		return bad_line;
 	if (f.lengths && f.encodings)
@@ -148,7 +148,9 @@ static int hex(unsigned char c)
 	       c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* what is escaped at s, if that may be undone; else 0 */
+/*
+ * The character that the escape at s stands for, if it may be decoded; else 0.
+ */
 static int escaped(const char *s)
 {
 	int high = *s == '%' ? hex(s[1]) : -1;

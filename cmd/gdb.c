@@ -2,9 +2,9 @@
  * gdb.c - gdb on a guest's process, for usetl invoke --gdb
  *
  * The first guest is attached by gdb's command line, a later one by gdb.py,
- * which waits for its number in the file `next`.  Who traces a process is
- * what the kernel says (TracerPid in /proc/PID/status), looked at now and
- * then: gdb says it to nobody.
+ * which waits for the process's number in the file `next`.  gdb reports to
+ * nobody when it is attached, so the kernel is asked again and again who traces
+ * the process (TracerPid in /proc/PID/status).
  */
 #include "cmd/gdb.h"
 
@@ -27,9 +27,9 @@
 struct gdb {
 	struct gdb_opts o;
 	char dir[PATH_MAX];
-	pid_t pid, guest;		/* gdb's, and whose it is to have */
+	pid_t pid, guest;		/* gdb's; the guest's that it debugs */
 	int pidfd;
-	int leave;			/* wait for gdb to let it go */
+	int leave;			/* wait until gdb detaches */
 	int closing;
 	struct ev_timer look;
 	struct ev_io ended;
@@ -60,7 +60,7 @@ static int found(const char *name)
 	return 0;
 }
 
-/* Documentation/admin-guide/LSM/Yama.rst; 1 is no hindrance: guests let it */
+/* see the kernel's Yama documentation; with 1 guests permit the tracer */
 static int yama_check(struct err *err)
 {
 	FILE *f = fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
@@ -90,7 +90,7 @@ int gdb_check(struct err *err)
 	return yama_check(err);
 }
 
-/* who traces it; 0: nobody; -1: it has ended */
+/* who traces the process; 0: nobody; -1: it has ended */
 static long tracer_of(pid_t pid)
 {
 	char path[64], line[256], state = 'X';
@@ -142,7 +142,7 @@ static void on_ended(struct ev_loop *loop, struct ev_io *w, int revents)
 	if (g->closing)
 		return;
 	if (tracer_of(g->guest) < 0) {
-		/* its tender, should it wait for something, may not know */
+		/* its tender may be waiting for something else and not know */
 		err_set(&err, -ESRCH, "the guest was killed in gdb");
 	} else if (g->leave) {
 		settled(g);
@@ -150,13 +150,13 @@ static void on_ended(struct ev_loop *loop, struct ev_io *w, int revents)
 	} else if (ev_is_active(&g->look)) {
 		err_set(&err, -ECHILD, "gdb ended before it was attached");
 	} else {
-		return;			/* it goes on without */
+		return;			/* the guest goes on without gdb */
 	}
 	ev_timer_stop(loop, &g->look);
 	g->o.attached(g->o.arg, &err);
 }
 
-/* a terminal's are gdb's, while it is there */
+/* SIGINT and SIGQUIT of a terminal are for gdb, while it runs */
 static void on_signal(struct ev_loop *loop, struct ev_signal *w, int revents)
 {
 	struct gdb *g = w->data;
@@ -207,7 +207,7 @@ int gdb_create(struct gdb **out, const struct gdb_opts *o, struct err *err)
 /* does not return */
 static void run(char **argv)
 {
-	/* standard output is the result's alone */
+	/* only the result goes to standard output */
 	dup2(STDERR_FILENO, STDOUT_FILENO);
 	execvp(argv[0], argv);
 	fprintf(stderr, "usetl invoke: cannot run '%s': %s\n", argv[0],
@@ -223,8 +223,8 @@ static int start(struct gdb *g, struct err *err)
 	char pid[16], search[PATH_MAX + 64], libos[PATH_MAX + 64];
 	char script[PATH_MAX + 64];
 	/*
-	 * Before it attaches: the guest's threads are not the kernel's, and
-	 * where it waits has a name.
+	 * Set before gdb attaches: libthread_db does not know the guest's
+	 * threads, and the stub where the guest waits needs its symbols.
 	 */
 	const char *const first[] = {
 		program(), "-q", "-iex", "set exec-file-mismatch off",
@@ -268,7 +268,7 @@ static int start(struct gdb *g, struct err *err)
 	return 0;
 }
 
-/* whole, or not there; 0: there will be none */
+/* The file appears complete, by rename(2).  0 in it: no guest will follow. */
 static int say_next(struct gdb *g, struct err *err)
 {
 	char path[PATH_MAX + 64], whole[PATH_MAX + 64];
@@ -302,7 +302,8 @@ int gdb_attach(struct gdb *g, pid_t guest, struct err *err)
 	if (g->pidfd < 0)
 		rc = start(g, err);
 	else if (g->pid < 0)
-		settled(g);		/* gdb was left: it goes on without */
+		/* gdb was quit: the guest goes on without it */
+		settled(g);
 	else
 		rc = say_next(g, err);
 	if (rc == 0 && (g->pid > 0))
@@ -315,7 +316,7 @@ void gdb_destroy(struct gdb *g)
 	if (!g)
 		return;
 	g->closing = 1;
-	g->guest = 0;			/* should gdb wait for one */
+	g->guest = 0;			/* 0, in case gdb waits for a guest */
 	say_next(g, NULL);
 	ev_timer_stop(g->o.loop, &g->look);
 	while (g->pid > 0 && g->pidfd >= 0)

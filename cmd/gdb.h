@@ -1,10 +1,9 @@
 /*
  * gdb.h - gdb on a guest's process, for usetl invoke --gdb
  *
- * gdb runs in the foreground, a child of this process.  What it needs lies in
- * a temporary folder: the libOS and the stub page with their symbols, what is
- * ELF in the image, and gdb.py, which knows how to read the libOS's list of
- * modules.
+ * gdb runs in the foreground, as a child of this process.  Its files lie in a
+ * temporary folder: the libOS and the stub page with their symbols, the image's
+ * ELF files, and gdb.py, which can read the libOS's list of modules.
  */
 #ifndef CMD_GDB_H
 #define CMD_GDB_H
@@ -20,27 +19,29 @@ struct gdb;
 struct gdb_opts {
 	struct ev_loop *loop;
 	const struct image *img;
-	int boot;			/* from the libOS's first instruction */
-	char *const *command;		/* for gdb, after it is attached */
+	/* begin at the libOS's first instruction */
+	int boot;
+	char *const *command;		/* gdb commands, after it is attached */
 	unsigned commands;
-	/* the guest may go on; err: there is to be an end */
+	/* the guest may go on; with err, the invocation must end */
 	void (*attached)(void *arg, const struct err *err);
 	void *arg;
 };
 
-/* is there a gdb, and may it?  0, or -errno and a line that says the fix */
+/* whether gdb exists and may attach: 0, or -errno with what to do in err */
 int gdb_check(struct err *err);
 /*
- * Makes the folder, and takes the signals that would leave it behind; *out is
- * the caller's, gdb_destroy() frees it.
+ * Makes the folder, and catches the signals that would leave it behind.  The
+ * caller frees *out by gdb_destroy().
  */
 int gdb_create(struct gdb **out, const struct gdb_opts *o, struct err *err);
 /*
- * A guest waits in this process.  attached() is called once gdb holds it.
- * When it is the one that gdb has already: once gdb has let it go.
+ * To call when a guest's process waits in the attach callback: attached() is
+ * called once gdb has attached to it, or, when gdb has it already, once gdb has
+ * detached.
  */
 int gdb_attach(struct gdb *g, pid_t guest, struct err *err);
-/* runs the loop until gdb has ended; the folder goes */
+/* runs the loop until gdb has ended, and removes the folder */
 void gdb_destroy(struct gdb *g);
 
 #endif

@@ -2,7 +2,7 @@
  * gdb_files.c - a temporary folder with all that gdb reads of a guest
  *
  * The image was checked when it was opened: no name in it leads out of root/,
- * which has folders and files only.
+ * where only folders and files are made.
  */
 #include "cmd/gdb_files.h"
 
@@ -47,7 +47,7 @@ static int file_make(const char *path, const unsigned char *p, size_t len)
 	return rc;
 }
 
-/* path's parents, from the character at `from` on */
+/* makes the parents of path, from the character at `from` on */
 static int parents_make(char *path, size_t from)
 {
 	for (char *p = strchr(path + from, '/'); p; p = strchr(p + 1, '/')) {

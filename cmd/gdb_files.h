@@ -13,7 +13,7 @@
 #include "conf/err.h"
 #include "etlfs/image/image.h"
 
-/* dir: PATH_MAX bytes, for the folder's path; 0 or -errno, nothing left */
+/* dir has PATH_MAX bytes, for the folder's path; 0, or -errno and no folder */
 int gdb_files_create(const struct image *img, char *dir, struct err *err);
 void gdb_files_remove(const char *dir);
 

@@ -1,4 +1,4 @@
-/* holding.c - what the callers of one function may hold of what is for all */
+/* holding.c - how much of something shared one function's callers may hold */
 #include "cmd/holding.h"
 
 void holding_set(struct holding *s, uint64_t held)

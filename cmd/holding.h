@@ -1,11 +1,10 @@
 /*
- * holding.h - what the callers of one function may hold of what there is for
- * all
+ * holding.h - how much of something shared one function's callers may hold
  *
- * A store is a number of bytes, or of places.  A function may hold of it as
- * much as is left for all others: alone it gets half, two get a third each,
- * and so on.  There is always room for who comes next, as much as for those
- * who take the most, and nobody has to be told how many there are.
+ * A store is a number of bytes, or of places.  A function may hold as much of
+ * it as it leaves free for all others: alone it gets half, two get a third
+ * each, and so on.  So there is always room for the next function, as much as
+ * for those that hold most, and the number of functions need not be known.
  */
 #ifndef CMD_HOLDING_H
 #define CMD_HOLDING_H
@@ -21,9 +20,9 @@ struct holding {
 	uint64_t held;
 };
 
-/* from now on it holds so much; it may be more than there is */
+/* Sets what it holds, even if that is more than its share. */
 void holding_set(struct holding *s, uint64_t held);
-/* would it hold more than its share, with so much more? */
+/* whether it would hold more than its share with so much more */
 int holding_passes(const struct holding *s, uint64_t more);
 
 #endif

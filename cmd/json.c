@@ -1,25 +1,25 @@
 /*
- * json.c - is a text JSON (RFC 8259)?  Told while it arrives, without a tree
+ * json.c - is a text JSON (RFC 8259)?  Decided while it arrives, without a tree
  *
- * A machine that takes a byte at a time.  Invariants: between two pieces all
- * that is known of the text is in struct json; `depth` arrays and objects are
- * open, and bit i of `objects` says which the i-th is.  Once `wrong` is set
- * nothing changes any more.
+ * A state machine that takes a byte at a time.  Invariants: between two pieces
+ * all that is known of the text is in struct json; `depth` arrays and objects
+ * are open, and bit i of `objects` says whether the i-th is an object.  Once
+ * `wrong` is set nothing changes any more.
  */
 #include "cmd/json.h"
 
 #include <string.h>
 
 enum json_state {
-	VALUE,				/* expected */
+	VALUE,				/* a value is expected */
 	VALUE_OR_END,			/* after '[' */
-	NAME,				/* after ',' of an object */
+	NAME,				/* after ',' in an object */
 	NAME_OR_END,			/* after '{' */
 	COLON,
 	AFTER,				/* a value is complete */
 	STRING, ESCAPE, HEX, CHARACTER,
 	LITERAL,
-	/* a number, as far as it has come; it may end in the last four */
+	/* inside a number, which may end in the last four states */
 	MINUS, POINT, EXPONENT, SIGN,
 	ZERO, INTEGER, FRACTION, POWER,
 };
@@ -140,7 +140,7 @@ static int on_after(struct json *j, unsigned char c)
 	return 0;
 }
 
-/* The first byte of a character of several: RFC 3629, section 4 */
+/* the first byte of a multi-byte character: RFC 3629, section 4 */
 static int begin_character(struct json *j, unsigned char c)
 {
 	j->low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
@@ -213,7 +213,7 @@ static int is_digit(unsigned char c)
 	return c >= '0' && c <= '9';
 }
 
-/* 1: c is no part of the number, which ends before it */
+/* 1 when c is not part of the number, which ends before it */
 static int on_number(struct json *j, unsigned char c)
 {
 	enum json_state s = j->state;
@@ -287,13 +287,12 @@ int json_feed(struct json *j, const char *text, size_t len)
 		unsigned char c = text[i];
 
 		/*
-		 * columns are characters: those after the first of one are
-		 * not
+		 * A column is a character, so continuation bytes do not count.
 		 */
 		j->column += c < 0x80 || c > 0xbf;
 		if (take(j, c) < 0)
 			break;
-		/* no string has one, so it stands between two */
+		/* a string cannot contain one, so it is white space */
 		if (c == '\n') {
 			j->line++;
 			j->column = 0;

@@ -25,8 +25,9 @@ static void write_all(int fd, const char *buf, size_t len)
 }
 
 /*
- * Bytes of the character at s that a terminal shows, or 0: it would obey it (a
- * control character, of the second set too), or it is not UTF-8 (RFC 3629).
+ * How many bytes the character at s has, if a terminal shows it.  0 for one
+ * that a terminal would obey (a C0 or C1 control character), or that is no
+ * UTF-8 (RFC 3629).
  */
 static size_t shown(const unsigned char *s, size_t len)
 {
@@ -42,7 +43,9 @@ static size_t shown(const unsigned char *s, size_t len)
 			return 0;
 		c = c << 6 | (s[i] & 0x3f);
 	}
-	/* overlong, surrogates, past the last; the second set, line ends */
+	/*
+	 * overlong forms, surrogates, too large; C1 controls, line separators
+	 */
 	if ((n == 3 && c < 0x800) || (n == 4 && c < 0x10000) ||
 	    (c >= 0xd800 && c < 0xe000) || c > 0x10ffff || c < 0xa0 ||
 	    c == 0x2028 || c == 0x2029)
@@ -50,7 +53,7 @@ static size_t shown(const unsigned char *s, size_t len)
 	return n;
 }
 
-/* a line's bytes, with what is not to be shown as '?' */
+/* copies a line, with '?' for bytes that are not to be shown */
 static char *put_line(char *to, const char *name, size_t name_len,
 		      const char *text, size_t len)
 {
@@ -74,8 +77,8 @@ static char *put_line(char *to, const char *name, size_t name_len,
 }
 
 /*
- * The whole lines that have room in so many bytes, malloc'ed, or NULL; each is
- * a name longer.  What they were made of is taken off the text.
+ * Formats as many whole lines as fit into room, each with the name before it:
+ * malloc'ed, or NULL.  *text is advanced past the lines that were used.
  */
 static char *format(const char *name, uint64_t room, const char **text,
 		    size_t *len, size_t *size)

@@ -1,8 +1,8 @@
 /*
  * loglines.h - what functions print, line by line, to a descriptor
  *
- * The bytes are the guest's: control characters but the tab become '?', so
- * that nothing printed can pass for another function's line or steer a
+ * The bytes come from a guest: control characters but the tab become '?', so
+ * that nothing printed can look like another function's line or control a
  * terminal.
  */
 #ifndef CMD_LOGLINES_H
@@ -12,11 +12,13 @@
 
 struct asynclog;
 
-/* each line as "NAME: line", or bare when name is NULL; ends the last one */
+/*
+ * Each line as "NAME: line", or bare when name is NULL; adds a final line feed.
+ */
 void loglines_write(int fd, const char *name, const char *text, size_t len);
 /*
- * The same, to where it never waits, and as somebody's (cmd/asynclog.h): lines
- * past what that one may write are counted instead.
+ * The same through an asynchronous log, for the owner `whose` (cmd/asynclog.h):
+ * lines beyond what the owner may write are counted instead.
  */
 void loglines_async(struct asynclog *to, const char *name, const char *whose,
 		    const char *text, size_t len);

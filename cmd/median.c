@@ -1,4 +1,4 @@
-/* median.c - of measurements */
+/* median.c - the median of measurements */
 #include "cmd/median.h"
 
 #include <stdlib.h>

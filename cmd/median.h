@@ -1,4 +1,4 @@
-/* median.h - of measurements; sorts v, n may be 0 */
+/* median.h - the median of n measurements; sorts v, n may be 0 */
 #ifndef CMD_MEDIAN_H
 #define CMD_MEDIAN_H
 

@@ -8,7 +8,7 @@
 #define BAR		20		/* columns */
 #define SECOND		1000000000ull
 #define REDRAW		(SECOND / 20)
-#define QUIET		(10 * SECOND)	/* between lines, off a terminal */
+#define QUIET		(10 * SECOND)	/* between lines, if no terminal */
 
 static uint64_t now_ns(void)
 {

@@ -1,8 +1,8 @@
 /*
  * progress.h - how far bake is, on standard error
  *
- * On a terminal one line that is drawn again and again; elsewhere a line
- * every ten seconds, so that a log shows what takes so long.
+ * On a terminal one line that is redrawn; elsewhere a line every ten seconds,
+ * so that a log shows what takes so long.
  */
 #ifndef CMD_PROGRESS_H
 #define CMD_PROGRESS_H
@@ -12,18 +12,18 @@
 #include "etlfs/bake/pack.h"
 
 struct progress {
-	const char *who;		/* stands before lines */
+	const char *who;		/* printed at the head of lines */
 	int tty;
 	uint64_t began;
-	const char *what;		/* the last step that was told */
-	uint64_t since;			/* when that began */
-	uint64_t drawn;			/* when there was a line; 0: erased */
+	const char *what;		/* the step that was told last */
+	uint64_t since;			/* when that step began */
+	uint64_t drawn;			/* when it was drawn; 0: erased */
 };
 
 void progress_begin(struct progress *p, const char *who);
-/* as often as anything may have changed */
+/* to call whenever something may have changed */
 void progress_tell(struct progress *p, const struct pack_progress *now);
-/* before other lines */
+/* to call before printing other lines */
 void progress_erase(struct progress *p);
 
 #endif

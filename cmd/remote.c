@@ -14,7 +14,7 @@
 struct reply {
 	char *data;
 	size_t len;
-	double run_us;			/* -1: not said */
+	double run_us;			/* -1: the reply did not say */
 };
 
 static size_t on_body(char *p, size_t one, size_t n, void *arg)
@@ -64,7 +64,7 @@ static CURL *prepare(const char *url, const void *event, size_t len,
 	return c;
 }
 
-/* one POST: the exit status */
+/* sends one POST; the exit status */
 static int post(CURL *c, const char *url, struct reply *b, double *total_us)
 {
 	char reason[CURL_ERROR_SIZE] = "";
@@ -111,7 +111,7 @@ int remote_invoke(const char *url, const void *event, size_t len,
 	int status = 1;
 	CURL *c;
 
-	/* no "Expect: 100-continue" for a small body */
+	/* no "Expect: 100-continue", which would delay a small body */
 	headers = curl_slist_append(headers, "Expect:");
 	c = prepare(url, event, len, timeout_ns, headers);
 	if (!c || !headers || !total || !run) {

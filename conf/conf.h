@@ -1,6 +1,9 @@
 /*
  * conf.h - usetl.conf(5), read with inih
  *
+ * This folder: the two configuration files, usetl.conf and function.ini, and
+ * what all of the host's side uses: text, values, errors.
+ *
  * Every key has a default, so a conf that was never read from a file is whole
  * too.  Unknown sections and keys, repeated keys and values out of range are
  * errors that name file and line.  Sizes are bytes (K, M, G are powers of

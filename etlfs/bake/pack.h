@@ -1,6 +1,9 @@
 /*
  * pack.h - from a function's folder to an image
  *
+ * This folder: how an image is made: which files of the function, its packages
+ * and its interpreter go in, and how they are written.
+ *
  * Same input, same bytes: names are sorted, owners and times of what was
  * generated are zero, nothing of the build's own place or time gets in.
  *

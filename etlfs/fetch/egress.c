@@ -1,10 +1,10 @@
 /*
  * egress.c - which URLs and addresses a function may reach
  *
- * Two questions, both must be answered yes.  egress_allows() looks at the
- * URL before anything is resolved; egress_public() looks at the address that
- * is about to be connected to, unless the URL's host stands in the list.
- * Anything that is not understood is refused.
+ * Two checks must both allow it.  egress_allows() looks at the URL before
+ * anything is resolved; egress_public() looks at the address that is about to
+ * be connected to, unless the list names the URL's host.  Anything that is not
+ * understood is refused.
  */
 #include "etlfs/fetch/egress.h"
 
@@ -37,7 +37,7 @@ static int egress_add(struct egress *g, const char *prefix)
 	if (err)
 		return err == -ENOMEM ? err : -EINVAL;
 	g->n++;
-	/* an entry that promises more than is compared would mislead */
+	/* such an entry would promise more than is compared */
 	if (u->has_query || u->has_user || u->may_leave)
 		return -EINVAL;
 	return 0;
@@ -127,7 +127,7 @@ static int rule_matches(const struct url *rule, const struct url *u)
 	       u->path[len] == '/';
 }
 
-/* an address written in the URL: refused at once when it is not public */
+/* an address written in the URL is refused at once when it is not public */
 static int host_may_be_public(const char *host)
 {
 	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6 };
@@ -202,8 +202,8 @@ static uint32_t be32(const uint8_t *p)
 }
 
 /*
- * Global unicast (2000::/3) less what is special in it; and the two ways to
- * write an IPv4 address, which count as that address.
+ * Global unicast (2000::/3) without its special ranges.  Of the two ways to
+ * write an IPv4 address in IPv6, the IPv4 address counts.
  */
 static int public6(const uint8_t *a)
 {

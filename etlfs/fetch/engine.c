@@ -1,15 +1,16 @@
 /*
  * engine.c - transfers of libcurl's multi interface, driven by libev
  *
- * A transfer that finds no connection in its function's share waits; the
- * first of each function that waits is looked at in turn, whenever a transfer
- * has ended.
+ * A transfer waits when its function's share of connections is used up.
+ * Whenever a transfer has ended, the first waiting one of each function is
+ * tried, the functions in turn.
  *
- * libcurl looks each name up in a thread of its own, and by default waits
- * for that thread when a transfer ends before it, for as long as a name
- * server likes, with all the gateway.  CURLOPT_QUICK_EXIT lets go of it
- * instead; what was let go is remembered here for as long as a resolver may
- * take, and counts with those that run, so that there is an end to threads.
+ * libcurl looks each name up in a thread of its own.  When a transfer ends
+ * before its lookup, libcurl by default waits for that thread, and the whole
+ * gateway with it, for as long as a name server likes.  CURLOPT_QUICK_EXIT
+ * abandons the thread instead.  An abandoned lookup is remembered here for as
+ * long as a resolver may take, and counts like one that runs, so that the
+ * number of threads is bounded.
  */
 #include "etlfs/fetch/engine.h"
 
@@ -23,25 +24,26 @@
 #include "etlfs/fetch/party.h"
 
 #define IDLE_HANDLES	16
-#define CONNECTIONS	1024u		/* of all functions, at most */
-#define LOOKUPS		256u		/* names in question, of all */
-#define LOOKUP_S	60.0		/* one that was let go has ended then */
+#define CONNECTIONS	1024u		/* of all functions together */
+#define LOOKUPS		256u		/* names being looked up, of all */
+#define LOOKUP_S	60.0		/* an abandoned lookup has ended then */
 #define CONNECT_MS	30000u
-#define PARTY_S		30.0		/* a party without transfers goes */
+/* how long one without transfers stays */
+#define PARTY_S		30.0
 
 struct fetch_engine {
 	struct ev_loop *loop;
-	struct parties parties;		/* whose turn is next: the first */
+	struct parties parties;		/* the first one's turn is next */
 	struct share connections, lookups;
-	long idle_connections;		/* of each party */
-	ev_timer sweep;			/* while there are parties */
+	long idle_connections;		/* kept open for each party */
+	ev_timer sweep;			/* runs while there are parties */
 	unsigned n_waiting;
 	ev_timer post;			/* runs once for all posted transfers */
 	struct pace pace;
 	struct transfer all;		/* head of the ring of attached ones */
 	CURL *idle[IDLE_HANDLES];
 	unsigned n_idle;
-	struct {			/* lookups that were let go */
+	struct {			/* abandoned lookups */
 		struct share_part *part;
 		double until;
 	} let_go[LOOKUPS];
@@ -89,14 +91,14 @@ void engine_found(struct transfer *t)
 	t->looks_up = 0;
 }
 
-/* the transfer ends before its lookup, whose share goes on being held */
+/* the transfer ends before its lookup, which goes on holding its share */
 static void lookup_let_go(struct fetch_engine *e, struct transfer *t)
 {
 	unsigned i = 0;
 
 	if (!t->looks_up)
 		return;
-	/* there is room: each of these is one of LOOKUPS */
+	/* there is room: LOOKUPS bounds those that run and these together */
 	while (e->let_go[i].part)
 		i++;
 	e->let_go[i].part = share_join(&e->lookups, t->party->owner);
@@ -150,12 +152,12 @@ static void on_due(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	struct transfer *t = w->data;
 
-	/* the loop's time is that of the turn's beginning */
+	/* libev counts from the beginning of a turn, so this may be early */
 	if (engine_clock() < due_ns(t)) {
 		due_set(t);
 		return;
 	}
-	/* what waited for a connection in vain must not get one now */
+	/* it must not get a connection any more */
 	unqueue(t);
 	party_end_soon(t->party, t);
 }
@@ -172,9 +174,10 @@ void engine_connected(struct transfer *t)
 }
 
 /*
- * curl shares the time for a connect out among a name's addresses, so it has
- * to know of it; it then looks at all that are connected, too, in one call of
- * its timer, and ends what is left when we are long overdue.
+ * CURLOPT_CONNECTTIMEOUT_MS is set because curl divides that time among a
+ * name's addresses.  It is a little longer than ours: the engine, not curl,
+ * ends a connect that takes too long, since curl would end all that are due in
+ * one call.
  */
 static int set_connect(struct transfer *t)
 {
@@ -210,13 +213,15 @@ static void post_soon(struct fetch_engine *e)
 	ev_timer_start(e->loop, &e->post);
 }
 
-/* it is off the wire, one way or the other */
+/* the transfer has left the wire, successfully or not */
 static void connection_free(struct fetch_engine *e, struct transfer *t)
 {
 	pace_forget(t);
 	t->running = 0;
 	share_give(t->party->connections, 1);
-	/* not from here, which may be anywhere: from on_post() */
+	/*
+	 * on_post() starts the next: the caller may be inside a curl callback.
+	 */
 	if (e->n_waiting)
 		post_soon(e);
 }
@@ -349,7 +354,10 @@ static int party_of(struct fetch_engine *e, uint64_t owner, struct party **out)
 	return 0;
 }
 
-/* a handle whose last connect failed kept its buffer, and refuses another */
+/*
+ * After a failed connect curl keeps the handle's buffer and refuses to change
+ * the size; such a handle is replaced.
+ */
 static CURL *easy_get(struct fetch_engine *e)
 {
 	CURL *easy;
@@ -366,10 +374,10 @@ static CURL *easy_get(struct fetch_engine *e)
 	return easy;
 }
 
-/* each has buffers of its own, which are used again */
+/* the handle and its buffers are used again */
 static void easy_put(struct fetch_engine *e, CURL *easy)
 {
-	/* the sessions are one function's, which curl_easy_reset() leaves */
+	/* curl_easy_reset() keeps the TLS sessions, which are one function's */
 	curl_easy_setopt(easy, CURLOPT_SHARE, NULL);
 	if (e->n_idle == IDLE_HANDLES) {
 		curl_easy_cleanup(easy);
@@ -432,7 +440,7 @@ static void ignore_sigpipe(void)
 	sigaction(SIGPIPE, &sa, NULL);
 }
 
-/* a quarter of the descriptors, at most; clones and callers need the others */
+/* at most a quarter of the descriptors; clones and callers need the others */
 static uint64_t connections_max(void)
 {
 	struct rlimit r;

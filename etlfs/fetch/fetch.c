@@ -2,8 +2,8 @@
  * fetch.c - HTTP on behalf of guests: a chain of hops with a policy
  *
  * A fetch has one hop at a time.  Before each, the URL is checked against the
- * function's egress policy; what fails before anything is sent is reported
- * from the loop like any other failure, so a caller has one place for errors.
+ * function's egress policy.  A failure before anything is sent is reported from
+ * the loop like any other, so a caller has one place for errors.
  *
  * A hop belongs to its fetch, starts all zero, and is freed before the next.
  */
@@ -24,10 +24,11 @@ struct fetch {
 	struct fetch_request req;	/* url and headers are our copies */
 	struct fetch_result result;
 	char *url, *headers;
-	char *first;			/* the URL asked for, no password */
+	/* the URL asked for, without password */
+	char *first;
 	uint64_t deadline_ns;		/* 0: none */
 	unsigned hops;
-	uint64_t sent_len;		/* by the hops before */
+	uint64_t sent_len;		/* bytes sent by earlier hops */
 	char *reason;
 };
 
@@ -41,7 +42,7 @@ static void fetch_free(struct fetch *f)
 	free(f);
 }
 
-/* what is shown must be one line, and of a length that can be read */
+/* reason strings are one line of limited length, whatever the URL holds */
 static char *printable(const char *s)
 {
 	char *copy = strndup(s, 512), *p;
@@ -93,7 +94,7 @@ static void fetch_finish(struct fetch *f)
 	fetch_free(f);
 }
 
-/* a Host header is allowed to name what the URL could have named */
+/* a Host header may only name a host that the URL could have named */
 static int host_allowed(struct fetch *f)
 {
 	struct hop *h = &f->hop;
@@ -123,7 +124,7 @@ static void url_failed(struct hop *h, int err)
 		hop_fail(h, err, "%s", strerror(-err));
 }
 
-/* sets the hop's error when it is refused */
+/* sets the hop's error when the policy refuses it */
 static void check_policy(struct fetch *f)
 {
 	struct hop *h = &f->hop;
@@ -178,7 +179,7 @@ static void next_request(struct hop *next, const struct hop *h)
 		next->leave_out |= HEADER_NO_ORIGIN;
 }
 
-/* the URL of the next hop; or the hop's error is set */
+/* makes the URL of the next hop, or sets the hop's error */
 static void hop_follow(struct hop *h, struct hop *next)
 {
 	const char *location, *why;
@@ -308,7 +309,9 @@ int fetch_submit(struct fetch_engine *e, const struct fetch_request *req,
 	if (!h->error)
 		hop_send(f);
 	if (h->error) {
-		/* the caller has no handle yet: say so later */
+		/*
+		 * The caller has no handle yet, so the loop reports this later.
+		 */
 		h->transfer.finished = on_posted;
 		engine_post(e, &h->transfer);
 	}
@@ -326,7 +329,7 @@ static void on_cancelled(struct hop *h)
 	fetch_free((struct fetch *)((char *)h - offsetof(struct fetch, hop)));
 }
 
-/* to take a transfer from curl is what takes time */
+/* removing a transfer from curl is slow, so it is left to the loop */
 void fetch_cancel(struct fetch *f)
 {
 	if (!f)

@@ -54,7 +54,7 @@ static int name_is(const struct header_line *l, const char *name)
 	       !strncasecmp(l->name, name, l->name_len);
 }
 
-/* as programs compare that turn names into those of variables */
+/* CGI-like programs turn a name into that of a variable: "-" becomes "_" */
 static int name_is_like(const struct header_line *l, const char *name)
 {
 	size_t len = strlen(name), i;
@@ -73,7 +73,7 @@ static int name_begins(const struct header_line *l, const char *name)
 	return l->name_len >= len && !strncasecmp(l->name, name, len);
 }
 
-/* letters, digits, and those in `other` */
+/* only letters, digits, and characters in `other` */
 static int is_made_of(const char *s, size_t len, const char *other)
 {
 	size_t i;
@@ -118,7 +118,7 @@ int header_check(const char *text, size_t len, const char **why)
 	int r, hosts = 0, lines = 0;
 
 	while ((r = line_next(&p, end, &l)) > 0) {
-		/* curl goes through all of them again and again */
+		/* curl searches all of them again and again */
 		if (++lines > HEADER_LINES_MAX) {
 			*why = "there are more headers than 256";
 			return -EMSGSIZE;
@@ -162,7 +162,7 @@ static int is_passed_on(const struct header_line *l, unsigned leave_out)
 	return !(leave_out & HEADER_NO_CONTENT && name_begins(l, "Content-"));
 }
 
-/* behind *last, since curl would look for the end from the beginning */
+/* added behind *last, since curl would walk the list to find its end */
 static int slist_add(struct curl_slist **list, struct curl_slist **last,
 		     const char *s)
 {
@@ -188,7 +188,7 @@ int header_list(const char *text, size_t len, unsigned leave_out,
 	buf = malloc(len + 3);
 	if (!buf)
 		return -ENOMEM;
-	/* a server that does not know Expect costs a second */
+	/* a server that ignores Expect would cost a second of waiting */
 	err = slist_add(&list, &last, "Expect:");
 	while (!err && line_next(&p, end, &l) > 0) {
 		if (!is_passed_on(&l, leave_out))

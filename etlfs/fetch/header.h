@@ -12,18 +12,18 @@
 
 struct curl_slist;
 
-/* what header_list() leaves out beside the hop-by-hop ones */
+/* what header_list() leaves out beside the hop-by-hop headers */
 #define HEADER_NO_ORIGIN	1	/* Authorization, Cookie, Host */
-#define HEADER_NO_CONTENT	2	/* Content-*: there is no body now */
+#define HEADER_NO_CONTENT	2	/* Content-*, when there is no body */
 
 /* the lines of a request: 0, or -EINVAL with *why (static text) */
 #define HEADER_LINES_MAX 256
 int header_check(const char *text, size_t len, const char **why);
 /*
- * Checked lines as curl wants them.  Never passed on: Connection,
- * Content-Length, Expect, Keep-Alive, Proxy-*, TE, Trailer,
- * Transfer-Encoding, Upgrade; nor with _ in place of -, as a server might not
- * tell them apart.  0 or -ENOMEM; the caller frees *out.
+ * Makes curl's list of checked lines.  Never passed on are: Connection,
+ * Content-Length, Expect, Keep-Alive, Proxy-*, TE, Trailer, Transfer-Encoding,
+ * Upgrade; nor these names with _ in place of -, as a server might not tell
+ * them apart.  0 or -ENOMEM; the caller frees *out.
  */
 int header_list(const char *text, size_t len, unsigned leave_out,
 		struct curl_slist **out);
@@ -31,7 +31,7 @@ int header_list(const char *text, size_t len, unsigned leave_out,
 const char *header_find(const char *text, size_t len, const char *name,
 			size_t *value_len);
 
-/* the lines of a response, as they arrive; all-zero is empty */
+/* the lines of a response, as they arrive; empty when all zero */
 struct header_block {
 	char *text;
 	size_t len, room;

@@ -1,9 +1,9 @@
 /*
  * hop.c - one request and its response, on the wire
  *
- * The callbacks that curl makes while it moves one request; what they find
- * wrong is put into the hop at once, by hop_fail(), and wins over the code
- * that curl ends with.
+ * The callbacks that curl makes while it moves one request.  An error that they
+ * find is put into the hop at once, by hop_fail(), and is reported in place of
+ * the code that curl ends with.
  */
 #include "etlfs/fetch/hop.h"
 
@@ -22,10 +22,12 @@
 #include "etlfs/fetch/wire.h"
 #include "unikernel/abi.h"
 
-#define PIECE		128		/* a chunk's, with three TLS records */
-#define CALLS		4u		/* of on_progress(), until one looks */
+/* framing of one chunk and three TLS records */
+#define PIECE		128
+#define CALLS		4u		/* of on_progress() for each check */
 #define OVERHEAD_MAX	(4 << 20)	/* bytes of framing */
-#define REDIRECT_BODY	(64u << 10)	/* read past it: close instead */
+/* a longer one is not read to its end */
+#define REDIRECT_BODY	(64u << 10)
 
 const char *hop_method(unsigned method)
 {
@@ -50,7 +52,7 @@ static int on_look_up(void *resolver, void *reserved, void *arg)
 	return err;
 }
 
-/* every address that is connected to passes here, before the connect */
+/* every address that is connected to passes here before the connect */
 static curl_socket_t on_open(void *arg, curlsocktype purpose,
 			     struct curl_sockaddr *a)
 {
@@ -84,9 +86,10 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose,
 }
 
 /*
- * A kept connection whose server has said something that nothing asked for,
- * a second answer say: this request goes to another one.  curl asks whether
- * the other end is still there, and takes that for a yes.
+ * A kept connection may hold something that the server sent unasked, a second
+ * answer for instance, which would be taken for this request's.  So the request
+ * goes out on another connection.  curl only checks that the peer has not
+ * closed, and unread data pass that check.
  */
 static int abandon_stale(struct hop *h)
 {
@@ -96,8 +99,8 @@ static int abandon_stale(struct hop *h)
 }
 
 /*
- * A connection that is used again was opened for another request, to a host
- * that the list names by another entry perhaps: so look at its address too.
+ * A kept connection was opened for another request, perhaps to a host that
+ * another entry of the list names, so its address is checked again.
  */
 static int on_request(void *arg, char *ip, char *local_ip, int port,
 		      int local_port)
@@ -113,7 +116,7 @@ static int on_request(void *arg, char *ip, char *local_ip, int port,
 	snprintf(h->ends.local_ip, sizeof(h->ends.local_ip), "%s", local_ip);
 	h->ends.port = port;
 	h->ends.local_port = local_port;
-	/* the one that it opened last, or a kept one */
+	/* the connection that was opened last, or a kept one */
 	if (!party_joins(h->socket, &h->ends))
 		h->socket = party_socket(h->transfer.party, &h->ends);
 	if (wire_bytes(h->socket, &h->wire_before) < 0)
@@ -125,7 +128,7 @@ static int on_request(void *arg, char *ip, char *local_ip, int port,
 	     egress_public((struct sockaddr *)&in)) ||
 	    (inet_pton(AF_INET6, ip, &in6.sin6_addr) == 1 &&
 	     egress_public((struct sockaddr *)&in6))) {
-		/* one of several addresses may have been refused before */
+		/* another address of the same name may have been refused */
 		h->error = 0;
 		return CURL_PREREQFUNC_OK;
 	}
@@ -148,17 +151,22 @@ static int is_redirect(const struct hop *h)
 
 static void head_complete(struct hop *h)
 {
-	/* 1xx: the real one is still to come */
+	/* a 1xx response; the final one is still to come */
 	if (h->status < 200)
 		return;
 	h->head_done = 1;
 	h->redirect = is_redirect(h);
-	/* some send a body all the same, the next request's answer, and late */
+	/*
+	 * Some servers send a body all the same, which the next request on this
+	 * connection would take for its answer.
+	 */
 	if (h->method == UK_HEAD || h->status == 204 || h->status == 304)
 		curl_easy_setopt(h->transfer.easy, CURLOPT_FORBID_REUSE, 1L);
 }
 
-/* curl undoes others too, here, in the gateway: none was asked for */
+/*
+ * curl undoes other transfer codings, too, in the gateway; none was asked for.
+ */
 static int is_transfer_encoding(const char *line, size_t n)
 {
 	const char *v;
@@ -179,8 +187,8 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 
 	n *= size;
 	/*
-	 * Trailers come after the head, and say nothing that is used; curl
-	 * keeps them all the same.
+	 * Trailers come after the body and are not used, but curl keeps all of
+	 * them in memory.
 	 */
 	if (h->head_done) {
 		h->trailers += n;
@@ -224,7 +232,7 @@ static uint64_t expected(struct hop *h)
 	return len < 0 ? 0 : len;
 }
 
-/* others are served before it goes on */
+/* pauses a transfer that had its part of this turn, so others are served */
 static void spend(struct hop *h, size_t n)
 {
 	if (engine_spend(h->engine, &h->transfer, n))
@@ -232,9 +240,9 @@ static void spend(struct hop *h, size_t n)
 }
 
 /*
- * A chunk's extension is swallowed by curl, without a word and without end.  So
- * what came by the connection is compared with what came of it: framing and
- * TLS add a part of that, and a head has its own limit.
+ * curl drops the extensions of chunks silently and without limit.  So the bytes
+ * that came on the connection are compared with those of the body: framing and
+ * TLS may add a part of that.  Heads have a limit of their own.
  */
 static int on_progress(void *arg, curl_off_t total, curl_off_t body,
 		       curl_off_t up_total, curl_off_t up)
@@ -244,7 +252,7 @@ static int on_progress(void *arg, curl_off_t total, curl_off_t body,
 
 	if (h->cancelled)
 		return 1;
-	/* what curl reads from one call to the next has an end */
+	/* one call in CALLS is enough: curl reads little between two */
 	if (++h->calls % CALLS || !party_joins(h->socket, &h->ends) ||
 	    wire_bytes(h->socket, &came) < 0 || came < h->wire_before)
 		return 0;
@@ -289,7 +297,7 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 		h->body_len += room;
 	}
 	h->pieces++;
-	/* a chunk of a byte costs more than a byte */
+	/* tiny chunks cost more time than their bytes */
 	spend(h, n + 64);
 	return n;
 }
@@ -309,7 +317,7 @@ static size_t on_read(char *buf, size_t size, size_t n, void *arg)
 		return 0;
 	r = h->req->read(h->req->arg, h->read_off, buf, n);
 	if (r <= 0 || (size_t)r > n) {
-		/* fewer bytes than announced would leave the server waiting */
+		/* a server would wait for the bytes that were announced */
 		hop_fail(h, r < 0 ? r : -EIO,
 			 "the request's body could not be read: %s",
 			 strerror(r < 0 ? -r : EIO));
@@ -320,7 +328,7 @@ static size_t on_read(char *buf, size_t size, size_t n, void *arg)
 	return r;
 }
 
-/* a kept connection turned out to be dead: the request is sent again */
+/* curl sends again when a kept connection turned out to be dead */
 static int on_seek(void *arg, curl_off_t off, int origin)
 {
 	struct hop *h = arg;
@@ -333,7 +341,7 @@ static int on_seek(void *arg, curl_off_t off, int origin)
 
 static int hop_wire(struct hop *h);
 
-/* on a connection of its own, as nothing has been sent yet */
+/* on a new connection; nothing of the request has been sent yet */
 static void hop_again(struct hop *h)
 {
 	int err = hop_wire(h);
@@ -415,7 +423,7 @@ static int set_method(struct hop *h)
 		SET(c, CURLOPT_NOBODY, 1L);
 		return 0;
 	}
-	/* of these a server expects a length, if only 0 */
+	/* servers expect a length with these methods, if only 0 */
 	if (h->has_body || h->method == UK_POST || h->method == UK_PUT ||
 	    h->method == UK_PATCH) {
 		SET(c, CURLOPT_UPLOAD, 1L);
@@ -435,7 +443,7 @@ static int set_response(struct hop *h)
 {
 	CURL *c = h->transfer.easy;
 
-	/* the function does that, in its own time */
+	/* the function decodes content-encodings itself */
 	SET(c, CURLOPT_HTTP_CONTENT_DECODING, 0L);
 	SET(c, CURLOPT_USERAGENT, "usetl/" USETL_VERSION);
 	SET(c, CURLOPT_HTTPHEADER, h->headers);

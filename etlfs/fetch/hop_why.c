@@ -1,8 +1,8 @@
 /*
  * hop_why.c - why a hop failed, in a number and in words
  *
- * The words are for the author of a function, who sees them in a Python
- * exception behind the method and the URL.
+ * The words are for the author of a function, who reads them in a Python
+ * exception, after the method and the URL.
  */
 #include "etlfs/fetch/hop_why.h"
 
@@ -26,7 +26,7 @@ void hop_fail(struct hop *h, int error, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* curl's own words, or the code's, when we have no better ones */
+/* curl's own message, or that of its code, when we have no better one */
 static const char *words(const struct hop *h, CURLcode code)
 {
 	return h->error_text[0] ? h->error_text : curl_easy_strerror(code);

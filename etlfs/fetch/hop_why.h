@@ -8,7 +8,7 @@
 
 struct hop;
 
-/* the first reason stays */
+/* keeps the first reason when called again */
 void hop_fail(struct hop *h, int error, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* for a transfer that ended with code, which is not CURLE_OK */

@@ -3,9 +3,9 @@
  */
 #include "etlfs/fetch/pace.h"
 
-#define SPEND_EACH	(512u << 10)	/* bytes of a transfer in one turn */
-#define SPEND		(2u << 20)	/* of all transfers */
-#define RESUME		3		/* paused ones that go on in a turn */
+#define SPEND_EACH	(512u << 10)	/* bytes of one transfer in a turn */
+#define SPEND		(2u << 20)	/* bytes of all transfers in a turn */
+#define RESUME		3		/* paused ones resumed in a turn */
 
 int pace_spend(struct pace *pace, struct transfer *t, size_t n)
 {
@@ -21,7 +21,7 @@ int pace_spend(struct pace *pace, struct transfer *t, size_t n)
 	}
 	pace->spent += n;
 	t->spent += n;
-	/* one that is paused hands over what curl had read before */
+	/* a paused one still hands over what curl had read before */
 	if (t->paused || (t->spent < SPEND_EACH && pace->spent < SPEND))
 		return 0;
 	t->paused = 1;
@@ -57,7 +57,7 @@ static void on_resume(struct ev_loop *loop, ev_timer *w, int revents)
 		if (!p)
 			break;
 		t = TAILQ_FIRST(&p->paused);
-		/* the socket is read later, by curl's own timer */
+		/* this hands over what curl holds; it reads the socket later */
 		curl_easy_pause(t->easy, CURLPAUSE_CONT);
 		pace_forget(t);
 	}

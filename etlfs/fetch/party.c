@@ -2,7 +2,7 @@
  * party.c - one function's own connections, and all that curl remembers
  *
  * curl says which sockets it waits for and when it wants to be called; one
- * ev_io per socket and one ev_timer per party do that.
+ * ev_io per socket and one ev_timer per party serve it.
  */
 #include "etlfs/fetch/party.h"
 
@@ -15,21 +15,21 @@
 #include <unistd.h>
 
 /*
- * A cache of addresses keeps each for a minute, and curl walks all of it
+ * libcurl keeps an address in its cache for a minute, and walks the whole cache
  * after each transfer.
  */
 #define NAMES		256u
 
 struct party_socket {
-	ev_io io;		/* stopped while it is one of p->ready */
+	ev_io io;		/* stopped while this is in p->ready */
 	struct party *p;
 	int revents, is_ready;
 	TAILQ_ENTRY(party_socket) link;
 };
 
 /*
- * finished() may release any transfer, so nothing is kept across a call; a
- * message of a handle that is removed disappears with it.
+ * finished() may release any transfer, so no pointer is kept across a call;
+ * curl drops the messages of a handle that is removed.
  */
 static void party_reap(struct party *p)
 {
@@ -51,7 +51,10 @@ static void party_reap(struct party *p)
 	}
 }
 
-/* one more in this turn, after n of at most max: the first of each always */
+/*
+ * Whether one more may be done in this turn, in which n of at most max were.
+ * The first of a turn is always allowed.
+ */
 static int may(struct party *p, const unsigned *n, unsigned max)
 {
 	uint64_t turn = ev_iteration(p->loop);
@@ -72,7 +75,7 @@ static int may_end(struct party *p)
 	return may(p, &p->ends, PARTY_ENDS);
 }
 
-/* s may be gone after it */
+/* s may be freed by this */
 static void act(struct party_socket *s, int revents)
 {
 	struct party *p = s->p;
@@ -212,7 +215,7 @@ static int multi_socket(CURL *easy, curl_socket_t fd, int what, void *arg,
 		events |= EV_READ;
 	if (what != CURL_POLL_IN)
 		events |= EV_WRITE;
-	/* what is still so is said again */
+	/* events that still hold are reported again */
 	unready(s);
 	ev_io_stop(p->loop, &s->io);
 	ev_io_set(&s->io, fd, events);
@@ -233,7 +236,7 @@ static int party_curl(struct party *p, long idle_connections)
 	curl_multi_setopt(p->multi, CURLMOPT_TIMERFUNCTION, multi_timer);
 	curl_multi_setopt(p->multi, CURLMOPT_TIMERDATA, p);
 	curl_multi_setopt(p->multi, CURLMOPT_MAXCONNECTS, idle_connections);
-	/* a connection has one transfer at a time */
+	/* a connection carries one transfer at a time */
 	curl_multi_setopt(p->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
 	return 0;
 }
@@ -270,7 +273,7 @@ int party_create(struct party **out, struct fetch_engine *e,
 
 void party_destroy(struct party *p)
 {
-	/* closes what is kept, by party_close() */
+	/* closes kept connections, by party_close() */
 	if (p->multi)
 		curl_multi_cleanup(p->multi);
 	if (p->sessions)
@@ -300,7 +303,7 @@ struct party *party_next(struct parties *parties,
 
 int party_add(struct party *p, struct transfer *t)
 {
-	/* the transfer empties the cache that is full, as it ends */
+	/* a full cache is emptied when this transfer ends */
 	if (p->names >= NAMES) {
 		if (curl_easy_setopt(t->easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L))
 			return -ENOMEM;

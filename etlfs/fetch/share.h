@@ -2,14 +2,14 @@
  * share.h - something that functions have in common, and its fair use
  *
  * Connections, look-ups of names and memory for bodies are each a share.  A
- * function may take more as long as it then holds no more than was free:
- * alone at most half of all, two greedy ones a third each, and n of them
- * leave one part in n + 1.  So what others have free is never nothing, no
- * number has to be set for each function, and none is reserved for functions
+ * function may take more as long as it then holds no more than is left free:
+ * one function gets at most half of all, two get a third each, and n of them
+ * leave one part in n + 1 free.  So something is always free for others, no
+ * limit has to be set for each function, and nothing is reserved for functions
  * that do not ask.  (Choudhury and Hahne's dynamic thresholds, with which
  * switches share their buffers.)
  *
- * What is asked for at once should be small beside the limit.
+ * A single request should be small compared with the limit.
  */
 #ifndef ETLFS_SHARE_H
 #define ETLFS_SHARE_H
@@ -19,7 +19,7 @@
 struct share_part;
 
 struct share {
-	uint64_t limit;			/* 0: none */
+	uint64_t limit;			/* 0: no limit */
 	uint64_t used;
 	struct share_part *parts;
 };
@@ -34,13 +34,13 @@ struct share_part {
 };
 
 /*
- * The part of that owner, a number of the function's own; NULL: no memory.
- * Each join ends in a leave, at which the last one's part is empty.
+ * The part of that owner (a function's number), or NULL for lack of memory.
+ * Each join is undone by a leave; at the last one the part must be empty.
  */
 struct share_part *share_join(struct share *s, uint64_t owner);
 void share_leave(struct share_part *p);		/* takes NULL */
 
-/* 0, or -EAGAIN: the others' share begins there */
+/* 0, or -EAGAIN when the rest is left for others */
 int share_take(struct share_part *p, uint64_t n);
 void share_give(struct share_part *p, uint64_t n);
 

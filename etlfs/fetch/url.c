@@ -26,7 +26,10 @@ static int url_errno(CURLUcode rc)
 	}
 }
 
-/* what libcurl decoded must not decode, or read, as something else again */
+/*
+ * libcurl has decoded the host: what is left must not be decoded, or read
+ * differently, by anybody else.
+ */
 static int host_odd(const char *host)
 {
 	for (; *host; host++)
@@ -44,7 +47,7 @@ static CURLUcode url_strings(struct url *u, CURLU *h)
 	if ((rc = curl_url_get(h, CURLUPART_URL, &u->text, 0)) ||
 	    (rc = curl_url_get(h, CURLUPART_SCHEME, &u->scheme, 0)))
 		return rc;
-	/* before the rest, which the URL of a file may not have */
+	/* checked first, since a file: URL may lack what follows */
 	if (strcmp(u->scheme, "http") && strcmp(u->scheme, "https"))
 		return CURLUE_UNSUPPORTED_SCHEME;
 	if ((rc = curl_url_get(h, CURLUPART_HOST, &u->host, 0)) ||

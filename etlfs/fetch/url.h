@@ -1,19 +1,19 @@
 /*
  * url.h - an http or https URL, parsed once
  *
- * The parser is libcurl's own, and what is fetched is the text that it made
- * (`text`), so that the URL that was checked and the URL that is fetched can
- * never be read differently.
+ * The parser is libcurl's own, and what is fetched is the text that it wrote
+ * (`text`), so the URL that was checked and the URL that is fetched cannot be
+ * read differently.
  */
 #ifndef ETLFS_URL_H
 #define ETLFS_URL_H
 
 struct url {
 	char *text;			/* normalised, as it is fetched */
-	char *shown;			/* for messages: no password */
+	char *shown;			/* for messages: without password */
 	char *scheme;			/* "http" or "https" */
 	char *host;			/* IPv6 addresses in brackets */
-	char *path;			/* without the query, begins with '/' */
+	char *path;			/* without query; begins with '/' */
 	unsigned port;
 	int has_query, has_user;
 	int may_leave;			/* see url_path_may_leave() */
@@ -27,8 +27,8 @@ struct url {
 int url_parse(struct url *u, const char *base, const char *text);
 void url_free(struct url *u);
 /*
- * url_path.c: 1 when a server may read a segment of the path as "..", by
- * whatever rules of its own, and so another path than the one written.
+ * In url_path.c: 1 when a server may read a segment of the path as "..", by
+ * whatever rules of its own, and so take it for another path.
  */
 int url_path_may_leave(const char *path);
 /* 1 when the host is an IP address and not a name */

@@ -1,11 +1,11 @@
 /*
  * url_path.c - whether a path may lead out of where it seems to be
  *
- * curl has removed the plain ".." segments of a URL.  What is left may be one
- * to a server that decodes once more, or several times, drops what it cannot
- * use, ends a segment early, or turns characters into others that look like
- * them.  Servers differ; here whatever one of them may do is believed, so a
- * harmless path can be refused, which matters only where a rule has a path.
+ * curl has removed the plain ".." segments of a URL.  What is left may still be
+ * read as ".." by a server that decodes once more, or several times, drops what
+ * it cannot use, ends a segment early, or turns characters into others that
+ * look like them.  Servers differ, and here each of them is assumed, so a
+ * harmless path can be refused, but only where the rule has a path.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -13,13 +13,14 @@
 
 #include "etlfs/fetch/url.h"
 
-#define ROUNDS	4		/* of decoding; deeper ones mean no good */
+#define ROUNDS	4		/* of decoding; more are refused */
 
 enum segment_kind {
-	ORDINARY,		/* with one of these, ".." is only a name */
+	/* with one of these, ".." is only part of a name */
+	ORDINARY,
 	DOT,
 	JUNK,			/* a server may drop it */
-	END,			/* of a segment, or of its name */
+	END,			/* may end a segment or its name */
 	REFUSED,
 };
 
@@ -29,7 +30,10 @@ struct lookalike {
 	unsigned n;
 };
 
-/* by Unicode's compatibility forms, and by what code pages fit best */
+/*
+ * Lookalikes, by Unicode's compatibility forms and the best-fit mappings of
+ * code pages.
+ */
 static const struct lookalike lookalikes[] = {
 	{ "\xe2\x80\xa4", DOT, 1 },	/* U+2024 one dot leader */
 	{ "\xe2\x80\xa5", DOT, 2 },	/* U+2025 two dot leader */
@@ -73,7 +77,7 @@ static int is_hex(const uint8_t *p, const uint8_t *end, int n)
 	return 1;
 }
 
-/* undoes percent-encoding once, in place; the length now */
+/* undoes percent-encoding once, in place; returns the new length */
 static size_t decode(uint8_t *p, size_t len)
 {
 	const uint8_t *from = p, *end = p + len;
@@ -90,7 +94,10 @@ static size_t decode(uint8_t *p, size_t len)
 	return to - p;
 }
 
-/* a byte that UTF-8 never has there: an ASCII character, written long */
+/*
+ * An overlong form: UTF-8 written with more bytes than needed, which hides an
+ * ASCII character.
+ */
 static int is_overlong(const uint8_t *p, const uint8_t *end)
 {
 	uint8_t next = p + 1 < end ? p[1] : 0;
@@ -115,7 +122,9 @@ static enum segment_kind ascii_kind(uint8_t c)
 	return strchr("/\\;:?#&", c) ? END : JUNK;
 }
 
-/* the character at *p, which moves past it; n: how many dots it is */
+/*
+ * The character at *p, which is moved past it; *n: how many dots it stands for.
+ */
 static enum segment_kind next_kind(const uint8_t **p, const uint8_t *end,
 				   unsigned *n)
 {
@@ -124,7 +133,7 @@ static enum segment_kind next_kind(const uint8_t **p, const uint8_t *end,
 
 	*n = 1;
 	++*p;
-	/* %u002e, as one server writes it */
+	/* %u002e, IIS's way to write it */
 	if (*s == '%' && *p < end && (**p | 0x20) == 'u' &&
 	    is_hex(s + 2, end, 4))
 		return REFUSED;
@@ -144,7 +153,7 @@ static enum segment_kind next_kind(const uint8_t **p, const uint8_t *end,
 	return JUNK;
 }
 
-/* a segment that may be "..", or something that may be anything */
+/* a segment that may be read as "..", or one that must be refused */
 static int has_dots(const uint8_t *p, size_t len)
 {
 	const uint8_t *end = p + len;

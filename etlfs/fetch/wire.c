@@ -1,6 +1,4 @@
-/*
- * wire.c - what has come by a socket
- */
+/* wire.c - what has arrived on a socket */
 #include "etlfs/fetch/wire.h"
 
 #include <linux/tcp.h>
@@ -22,7 +20,7 @@ int wire_bytes(int socket, uint64_t *bytes)
 	socklen_t len = sizeof(info);
 	int unread = 0;
 
-	/* what comes between the two calls is not read either */
+	/* bytes that arrive between the two calls are in neither number */
 	if (socket < 0 ||
 	    getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
 	    ioctl(socket, FIONREAD, &unread) < 0)

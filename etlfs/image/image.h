@@ -1,6 +1,9 @@
 /*
  * image.h - a baked function, opened
  *
+ * This folder: images as they are read: opened, checked, and copied to where
+ * nobody can change them.
+ *
  * The image is a plain pax tar (usetl-image(5)): "usetl/manifest.json",
  * "usetl/index" (etlfs/format.h), then root/..., layer by layer, each regular
  * file's data on a 4096-byte boundary, last "usetl/digest": the SHA-256, in

@@ -1,6 +1,9 @@
 /*
  * host.h - the gateway's half of one clone's host region
  *
+ * This folder: what the gateway writes into a clone's host region and reads
+ * from its memory: tickets, bodies, windows.
+ *
  * Writes the host table (format.h), events and what FETCH brings, in windows
  * that the clone maps for reading.  A ticket is gen << 6 | slot and chosen by
  * the clone; every FETCH with a usable ticket ends in DONE or FAILED unless

@@ -7,10 +7,11 @@
  * MB in 3.5 ms here, against 60 ms by plain faults and 190 ms for
  * collapsing memory that was already there.
  *
- * It also waits until every processor has emptied a list of its own, which
- * on a loaded machine was seen to take more than a second.  All the gateway
- * waits with it, so after one that was slow there are small pages for a time.
- * Those take long to free; a thread does that where there are many.
+ * It also waits until every processor has emptied its list of pages
+ * (lru_add_drain_all), which on a loaded machine was seen to take more than a
+ * second.  The whole gateway waits with it, so after a slow collapse small
+ * pages are used for a time.  Small pages take long to free; where there are
+ * many, a thread does it.
  */
 #include "etlfs/region/window.h"
 
@@ -34,20 +35,24 @@
 
 #define PAGE		((size_t)4096)
 #define HUGE		WINDOW_BIG
-#define SLOW_NS		5000000ull	/* a collapse that takes longer */
-#define SLOW_FOR	1000ull		/* and times as long there is none */
+/* a collapse that takes longer is slow */
+#define SLOW_NS		5000000ull
+/* no other for this many times as long */
+#define SLOW_FOR	1000ull
 #define SLOW_MAX_NS	60000000000ull
-#define COOL_HERE	((size_t)16 << 20)	/* freed at once */
+/* up to this much is freed at once */
+#define COOL_HERE	((size_t)16 << 20)
 #define ROUND(n, to)	(((n) + (to) - 1) & ~((to) - 1))
 
 struct window_pool {
-	pthread_mutex_t lock;		/* of the lists and numbers */
+	pthread_mutex_t lock;		/* of the lists and counts */
 	pthread_cond_t cooled;
-	unsigned cooling;		/* whose memory threads free */
-	unsigned keep, kept;		/* kept: in the lists, or soon */
+	unsigned cooling;		/* windows that threads are freeing */
+	unsigned keep, kept;		/* kept: in the lists, or soon to be */
 	size_t warm;
 	struct share share;		/* bytes in use */
-	struct window *clean;		/* read as zeros, prepared ones first */
+	/* these read as zeros; prepared first */
+	struct window *clean;
 	struct window *dirty;
 };
 
@@ -72,7 +77,7 @@ static void set_warm(struct window *w, size_t big, int warm)
 	w->huge = warm ? w->huge + len : w->huge - len;
 }
 
-/* shared mapping of fd on a huge page boundary, so that it can have some */
+/* a shared mapping of fd at a huge page boundary, so it can have huge pages */
 static void *map_aligned(int fd, size_t size)
 {
 	size_t room = size + HUGE;
@@ -94,7 +99,7 @@ static void *map_aligned(int fd, size_t size)
 	return p;
 }
 
-/* the same memory, for reading only: what a tender is given */
+/* the same memory for reading only, which is what a tender is given */
 static int reopen_readonly(int fd)
 {
 	char path[64];
@@ -146,7 +151,9 @@ void window_destroy(struct window *w)
 	free(w);
 }
 
-/* frees all from there on; a kernel that cannot must at least zero it */
+/*
+ * Frees all memory from `from` on; a kernel that cannot must at least zero it.
+ */
 static void punch(struct window *w, size_t from)
 {
 	if (from >= w->size)
@@ -166,14 +173,14 @@ void window_clear(struct window *w)
 	w->used = 0;
 	for (i = ROUND(from, HUGE) / HUGE; i < WINDOW_BIGS; i++)
 		set_warm(w, i, 0);
-	/* a 2 MB page of which a part has gone */
+	/* a part of this 2 MB page has been freed */
 	if (from % HUGE)
 		set_warm(w, from / HUGE, 0);
 }
 
 /*
- * A clone that reads where nothing was written makes the kernel allocate
- * zeros there, so a window that had been handed out is punched to its end.
+ * A read by a clone makes the kernel allocate zero pages even where nothing was
+ * written, so a window that had been handed out is punched to its end.
  */
 static void window_recycle(struct window *w)
 {
@@ -185,7 +192,7 @@ static int populate(uint8_t *p, size_t len)
 {
 	if (!madvise(p, len, MADV_POPULATE_WRITE))
 		return 0;
-	/* a kernel without it: let the writes fault */
+	/* a kernel without it lets the writes fault instead */
 	return errno == EINVAL ? 0 : -ENOMEM;
 }
 
@@ -226,7 +233,7 @@ int window_warm(struct window *w, size_t from, size_t end)
 			continue;
 		p = w->map + big * HUGE;
 		len = min_size(HUGE, w->size - big * HUGE);
-		/* there must be something to collapse */
+		/* a collapse needs a page that is present */
 		err = populate(p, PAGE);
 		if (!err && (len < HUGE || collapse(p)))
 			err = populate(p, len);
@@ -305,11 +312,7 @@ void window_pool_destroy(struct window_pool *pool)
 	free(pool);
 }
 
-/*
- * A window that is short of huge pages goes on working on small ones, so a
- * failure to warm is no failure to prepare.
- */
-/* from one list, or else the other */
+/* pops from list, or when that is empty from other */
 static struct window *pool_pop(struct window_pool *pool, struct window **list,
 			       struct window **other)
 {
@@ -348,14 +351,14 @@ int window_pool_prepare(struct window_pool *pool)
 			return err;
 		pool_push(pool, &pool->clean, w);
 	}
-	/* threads put nothing in there */
+	/* threads put windows only into `dirty` */
 	for (w = pool->clean; w; w = w->next)
 		if (!window_warm(w, 0, pool->warm))
 			w->resident = pool->warm;
 	return 0;
 }
 
-/* one that this owner may have, which reads as zeros; NULL: there is none */
+/* a window that this owner may have and that reads as zeros, or NULL */
 static struct window *pool_take(struct window_pool *pool, uint64_t owner)
 {
 	struct window *w;
@@ -386,7 +389,9 @@ int window_get(struct window_pool *pool, size_t size, uint64_t owner,
 		*out = w;
 		return 0;
 	}
-	/* what others have had makes room for what this one will put */
+	/*
+	 * One of another owner is freed, as this one will be kept in its place.
+	 */
 	window_destroy(pool_pop(pool, &pool->dirty, &pool->clean));
 	return window_create(ETLFS_WINDOW_STRIDE, out);
 }
@@ -401,7 +406,7 @@ void window_pool_limit(struct window_pool *pool, uint64_t limit)
 	pool->share.limit = limit;
 }
 
-/* bytes from 0 that are warm */
+/* how many bytes from 0 on are warm */
 static size_t warm_prefix(const struct window *w)
 {
 	size_t big = 0;
@@ -411,7 +416,7 @@ static size_t warm_prefix(const struct window *w)
 	return big * HUGE;
 }
 
-/* all but the resident part of a window that is kept, or all of it */
+/* frees all but the resident part of a window that is kept, or all of it */
 static void cool_down(struct window *w)
 {
 	struct window_pool *pool = w->pool;
@@ -479,11 +484,11 @@ void window_put(struct window_pool *pool, struct window *w)
 	w->kept = pool->kept < pool->keep;
 	pool->kept += w->kept;
 	pthread_mutex_unlock(&pool->lock);
-	/* what is warm stays warm, up to the pool's measure */
+	/* what is warm stays so, up to as much as the pool prepares */
 	have = min_size(warm_prefix(w), pool->warm);
 	if (w->kept && w->resident < have)
 		w->resident = have;
-	/* the rest goes now, not when another function gets the window */
+	/* Freed now, so that the next function does not wait for it. */
 	if (w->huge > w->resident + COOL_HERE && !cool_elsewhere(w))
 		return;
 	cool_down(w);

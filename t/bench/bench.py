@@ -5,7 +5,7 @@ usage: bench.py [--usetl PATH] [--json FILE] [--quick] [--samples N]
                 [--row TEXT]... [GROUP]...
 
 Each row compares usetl with a peer on the same handler (t/functions/json,
-unless the row says otherwise): medians of runs that take turns.  The table
+unless the row says otherwise): medians of interleaved runs.  The table
 goes to standard output and, one object a row, to FILE.  Exit status 1 when a
 row could not be measured or a result was wrong; a goal that is missed shows
 in the table and is no failure.  The group `interference` compares usetl with
@@ -38,14 +38,14 @@ def arguments():
     p.add_argument("--quick", action="store_true",
                    help="fewer runs and small bodies: does it work at all?")
     p.add_argument("--samples", type=int, default=600, metavar="N",
-                   help="of interference: requests of each round and side, 50 "
-                   "a second (600)")
+                   help="for interference: requests in each round, beside the "
+                   "other function and alone, 50 a second (600)")
     p.add_argument("--row", action="append", default=[], metavar="TEXT",
-                   help="of interference: the rows whose name has this in it")
+                   help="for interference: only rows whose name contains TEXT")
     p.add_argument("--only", action="append", default=[], metavar="GROUP",
                    help="the same as GROUP")
     p.add_argument("groups", nargs="*", metavar="GROUP",
-                   help="of " + ", ".join(GROUPS) + "; all of them")
+                   help="one of " + ", ".join(GROUPS) + " (all of them)")
     args = p.parse_args()
     args.groups += args.only
     for name in args.groups:

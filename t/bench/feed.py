@@ -1,10 +1,10 @@
 #!/usr/bin/python3
-"""feed.py - an HTTP server that costs as little as one can: sendfile
+"""feed.py - an HTTP server that is as cheap as possible: sendfile
 
 usage: feed.py MEGABYTES
 
-Prints its port; GET /N answers N megabytes, the first of one body of so many,
-in which each 64 bytes differ from their neighbours.  Connections are kept.
+Prints its port; GET /N answers the first N of MEGABYTES megabytes, in
+which each 64 bytes differ from their neighbours.  Connections are kept.
 """
 
 import os
@@ -47,7 +47,7 @@ def guarded(c, body, size):
     try:
         serve(c, body, size)
     except (OSError, ValueError, IndexError):
-        pass                            # a client that went away, or errs
+        pass                            # the client closed, or erred
 
 
 def main():

@@ -2,7 +2,7 @@
 
 usage: python3 -S -E -B forksrv.py FOLDER; prints its port.
 
-HTTP/1.0, so a connection is a request is a process.
+It speaks HTTP/1.0, so each request has a connection and a process of its own.
 """
 
 import gc

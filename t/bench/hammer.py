@@ -1,12 +1,12 @@
 #!/usr/bin/python3
-"""hammer.py - callers that ask for the next as soon as they have an answer
+"""hammer.py - callers that send the next request as soon as one is answered
 
 usage: hammer.py PORT NAME EVENT CONNECTIONS
 
-The line "start" begins, and is answered by {} once an answer has come, or
-seconds have passed; "stop" ends it, and is answered by how many of each status
-came: {"200": N, "closed": M}.  Of bodies of status 200 that are short the last
-is there as "last".
+The line "start" begins, and is answered by {} after the first answer, or after
+some seconds without one; "stop" ends, and is answered by the number of answers
+of each status: {"200": N, "closed": M}.  "last" is the last short body of
+status 200.
 """
 
 import collections
@@ -27,7 +27,7 @@ class Hammer:
         self.threads = []
 
     def ask(self, c, buf):
-        """The status of one answer; its body, if short, in self.last."""
+        """The status of one answer; a short body is kept in self.last."""
         c.sendall(self.request)
         n = 0
         while (end := buf.find(b"\r\n\r\n", 0, n)) < 0:

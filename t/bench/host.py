@@ -1,4 +1,4 @@
-"""host.py - a function in a host process: an event a line, a result a line
+"""host.py - a function in a host process: a line per event, a line per result
 
 usage: python3 -S -E -B host.py FOLDER
 """

@@ -1,16 +1,17 @@
-"""interference.py - what one function does to another's latency
+"""interference.py - how one function affects another's latency
 
-An innocent function is called 50 times a second, by the clock (openloop.py),
-while callers keep all clones of another busy with one bad thing (hammer.py),
-and while they do not: five rounds of both, by turns, each of --samples
-requests.  A row is the median of five 99th percentiles beside it, and of those
-in quiet.  Each row has a server of its own, as it is configured by default, and
-each process that takes part a session of its own, so that where the kernel
-groups processes by session what is measured are not the callers.
+A well-behaved function is called 50 times a second, by the clock (openloop.py),
+while callers keep all clones of another one busy with one kind of misbehaviour
+(hammer.py), and while it is alone: five rounds of both in turn, each of
+--samples requests.  A row compares the median of the five 99th percentiles
+beside the other function with the median of the five alone.  Each row has a
+server of its own in its default configuration.  Each process that takes part
+has a session of its own: where the kernel schedules sessions as groups, the
+callers would otherwise compete with each other and be what is measured.
 
-By default that is 600 requests, 12 seconds, of each round and side, 3,000 in
-all of each side: some two and a half minutes a row, 45 minutes for 18 of them.
---samples 3000 takes three hours and a half.
+By default a round has 600 requests beside and 600 alone, 12 seconds each, so a
+row has 3,000 of each and takes some two and a half minutes; 18 rows take 45
+minutes.  --samples 3000 takes three hours and a half.
 """
 
 import contextlib
@@ -32,15 +33,16 @@ ROUNDS = 5
 RATE = 50                               # requests per second
 CALLERS = 8                             # of the other function
 SETTLE = 0.5                            # seconds, before samples count
-IDLE = 60                               # seconds, until all that ran has ended
+IDLE = 60                               # seconds, for what ran to end
 AUTOGROUP = "/proc/sys/kernel/sched_autogroup_enabled"
 TOP = os.path.dirname(os.path.dirname(HERE))
 
 
 @dataclasses.dataclass
 class Bad:
-    """One bad thing.  Requests that do it end with one of these statuses; the
-    result, where there is one, says that it `did` so much at least."""
+    """One kind of misbehaviour.  Requests that do it end with one of these
+    statuses; a result, if there is one, must say that it `did` at least so
+    much."""
 
     name: str
     do: str
@@ -53,7 +55,7 @@ BAD = (
     Bad("memory to the limit", "memory", ("200", "504"), 64),
     Bad("log flood", "log", ("200",), 1 << 16),
     Bad("etlfs fill", "files", ("200", "504"), 48 << 20),
-    # what the server lets a function have of these is its own affair
+    # how many of these the server lets a function have is not the question
     Bad("256 stalled fetches", "fetches", ("200", "504"), 1),
     Bad("crash loop", "crash", ("502",)),
     Bad("1,000 threads", "threads", ("200", "504"), 1000),
@@ -67,7 +69,7 @@ def p99(us):
 
 
 class Run:
-    """A server, the caller of the innocent one, and the others' callers."""
+    """A server, the caller of the one function, and those of the other."""
 
     def __init__(self, bench, bad, tender, image, port, stack):
         self.bench, self.bad, self.stack = bench, bad, stack
@@ -92,7 +94,7 @@ class Run:
         return p
 
     def wait_idle(self):
-        """Until nothing runs that an earlier turn began."""
+        """Waits until nothing of an earlier turn is still running."""
         end = time.monotonic() + IDLE
         while time.monotonic() < end:
             f = self.server.functions().values()
@@ -101,7 +103,7 @@ class Run:
                 time.sleep(SETTLE)
                 return
             time.sleep(0.1)
-        raise self.server.process.failed("it does not come to rest")
+        raise self.server.process.failed("requests still run after a minute")
 
     def sample(self, side):
         got = self.caller.ask(json.dumps({"samples": self.bench.samples}))
@@ -131,10 +133,10 @@ class Run:
         if last and self.bad.did:
             self.did = json.loads(last)["did"]
             if self.did < self.bad.did:
-                raise Failed(f"{self.bad.name}: it did {self.did} of "
-                             f"{self.bad.did}: {got}")
+                raise Failed(f"{self.bad.name}: it did {self.did}, which is "
+                             f"less than {self.bad.did}: {got}")
         if not any(got.get(s) for s in self.bad.status):
-            raise Failed(f"{self.bad.name}: these answers came: {got}")
+            raise Failed(f"{self.bad.name}: unexpected statuses: {got}")
         return figure
 
     def sessions(self):
@@ -153,17 +155,19 @@ class Run:
 
     def note(self):
         text = (self.sessions() + "; " if self.bad.do == "spin" else "") + (
-            f"p50 {statistics.median(self.p50['quiet']):.2f} ms in quiet, "
-                f"{statistics.median(self.p50['loud']):.2f} beside it; longest "
-                f"{self.most['quiet']:.1f} and {self.most['loud']:.1f}; its "
-                "answers: " + ", ".join(f"{n} of status {s}" for s, n in
-                                        sorted(self.seen.items())))
+            f"p50 {statistics.median(self.p50['quiet']):.2f} ms alone, "
+                f"{statistics.median(self.p50['loud']):.2f} beside the other "
+                f"function; longest {self.most['quiet']:.1f} ms alone, "
+                f"{self.most['loud']:.1f} beside it; answers of the other "
+                "function: " + ", ".join(f"{n} of status {s}" for s, n in
+                                         sorted(self.seen.items())))
         if self.did is not None:
-            text += f"; the last one did {self.did:,}"
+            text += f"; amount done by its last request: {self.did:,}"
         for why, n in self.failed.items():
-            text += f"; {n} failed, {why}"
+            text += f"; {n} requests failed, {why}"
         if not self.real_time:
-            text += "; the caller itself waits for a processor"
+            text += ("; the caller has no real-time priority, so its own "
+                     "wait for a processor counts, too")
         return text
 
 
@@ -172,7 +176,7 @@ def title(bad, tender):
 
 
 def measure(bench, bad, tender, image, port):
-    """The row; one that cannot be measured costs none of the others."""
+    """The row; when it cannot be measured the others still are."""
     name = title(bad, tender)
     note = ""
     with contextlib.ExitStack() as stack:
@@ -187,7 +191,7 @@ def measure(bench, bad, tender, image, port):
             bench.failures.append(f"{name}: {e}")
             m = dict.fromkeys(("loud", "quiet"),
                               Missing("could not be measured"))
-    return compare(name, m, "loud", "ms", "quiet", "the same in quiet",
+    return compare(name, m, "loud", "ms", "quiet", "the same, alone",
                    "<= 3x", note)
 
 
@@ -201,7 +205,7 @@ def compile_flood(folder):
 
 
 def interference(bench):
-    """p99 of an innocent function beside each bad thing, by both tenders."""
+    """p99 of a function beside each kind of misbehaviour, by both tenders."""
     stall = Process(peers.PYTHON + [peers.script("stall.py")],
                     bench.log("stall"), start_new_session=True)
     with contextlib.ExitStack() as stack:

@@ -1,9 +1,9 @@
 """measure.py - interleaved runs and their medians
 
-A contestant is a function without arguments that answers one figure, or a
-list of them; it raises Failed when it cannot.  All contestants of a
-comparison take a turn in each round, and the order is turned round every
-other time, so that what disturbs the machine disturbs them alike.
+A contestant is a function without arguments that returns one figure, or a list
+of them; it raises Failed when it cannot.  All contestants of a comparison run
+once in each round, and every other round runs in reverse order, so that
+whatever disturbs the machine disturbs all of them alike.
 """
 
 import statistics
@@ -15,7 +15,7 @@ class Failed(Exception):
 
 
 class Missing(Failed):
-    """A contestant is not installed here."""
+    """A contestant is not installed here, or cannot run on this machine."""
 
 
 class Progress:
@@ -37,7 +37,7 @@ class Progress:
 def interleave(contestants, rounds, progress, what):
     """{name: median of medians, or the Missing that it raised}.
 
-    A list of figures counts as its median: one round, one figure.
+    A list of figures counts as its median, so that each round has one figure.
     """
     figures = {name: [] for name in contestants}
     missing = {}

@@ -1,18 +1,18 @@
 #!/usr/bin/python3
-"""openloop.py - requests at their times, whether or not others are answered
+"""openloop.py - requests at fixed times, whether or not others are answered
 
 usage: openloop.py PORT NAME EVENT RATE
 
-Of each line, {"samples": N}, it makes so many requests of one function, RATE
-a second, and answers {"us": [...], "failed": N, "why": {...}}: microseconds
-from when a request was due, so that what holds up one counts for those behind
-it too.  One that fails or takes too long counts as the longest time that there
-is.  "bodies" are the different answers that came.
+For each line, {"samples": N}, it makes N requests of one function, RATE a
+second, and answers {"us": [...], "failed": N, "why": {...}}: microseconds from
+the time when a request was due, so that a delay counts for the requests behind
+it, too.  One that fails or takes too long counts as the longest possible time.
+"bodies" are the different answers that came.
 
-Each request is due at some time within its turn: at the same one each time it
-would meet whatever else comes round.  The process asks for a real-time rule, so
-that the processor that it waits for is not the figure; the first line that it
-prints says whether it has it.
+Each request is due at a random time within its interval: at regular times it
+could keep meeting something else that is periodic.  The process asks for a
+real-time priority, so that its own wait for a processor is not measured; the
+first line that it prints says whether it has one.
 """
 
 import collections
@@ -40,7 +40,7 @@ class Connection:
         self.busy = False
 
     def answer(self):
-        """(status, body) once it is there, or None."""
+        """(status, body) when the answer is complete, or None."""
         head, found, body = self.data.partition(b"\r\n\r\n")
         if not found:
             return None
@@ -61,7 +61,7 @@ class Caller:
             f"Content-Type: application/json\r\nContent-Length: "
             f"{len(event)}\r\n\r\n{event}").encode()
         self.poll = select.epoll()
-        self.all = {}                   # by descriptor
+        self.all = {}                   # connections by descriptor
         self.free = []
 
     def start(self, due):
@@ -79,7 +79,7 @@ class Caller:
         except BlockingIOError:
             pass
         except OSError:
-            # not connected yet, or no more: which reading will say
+            # not connected yet, or any more: reading will tell
             pass
         self.poll.modify(c.s.fileno(), select.EPOLLIN | (
             select.EPOLLOUT if c.to_send else 0))
@@ -107,7 +107,7 @@ class Caller:
         except OSError as e:
             part, c.data = b"", str(e).encode()
         if not c.busy:
-            self.free.remove(c)         # it was kept for too long
+            self.free.remove(c)         # the server closed an idle one
             self.drop(c)
             return
         if not part:

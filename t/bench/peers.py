@@ -35,7 +35,7 @@ def feed(megabytes, log):
 
 
 def fresh(folder, event):
-    """(seconds, output) of a new interpreter's run."""
+    """(seconds, output) of a run of a new interpreter."""
     start = time.perf_counter()
     p = subprocess.run(PYTHON + [script("fresh.py"), folder], input=event,
                        capture_output=True, text=True, timeout=TIMEOUT)
@@ -69,7 +69,7 @@ def gunicorn(folder, log):
 
 
 def post(process, url, event):
-    """The answer, once the process serves."""
+    """The answer to a POST; waits until the server is up."""
     end = time.monotonic() + 20
     request = urllib.request.Request(url, event.encode(), {
         "Content-Type": "application/json"})

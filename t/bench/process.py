@@ -1,4 +1,4 @@
-"""process.py - what the bench starts, asks by lines, and ends by its id"""
+"""process.py - child processes that the bench talks to by lines"""
 
 import json
 import os
@@ -11,7 +11,7 @@ TIMEOUT = 120                           # seconds for one answer or start
 
 
 class Process:
-    """A child that answers lines on its standard output."""
+    """A child that answers each line with a line on standard output."""
 
     def __init__(self, argv, log, **how):
         """log: a path for its standard error."""
@@ -39,7 +39,7 @@ class Process:
         return text.strip()
 
     def ask(self, text):
-        """Send a line and return the JSON of the one that answers it."""
+        """Send a line and return the answer, decoded from JSON."""
         try:
             self.p.stdin.write(text + "\n")
             self.p.stdin.flush()
@@ -62,7 +62,7 @@ class Process:
 
 
 def children(pid):
-    """[(pid, name)] of a process, all threads' children."""
+    """[(pid, name)] of the children of all threads of a process."""
     found = []
     for tid in os.listdir(f"/proc/{pid}/task"):
         with open(f"/proc/{pid}/task/{tid}/children", encoding="ascii") as f:
@@ -73,7 +73,7 @@ def children(pid):
 
 
 def private_bytes(pid):
-    """Memory that a process has for itself alone."""
+    """Bytes of memory that no other process has mapped."""
     total = 0
     with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
         for line in f:

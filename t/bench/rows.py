@@ -1,9 +1,9 @@
 """rows.py - the comparisons: each function measures one group of rows
 
-A group gets a Bench and returns Rows.  Every contestant's answer is compared
-with the first one's before its time counts.  Where the tender matters there
-is a contestant for each, by its name; one that this machine cannot run is
-Missing, and its rows say why.
+A group gets a Bench and returns Rows.  A contestant's time counts only if its
+answer is the expected one.  Where the tender matters there is a contestant for
+each tender, named after it; one that this machine cannot run is Missing, and
+its rows say why.
 """
 
 import collections
@@ -30,7 +30,7 @@ TENDERS = ("kvm", "process")
 
 
 class Bench:
-    """What all groups share: the tool, the json function, how thorough."""
+    """What all groups share: the tool, the json function, how many runs."""
 
     def __init__(self, tool, progress, quick, samples=600, wanted=()):
         self.tool = tool
@@ -66,7 +66,7 @@ def present(figure):
 
 
 def compare(name, figures, ours, unit, theirs, peer, goal="", note=""):
-    """A Row of two contestants; which one is missing, and why, for peer."""
+    """A Row of two contestants; if one is Missing, peer says which and why."""
     missing = [str(f) for f in (figures[ours], figures[theirs])
                if isinstance(f, Missing)]
     return Row(name, present(figures[ours]), unit, present(figures[theirs]),
@@ -75,16 +75,16 @@ def compare(name, figures, ours, unit, theirs, peer, goal="", note=""):
 
 
 def medians(stats):
-    """Of each figure of so many --stats; zeros where there are none."""
+    """The median of each figure of --stats; zeros when there are none."""
     keys = stats[0] if stats else ()
     return collections.defaultdict(
         float, {k: statistics.median(s[k] for s in stats) for k in keys})
 
 
 def each_tender(run):
-    """Contestants that run under each tender, and what --stats they had.
+    """A contestant for each tender, and each one's list of --stats.
 
-    run(tender, stats) appends to stats.
+    run(tender, stats) is the contestant; it appends to stats.
     """
     stats = {tender: [] for tender in TENDERS}
     return {tender: functools.partial(run, tender, stats[tender])
@@ -92,7 +92,7 @@ def each_tender(run):
 
 
 def ask_zygote(bench, process, requests):
-    """Microseconds of each of so many requests of the json function."""
+    """Microseconds that each of these requests of the json function took."""
     got = process.ask(str(requests))
     bench.check("zygote.py", got["result"])
     return got["us"]
@@ -105,7 +105,7 @@ def fresh_us(bench):
 
 
 def warm(bench):
-    """One invocation of a warm function, with what isolates the next."""
+    """One invocation of a warm function, with the rollback after it."""
     many = bench.rounds(200)
 
     def usetl(tender, stats):
@@ -133,9 +133,10 @@ def warm(bench):
         s, name = medians(stats[tender]), f"warm invocation, {tender}"
         rows += [
             compare(name, m, tender, "us", "fork", "os.fork() per request",
-                    goal, f"run {s['run_us']:.0f} us and rollback "
-                    f"{s['rollback_us']:.0f} us of {s['copied']:.0f} pages, "
-                    f"in the tender; {s['exits']:.0f} exits"),
+                    goal, f"in the tender {s['run_us']:.0f} us of run and "
+                    f"{s['rollback_us']:.0f} us of rollback, which copies "
+                    f"{s['copied']:.0f} pages; {s['exits']:.0f} exits to the "
+                    "tender"),
             compare(name, m, tender, "us", "prefork",
                     "pre-forked child over a pipe, no isolation"),
             compare(name, m, tender, "us", "fresh", "fresh python3 -S -E"),
@@ -145,8 +146,8 @@ def warm(bench):
 
 
 def without_fork(bench):
-    """An image of the json function with a thread that waits: READY is no
-    fork then, so no fork handlers run in its requests."""
+    """An image of the json function with a waiting thread beside it.  A program
+    with threads asks for READY without a fork, so no fork handlers run."""
     folder = os.path.join(bench.tool.tmp, "alone")
     shutil.copytree(bench.folder, folder)
     with open(os.path.join(folder, "app.py"), "a", encoding="utf-8") as f:
@@ -157,7 +158,7 @@ def without_fork(bench):
 
 
 def fork(bench):
-    """What it costs that each request is the child of a fork."""
+    """The cost of making each request the child of a fork."""
     images = {"forked": bench.image, "alone": without_fork(bench)}
     many = bench.rounds(2000)
     rows = []
@@ -175,7 +176,8 @@ def fork(bench):
         rows.append(compare(
             f"fork per request, {tender}", m, "forked", "us", "alone",
             "the same without fork handlers", "", "" if missing else
-            f"{m['forked'] - m['alone']:.1f} us; the goal is 10"))
+            f"a fork costs {m['forked'] - m['alone']:.1f} us; "
+            "the goal is 10"))
     with contextlib.ExitStack() as stack:
         urls = {}
         for who, image in images.items():
@@ -192,7 +194,7 @@ def fork(bench):
 
 
 def cold(bench):
-    """A new clone's first result, each request a clone of its own."""
+    """A new clone's first result; each request gets a new clone."""
     many = bench.rounds(24)
 
     def usetl(tender, stats):
@@ -210,9 +212,10 @@ def cold(bench):
 
     def note(tender):
         s = medians(stats[tender])
-        return (f"set-up {s['setup_us']:.0f} us with {s['populated']:.0f} "
-                f"pages populated, first run {s['run_us']:.0f} us; asked for "
-                f"to up {s['clone_us']:.0f} us at the gateway")
+        return (f"setting up the clone {s['setup_us']:.0f} us, which "
+                f"populates {s['populated']:.0f} pages; first run "
+                f"{s['run_us']:.0f} us; from the gateway's order for a "
+                f"clone until it is ready {s['clone_us']:.0f} us")
 
     return [compare(f"cold clone to result, {tender}", m, tender, "ms",
                     "fresh", "fresh python3 -S -E",
@@ -223,7 +226,7 @@ def cold(bench):
 
 
 def syscall(bench):
-    """A system call that the libOS answers, and the same of Linux."""
+    """A system call that the libOS answers, and the same one in Linux."""
     folder = bench.tool.copy(os.path.join(HERE, "functions", "syscall"))
     image = bench.tool.bake(folder)
     event = json.dumps({"calls": 20000 if bench.quick else 100000})
@@ -264,19 +267,19 @@ def boot(bench):
     }, 20, "boot")
     s = {k: statistics.median(p[k] for p in parts) for k in parts[0]}
     note = (f"boot {s['boot_us'] / 1e3:.1f} ms ({s['boot_exits']:.0f} exits, "
-            f"{s['resident'] / 1e6:.1f} MB), clone {s['clone_us'] / 1e3:.1f} "
-            f"ms, run {s['run_us'] / 1e3:.1f} ms")
+            f"{s['resident'] / 1e6:.1f} MB resident), clone "
+            f"{s['clone_us'] / 1e3:.1f} ms, run {s['run_us'] / 1e3:.1f} ms")
     return [
         Row("boot to first result", m["usetl"], "ms", m["fresh"],
             "fresh python3 -S -E, same imports", "<= 4x", note),
         Row("whole usetl invoke command", m["command"], "ms", m["fresh"],
             "fresh python3 -S -E, same imports", "",
-            "exec to exit, with the image's verification"),
+            "from exec to exit, with the verification of the image"),
     ]
 
 
 def cpu(bench):
-    """CPU-bound Python, by the function's own clock and from outside."""
+    """CPU-bound Python, by the guest's clock, which the tender's checks."""
     folder = bench.tool.copy(os.path.join(HERE, "functions", "cpu"))
     image = bench.tool.bake(folder)
     event = json.dumps({"rounds": 60000 if bench.quick else 400000})
@@ -303,15 +306,15 @@ def cpu(bench):
         raise Failed("the cpu function's results differ from the host's")
     return [compare(f"CPU-bound Python, {tender}", m, tender, "ms", "host",
                     "the same on the host", goal,
-                    f"the tender's clock says "
-                    f"{medians(outside[tender])['ratio']:.3f}x of the "
-                    "guest's own")
+                    f"by the tender's clock "
+                    f"{medians(outside[tender])['ratio']:.3f}x of the time "
+                    "by the guest's")
             for tender, goal in (("kvm", "<= 1.05x"),
                                  ("process", "<= 1.03x"))]
 
 
 def get(bench):
-    """A body into a file that the function reads, from one server."""
+    """A GET of a large body as a file, which the function then reads."""
     sizes = GET_SIZES[:2] if bench.quick else GET_SIZES
     feed, port = peers.feed(max(sizes), bench.log("feed"))
     with contextlib.ExitStack() as stack:
@@ -340,24 +343,24 @@ def get_size(bench, server, process, port, mb):
         inside.append(same("the function", result))
         return us / 1e3
 
-    usetl()                             # its clone's first request
+    usetl()                             # the clone's first request
     m = bench.interleave({
         "usetl": usetl, "urllib": lambda: same("urllib", process.ask(event)),
     }, 6 if mb > 64 else 12, f"GET {mb} MB")
     return Row(f"GET {mb} MB into a file, read", m["usetl"], "ms",
                m["urllib"], "urllib in a host process to tmpfs",
                "<= 1.2x" if mb == 64 else "",
-               f"chunks of {GET_CHUNK >> 10} KB; by the guest's own clock "
+               f"read in chunks of {GET_CHUNK >> 10} KB; by the guest's clock "
                f"{statistics.median(inside):.1f} ms" if mb == 64 else "")
 
 
 def memory(bench):
-    """Private memory of what waits for its next request.
+    """Private memory of a process that waits for its next request.
 
-    In company: what a clone and its reference map of the snapshot, and a
-    child and its parent of the heap, counts as private when nobody else has
-    mapped the same page yet, so the measured clone is one of some that all
-    have served, as each child has its parent.
+    A page that only one process has mapped counts as private, even one of the
+    snapshot or of a parent's heap that others could share.  So the clone is
+    measured among others that have all served requests, as the peer's child
+    is beside its parent.
     """
     alone = []
 
@@ -389,13 +392,13 @@ def memory(bench):
     m = bench.interleave({"usetl": usetl, "zygote": zygote}, 4, "memory")
     return [Row("private memory, idle clone", m["usetl"], "MB", m["zygote"],
                 "zygote child after one request", "<= 1.2x",
-                f"Private_* of smaps_rollup, each of {CLONES} clones that "
-                f"have served; {statistics.median(alone):.1f} MB while only "
-                "one of them has mapped the snapshot's pages")]
+                f"Private_* of smaps_rollup, median of {CLONES} clones that "
+                f"have served requests; {statistics.median(alone):.1f} MB "
+                "when only one of them has mapped the snapshot's pages")]
 
 
 def http(bench):
-    """Requests per second, by wrk, all servers up."""
+    """Requests per second by wrk, with all servers running."""
     started = {}                        # name: (process, url), or Missing
     with contextlib.ExitStack() as stack:
         def serve(tender):
@@ -433,7 +436,7 @@ def http_connections(bench, started, n):
             return rate
         return run
 
-    # 8 connections are where both tenders are compared
+    # both tenders are compared at 8 connections, elsewhere the default runs
     taking_part = {name: server for name, server in started.items()
                    if n == 8 or name != other_tender(started)}
     m = bench.interleave({name: contestant(name, server)
@@ -455,7 +458,7 @@ def http_connections(bench, started, n):
 
 
 def other_tender(started):
-    """The one that is not taken by itself here."""
+    """The tender that is not the default on this machine."""
     return "kvm" if isinstance(started["kvm"], Missing) else "process"
 
 

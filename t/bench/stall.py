@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""stall.py - an HTTP server that begins each answer and ends none
+"""stall.py - an HTTP server that begins each answer and never ends it
 
-Prints its port.  A connection is answered with the head of a megabyte, and
-then with nothing, until the other side closes it.
+Prints its port.  On each connection it sends a head that announces a megabyte,
+and then nothing, until the peer closes it.
 """
 
 import selectors
@@ -29,7 +29,7 @@ def accept(s, ready):
     try:
         c, _ = s.accept()
     except OSError:
-        return                          # it went away
+        return                          # the peer closed it
     c.setblocking(False)
     ready.register(c, selectors.EVENT_READ)
 

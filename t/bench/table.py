@@ -7,8 +7,8 @@ import os
 
 @dataclasses.dataclass
 class Row:
-    """One comparison.  goal is of the ratio ours/peer, or of ours where there
-    is no peer: at most (<=) or at least (>=) that much."""
+    """One comparison.  The goal is a limit, at most (<=) or at least (>=): for
+    the ratio ours/peer if it ends in x, otherwise for ours."""
 
     name: str
     ours: float | None
@@ -83,7 +83,7 @@ def show(rows, machine, stream):
 
 
 def save(rows, machine, path):
-    """One row a line; the file is there whole or not at all."""
+    """One row a line; the file appears complete or not at all."""
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     text = ",\n".join(json.dumps(r.record(machine)) for r in rows)
     with open(path + ".new", "w", encoding="utf-8") as f:

@@ -14,8 +14,7 @@ from process import TIMEOUT, Process, children
 
 
 class Tool:
-    """The usetl under test and the functions that it runs, in a folder of
-    the bench's own."""
+    """The usetl under test, and its functions in a temporary folder."""
 
     def __init__(self, path, tmp):
         self.path = os.path.abspath(path)
@@ -33,7 +32,7 @@ class Tool:
         return p
 
     def copy(self, source, port=9000):
-        """A copy of a function's folder, compiled, for peers and for bake."""
+        """A compiled copy of a function's folder, for peers and bake."""
         to = os.path.join(self.tmp, os.path.basename(source))
         shutil.copytree(source, to)
         ini = os.path.join(to, "function.ini")
@@ -51,7 +50,7 @@ class Tool:
         return image
 
     def need(self, tender):
-        """Raises Missing, in usetl check's words, where it cannot run."""
+        """Raises Missing, with the reason by usetl check, if it cannot run."""
         for line in self.checked.splitlines():
             verdict, _, said = line.partition(" ")
             what, _, why = said.strip().partition(": ")
@@ -79,8 +78,8 @@ class Server:
 
     def __init__(self, tool, image, name, clones=None, tender="auto",
                  conf="", **how):
-        """clones: exactly so many, if not as configured by default; conf: what
-        else is in usetl.conf; how: of the process"""
+        """clones: exactly so many, or None for the default; conf: more text
+        for usetl.conf; how: arguments for the process"""
         tool.need(tender)
         self.name = name
         self.log = os.path.join(tool.tmp, f"serve-{name}-{tender}.log")
@@ -116,7 +115,7 @@ class Server:
                                           timeout=TIMEOUT)
 
     def hammer(self, event, connections, each):
-        """The last result of each of so many concurrent connections."""
+        """The last result on each of these concurrent connections."""
         def many():
             with contextlib.closing(self.connect()) as c:
                 for _ in range(each):

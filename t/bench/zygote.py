@@ -2,13 +2,14 @@
 
 usage: python3 -S -E -B zygote.py HOW FOLDER EVENT
 
-Imports app from FOLDER, collects and freezes what the collector would write
-to, then for each line "N" on standard input makes N requests of EVENT (a
-file) and prints a line of JSON: {"us": [of each request], "result": last}.
+Imports app from FOLDER, collects garbage and freezes what is left, so that the
+collector does not write to it, then for each line "N" on standard input makes
+N requests of EVENT (a file) and prints a line of JSON: {"us": [of each
+request], "result": last}.
 
-  fork      os.fork() for each request; its event and its result by pipes,
+  fork      os.fork() for each request, with pipes for event and result; timed
             until the child has been reaped
-  prefork   one child, forked before; the same pipes for all requests
+  prefork   one child that was forked before; the same pipes for all requests
   idle      one child that has served N requests and waits: {"pid": N}
 """
 

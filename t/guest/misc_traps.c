@@ -1,4 +1,4 @@
-/* misc_traps.c - processor exceptions arrive as Linux's signals say */
+/* misc_traps.c - processor exceptions arrive as the signals that Linux sends */
 #define _GNU_SOURCE
 #include <fenv.h>
 #include <setjmp.h>

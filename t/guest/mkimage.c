@@ -1,5 +1,5 @@
 /*
- * mkimage.c - an image whose program is a C program instead of a Python
+ * mkimage.c - an image whose program is a C program instead of Python
  *
  * usage: mkimage IMAGE PROGRAM
  *

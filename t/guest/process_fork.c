@@ -1,9 +1,9 @@
 /*
- * process_fork.c - what a child of fork(2) is, has, and has not
+ * process_fork.c - what a child of fork(2) inherits, and what it does not
  *
- * In a guest the one fork that there is is READY, so it is asked for
- * (unikernel/dev/dev.h), and the child runs in a clone.  Where READY has been
- * already, what is left to see is that it is refused.
+ * In a guest the only fork is the one that means READY, so the program asks
+ * for that (unikernel/dev/dev.h), and the child runs in a clone.  When READY
+ * is over already, the program only checks that a fork is refused.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

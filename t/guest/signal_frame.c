@@ -1,6 +1,6 @@
 /*
  * signal_frame.c - exceptions, alternate stacks, what a frame holds and what
- * a handler may change in it, frames that cannot be right
+ * a handler may change in it, invalid frames
  */
 #define _GNU_SOURCE
 #include <setjmp.h>

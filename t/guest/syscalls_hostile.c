@@ -3,7 +3,7 @@
  * libOS answers each, and never faults
  *
  * Runs in the guest only: on a host, root's random calls would do harm.
- * What ends, sleeps, or takes the program's own memory away is left out.
+ * Calls that end the program, sleep, or unmap its memory are left out.
  */
 #define _GNU_SOURCE
 #include <signal.h>

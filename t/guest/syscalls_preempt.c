@@ -1,6 +1,6 @@
 /*
  * syscalls_preempt.c - a tick changes nothing: registers, flags, red zone
- * and vector registers of threads that compute and never call
+ * and vector registers of threads that compute and make no system call
  */
 #define _GNU_SOURCE
 #include <pthread.h>

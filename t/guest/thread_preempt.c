@@ -1,5 +1,5 @@
 /*
- * thread_preempt.c - threads that never call anything still share the CPU,
+ * thread_preempt.c - threads that make no system call share the CPU,
  * and keep their vector registers over every switch
  */
 #define _GNU_SOURCE

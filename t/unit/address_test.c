@@ -1,5 +1,6 @@
 /*
- * address_test.c - which addresses are one caller, and which are none
+ * address_test.c - which addresses are counted as one caller, and which
+ * are not counted
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>

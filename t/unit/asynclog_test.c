@@ -1,6 +1,6 @@
 /*
- * asynclog_test.c - lines to where nobody reads, or to a full disk: whose are
- * lost, how many, and that they are counted
+ * asynclog_test.c - a log that nobody reads, or on a full disk: whose lines
+ * are lost, and that they are counted
  */
 #include <errno.h>
 #include <fcntl.h>

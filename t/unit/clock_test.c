@@ -1,7 +1,7 @@
 /*
- * clock_test.c - what a guest reads of the time, and how well that is known
+ * clock_test.c - the time that a guest reads, and how exactly it is known
  *
- * The clock page is here where a guest has it.
+ * The clock page is mapped at the address that it has in a guest.
  */
 #include <sys/mman.h>
 #include <time.h>

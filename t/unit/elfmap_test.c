@@ -1,7 +1,7 @@
 /*
- * elfmap_test.c - which programs bake refuses because of where they lie
+ * elfmap_test.c - which programs bake refuses because of their addresses
  *
- * Each case is one change to a program that is right.
+ * Each case is one change to a valid program.
  */
 #include <elf.h>
 #include <errno.h>

@@ -3,7 +3,7 @@
  *
  * Each call is made by a child that has locked itself as a reference or a
  * clone does.  Under the kvm tender it must die of SIGSYS; under the process
- * tender, whose guests inherit the reference's filter, be told EPERM.
+ * tender, whose guests inherit the reference's filter, it must get EPERM.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /*
- * process_test.c - what a hostile child of a process tender could do to it,
- * where a guest program cannot show it for sure
+ * process_test.c - attacks of a process tender's child on its tender that a
+ * guest program cannot carry out reliably
  */
 #include <errno.h>
 #include <fcntl.h>

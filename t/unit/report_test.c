@@ -1,5 +1,5 @@
 /*
- * report_test.c - what a guest left to say about its end, as lines
+ * report_test.c - the report that a guest left about its end, as lines
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,12 +1,12 @@
 /*
  * shadow.h - guest memory at its own addresses, under AddressSanitizer
  *
- * What that knows of address A it keeps at SHADOW + A / 8.  EXEC and SYS lie
- * below the shadow and are ordinary memory to it.  All else of a guest lies
- * where no program has anything, a gap that is barred, or, when asked not to,
- * filled with a shadow of itself.  It is emptied here, and whoever maps guest
- * memory there calls shadow_map(), which makes a shadow of just that: zeros,
- * "may be accessed".
+ * AddressSanitizer keeps what it knows of address A at SHADOW + A / 8.  EXEC
+ * and SYS lie below the shadow and are ordinary memory to it.  The other guest
+ * addresses lie in a gap where programs have no memory: AddressSanitizer bars
+ * it, or with an option fills it with a shadow of the shadow.  Here the gap is
+ * unmapped, and a test that maps guest memory there calls shadow_map(), which
+ * maps a shadow for just that memory: zeros, "may be accessed".
  *
  *	          at             its shadow
  *	STACK     0x090000000    0x091ff8000
@@ -16,8 +16,9 @@
  *	IMAGE     0x800000000    0x17fff8000   HEAP + 2047 MB
  *	HOST      0xc00000000    0x1ffff8000   DATA - 32 KB
  *
- * So a test cannot have all of them as large as a guest can; one that tries
- * is told.  Included by one file of a program.
+ * Some shadows lie inside other arenas, as the last column says, so a test
+ * cannot have all arenas as large as a guest can; one that tries fails with a
+ * message.  Included by one file of a program.
  */
 #ifndef T_UNIT_SHADOW_H
 #define T_UNIT_SHADOW_H

@@ -1,5 +1,5 @@
 /*
- * share_test.c - what functions have in common leaves something for each
+ * share_test.c - a share leaves something for functions that have none yet
  */
 #include <errno.h>
 

@@ -1,8 +1,8 @@
 /*
  * shares_test.c - one function's fetches leave room for another's
  *
- * A greedy function and another one in the same engine and the same pool of
- * windows.  The greedy one's servers are its accomplices.
+ * A greedy function and another one use the same engine and the same pool of
+ * windows.  The servers of the greedy one help it to hold as much as it can.
  */
 #include <arpa/inet.h>
 #include <errno.h>

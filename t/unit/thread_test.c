@@ -1,10 +1,10 @@
 /*
  * thread_test.c - the scheduler, futexes, signals and timers, run natively
  *
- * The clock is ours and moves only when nobody can run: every sleep is exact.
- * Threads of the test are libOS threads on one Linux thread; they call the
- * system calls as functions and begin in ret_to_user_full(), which here is a
- * few instructions below.
+ * The clock is the test's own and advances only when no thread can run, so
+ * every sleep is exact.  Threads of the test are libOS threads on one Linux
+ * thread; they call the system calls as functions and begin in
+ * ret_to_user_full(), which here is a few instructions below.
  *
  * Objects, compiled as for the guest, linked -no-pie: unikernel/ thread
  * switch clone fork futex robust signal sigframe sigrestart sigcall timer xstate.

@@ -23,7 +23,7 @@ static inline int clock_is_mono(int id)
 	       id == CLOCK_BOOTTIME_ALARM;
 }
 
-/* waits for what came before, so that time does not run backwards */
+/* waits for earlier loads, so that time does not run backwards */
 static inline uint64_t clock_tsc(void)
 {
 	uint32_t lo, hi;
@@ -32,7 +32,7 @@ static inline uint64_t clock_tsc(void)
 	return (uint64_t)hi << 32 | lo;
 }
 
-/* nanoseconds; the epoch's when real, else since the tender's boot */
+/* nanoseconds since the epoch (real), or since the tender's boot */
 static inline uint64_t clock_read(int real)
 {
 	const volatile struct uk_clock *c =

@@ -1,6 +1,9 @@
 /*
  * regs.h - where the program's registers lie in struct regs (thread.h)
  *
+ * This folder: what depends on the processor and knows nothing of threads or
+ * files: registers in memory, vector state, the clock, the vDSO.
+ *
  * Included by C and assembly; thread.h asserts that both agree.  The struct
  * ends at current_kstack_top, the end of KSTACK_SIZE bytes.
  */
@@ -42,7 +45,7 @@
 #define CANONICAL_END	(1ull << 47)
 
 #ifdef __ASSEMBLER__
-/* the program's registers lie in a struct regs at \base */
+/* tells debuggers that the program's registers lie in a struct regs at \base */
 .macro cfi_regs base
 	.cfi_def_cfa \base, REGS_SIZE
 	.cfi_offset %rsp, REG_RSP - REGS_SIZE

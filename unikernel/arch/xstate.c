@@ -9,10 +9,12 @@
 #include "unikernel/arch/xstate.h"
 
 #define MXCSR_DEFAULT		0x1f80u
-#define MXCSR_MASK_DEFAULT	0xffbfu	/* when the field is 0: SDM 11.6.6 */
+/* for a field of 0: SDM volume 1, 11.6.6 */
+#define MXCSR_MASK_DEFAULT	0xffbfu
 #define OFF_MXCSR		24
 #define OFF_MXCSR_MASK		28
-#define XSTATE_MAX		4096	/* PKRU, the last one, ends at 2696 */
+/* PKRU, the last component, ends at 2696 */
+#define XSTATE_MAX		4096
 
 struct xstate_header {
 	u64 xstate_bv, xcomp_bv, reserved[6];
@@ -20,9 +22,9 @@ struct xstate_header {
 _Static_assert(sizeof(struct xstate_header) == XSAVE_HEADER, "XSAVE header");
 
 /*
- * Components whose bit in xstate_bv is clear get their initial values, but
- * MXCSR is always loaded from memory.  XRSTOR may touch the whole area, also
- * where it takes nothing from it.
+ * An area from which every register gets its initial value: components whose
+ * bit in xstate_bv is clear do, but MXCSR is always loaded from memory.  XRSTOR
+ * may touch the whole area, also where it loads nothing.
  */
 static u8 initial[XSTATE_MAX] __attribute__((aligned(64)));
 

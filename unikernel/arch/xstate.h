@@ -2,9 +2,9 @@
  * xstate.h - the program's vector registers
  *
  * An area is xstate_size() bytes in XSAVE's standard format, 64-byte aligned.
- * The components, xstate_mask(), are what XGETBV says in here: a hypervisor
- * in which CPL 3 runs natively may leave more enabled than its tender asked
- * for (uk_ctl->xcr0), and what is enabled must be saved.
+ * The components, xstate_mask(), are what XGETBV says in the guest: a
+ * hypervisor in which CPL 3 runs natively may leave more enabled than its
+ * tender asked for (uk_ctl->xcr0), and what is enabled must be saved.
  */
 #ifndef UNIKERNEL_XSTATE_H
 #define UNIKERNEL_XSTATE_H
@@ -19,15 +19,15 @@
 u64 xstate_mask(void);
 u32 xstate_size(void);
 
-/* registers to area, whose header must be zero or a former image's */
+/* saves the registers; area's header must be zero or that of an earlier save */
 void xstate_save(void *area);
-/* area, ours or made safe, to registers */
+/* loads the registers from an area saved here or found valid */
 void xstate_load(const void *area);
-/* registers as at a program's start */
+/* sets the registers as at a program's start */
 void xstate_reset(void);
 /*
- * Can it be loaded, whatever the program wrote there?  Linux, too, answers a
- * frame that cannot with SIGSEGV.
+ * Whether area can be loaded, whatever the program wrote there.  Linux, too,
+ * sends SIGSEGV for a frame that cannot.
  */
 int xstate_valid(const void *area);
 

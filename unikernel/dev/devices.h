@@ -1,6 +1,9 @@
 /*
  * devices.h - nodes that are code: what a program finds under /dev, /proc, /sys
  *
+ * This folder: files made by code: /dev, /proc, /sys, and /dev/usetl, by which
+ * the runtime reaches the doorbells.
+ *
  * Each init adds its nodes to the tree, after vfs_init(); boot calls all three.
  */
 #ifndef UNIKERNEL_DEVICES_H

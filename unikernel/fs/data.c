@@ -1,12 +1,12 @@
 /*
  * data.c - the bytes of a regular file
  *
- * A file is a row of extents over an optional read-only base (its image or
- * host bytes) over zeros.  Writing gives an extent its own memory, filled
- * from below first unless all of it is written: changing one byte of a large
- * file copies ETLFS_EXTENT bytes, never the file.  The map from a file's
+ * A file is a row of extents over an optional read-only base (its image or host
+ * bytes) over zeros.  A write gives an extent its own memory, which is first
+ * filled from the base, unless all of it is written: changing one byte of a
+ * large file copies ETLFS_EXTENT bytes, never the file.  The map from a file's
  * extent to its memory is an array of arrays, grown geometrically at the top,
- * so a sparse file costs what it holds.
+ * so a sparse file costs no more than what it holds.
  */
 #include "unikernel/fs/inode.h"
 #include "unikernel/mem/mem.h"
@@ -56,7 +56,9 @@ int data_set(struct inode *ip, u64 i, u32 ext)
 	return 0;
 }
 
-/* what lies below extent i goes into ext, which holds old bytes if dirty */
+/*
+ * Fills ext with what the base has for extent i.  dirty: ext holds old bytes.
+ */
 void data_fill(struct inode *ip, u64 i, u32 ext, int dirty)
 {
 	u64 at = i * ETLFS_EXTENT, n = 0;
@@ -76,7 +78,7 @@ const u8 *data_at(struct inode *ip, u64 pos, u64 *len)
 	u64 i = pos / ETLFS_EXTENT, o = pos % ETLFS_EXTENT, end, n;
 	u32 ext = data_ext(ip, i);
 
-	/* a run of the same kind: extents in a row, or none */
+	/* a run is alike: consecutive extents, or none at all */
 	end = pos + *len;
 	n = ETLFS_EXTENT - o;
 	if (!d->used)
@@ -119,9 +121,9 @@ long data_read(struct inode *ip, void *buf, size_t len, u64 pos)
 }
 
 /*
- * Memory for extents i .. of which up to want are missing, in a row; those
- * wholly inside [from, to) will be overwritten and are not filled.  How many
- * or -ENOSPC.
+ * Gets memory for extent i and up to want missing ones from there on,
+ * consecutive.  Extents wholly inside [from, to) are not filled, as they will
+ * be overwritten.  Returns how many it got, or -ENOSPC.
  */
 static long data_grow(struct inode *ip, u64 i, u64 want, u64 from, u64 to)
 {
@@ -143,13 +145,13 @@ static long data_grow(struct inode *ip, u64 i, u64 want, u64 from, u64 to)
 	}
 	if (k == got)
 		return k;
-	/* what was not put in place holds old bytes: it is recycled as such */
+	/* those that were not installed hold old bytes: freed as used */
 	for (got--; got >= k && got != ~0u; got--)
 		extent_free(ext + got);
 	return k ? (long)k : -ENOSPC;
 }
 
-/* bytes past the old end, in its extent, which a mapping may have written */
+/* zeroes what a mapping may have written past the old end, in its extent */
 static void zero_tail(struct inode *ip)
 {
 	u64 o = ip->size % ETLFS_EXTENT;
@@ -201,7 +203,7 @@ long data_write(struct inode *ip, const void *buf, size_t len, u64 pos)
 				break;
 			ext = data_ext(ip, i);
 		}
-		/* the run in one copy: n is all that lies in a row */
+		/* n becomes the length that is contiguous, for one copy */
 		n = len - done;
 		data_at(ip, pos + done, &n);
 		memcpy(extent_addr(ext) + (pos + done) % ETLFS_EXTENT,
@@ -214,7 +216,7 @@ long data_write(struct inode *ip, const void *buf, size_t len, u64 pos)
 	return done;
 }
 
-/* extent i reads as what is below it from now on */
+/* makes extent i read as the base, or as zeros while a mapping pins it */
 static void data_drop(struct inode *ip, u64 i)
 {
 	u32 ext = data_ext(ip, i);
@@ -350,7 +352,7 @@ s64 data_seek(struct inode *ip, u64 pos, int hole)
 		data = pos < ip->data.base_len || data_ext(ip, i);
 		if (data == !hole)
 			return pos;
-		/* a whole leaf at a time where there is none */
+		/* without a leaf, all of its extents are skipped at once */
 		if (!data && (i / DATA_LEAF >= ip->data.leaves ||
 			      !ip->data.leaf[i / DATA_LEAF]))
 			i |= DATA_LEAF - 1;

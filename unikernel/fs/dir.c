@@ -1,21 +1,22 @@
 /*
  * dir.c - the names in a directory
  *
- * An image directory's names lie in the image.  What the program makes,
- * renames or removes is a dent in a hash table over them: a dent with an
- * inode is a name, one without hides the image's name.  A dent keeps its
- * slot for as long as it lives, so that a reader of the directory sees each
- * name that stays exactly once, whatever is made or removed meanwhile.
+ * An image directory's names lie in the image.  What the program makes, renames
+ * or removes is a dent in a hash table over them: a dent with an inode is a
+ * name, one without hides the image's name.  A dent keeps its slot for as long
+ * as it lives, so that a reader of the directory sees every name that is not
+ * removed exactly once, whatever is made or removed meanwhile.
  *
- * Positions for getdents: 0 ".", 1 "..", then the image's children, then
- * slots, then the children that code lists (node_ops.list).
+ * Positions for getdents: 0 ".", 1 "..", then the image's children, then slots,
+ * then the children of node_ops.list.
  */
 #include "unikernel/fs/inode.h"
 #include "unikernel/mem/mem.h"
 
 struct dent {
 	struct inode *dir;
-	struct inode *ip;		/* counted; NULL: hides the image's */
+	/* counted; NULL: hides the image's name */
+	struct inode *ip;
 	struct dent *next;		/* in the bucket */
 	u32 hash;
 	u32 slot;
@@ -30,8 +31,8 @@ struct dir {
 	u32 count;			/* dents */
 	u32 live;			/* dents with an inode */
 	u32 over;			/* dents over an image name */
-	u32 top, room;			/* slots handed out, and there */
-	u32 free;			/* a free slot + 1, or 0 */
+	u32 top, room;			/* slots handed out; allocated */
+	u32 free;			/* first free slot + 1, or 0 */
 	union {
 		struct dent *de;
 		u64 next_free;		/* odd: (next + 1) << 1 | 1 */
@@ -159,7 +160,7 @@ static int dir_ready(struct inode *dir)
 	return 0;
 }
 
-/* a new dent, not there before; ip NULL: hides the image's name */
+/* makes a dent for a name that has none; ip NULL: it hides the image's name */
 static struct dent *dent_new(struct inode *dir, const char *name, size_t len)
 {
 	struct dent *de, **p;
@@ -290,7 +291,7 @@ void dir_free(struct dir *d)
 
 	if (!d)
 		return;
-	/* what is left only hides names: a directory dies empty */
+	/* a directory is empty when it is freed: its dents only hide names */
 	for (i = 0; i <= d->mask; i++)
 		while (d->bucket[i])
 			dent_free(d, &d->bucket[i]);
@@ -310,7 +311,7 @@ static void list_dots(struct inode *dir, u64 pos, struct dir_entry *e)
 	e->mode = S_IFDIR;
 }
 
-/* the k-th child in the image, unless a dent is over it */
+/* the k-th child in the image, unless a dent has that name */
 static int list_image(struct inode *dir, u32 node, struct dir_entry *e)
 {
 	struct etlfs_node nd;
@@ -339,7 +340,9 @@ static int list_slot(struct dir *d, u32 i, struct dir_entry *e)
 	return 1;
 }
 
-/* names that code lists: their inodes do not exist, so the number is made up */
+/*
+ * Children of node_ops.list have no inodes yet, so their numbers are made up.
+ */
 static int list_code(struct inode *dir, u64 k, char *name,
 		     struct dir_entry *e)
 {
@@ -355,7 +358,7 @@ static int list_code(struct inode *dir, u64 k, char *name,
 }
 
 #define SLOTS_AT	(1ull << 34)	/* position of slot 0 */
-#define CODE_AT		(1ull << 36)	/* position of what code lists */
+#define CODE_AT		(1ull << 36)	/* position of node_ops.list's first */
 
 int dir_list(struct inode *dir, u64 *pos,
 	     int (*emit)(void *arg, const struct dir_entry *e), void *arg)

@@ -2,9 +2,9 @@
  * extent.c - memory of the USF region, in extents
  *
  * One bit for each extent up to the function's files limit.  Extents from
- * `high` on were never used: they are zero and cost the host nothing, so a
- * recycled one is preferred.  A run is looked for from where the last search
- * ended (next fit), so that a file that grows stays in one piece.
+ * `high` on were never used: they are zero and cost the host nothing, so
+ * recycled ones are preferred.  The search for a run begins where the last one
+ * ended (next fit), so that a growing file stays contiguous.
  *
  * Invariants: bits at and above `high` are clear; used counts set bits; the
  * arena's span covers every extent below `high`.
@@ -66,7 +66,7 @@ static u32 bit_next(u32 i, u32 end, int set)
 	return end;
 }
 
-/* bits [i, i + n) are clear and become set; the span follows */
+/* takes the clear bits [i, i + n), and grows the arena's span to cover them */
 static int take_run(u32 i, u32 n, u32 *fresh)
 {
 	u64 span = (u64)(i + n) * ETLFS_EXTENT;
@@ -83,7 +83,7 @@ static int take_run(u32 i, u32 n, u32 *fresh)
 	return 0;
 }
 
-/* a clear run of want bits in [from, end), or the longest one there */
+/* a run of want clear bits in [from, end), or else the longest one there */
 static u32 find_run(u32 from, u32 end, u32 want, u32 *len)
 {
 	u32 best = end, i = from, stop;
@@ -102,7 +102,7 @@ static u32 find_run(u32 from, u32 end, u32 want, u32 *len)
 	return best;
 }
 
-/* recycled extents first, then fresh ones, then whatever is left */
+/* tries recycled extents, then fresh ones, then the longest run there is */
 static u32 find(u32 want, u32 *len)
 {
 	u32 at, len2, at2;
@@ -128,7 +128,7 @@ static u32 find(u32 want, u32 *len)
 	return find_run(0, usf.total, want, len);
 }
 
-/* one line says why what follows fails, with the name of the key */
+/* the first time, a line names the limit and its key */
 static void tell_full(void)
 {
 	static int told;
@@ -149,7 +149,7 @@ u32 extent_alloc(u32 after, u32 want, u32 *got, u32 *fresh)
 	if (usf.used == usf.total || want == 0)
 		return 0;
 	want = MIN(want, usf.total - usf.used);
-	/* extent numbers begin at 1: bit `after` is the one that follows */
+	/* extents count from 1, bits from 0: bit `after` is the next one */
 	if (after && after < usf.total && !bit_get(after)) {
 		at = after;
 		len = bit_next(at, MIN(usf.total, at + want), 1) - at;

@@ -93,13 +93,13 @@ static long path_io(struct file *f, void *buf, size_t len, u64 pos)
 	return -EBADF;
 }
 
-/* O_PATH: a place in the tree, nothing to read */
+/* O_PATH: a place in the tree, which cannot be read */
 const struct file_ops path_ops = {
 	.name = "path",
 	.read = path_io,
 };
 
-/* at *pos, or the end with O_APPEND; *pos follows */
+/* writes at *pos, or with O_APPEND at the end, and advances *pos */
 long file_write(struct file *f, const void *buf, size_t len, u64 *pos)
 {
 	long n;
@@ -136,7 +136,7 @@ void file_stat(struct file *f, struct k_stat *st)
 	memset(st, 0, sizeof(*st));
 	st->mode = f->mode;
 	st->nlink = 1;
-	/* no two open at once have the same */
+	/* no two open files have the same number */
 	st->ino = (u64)(f->priv ? f->priv : f) >> 4;
 	st->dev = KDEV(0, 13);
 	st->blksize = UK_PAGE;
@@ -172,7 +172,7 @@ long file_path(struct file *f, char *buf, size_t len)
 	return n;
 }
 
-/* zeros for holes: an extent's worth, never written */
+/* zeros in place of holes; never written */
 static const u8 zeros[ETLFS_EXTENT] __attribute__((aligned(UK_PAGE)));
 
 long file_extents(struct file *f, struct uk_extent *ext, size_t max, u64 *size)

@@ -1,11 +1,11 @@
 /*
  * flock.c - flock(2): locks of whole files
  *
- * A lock belongs to an open file: its descriptors and threads share it, and
- * it goes with the last of them.  Two open files of one file exclude each
- * other, though one process has both, and that is what libraries use it
- * for: between threads.  Few files are locked at once, so one list holds all
- * locks, and whoever waits looks again when any of them goes.
+ * A lock belongs to an open file: its descriptors and threads share it, and it
+ * goes with the last of them.  Two open files of one inode exclude each other
+ * even in one process, and libraries use that between threads.  Few files are
+ * locked at once, so one list holds all locks, and all waiters check again when
+ * any lock is released.
  *
  * Invariant: f->locked says whether f has a lock in the list, and it has at
  * most one.
@@ -24,7 +24,10 @@ struct lock {
 static struct lock *locks;
 static struct waitq waiters;
 
-/* what is locked: a pipe's two ends are one thing, each console its own */
+/*
+ * What is locked: a pipe's two ends are one thing, while each open console is a
+ * thing of its own.
+ */
 static const void *subject(const struct file *f)
 {
 	if (f->inode)
@@ -68,7 +71,7 @@ static void unlock(struct file *f)
 	thread_wake(&waiters, THREADS_MAX);
 }
 
-/* a lock of another type goes first, and is lost when the new one fails */
+/* a lock of the other type is released first, and is lost when this fails */
 static long lock(struct file *f, int type, int wait)
 {
 	struct lock *l;
@@ -84,7 +87,7 @@ static long lock(struct file *f, int type, int wait)
 		if (r < 0)
 			return r;
 	}
-	/* another thread may have got it for f meanwhile */
+	/* while this one waited another thread may have taken a lock for f */
 	unlock(f);
 	l = kmalloc(sizeof(*l));
 	if (!l)

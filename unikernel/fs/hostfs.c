@@ -1,14 +1,14 @@
 /*
- * hostfs.c - /usetl/in: what FETCH brought, as files
+ * hostfs.c - /usetl/in: the bodies that FETCH brought, as files
  *
- * Nothing is stored: a name is a ticket, and its file is there while the
- * host table (etlfs/format.h) says ETLFS_DONE for that use of the slot.  The
- * file's bytes are the body where the host put it; opened for writing, it
- * copies extents as any file over a base does.
+ * Nothing is stored: a name is a ticket, and its file exists while the host
+ * table (etlfs/format.h) says ETLFS_DONE for that use of the slot.  The file's
+ * bytes are the body where the host put it; when the program writes to it,
+ * extents are copied as in any file over a base.
  *
- * Each slot keeps its inode, counted, from the first look until
- * hostfs_release(); the host hears DB_CANCEL as the last reference goes, so
- * an open file or a mapping never loses its bytes.
+ * Each slot keeps a counted inode from the first lookup until hostfs_release();
+ * the host hears DB_CANCEL only when the last reference is dropped, so an open
+ * file or a mapping never loses its bytes.
  */
 #include "unikernel/fs/inode.h"
 
@@ -16,13 +16,16 @@
 
 struct host_file {
 	struct inode *ip;		/* counted, or NULL */
-	u32 ticket;			/* of ip */
-	u32 released;			/* ticket that waits for DB_CANCEL */
+	u32 ticket;			/* the ticket of ip */
+	u32 released;			/* ticket for DB_CANCEL at the end */
 };
 
 static struct host_file slots[ETLFS_TICKETS];
 
-/* a copy of the slot's ticket that is DONE and lies in the region; 0 or -E */
+/*
+ * Copies the slot's ticket if it is DONE and its body lies inside the region. 0
+ * or -errno.
+ */
 static int ticket_get(u32 slot, struct etlfs_ticket *t)
 {
 	const struct etlfs_host *h = (const void *)UK_HOST_BASE;
@@ -34,7 +37,7 @@ static int ticket_get(u32 slot, struct etlfs_ticket *t)
 	    ETLFS_DONE)
 		return -ENOENT;
 	memcpy(t, &h->ticket[slot], sizeof(*t));
-	end = size;			/* of the window that the body is in */
+	end = size;			/* end of the window with the body */
 	if (t->body_off >= ETLFS_WINDOW_STRIDE)
 		end = ROUND_DOWN(t->body_off, ETLFS_WINDOW_STRIDE) +
 			ETLFS_WINDOW_STRIDE;
@@ -79,7 +82,7 @@ struct inode *hostfs_body(u32 ticket)
 		return s->ip;
 	if (t.body_len && !hostfs_there(t.body_off))
 		return NULL;
-	inode_put(s->ip);		/* of an earlier use */
+	inode_put(s->ip);		/* an earlier ticket's */
 	s->ip = body_inode(number, &t);
 	s->ticket = number;
 	return s->ip;

@@ -1,10 +1,10 @@
 /*
- * inode.c - inodes: made lazily, counted, never more than the program uses
+ * inode.c - inodes: made when needed, counted, and freed when unused
  *
- * An image node has no inode until something names it; from then on it has
- * one, found by node number, until its last name is removed and its last
- * user goes.  Inode numbers: node + 2 in the image, so that they are the
- * same in every clone; counted up from 2^32 for what is made.
+ * An image node gets an inode when something first looks it up.  The inode
+ * stays, found by node number, until its last name is removed and its last user
+ * is done.  Inode numbers in the image are node + 2, so that they are the same
+ * in every clone; those of new files count up from 2^32.
  */
 #include "unikernel/fs/inode.h"
 #include "unikernel/mem/mem.h"
@@ -69,7 +69,10 @@ static void inode_free(struct inode *ip)
 	kfree(ip);
 }
 
-/* a removed directory keeps the one that it was in: a loop, no recursion */
+/*
+ * A removed directory holds a reference on its parent, so this is a loop, to
+ * spare recursion.
+ */
 void inode_put(struct inode *ip)
 {
 	struct inode *up;
@@ -83,7 +86,7 @@ void inode_put(struct inode *ip)
 	}
 }
 
-/* seconds from a table to ns: what does not fit is the epoch */
+/* nanoseconds from an image's seconds; the epoch for what does not fit */
 static s64 image_time(s64 sec)
 {
 	return sec > -9000000000ll && sec < 9000000000ll ?
@@ -119,7 +122,7 @@ int inode_of_node(u32 node, struct inode **out)
 		ip->data.base = (const u8 *)UK_IMAGE_BASE + nd.off;
 		ip->data.base_len = nd.size;
 	}
-	*slot = ip;			/* the cache's reference */
+	*slot = ip;			/* for the cache */
 	*out = inode_get(ip);
 	return 0;
 }
@@ -131,7 +134,7 @@ int inode_init(void)
 	return inode_of_node(0, &root_inode);
 }
 
-/* the count of an image directory is not stored: 2 and one a subdirectory */
+/* not stored in the image: 2, and one more for each subdirectory */
 u32 inode_nlink(struct inode *ip)
 {
 	struct etlfs_node nd;
@@ -172,7 +175,7 @@ void inode_unlink(struct inode *ip, struct inode *dir)
 	inode_put(ip);
 }
 
-/* its name as last given, in *len bytes; NULL: it has none */
+/* the name given last, with its length in *len, or NULL when it has none */
 static const char *inode_name(struct inode *ip, size_t *len)
 {
 	if (ip->dent)
@@ -197,7 +200,7 @@ struct inode *inode_parent(struct inode *ip)
 	    imagefs_node(ip->node, &nd) < 0 ||
 	    inode_of_node(nd.parent, &parent) < 0)
 		return NULL;
-	inode_put(parent);		/* the cache still has it */
+	inode_put(parent);		/* the cache holds another reference */
 	return parent;
 }
 
@@ -316,7 +319,7 @@ int inode_chown(struct inode *ip, u32 uid, u32 gid)
 		ip->uid = uid;
 	if (gid != ~0u)
 		ip->gid = gid;
-	/* as Linux does, even for root */
+	/* Linux clears these bits for root, too */
 	if (!S_ISDIR(ip->mode) && !S_ISLNK(ip->mode)) {
 		ip->mode &= ~04000u;
 		if (ip->mode & 010)

@@ -5,9 +5,9 @@
  *   inode.c    inodes: made when something needs one, counted
  *   dir.c      names: an image directory's own, under made and removed ones
  *   path.c     from a path to an inode
- *   extent.c      extents of the USF region
+ *   extent.c   extents of the USF region
  *   data.c     the bytes of a file, over extents and a read-only base
- *   map.c      bytes in place, for mmap
+ *   map/map.c  bytes in place, for mmap
  *   hostfs.c   /usetl/in
  *
  * References.  inode.refs counts open files, the working directory, names
@@ -110,7 +110,7 @@ void inode_touch(struct inode *ip);		/* mtime and ctime */
 int inode_chmod(struct inode *ip, u32 mode);
 int inode_chown(struct inode *ip, u32 uid, u32 gid);
 
-/* dir.c; names are 1..255 bytes, not "." nor ".." */
+/* In dir.c; names have 1 to 255 bytes and are not "." or "..". */
 int dir_find(struct inode *dir, const char *name, size_t len,
 	     struct inode **out);		/* 0 or -ENOENT ... */
 int dir_add(struct inode *dir, const char *name, size_t len,
@@ -118,11 +118,12 @@ int dir_add(struct inode *dir, const char *name, size_t len,
 int dir_remove(struct inode *dir, const char *name, size_t len);
 int dir_empty(struct inode *dir);		/* 1, 0 */
 void dir_free(struct dir *d);
-/* calls emit for entries from *pos on until it says stop; moves *pos */
+/* Calls emit for the entries from *pos on until it says stop; advances *pos. */
 struct dir_entry {
 	const char *name;
 	size_t len;
-	u64 ino, next;				/* next: position after it */
+	/* next: the position after it */
+	u64 ino, next;
 	u32 mode;
 };
 int dir_list(struct inode *dir, u64 *pos,
@@ -132,22 +133,23 @@ const char *dent_name(const struct dent *de, size_t *len);
 
 /* path.c */
 struct lookup {
-	struct inode *dir;	/* where the last name lies; NULL: no name */
-	const char *name;	/* the last one; dies with the path's text */
+	struct inode *dir;	/* directory of the last name; NULL: no name */
+	const char *name;	/* the last name, inside the path's text */
 	size_t len;
-	struct inode *ip;	/* NULL: there is none by that name (yet) */
-	struct file *file;	/* borrowed: it leads to an open file that has
-				   no inode; ip is NULL */
-	int dots;		/* name is 1 ".", 2 "..", 3 the root itself */
+	struct inode *ip;	/* NULL: nothing has that name (yet) */
+	/* borrowed: an open file that has no inode; ip is NULL */
+	struct file *file;
+	/* name is 1 ".", 2 "..", 3 the root or the start itself */
+	int dots;
 	int slash;		/* a '/' follows the name */
 	char *text;		/* kmalloc'd link text that name lies in */
 };
 #define LOOKUP_NOFOLLOW	1	/* the last name may be a link */
 #define LOOKUP_EMPTY	2	/* "" is dirfd itself */
-#define LOOKUP_NEW	4	/* fine when only the last name is missing */
-#define LOOKUP_PARENT	8	/* the name itself is wanted: never followed,
-				   and `slash` is the caller's to judge */
-#define LOOKUP_FILE	16	/* a '/' behind the last name is EISDIR */
+#define LOOKUP_NEW	4	/* the last name alone may be missing */
+/* the name itself: no link is followed, and the caller judges `slash` */
+#define LOOKUP_PARENT	8
+#define LOOKUP_FILE	16	/* a '/' after the last name is EISDIR */
 int path_walk(struct inode *start, const char *path, size_t len, int flags,
 	      struct lookup *lk);
 int path_lookup(int dirfd, const char *path, int flags, struct lookup *lk);
@@ -158,13 +160,16 @@ int vfs_chdir(struct inode *dir);
 /* extent.c: extents of ETLFS_EXTENT bytes, numbered from 1 */
 int extent_init(void);
 /*
- * Up to want extents in a row, after `after` where that is free; how many in
- * *got; those numbered >= *fresh are zero, others hold old bytes.  0: ENOSPC.
+ * Up to want consecutive extents, beginning right after `after` if that is
+ * free; *got is how many.  Those numbered >= *fresh are zero, the others hold
+ * old bytes.  0: ENOSPC.
  */
 u32 extent_alloc(u32 after, u32 want, u32 *got, u32 *fresh);
-u32 extent_alloc_run(u32 want, u32 *fresh);	/* all in a row, or 0 */
+/* exactly want consecutive extents, or 0 */
+u32 extent_alloc_run(u32 want, u32 *fresh);
 int extent_is_free(u32 ext);
-int extent_claim(u32 ext, u32 *fresh);		/* this one; 0 or -ENOSPC */
+/* exactly this extent: 0 or -ENOSPC */
+int extent_claim(u32 ext, u32 *fresh);
 void extent_free(u32 ext);
 u8 *extent_addr(u32 ext);
 u32 extent_total(void);
@@ -176,18 +181,23 @@ long data_write(struct inode *ip, const void *buf, size_t len, u64 pos);
 int data_truncate(struct inode *ip, u64 size);
 int data_reserve(struct inode *ip, u64 pos, u64 len);	/* fallocate */
 int data_zero(struct inode *ip, u64 pos, u64 len);	/* punch a hole */
-/* bytes at pos that lie in a row: address (NULL: zeros), and how many */
+/*
+ * The address of the bytes at pos (NULL: zeros).  *len becomes the number of
+ * bytes that are contiguous.
+ */
 const u8 *data_at(struct inode *ip, u64 pos, u64 *len);
 u32 data_ext(struct inode *ip, u64 i);
 int data_set(struct inode *ip, u64 i, u32 ext);
 void data_fill(struct inode *ip, u64 i, u32 ext, int dirty);
-void data_trim(struct inode *ip);		/* extents past the size */
+/* frees extents past the size */
+void data_trim(struct inode *ip);
 void data_free(struct inode *ip);
 s64 data_seek(struct inode *ip, u64 pos, int hole);
 
 /* hostfs.c */
 int hostfs_init(void);
-void hostfs_gone(struct inode *ip);		/* the last reference went */
+/* called when its last reference is dropped */
+void hostfs_gone(struct inode *ip);
 
 /* file.c */
 extern const struct file_ops regular_ops, dir_ops, path_ops;
@@ -200,7 +210,7 @@ int open_flags(int flags);		/* for path_lookup */
 int open_at(int dirfd, const char *path, int flags, u32 mode,
 	    struct file **out);
 int file_of_inode(struct inode *ip, int flags, struct file **out);
-/* a new, empty inode under a name that is free */
+/* makes an empty inode under a name that is free */
 int inode_create(struct lookup *lk, u32 mode, struct inode **out);
 int dir_may_change(struct inode *dir);	/* 0, -ENOENT, -EPERM */
 

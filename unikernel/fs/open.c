@@ -50,7 +50,7 @@ int file_of_inode(struct inode *ip, int flags, struct file **out)
 	else if (S_ISREG(ip->mode) && !ip->ops)
 		ops = &regular_ops;
 	else if (!ip->ops || !ip->ops->open)
-		return -ENXIO;		/* a FIFO or socket of mknod() */
+		return -ENXIO;		/* a FIFO or socket made by mknod() */
 	f = file_new(ops, (flags & KEPT) | O_LARGEFILE);
 	if (!f)
 		return -ENFILE;
@@ -82,7 +82,7 @@ int open_flags(int flags)
 	return look;
 }
 
-/* a file without a name in the directory that was looked up */
+/* a file without a name, on the device of the directory that was looked up */
 static int open_tmpfile(struct lookup *lk, int flags, u32 mode,
 			struct file **out)
 {
@@ -147,7 +147,7 @@ int open_lookup(struct lookup *lk, int flags, u32 mode, struct file **out)
 	return open_existing(lk, flags, out);
 }
 
-/* flags that contradict each other; what O_PATH ignores goes */
+/* refuses flags that contradict each other; drops those that O_PATH ignores */
 static int check_flags(int *flags)
 {
 	if (*flags & O_PATH) {

@@ -37,7 +37,7 @@ static int splice(struct lookup *lk, struct inode *link, const char **p,
 	return 0;
 }
 
-/* *next: what name means in cur, referenced; sets lk's name and dots */
+/* sets *next to what name means in cur, with a reference; lk's name and dots */
 static int step(struct lookup *lk, struct inode *cur, const char *name,
 		size_t len, struct inode **next)
 {
@@ -63,8 +63,8 @@ static int step(struct lookup *lk, struct inode *cur, const char *name,
 }
 
 /*
- * A link that stands for an open file: its inode takes the link's place.
- * 1: the file has none, and is what was looked for.
+ * Follows a link that stands for an open file: the file's inode replaces the
+ * link's.  1 when the file has no inode; then lk->file is the result.
  */
 static int follow_file(struct lookup *lk, struct inode **ip, int last)
 {
@@ -103,8 +103,8 @@ static int only_slashes(const char *p, const char *end)
 }
 
 /*
- * next is a link to follow.  1: the path is another one now, from *cur on;
- * 0: next is what the link stands for, or lk->file is.
+ * Follows the link next.  1: the path was replaced, and goes on from *cur.  0:
+ * next, or lk->file, is what the link stands for.
  */
 static int follow_link(struct lookup *lk, struct inode **next, int last,
 		       struct inode **cur, const char **p, const char **end)
@@ -124,7 +124,7 @@ static int follow_link(struct lookup *lk, struct inode **next, int last,
 	return 1;
 }
 
-/* the last name: next is what it means, or NULL */
+/* at the last name, whose inode is next, or NULL */
 static int arrive(struct lookup *lk, struct inode *cur, struct inode *next,
 		  int flags)
 {
@@ -194,7 +194,7 @@ int path_walk(struct inode *start, const char *path, size_t len, int flags,
 	return err;
 }
 
-/* "" with LOOKUP_EMPTY */
+/* for "" with LOOKUP_EMPTY */
 static int lookup_fd(int dirfd, struct lookup *lk)
 {
 	struct file *f;

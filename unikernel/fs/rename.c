@@ -1,14 +1,14 @@
 /*
  * rename.c - rename, in all its cases
  *
- * A rename takes the old name away, then whatever had the new one, then gives
- * the new one: nothing else runs meanwhile, so no one sees the steps.  When
- * memory for a step is out, the names already taken are given back.
+ * A rename removes the old name, then whatever had the new one, then adds the
+ * new one.  Nothing else runs meanwhile, so nobody sees the steps.  When there
+ * is no memory for a step, the removed names are put back.
  */
 #include "unikernel/fs/inode.h"
 #include "unikernel/fs/sysfile.h"
 
-/* dir is above ip, or is it */
+/* whether dir is ip or above it */
 static int is_above(struct inode *dir, struct inode *ip)
 {
 	for (; ip && ip != root_inode; ip = inode_parent(ip))

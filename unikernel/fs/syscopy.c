@@ -1,13 +1,11 @@
-/*
- * syscopy.c - from one file to another inside the libOS, and memfd_create
- */
+/* syscopy.c - copying between files inside the libOS, and memfd_create */
 #include "unikernel/fs/inode.h"
 #include "unikernel/mem/mem.h"
 #include "unikernel/fs/sysfile.h"
 
 #define CHUNK	65536
 
-/* an offset that the program gave, or the file's own */
+/* the offset that the program passed, or the file's position */
 static long offset_get(struct file *f, const s64 *off, u64 *pos)
 {
 	if (!off) {
@@ -35,7 +33,7 @@ static int is_plain(struct file *f)
 	return f->inode && S_ISREG(f->inode->mode) && !f->inode->ops;
 }
 
-/* between two regular files: from where the bytes lie */
+/* between two regular files, without a buffer */
 static long copy_plain(struct inode *from, u64 pos, struct inode *to, u64 at,
 		       size_t len)
 {
@@ -103,7 +101,7 @@ long sys_copy_file_range(int in, s64 *in_off, int out, s64 *out_off,
 	return n;
 }
 
-/* through a buffer: the other end may sleep */
+/* through a buffer, as reading or writing may sleep */
 static long copy_buffered(struct file *fi, u64 pos, struct file *fo,
 			  size_t len)
 {

@@ -1,8 +1,9 @@
 /*
  * sysfd.c - descriptors: dup, fcntl, ioctl, record locks
  *
- * Record locks belong to a process, and there is one: they are granted.
- * Those of open files (F_OFD_SETLK) could be at odds; they are granted too.
+ * Record locks belong to a process, and there is one, so they are always
+ * granted.  Those of open files (F_OFD_SETLK) could conflict, but are always
+ * granted, too.
  */
 #include "unikernel/fs/inode.h"
 #include "unikernel/fs/sysfile.h"

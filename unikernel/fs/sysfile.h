@@ -13,9 +13,9 @@
  *   rename.c   rename
  *   sysdir.c   getdents, the working directory
  *
- * Arguments are the program's, unchecked.  Everything answers >= 0 or -errno
- * as Linux does for root on one writable disk mounted noatime; permission
- * bits are kept and not enforced.
+ * Arguments come unchecked from the program.  Every call returns >= 0 or -errno
+ * as Linux does for root on one writable disk mounted noatime; permission bits
+ * are kept and not enforced.
  */
 #ifndef UNIKERNEL_SYSFILE_H
 #define UNIKERNEL_SYSFILE_H

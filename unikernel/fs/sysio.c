@@ -51,7 +51,7 @@ long sys_close_range(u32 first, u32 last, u32 flags)
 	return 0;
 }
 
-/* the file, when it is open for that */
+/* the file, if it is open for reading */
 static struct file *get_reader(int fd)
 {
 	struct file *f = fd_get(fd);
@@ -78,7 +78,7 @@ static long do_read(struct file *f, void *buf, size_t len, u64 *pos)
 	return n;
 }
 
-/* one transfer: at f->pos, or at *at */
+/* transfers once, at *at, or for NULL at the file's position */
 static long transfer(struct file *f, void *buf, size_t len, u64 *at, int write)
 {
 	long n;
@@ -110,7 +110,7 @@ long sys_write(int fd, const void *buf, size_t len)
 	return f ? transfer(f, (void *)buf, len, NULL, 1) : -EBADF;
 }
 
-/* 0, or why the file has no offsets */
+/* 0, or why the file cannot be used at this offset */
 static long check_at(struct file *f, s64 off)
 {
 	if (off < 0)
@@ -138,7 +138,7 @@ long sys_pwrite64(int fd, const void *buf, size_t len, s64 off)
 	return err < 0 ? err : transfer(f, (void *)buf, len, &pos, 1);
 }
 
-/* bytes of all parts, each checked; or -errno */
+/* the parts' length in bytes, each part checked; or -errno */
 static long iov_check(const struct k_iovec *iov, u64 n, int write)
 {
 	u64 total = 0, i;
@@ -153,7 +153,7 @@ static long iov_check(const struct k_iovec *iov, u64 n, int write)
 	return MIN(total, MAX_RW_COUNT);
 }
 
-/* between buf and the parts, up to len bytes */
+/* copies up to len bytes between buf and the parts */
 static void iov_copy(const struct k_iovec *iov, u64 n, u8 *buf, size_t len,
 		     int gather)
 {
@@ -172,8 +172,8 @@ static void iov_copy(const struct k_iovec *iov, u64 n, u8 *buf, size_t len,
 }
 
 /*
- * What has no offsets (a pipe, a socket, a device) sees one call with one
- * buffer: it may take a message whole, and may sleep only once.
+ * A file without offsets (a pipe, a socket, a device) gets one call with one
+ * buffer, because it may read or write whole messages and may sleep only once.
  */
 static long iov_whole(struct file *f, const struct k_iovec *iov, u64 n,
 		      size_t total, int write)
@@ -189,7 +189,7 @@ static long iov_whole(struct file *f, const struct k_iovec *iov, u64 n,
 		iov_copy(iov, n, buf, total, 1);
 	done = write ? file_write(f, buf, total, &pos) :
 		       do_read(f, buf, total, &pos);
-	/* it may have slept: look at the parts again */
+	/* it may have slept, and the parts may have been unmapped meanwhile */
 	if (done > 0 && !write) {
 		if (iov_check(iov, n, 0) < done)
 			done = -EFAULT;
@@ -236,9 +236,10 @@ static long iov_move(struct file *f, const struct k_iovec *iov, u64 n, u64 *at,
 	return iov_parts(f, iov, n, total, at, write);
 }
 
-#define IOV_FEW	8			/* on the stack, as Linux has them */
+/* as many as Linux keeps on the stack */
+#define IOV_FEW	8
 
-/* by a copy of the vector, which what is read may overwrite */
+/* works on a copy of the vector, since reading may overwrite the original */
 static long iov_io(struct file *f, const struct k_iovec *user, u64 n, u64 *at,
 		   int write)
 {
@@ -297,7 +298,7 @@ long sys_preadv2(int fd, const struct k_iovec *iov, u64 n, s64 off, u64 high,
 {
 	struct file *f = get_reader(fd);
 
-	/* a regular file never makes anyone wait */
+	/* reading a regular file never blocks */
 	if (f && f->ops == &regular_ops)
 		flags &= ~RWF_NOWAIT;
 	if (flags & ~(RWF_HIPRI | RWF_DSYNC | RWF_SYNC))
@@ -318,7 +319,7 @@ long sys_pwritev2(int fd, const struct k_iovec *iov, u64 n, s64 off, u64 high,
 		return -EOPNOTSUPP;
 	if (!f)
 		return -EBADF;
-	/* nothing sleeps on a regular file, so nobody sees the flag */
+	/* nothing sleeps on a regular file, so nobody else sees this */
 	kept = f->flags;
 	if (flags & RWF_APPEND && f->inode && S_ISREG(f->inode->mode))
 		f->flags |= O_APPEND;

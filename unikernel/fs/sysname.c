@@ -5,7 +5,7 @@
 #include "unikernel/mem/mem.h"
 #include "unikernel/fs/sysfile.h"
 
-/* where a new name goes: free, in a directory that may change */
+/* finds the place for a new name: free, in a directory that may change */
 static int lookup_new(int dirfd, const char *path, int is_dir,
 		      struct lookup *lk)
 {
@@ -175,7 +175,7 @@ long sys_link(const char *old, const char *new)
 	return sys_linkat(AT_FDCWD, old, AT_FDCWD, new, 0);
 }
 
-/* takes the name away; lk.ip keeps the inode until the caller is done */
+/* removes the name; lk->ip keeps the inode until the caller is done */
 static long remove_name(struct lookup *lk)
 {
 	int err;

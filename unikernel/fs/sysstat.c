@@ -190,7 +190,7 @@ long sys_fstatfs(int fd, struct k_statfs *st)
 	return 0;
 }
 
-/* root may do all but execute what nobody may */
+/* root may do everything except execute a file with no x bit */
 long sys_faccessat2(int dirfd, const char *path, int mode, int flags)
 {
 	struct k_stat st;

@@ -1,10 +1,8 @@
-/*
- * syssync.c - fsync and its kin, and advice: checked, and nothing to do
- */
+/* syssync.c - fsync and its kin, and advice: checked, but without effect */
 #include "unikernel/fs/inode.h"
 #include "unikernel/fs/sysfile.h"
 
-/* memory is as safe as it gets */
+/* all files are in memory, so there is nothing to write back */
 long sys_fsync(int fd)
 {
 	struct file *f = fd_get(fd);

@@ -24,7 +24,7 @@ static void time_set(s64 *ns, const struct k_timespec *ts)
 			ts->nsec;
 }
 
-/* ts: copied and checked, or NULL for now */
+/* ts is copied and checked, or NULL for now */
 static void times_set(struct inode *ip, const struct k_timespec *ts)
 {
 	static const struct k_timespec now = { 0, UTIME_NOW };
@@ -70,7 +70,7 @@ long sys_utimensat(int dirfd, const char *path, const struct k_timespec *user,
 		return -EINVAL;
 	if (path)
 		return times_at(dirfd, path, user ? ts : NULL, flags);
-	/* futimens() */
+	/* futimens() calls this */
 	if (flags)
 		return -EINVAL;
 	f = fd_get(dirfd);

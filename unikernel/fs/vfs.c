@@ -7,7 +7,10 @@
 struct inode *node_new(u32 mode, u64 rdev, const struct node_ops *ops,
 		       void *priv)
 {
-	/* what a node without code lacks is found by its ops being there */
+	/*
+	 * A node without ops would be taken for a regular file; this one marks
+	 * it as made by code.
+	 */
 	static const struct node_ops none;
 	struct inode *ip = inode_new(mode, DEV_PROC);
 
@@ -27,7 +30,7 @@ void *node_priv(struct inode *ip)
 	return ip->priv;
 }
 
-/* what lies in these is of its own device, and the program leaves it alone */
+/* their children have the same device, and the program cannot remove these */
 static void node_place(struct inode *ip, struct inode *dir)
 {
 	ip->dev = dir->dev;
@@ -37,7 +40,9 @@ static void node_place(struct inode *ip, struct inode *dir)
 		ip->flags |= I_FIXED;
 }
 
-/* the directory at path, made when it is not there; referenced */
+/*
+ * The directory at path, which is made if it does not exist; with a reference.
+ */
 static int dir_make(const char *path, size_t len, struct inode **out)
 {
 	struct lookup lk;
@@ -64,7 +69,7 @@ static int dir_make(const char *path, size_t len, struct inode **out)
 	return err;
 }
 
-/* every directory that path needs, down to its last '/' */
+/* makes all directories on the way to path's last '/' */
 static int parents_make(const char *path)
 {
 	struct inode *dir;
@@ -130,7 +135,7 @@ void node_set_ops(const char *path, const struct node_ops *ops)
 	inode_put(ip);
 }
 
-/* a directory of the tree with the device and flags that belong to it */
+/* makes a directory of the tree with its own device and flags */
 static void mount(const char *path, u64 dev, u32 mode, u32 flags)
 {
 	struct inode *ip;

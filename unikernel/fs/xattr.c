@@ -1,8 +1,8 @@
 /*
  * xattr.c - extended attributes and file handles: there are none
  *
- * Answers are those of a Linux file system mounted without them, after the
- * file itself was found: a missing file is ENOENT all the same.
+ * The answers are those of a Linux file system mounted without them.  The file
+ * is looked up first, so a missing one is still ENOENT.
  */
 #include "unikernel/fs/inode.h"
 #include "unikernel/fs/sysfile.h"

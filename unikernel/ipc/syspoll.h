@@ -1,6 +1,9 @@
 /*
  * syspoll.h - descriptors that are not files, and waiting for them
  *
+ * This folder: descriptors that no path names (pipes, sockets, events, timers,
+ * signals), and waiting for any descriptor.
+ *
  * Pipes, socket pairs, event, timer and signal descriptors, poll, select and
  * epoll, the devices under /dev and /proc, and the console.  Everything here
  * lives inside the one process: there is no network and no other process.

@@ -1,6 +1,9 @@
 /*
  * lib.h - what the libOS has instead of a C library
  *
+ * This folder: what all of the libOS uses and what uses none of it: strings,
+ * the log, randomness, panic, Linux's numbers and structures.
+ *
  * The libOS runs at CPL 3 beside the program, is not re-entrant, and never
  * touches vector registers (-mgeneral-regs-only), so entering it need not
  * save them.  One vCPU; a thread leaves the libOS only at a wait (thread.h)

@@ -1,8 +1,9 @@
 /*
  * elf.c - a program or shared object from a file into EXEC (elf.h)
  *
- * The file is the image's: hostile only to its own function, yet nothing in
- * it may crash the libOS.  Segments are copied; protection is the arena's.
+ * The file comes from the image, so a bad one harms only its own function, yet
+ * nothing in it may crash the libOS.  Segments are copied; their protection is
+ * that of the arena.
  */
 #include "unikernel/map/elf.h"
 #include "unikernel/lib/kabi.h"
@@ -39,7 +40,7 @@ int elf_read_headers(struct file *f, struct elf_ehdr *eh, struct elf_phdr *ph)
 	return 0;
 }
 
-/* the pages that the segments span, and the strictest alignment */
+/* the pages that the segments span, and their largest alignment */
 static int extent(const struct elf_ehdr *eh, const struct elf_phdr *ph,
 		  u64 *lo, u64 *hi, u64 *align)
 {
@@ -58,7 +59,7 @@ static int extent(const struct elf_ehdr *eh, const struct elf_phdr *ph,
 	return *lo < *hi && *align <= UK_BIG ? 0 : -ENOEXEC;
 }
 
-/* room for a position-independent one, aligned; its first page, or 0 */
+/* finds aligned room for a position-independent file: its first page, or 0 */
 static u64 place(u64 npages, u64 align)
 {
 	u64 spare = align / UK_PAGE - 1, head;
@@ -103,7 +104,7 @@ static int read_interp(struct file *f, const struct elf_phdr *p, char *buf,
 	return 0;
 }
 
-/* where the program headers lie in memory; 0 when no segment has them */
+/* where the program headers lie in memory; 0 when no segment contains them */
 static u64 phdr_address(const struct elf_ehdr *eh, const struct elf_phdr *ph)
 {
 	int i;

@@ -36,9 +36,9 @@ struct elf_phdr {
 struct file;
 
 /*
- * Headers of a 64-bit x86 program or shared object; every PT_LOAD is checked
- * (filesz <= memsz, no overflow, offset and address agree within a page).
- * 0 or -ENOEXEC.  ph has room for ELF_PHDRS_MAX.
+ * Reads the headers of a 64-bit x86 program or shared object and checks every
+ * PT_LOAD (filesz <= memsz, no overflow, offset and address agree within a
+ * page).  0 or -ENOEXEC.  ph has room for ELF_PHDRS_MAX.
  */
 int elf_read_headers(struct file *f, struct elf_ehdr *eh,
 		     struct elf_phdr *ph);
@@ -48,10 +48,10 @@ struct elf_image {
 	u64 base;			/* added to every address of the file */
 	u64 entry, phdr;		/* in memory */
 	u64 phnum;
-	char interp[256];		/* "": none */
+	char interp[256];		/* "" for none */
 };
 
-/* 0 or -errno; an ET_EXEC lies at its own addresses, which must be EXEC's */
+/* 0 or -errno; an ET_EXEC is loaded at its own addresses, inside EXEC */
 int elf_load(struct file *f, struct elf_image *img);
 
 #endif

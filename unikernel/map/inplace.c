@@ -1,8 +1,8 @@
 /*
  * inplace.c - the table of file mappings that were not copied (inplace.h)
  *
- * A plain list: programs have few such mappings, and all but munmap's walk
- * is rare.
+ * A plain list is enough: programs have few such mappings, and only munmap
+ * walks it often.
  */
 #include "unikernel/map/inplace.h"
 #include "unikernel/lib/kabi.h"
@@ -45,7 +45,7 @@ u64 inplace_map(struct file *f, u64 off, u64 len, int prot, int shared,
 	return addr;
 }
 
-/* tells the file of those pages of [lo, hi) that no entry has any more */
+/* tells the file of the pages of [lo, hi) that no entry covers any more */
 static void let_go(u64 lo, u64 hi)
 {
 	struct inplace *m;
@@ -63,8 +63,8 @@ static void let_go(u64 lo, u64 hi)
 }
 
 /*
- * Cuts [lo, hi) out of the entry.  A hole in the middle needs an entry more;
- * without memory for it the rest stays mapped.
+ * Cuts [lo, hi) out of the entry.  A hole in the middle needs another entry;
+ * without memory for it the whole stays mapped.
  */
 static void cut(struct inplace **mp, u64 lo, u64 hi)
 {
@@ -95,7 +95,9 @@ static void cut(struct inplace **mp, u64 lo, u64 hi)
 	let_go(lo, hi);
 }
 
-/* the entry whose page addr is in, the one that munmap should take */
+/*
+ * The entry that munmap should cut: an exact match, else the smallest at addr.
+ */
 static struct inplace **find(u64 addr, u64 len)
 {
 	struct inplace **mp, **best = NULL;
@@ -111,7 +113,7 @@ static struct inplace **find(u64 addr, u64 len)
 	return best;
 }
 
-/* the first mapped address in [addr, end); end when there is none */
+/* the first mapped address in [addr, end), or end */
 static u64 next_mapped(u64 addr, u64 end)
 {
 	struct inplace *m;

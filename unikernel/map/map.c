@@ -1,10 +1,10 @@
 /*
  * map.c - a file's bytes in place, for mmap
  *
- * Image and host bytes are mapped where they lie.  A file with extents is
- * made contiguous first.  A pin remembers each mapped range, keeps its inode
- * alive and its extents where they are: truncate then zeroes instead of
- * freeing, and what is past the end goes with the last pin.
+ * Image and host bytes are mapped where they lie.  A file with extents is made
+ * contiguous first.  A pin records each mapped range and keeps its inode alive
+ * and its extents where they are: while there is one, truncate zeroes instead
+ * of freeing, and extents past the end are freed with the last pin.
  *
  * Invariant: data.pins is the number of pins of that inode.
  */
@@ -73,8 +73,10 @@ void file_unmap(u64 addr, u64 len)
 			continue;
 		}
 		if (p->addr < addr) {
-			/* what is after the hole, if any, gets its own pin;
-			   without memory for one it stays pinned whole */
+			/*
+			 * What follows the hole gets a pin of its own.  Without
+			 * memory for one, all of it stays pinned.
+			 */
 			rest = stop > end ? stop - end : 0;
 			if (!rest || pin_new(p->ip, end, rest, &err))
 				p->len = addr - p->addr;
@@ -99,9 +101,9 @@ static int is_zero(const u8 *from, const u8 *to)
 }
 
 /*
- * Image and host bytes.  The program expects zeros between the file's end
- * and its page's; in an image another file's header may be there.  A large
- * mapping is not copied for that.
+ * Maps image and host bytes.  The program expects zeros from the file's end to
+ * the end of its page, but in an image the next file's header may follow.  Then
+ * the caller copies, unless the mapping is large.
  */
 #define COPY_MAX	(256 * 1024)
 
@@ -120,7 +122,7 @@ static u64 map_base(struct inode *ip, u64 off, u64 len, int *err)
 	return (u64)base + off;
 }
 
-/* where [first, first + n) could be one run without moving: its start */
+/* where [first, first + n) could be one run without moving data; 0: nowhere */
 static u32 run_in_place(struct inode *ip, u64 first, u64 n)
 {
 	u32 start = data_ext(ip, first), ext;
@@ -215,7 +217,8 @@ u64 file_map(struct file *f, u64 off, u64 len, int shared_write, int *err)
 	*err = 0;
 	if (f->flags & O_PATH || !ip || !S_ISREG(ip->mode) || ip->ops) {
 		if (f->ops && ip && S_ISREG(ip->mode))
-			return 0;	/* a node of text: copied */
+			/* a text made by code: the caller copies */
+			return 0;
 		*err = -ENODEV;
 		return 0;
 	}
@@ -238,7 +241,7 @@ u64 file_map(struct file *f, u64 off, u64 len, int shared_write, int *err)
 		return map_usf(ip, off, len, err);
 	if (!ip->data.used && ip->data.base)
 		return map_base(ip, off, len, err);
-	/* reading only: what cannot be had in place is copied by the caller */
+	/* for reading only, the caller copies what cannot be mapped in place */
 	if (off + len > ROUND_UP(ip->size, UK_PAGE) || ip->data.base)
 		return 0;
 	addr = map_usf(ip, off, len, err);

@@ -6,10 +6,10 @@
 
 #include "unikernel/lib/kabi.h"
 
-/* -EACCES; one line to the log, the first time (protect.c) */
+/* -EACCES, with a line in the log the first time; in protect.c */
 long mman_no_exec(void);
 
-/* code of f is mapped (mem/module.h) */
+/* to call when code of f is mapped (mem/module.h) */
 struct file;
 void map_module(struct file *f, u64 addr, u64 len, u64 off);
 

@@ -9,8 +9,8 @@
  *   file, private		a copy in DATA, EXEC when executable
  *   file, for the loader	EXEC: the segments follow by MAP_FIXED
  *
- * A shared mapping that is a copy is read-only, so nobody can tell, unless
- * the file changes under it.
+ * A shared mapping that is a copy is read-only, so the program sees a
+ * difference only when the file changes afterwards.
  */
 #include "unikernel/map/inplace.h"
 #include "unikernel/map/elf.h"
@@ -20,21 +20,21 @@
 #include "unikernel/mem/module.h"
 
 struct mmap_request {
-	u64 addr, len;			/* len: whole pages */
+	u64 addr, len;			/* len is whole pages */
 	u64 npages;
 	int prot, flags;
 	struct file *file;		/* NULL: anonymous */
 	u64 off;
 };
 
-/* below what malloc wants to reserve for each thread's own arena */
+/* less than malloc reserves for each further thread */
 #define RESERVE_MAX	(32ul << 20)
 
 /*
  * The loader reserves memory before it maps a library whose segments are
- * aligned to more than a page (glibc 2.35 and newer; 2 MB in libraries of
- * older linkers, so in many wheels).  Unlike the reservations of a malloc and
- * of threads' stacks these have no other flags.
+ * aligned to more than a page (glibc 2.35 and newer; older linkers align to 2
+ * MB, so many wheels have such libraries).  Unlike the reservations of malloc
+ * and for threads' stacks these have no other flags.
  */
 static int may_hold_code(const struct mmap_request *q)
 {
@@ -50,15 +50,15 @@ static int wanted_arena(const struct mmap_request *q)
 
 static enum page_kind wanted_kind(const struct mmap_request *q)
 {
-	/* shared memory, as a file's, outlives MADV_DONTNEED */
+	/* MADV_DONTNEED does not empty shared memory, nor files */
 	if (q->file || (q->flags & MAP_TYPE) != MAP_PRIVATE)
 		return PAGE_FILE;
 	return q->flags & MAP_STACK ? PAGE_STACK : PAGE_ANON;
 }
 
 /*
- * The shared object's loader maps all of a library, then its segments over
- * it.  glibc's says MAP_DENYWRITE; another may say nothing.
+ * A loader maps the whole library and then its segments over that.  glibc's
+ * passes MAP_DENYWRITE; others may pass nothing special.
  */
 static int for_loader(const struct mmap_request *q)
 {
@@ -72,7 +72,10 @@ static int for_loader(const struct mmap_request *q)
 	       !memcmp(head, ELFMAG, SELFMAG);
 }
 
-/* what of a library's first mapping stays: segments of its first page */
+/*
+ * How much of a library's first mapping will not be mapped over: segments that
+ * begin in its first page.
+ */
 static u64 loader_len(const struct mmap_request *q)
 {
 	struct elf_ehdr eh;
@@ -90,7 +93,9 @@ static u64 loader_len(const struct mmap_request *q)
 	return len ? MIN(q->len, len) : q->len;
 }
 
-/* file content to [addr, addr + len), zeros past its end; len or -errno */
+/*
+ * Reads the file into [addr, addr + len) with zeros past its end; 0 or -errno.
+ */
 static long fill(const struct mmap_request *q, u64 addr, u64 len)
 {
 	u64 got = 0;
@@ -117,14 +122,14 @@ void map_module(struct file *f, u64 addr, u64 len, u64 off)
 	module_add(path, MAX(n, 0), addr, len, off);
 }
 
-/* len bytes of the file are at addr now */
+/* to call when len bytes of the file have been mapped at addr */
 static void filled(const struct mmap_request *q, u64 addr, u64 len)
 {
 	if (q->prot & PROT_EXEC)
 		map_module(q->file, addr, len, q->off);
 }
 
-/* at the very place: MAP_FIXED, or a hint that happens to be free */
+/* maps at the given address: for MAP_FIXED, or a hint that is free */
 static long map_at(const struct mmap_request *q)
 {
 	u64 end = q->addr + q->len, len;
@@ -163,8 +168,8 @@ static int hint_usable(const struct mmap_request *q)
 }
 
 /*
- * A reservation is memory that may never be used, yet its span counts.  A
- * large one is refused: malloc asks for 128 MB for each thread and then does
+ * A reservation may never be used, yet its span counts against the limit.  A
+ * large one is refused: malloc asks for 128 MB for each thread, and does
  * without.
  */
 static int reservation_refused(const struct mmap_request *q)
@@ -242,13 +247,14 @@ static long map_fixed(const struct mmap_request *q)
 	    (inplace_find(q->addr) || !range_free(q->addr, q->npages)))
 		return -EEXIST;
 	if (q->file && q->flags & MAP_SHARED && q->prot & PROT_WRITE)
-		return -ENODEV;		/* a file's bytes have one address */
+		/* the file's bytes cannot be at two addresses */
+		return -ENODEV;
 	if (!q->file && reservation_refused(q))
 		return -ENOMEM;
 	return map_at(q);
 }
 
-/* 0 with q->file set (or NULL: /dev/zero, as good as anonymous) */
+/* 0 with q->file set; NULL for /dev/zero, which is anonymous memory */
 static long check_file(struct mmap_request *q, int fd, u64 off)
 {
 	struct file *f = fd_get(fd);

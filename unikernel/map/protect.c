@@ -1,8 +1,8 @@
 /*
  * protect.c - mprotect, madvise and their kin (mem.h)
  *
- * Page tables are static, so these check what they were asked, do what can
- * be seen (MADV_DONTNEED gives zeros), and change no protection.
+ * Page tables are static, so these calls check their arguments, do what the
+ * program can observe (MADV_DONTNEED gives zeros), and change no protection.
  */
 #include "unikernel/map/inplace.h"
 #include "unikernel/lib/kabi.h"
@@ -21,7 +21,7 @@ long mman_no_exec(void)
 }
 
 /*
- * Walks a range by pieces: *len bytes at addr are of one sort.  1 mapped, 0
+ * For walking a range in pieces: *len bytes at addr are alike.  1 mapped, 0
  * not.  Stack, heap, SYS and files in place count as mapped.
  */
 static int piece(u64 addr, u64 end, u64 *len)
@@ -62,7 +62,7 @@ static long check_mapped(u64 addr, u64 end)
 	return 0;
 }
 
-/* writing to a read-only file mapping cannot be allowed afterwards */
+/* what is mapped in place read-only or privately cannot become writable */
 static long check_writable(u64 addr, u64 end)
 {
 	struct inplace *m;
@@ -77,7 +77,7 @@ static long check_writable(u64 addr, u64 end)
 	return 0;
 }
 
-/* page-aligned, no wrap: 0 and *end, or -EINVAL or -ENOMEM */
+/* checks alignment and overflow: 0 and *end, -EINVAL or -ENOMEM */
 static long check_range(u64 addr, u64 len, u64 *end)
 {
 	if (addr % UK_PAGE)
@@ -116,10 +116,11 @@ long sys_msync(u64 addr, u64 len, int flags)
 }
 
 /*
- * Zeros, where the program can expect them: anonymous memory, the heap and
- * the main thread's stack.  A private copy of a file keeps what it has, as a
- * clean one would.  Of a thread's stack only the dead part is ever given
- * back, a large part of it never touched: zeroing would touch it.
+ * Zeroes the memory where a program may rely on that: anonymous memory, the
+ * heap and the main thread's stack.  A private copy of a file keeps its
+ * content, as Linux would read it again from the file.  Other threads' stacks
+ * are left alone: libc gives back only their unused part, and zeroing would
+ * touch pages that never were.
  */
 static void dont_need(u64 addr, u64 end)
 {
@@ -137,9 +138,9 @@ static void dont_need(u64 addr, u64 end)
 }
 
 /*
- * Private anonymous memory, as Linux has it; of that the heap and the main
- * thread's stack have no books here.  What cannot be done is not answered
- * with success: who asks relies on it.
+ * Linux allows this for private anonymous memory only.  The heap and the main
+ * thread's stack are that, too, but their pages have no kinds here, so they are
+ * refused: a caller relies on success.
  */
 static long wipe_on_fork(u64 addr, u64 end)
 {

@@ -10,7 +10,7 @@
 #include "unikernel/map/mman.h"
 #include "unikernel/mem/module.h"
 
-/* the pages are the program's, all of them: 0, or -EFAULT */
+/* whether all the pages are the program's: 0 or -EFAULT */
 static long check_mapped(u64 addr, u64 npages)
 {
 	u64 n;
@@ -86,7 +86,10 @@ static long resize(u64 addr, u64 old, u64 len, int flags)
 	return move(addr, old, len, 0);
 }
 
-/* old addresses go first: a file that must move cannot while they are held */
+/*
+ * The old addresses are unmapped first, since a mapped file cannot move to
+ * where there is more room.
+ */
 static long resize_inplace(struct inplace *m, u64 addr, u64 old, u64 len,
 			   int flags)
 {
@@ -101,7 +104,7 @@ static long resize_inplace(struct inplace *m, u64 addr, u64 old, u64 len,
 			inplace_unmap(addr + len, old - len);
 		return addr;
 	}
-	/* the file may have to move, and then it cannot move back */
+	/* the file may have to move, and then its old place may be taken */
 	if (!(flags & MREMAP_MAYMOVE))
 		return -ENOMEM;
 	file_hold(f);

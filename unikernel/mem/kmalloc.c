@@ -14,10 +14,10 @@
 struct slab {
 	u32 magic;
 	u8 class;			/* index in sizes, or LARGE */
-	u16 used, unused;		/* objects taken; never taken yet */
-	u32 pages;			/* LARGE */
+	u16 used, unused;		/* objects taken; objects never taken */
+	u32 pages;			/* for LARGE */
 	void *free;
-	struct slab *next, *prev;	/* of those of its class with room */
+	struct slab *next, *prev;	/* list of slabs of a class with room */
 	u64 pad[3];
 };
 
@@ -150,7 +150,7 @@ void *krealloc(void *p, size_t len)
 	return to;
 }
 
-/* an empty page goes back, unless it is the last of its class with room */
+/* an empty page is freed, unless it is its class's last page with room */
 void kfree(void *p)
 {
 	struct slab *s;

@@ -16,17 +16,17 @@
 #include "unikernel/lib/kabi.h"
 
 #define PAGE_SHIFT	12
-#define VARIETY		256	/* pages that a start may be moved by */
+#define VARIETY		256	/* pages by which a start is randomised */
 
 struct arena {
-	u64 base, end;		/* end: limit of the address map */
-	u64 span;		/* bytes backed */
-	u8 *map;		/* EXEC and DATA only */
-	u64 pages;		/* in map */
-	u64 first;		/* page that the program may have first */
-	u64 low, high;		/* page numbers */
+	u64 base, end;		/* end: where the address map ends it */
+	u64 span;		/* bytes that have memory */
+	u8 *map;		/* for EXEC and DATA only */
+	u64 pages;		/* that map covers */
+	u64 first;		/* first page for the program */
+	u64 low, high;		/* page numbers, see above */
 	u64 used;		/* pages taken */
-	u64 wipe, wipe_end;	/* page numbers: PAGE_WIPED lie in there */
+	u64 wipe, wipe_end;	/* all PAGE_WIPED pages lie in between */
 };
 
 static struct arena arenas[UK_ARENAS] = {
@@ -43,7 +43,7 @@ u64 arena_span(int arena)
 	return arenas[arena].span;
 }
 
-/* how far the span of this arena may go now */
+/* the largest span that this arena may have now */
 static u64 span_max(int arena)
 {
 	const struct arena *a = &arenas[arena];
@@ -63,8 +63,8 @@ static u64 span_max(int arena)
 }
 
 /*
- * A span grows somewhat ahead, so that doorbells are few, but not in the
- * last quarter of the limit: another arena may need that.
+ * A span grows by more than is asked for, so that doorbells are few, but not in
+ * the last quarter of the limit, which another arena may need.
  */
 int arena_grow(int arena, u64 span)
 {
@@ -100,7 +100,7 @@ u64 arena_high(int arena)
 	return page_addr(&arenas[arena], arenas[arena].high);
 }
 
-/* EXEC or DATA, when all of the range lies below its limit */
+/* the arena, EXEC or DATA, in which all of the range lies; or NULL */
 static struct arena *arena_of(u64 addr, u64 npages)
 {
 	static const u8 mapped[] = { UK_ARENA_EXEC, UK_ARENA_DATA };
@@ -122,7 +122,7 @@ static u64 page_of(const struct arena *a, u64 addr)
 	return (addr - a->base) >> PAGE_SHIFT;
 }
 
-/* the map covers the arena as far as the limit could let it grow */
+/* the map covers as much as the limit could let the arena grow */
 static void map_init(struct arena *a, u64 skip)
 {
 	u64 limit = ROUND_UP(uk_ctl->mem_limit, UK_BIG), own;
@@ -145,7 +145,7 @@ void mem_init(void)
 	random_bytes(skip, sizeof(skip));
 	for (i = 0; i < UK_ARENAS; i++)
 		arenas[i].span = uk_ctl->span[i];
-	/* EXEC's addresses are varied enough by what is loaded there */
+	/* what is loaded into EXEC varies its addresses enough */
 	map_init(&arenas[UK_ARENA_EXEC], 0);
 	map_init(&arenas[UK_ARENA_DATA], skip[0] % VARIETY);
 	heap_start = UK_HEAP_BASE + (u64)(skip[1] % VARIETY) * UK_PAGE;
@@ -188,7 +188,7 @@ static u64 skip_used(const struct arena *a, u64 page, u64 end)
 	return page;
 }
 
-/* the first run of npages free ones at or after page; a->pages: none */
+/* the first run of npages free pages at or after page; a->pages if none */
 static u64 find_free(const struct arena *a, u64 page, u64 npages)
 {
 	u64 end;
@@ -204,7 +204,7 @@ static u64 find_free(const struct arena *a, u64 page, u64 npages)
 	}
 }
 
-/* books for pages that become taken; some may be already */
+/* marks pages as taken, some of which may be taken already */
 static void take(struct arena *a, u64 page, u64 npages, enum page_kind kind)
 {
 	u64 i;
@@ -222,7 +222,7 @@ static void take(struct arena *a, u64 page, u64 npages, enum page_kind kind)
 		a->low = page + npages;
 }
 
-/* zeroes what of the range lies below the old high-water mark */
+/* zeroes the part of the range below the high-water mark `high` */
 static void zero_below(const struct arena *a, u64 page, u64 npages, u64 high)
 {
 	u64 end = MIN(page + npages, high);
@@ -369,7 +369,10 @@ u64 heap_range(u64 *start)
 	return heap_brk;
 }
 
-/* Linux zeroes whole pages only: what the program kept of its last is kept */
+/*
+ * Only whole pages become zero, as on Linux: what the program left in the
+ * break's last page stays.
+ */
 long sys_brk(u64 addr)
 {
 	u64 old = ROUND_UP(heap_brk, UK_PAGE), end = ROUND_UP(addr, UK_PAGE);

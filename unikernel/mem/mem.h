@@ -1,12 +1,15 @@
 /*
  * mem.h - the guest's memory: arenas of pages, and the libOS's own heap
  *
- * Page tables are static, so protection belongs to the arena: EXEC is rwx,
- * the others rw-.  mprotect succeeds and changes nothing, but PROT_EXEC
- * requests land in EXEC to begin with.  Pages that were used before are
- * zeroed when they are handed out again; pages above an arena's high-water
- * mark are zero already.  The sum of the spans of EXEC, HEAP and DATA never
- * exceeds uk_ctl.mem_limit: past it, ENOMEM.
+ * This folder: the guest's memory and what it is used for: pages and their
+ * kinds, kmalloc, what a program may touch, which file's code lies where.
+ *
+ * Page tables are static, so protection belongs to the arena: EXEC is rwx, the
+ * others rw-.  mprotect succeeds and changes nothing, but memory that is asked
+ * for with PROT_EXEC is taken from EXEC.  Pages that were used before are
+ * zeroed when they are handed out again; pages above an arena's high-water mark
+ * are zero already.  The sum of the spans of EXEC, HEAP and DATA never exceeds
+ * uk_ctl.mem_limit: past it, ENOMEM.
  */
 #ifndef UNIKERNEL_MEM_H
 #define UNIKERNEL_MEM_H
@@ -17,11 +20,11 @@ struct file;
 
 void mem_init(void);
 
-/* npages zeroed pages in UK_ARENA_EXEC or _DATA; address, or 0 for ENOMEM */
+/* npages zeroed pages in UK_ARENA_EXEC or UK_ARENA_DATA; 0 for ENOMEM */
 u64 pages_alloc(int arena, u64 npages);
-/* the same without zeroing recycled pages, for callers that overwrite all */
+/* without zeroing recycled pages, for callers that overwrite all of them */
 u64 pages_alloc_dirty(int arena, u64 npages);
-/* any subrange of what was handed out; free pages are skipped */
+/* frees any part of what was handed out; skips free pages */
 void pages_free(u64 addr, u64 npages);
 
 /*
@@ -34,8 +37,8 @@ enum page_kind {
 	PAGE_LIBOS,
 	PAGE_ANON,
 	PAGE_FILE,	/* a private copy of file content, shared memory */
-	PAGE_STACK,	/* MAP_STACK: what lies below its pointer is dead */
-	PAGE_WIPED,	/* PAGE_ANON, and zero after a fork: MADV_WIPEONFORK */
+	PAGE_STACK,	/* MAP_STACK: below the stack pointer nothing is kept */
+	PAGE_WIPED,	/* PAGE_ANON, zeroed by a fork: MADV_WIPEONFORK */
 };
 
 void pages_mark(u64 addr, u64 npages, enum page_kind kind);
@@ -44,26 +47,26 @@ enum page_kind mem_page_kind(u64 addr);
 /* pages from addr on, at most max, of the same kind as addr's */
 u64 pages_run(u64 addr, u64 max);
 /*
- * Exactly these pages of EXEC or DATA, whether free or already the
- * program's, zeroed when zero is set: 0, -ENOMEM (limit, or not inside one
- * arena), or -EINVAL when one is the libOS's.
+ * Takes exactly these pages of EXEC or DATA, whether free or already the
+ * program's, and zeroes them when zero is set.  0, -ENOMEM (over the limit, or
+ * not inside one arena), or -EINVAL when one is the libOS's.
  */
 int pages_take(u64 addr, u64 npages, enum page_kind kind, int zero);
-/* a fork: PAGE_WIPED are zeroed */
+/* for a fork: zeroes all PAGE_WIPED pages */
 void pages_wipe(void);
-/* the program's pages of the range, in any arena, become free */
+/* frees the program's pages of the range, in any arena */
 void pages_unmap(u64 addr, u64 npages);
 
 /* the program break, for /proc/self/maps: [*start, brk) */
 u64 heap_range(u64 *start);
 
-/* raise an arena's span to at least span bytes; 0 or -ENOMEM */
+/* raises an arena's span to at least span bytes; 0 or -ENOMEM */
 int arena_grow(int arena, u64 span);
 u64 arena_span(int arena);
-/* EXEC and DATA: memory from this address on was never used: it is zero */
+/* EXEC and DATA: memory from this address on is zero, as it was never used */
 u64 arena_high(int arena);
 
-/* small objects, 16-byte aligned; NULL when memory is out */
+/* small objects, 16-byte aligned; NULL when there is no memory */
 void *kmalloc(size_t len);
 void *kzalloc(size_t len);
 void *krealloc(void *p, size_t len);
@@ -73,9 +76,10 @@ void kfree(void *p);
 u64 mem_used(void);
 
 /*
- * refused.c: memory that was refused.  Many a program does without, so nothing is
- * said until one ends badly: then a line of the log names the first, because
- * what failed for it, a loader, say, often does not.
+ * In refused.c: memory that the limit refused.  Many programs go on without, so
+ * nothing is logged until a request ends badly; then a line of the log names
+ * the first refusal, because the message of what failed for it, a loader for
+ * instance, often does not.
  */
 void refused_note(u64 len);
 void refused_tell(void);

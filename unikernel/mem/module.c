@@ -1,8 +1,8 @@
 /*
  * module.c - the list of files' code (module.h)
  *
- * A plain list: it is searched when something ends badly, and changes only
- * where code is mapped or unmapped.  Entries do not overlap.
+ * A plain list is enough: it is searched only for a crash report, and changes
+ * only when code is mapped or unmapped.  Entries do not overlap.
  */
 #include "unikernel/mem/module.h"
 #include "unikernel/mem/mem.h"
@@ -26,7 +26,7 @@ static struct module *entry_new(const char *path, size_t len)
 	return m;
 }
 
-/* debuggers break here */
+/* debuggers set a breakpoint here */
 static __attribute__((noinline)) void module_added(const struct module *m)
 {
 	__asm__ volatile("" : : "r"(m) : "memory");
@@ -48,7 +48,10 @@ void module_add(const char *path, size_t n, u64 addr, u64 len, u64 off)
 	module_added(m);
 }
 
-/* what lies behind a hole; forgotten when there is no memory for an entry */
+/*
+ * Keeps the part behind a hole; it is forgotten when there is no memory for
+ * another entry.
+ */
 static void keep_rest(const struct module *m, u64 from, u64 end)
 {
 	struct module *rest = entry_new(m->path, strlen(m->path));
@@ -66,7 +69,7 @@ void module_remove(u64 addr, u64 len)
 	u64 end = addr + len, stop;
 
 	if (addr >= UK_EXEC_END)
-		return;			/* no code is there, ever */
+		return;			/* there is never any code */
 	while ((m = *mp)) {
 		stop = m->addr + m->len;
 		if (stop <= addr || m->addr >= end) {

@@ -1,8 +1,8 @@
 /*
  * refused.c - the first mapping that the memory limit refused a request
  *
- * A program that is refused memory seldom says so.  Whoever tells how a
- * request ended says it as well; one that ended well harmed nothing.
+ * A program that is refused memory seldom says so, so the libOS does when a
+ * request ends badly.  When it ends well the refusal did no harm.
  */
 #include "unikernel/mem/mem.h"
 

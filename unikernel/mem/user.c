@@ -1,10 +1,10 @@
 /*
  * user.c - what a program may touch
  *
- * The spans of the arenas, its stack, those pages of SYS that are its own,
- * the image, and the host region: window 0, and of the other windows what a
- * finished ticket names as its body.  Anything else would fault in the
- * libOS, so every pointer of a system call passes through here.
+ * A program may touch the spans of the arenas, its stack, its own pages of SYS,
+ * the image, and of the host region window 0 and the bodies in other windows
+ * that finished tickets name.  Anything else would fault in the libOS, so every
+ * pointer of a system call is checked here.
  */
 #include "etlfs/format.h"
 #include "unikernel/lib/kabi.h"
@@ -35,7 +35,7 @@ static u64 host_end(u64 addr)
 	return addr < end ? end : window_end(addr);
 }
 
-/* where the readable (write: writable) region of addr ends; 0: in none */
+/* the end of addr's region, if it is readable (write: writable); else 0 */
 static u64 region_end(u64 addr, int write)
 {
 	u64 end = 0;

@@ -1,9 +1,9 @@
 /*
  * boot.c - from the first instruction to the program's
  *
- * Loads argv[0] and its interpreter as Linux's execve would, builds the
- * initial stack (System V ABI, AMD64 supplement, 3.4.1) and goes there.  What
- * cannot be run ends the boot with one line and status 127.
+ * Loads argv[0] and its interpreter as Linux's execve would, builds the initial
+ * stack (System V ABI, AMD64 supplement, 3.4.1) and starts the program.  When
+ * it cannot be run the boot ends with one line and status 127.
  */
 #include "unikernel/map/elf.h"
 #include "unikernel/lib/kabi.h"
@@ -21,9 +21,9 @@
 #define SIGFRAME_FIXED	(sizeof(struct k_rt_sigframe) + 64 + 64 + \
 			 FP_XSTATE_MAGIC2_SIZE)
 
-/* words built at the bottom of the stack: argc, argv, envp, auxv */
+/* words to be placed at the bottom of the stack: argc, argv, envp, auxv */
 struct stack {
-	u64 sp;				/* strings end here */
+	u64 sp;				/* where the strings end */
 	u64 *word;
 };
 
@@ -109,8 +109,8 @@ static void push_auxv(struct stack *s, const struct elf_image *img,
 #define AUXV_WORDS	(21 * 2)
 
 /*
- * argv and envp: n pointers to the NUL-terminated strings from p on, then
- * NULL; the string after them.
+ * Pushes argv or envp: n pointers to the NUL-terminated strings from p on, then
+ * NULL.  Returns the string after them.
  */
 static const char *push_pointers(struct stack *s, const char *p, u32 n)
 {
@@ -122,7 +122,7 @@ static const char *push_pointers(struct stack *s, const char *p, u32 n)
 	return p;
 }
 
-/* n NUL-terminated strings end at or before p + len */
+/* whether n NUL-terminated strings end at or before p + len */
 static int strings_ok(const char *p, u64 len, u64 n)
 {
 	u64 one;
@@ -135,7 +135,7 @@ static int strings_ok(const char *p, u64 len, u64 n)
 	return 1;
 }
 
-/* the program's stack pointer */
+/* fills the initial stack and returns its pointer */
 static u64 build_stack(const struct elf_image *img,
 		       const struct elf_image *interp)
 {
@@ -184,7 +184,8 @@ void boot_main(void)
 
 	panic_hook = crash_panic;
 	check_contract();
-	now_cpu();			/* CPU time counts from here */
+	/* the first call starts the count of CPU time */
+	now_cpu();
 	mem_init();
 	thread_init();
 	k_snprintf(task_program, sizeof(task_program), "%s",

@@ -1,8 +1,8 @@
 /*
  * syscall.c - the table, dispatch, and the trace
  *
- * syscall.tbl generates three things: a check that each handler takes the
- * arguments its row says and answers long, the table, and the trace.
+ * syscall.tbl generates three things: a check that each handler takes as many
+ * arguments as its row says and returns long, the table, and the trace.
  */
 #include "unikernel/start/syscall.h"
 #include "unikernel/dev/devices.h"
@@ -24,10 +24,11 @@ struct syscall {
 	handler *fn;
 	const char *name;
 	const char *format;
-	int error;			/* when fn is NULL and name is not */
+	/* answered when there is a name but no fn */
+	int error;
 };
 
-/* arity arguments that fit a pointer as well as a number */
+/* as many arguments as the arity, each a pointer or a number */
 #define ARGS_0
 #define ARGS_1	0
 #define ARGS_2	0, 0
@@ -132,7 +133,10 @@ static void tell_unknown(u32 nr)
 #define __NR_exit		60
 #define __NR_exit_group	231
 
-/* one line, once the answer is known; before it where none comes */
+/*
+ * One line for each call, written once the answer is known, or before a call
+ * that does not return.
+ */
 static long call_traced(u32 nr, const struct syscall *s, const u64 *a)
 {
 	long ret;
@@ -148,8 +152,8 @@ static long call_traced(u32 nr, const struct syscall *s, const u64 *a)
 }
 
 /*
- * The number is an int, as in Linux; x32's have bit 30 set and are unknown.
- * A handler may change *r (sigreturn): it answers what rax shall be.
+ * The number is an int, as in Linux; x32's numbers have bit 30 set and are
+ * unknown.  A handler may change *r (sigreturn), and returns the value for rax.
  */
 void syscall_enter(struct regs *r)
 {

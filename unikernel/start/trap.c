@@ -1,9 +1,9 @@
 /*
  * trap.c - processor exceptions, ticks, and the way back to the program
  *
- * An exception at the program's own rip becomes a Linux signal.  One inside
- * the libOS is our bug, for system calls look at no address that user_ok() has
- * not allowed, or the program wrote over us: crash.c.
+ * An exception at the program's own rip becomes a Linux signal.  One inside the
+ * libOS means a bug there, as system calls access no address that user_ok() has
+ * not allowed, or that the program overwrote the libOS: crash.c reports it.
  */
 #include "unikernel/task/crash.h"
 #include "unikernel/arch/regs.h"
@@ -66,7 +66,7 @@ static int sse_code(void)
 	return fpe_code(mxcsr & ~(mxcsr >> 7));
 }
 
-/* Linux's signal, code and address for an exception */
+/* the Linux signal, code and address of an exception */
 struct fault {
 	int signo, code;
 	u64 addr;
@@ -127,8 +127,8 @@ void trap_enter(struct regs *r)
 }
 
 /*
- * thread_return() sees the tick, as it sees those that come in the libOS.
- * The libOS touches no vector register: a switch saves them, if there is one.
+ * thread_return() sees this tick, as it sees those that come inside the libOS.
+ * The libOS touches no vector register: only a switch saves them.
  */
 void preempt_enter(struct regs *r)
 {

@@ -2,9 +2,9 @@
  * clone.c - threads begin and end
  *
  * A thread shares all with the process: address space, descriptors, working
- * directory, signal actions.  Any clone() that would share less asks for
- * another process, which there is not: task_refuse().  But one may be
- * READY (fork.c).
+ * directory, signal actions.  A clone() that would share less asks for another
+ * process, which the libOS does not have, so task_refuse() answers.  The one
+ * exception is a fork that means READY (fork.c).
  *
  * The process ends with its last thread, with the status of the first one
  * (Linux's group leader), or by exit_group().
@@ -29,7 +29,7 @@ static long clone_check(u64 flags, u64 tls)
 		return task_refuse();
 	if ((flags & CLONE_THREADS) != CLONE_THREADS || (flags & ~CLONE_KNOWN))
 		return -ENOSYS;
-	/* wrfsbase faults on others, and that in the libOS */
+	/* a non-canonical address would make wrfsbase fault in the libOS */
 	if ((flags & CLONE_SETTLS) && tls >= CANONICAL_END)
 		return -EPERM;
 	if (thread_count >= THREADS_MAX)
@@ -41,7 +41,7 @@ static void child_regs(struct thread *t, u64 stack)
 {
 	*t->regs = *current->regs;
 	t->regs->rax = 0;
-	/* what a returning system call clobbers */
+	/* a system call's return clobbers these two */
 	t->regs->rcx = t->regs->rip;
 	t->regs->r11 = t->regs->rflags;
 	t->regs->orig_rax = -1ull;
@@ -73,7 +73,7 @@ static long clone_thread(u64 flags, u64 stack, int *ptid, int *ctid, u64 tls)
 	memcpy(t->name, current->name, sizeof(t->name));
 	if (flags & CLONE_CHILD_CLEARTID)
 		t->clear_tid = (u32 *)ctid;
-	/* Linux, too, keeps silent about a bad pointer here */
+	/* Linux, too, ignores a bad pointer here */
 	if ((flags & CLONE_PARENT_SETTID) && user_ok(ptid, sizeof(*ptid), 1))
 		*ptid = t->tid;
 	if ((flags & CLONE_CHILD_SETTID) && user_ok(ctid, sizeof(*ctid), 1))
@@ -103,7 +103,7 @@ long sys_clone3(const void *args, size_t size)
 	if (!user_ok(args, size, 0))
 		return -EFAULT;
 	memcpy(&a, args, sizeof(a));
-	/* what we do not know must be zero, clone3(2) */
+	/* clone3(2): fields beyond those that we know must be zero */
 	for (i = 0; i < size - sizeof(a); i++)
 		if (rest[i])
 			return -ENOSYS;

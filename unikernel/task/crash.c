@@ -1,11 +1,11 @@
 /*
  * crash.c - the report, and the mode in which last words are said (crash.h)
  *
- * When the libOS itself has crashed, any of its data may be garbage.  So the
- * report is complete without what is risky before that is tried, and a fault
- * on the way (trap.c sees `crashing`) rings DB_EXIT with what there is.  The
- * report's page is the program's to write, too: nothing is read back from it
- * without a check.
+ * When the libOS itself has crashed, any of its data may be garbage.  So what
+ * is safe to say is written first and what may fault is added afterwards; a
+ * fault on the way (trap.c sees `crashing`) rings DB_EXIT with the report as it
+ * is.  The program can write to the report's page, too, so nothing is read back
+ * from it without a check.
  */
 #include "unikernel/task/crash.h"
 #include "unikernel/lib/kabi.h"
@@ -15,8 +15,9 @@
 #include "unikernel/task/task.h"
 #include "unikernel/task/thread.h"
 
-#define PATH_SHOWN	160		/* the end of a path */
-#define HANDLER_STACK	0x10000		/* a handler's frames go no deeper */
+#define PATH_SHOWN	160		/* bytes of a path, from its end */
+/* bytes that a handler's frames may span */
+#define HANDLER_STACK	0x10000
 
 extern const char __text[], __text_end[];
 
@@ -66,14 +67,14 @@ void crash_write(const void *buf, size_t len)
 void crash_forget(void)
 {
 	refused_forget();
-	/* a write costs a page of every clone */
+	/* a needless write costs a page of every clone */
 	if (!report->len && !report->n_frames && !report->head[0])
 		return;
 	report->len = report->n_frames = 0;
 	report->head[0] = '\0';
 }
 
-/* FILE+0xOFFSET, or rip where no file's code is */
+/* FILE+0xOFFSET, or rip where no file's code lies */
 static const char *where(char *buf, size_t len, u64 rip)
 {
 	const struct module *m = module_at(rip);
@@ -104,9 +105,10 @@ static void frame_add(u64 rip)
 }
 
 /*
- * By frame pointers, which only go up one libOS stack.  The first function
- * of an entry keeps the program's, which ends it.  Leaf functions may have
- * none: the tender finds their callers in the words at rsp.
+ * Walks the frame pointers, which only go upward within one libOS stack.  The
+ * first function of an entry keeps the program's frame pointer, which ends the
+ * walk.  Leaf functions may have no frame: the tender finds their callers in
+ * the words at rsp.
  */
 static void frames_note(const struct crash_at *at)
 {
@@ -139,14 +141,14 @@ void crash_end(void)
 		doorbell(128 + signo, signo, 0, DB_EXIT);
 }
 
-/* the handler of the signal runs on current, if there is one, then the end */
+/* runs the handler of the signal on current, if there is one, and ends */
 static void __attribute__((noreturn))
 last_words(int signo, const struct k_siginfo *info)
 {
 	struct k_sigaction act = signal_action(signo);
 	struct regs *r = (struct regs *)current_kstack_top - 1;
 
-	/* ticks would only make it wait */
+	/* the handler is not to be interrupted by ticks */
 	uk_out->want_tick = 0;
 	if (act.handler == SIG_DFL || act.handler == SIG_IGN)
 		crash_end();
@@ -170,7 +172,7 @@ void crash_fault_handler(u64 sp)
 	fault.sp = sp;
 }
 
-/* is it the handler of the last fault that sent itself the signal again? */
+/* whether the handler of the last fault raised the same signal again */
 static int raised_again(const struct regs *r, int signo)
 {
 	return signo == fault.signo && current->tid == fault.tid &&
@@ -216,7 +218,7 @@ void crash_libos(const struct crash_at *at, int signo, const char *what)
 	last_words(signo, &info);
 }
 
-/* the thread that runs, in the tender's view: its stack, its TLS */
+/* makes t current, which tells the tender whose stack and TLS are in use */
 static void adopt(struct thread *t)
 {
 	if (t == current)
@@ -237,7 +239,10 @@ void crash_overdue(void)
 	if (crashing)
 		return;
 	crashing = UK_LAST_SIGNAL;
-	/* a dead one's stack and TLS may be gone; the first has most to say */
+	/*
+	 * The stack and TLS of a dead thread may be gone.  When all wait, the
+	 * first thread is the most telling one.
+	 */
 	if (waits && thread_list)
 		adopt(thread_list);
 	report->len = 0;

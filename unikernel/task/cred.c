@@ -1,9 +1,9 @@
 /*
  * cred.c - users, groups and capabilities
  *
- * A function is root of its own machine and of nothing else: every id is 0
- * and a change to 0 succeeds.  A change to another id succeeds as root's
- * would, and is remembered, but nothing is checked by it.
+ * A function is root of its own machine and of nothing else: every id is 0 and
+ * a change to 0 succeeds.  A change to another id succeeds as root's would, and
+ * is remembered, but no permission depends on it.
  */
 #include "unikernel/task/task.h"
 
@@ -144,7 +144,7 @@ long sys_setgroups(int n, const u32 *list)
 	return 0;
 }
 
-/* head: version, pid; data: effective, permitted, inheritable, twice */
+/* head: version, pid; data: effective, permitted, inheritable, twice each */
 long sys_capget(u32 *head, u32 *data)
 {
 	if (!user_ok(head, 8, 1))

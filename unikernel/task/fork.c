@@ -1,18 +1,17 @@
 /*
  * fork.c - READY as a fork(2), whose child a clone is
  *
- * There is one process at a time.  The reference's READY returns in each
- * clone, and again after each rollback, as another process: with a pid that
- * no other request of the function had, and with what it asked to be wiped
- * (MADV_WIPEONFORK) zero.
+ * There is one process at a time.  The reference's READY returns in each clone,
+ * and again after each rollback, as another process: with a pid that no other
+ * request of the function had, and with zeros in the memory that it marked
+ * MADV_WIPEONFORK.
  *
  * Where the program asked for READY by fork(), the C library's and the
- * interpreter's handlers for a child run by themselves, and what fork(2) says
- * that a child does not inherit is gone.  That cannot be done to a program
- * with other threads: they live on in the child, as they do nowhere else, and
- * most handlers would take what is theirs.  Such a program asks for READY
- * alone; its first thread gets the process's number, as the C library knows
- * it.
+ * interpreter's handlers for a child run as after any fork, and what a child
+ * does not inherit by fork(2) is reset.  That would break a program with other
+ * threads: here they live on in the child, and most handlers would reset what
+ * those threads use.  Such a program asks for READY without a fork; its first
+ * thread then gets the new process's number, and the C library is told.
  */
 #include "unikernel/mem/mem.h"
 #include "unikernel/task/task.h"
@@ -38,7 +37,7 @@ void task_begin(void)
 	task_ids.ppid = task_ids.pid;
 	task_ids.pid = pid;
 	thread_ids_from(pid);
-	/* its first thread may be gone, and the others go on */
+	/* the first thread may have ended while others go on */
 	if (first) {
 		first->tid = pid;
 		tid_tell(first->clear_tid, pid);
@@ -46,7 +45,7 @@ void task_begin(void)
 	pages_wipe();
 }
 
-/* fork(2), "The child process is an exact duplicate ... except" */
+/* resets what a child does not inherit, by fork(2) */
 static void inherit_not(void)
 {
 	current->robust_list = NULL;
@@ -64,7 +63,7 @@ long task_fork(u64 flags, u64 stack, int *ctid)
 		return task_refuse();
 	if (thread_count > 1)
 		return -EAGAIN;
-	/* the child's own: what the parent set is not known there */
+	/* the child sets its own; the parent's address is not inherited */
 	current->clear_tid = NULL;
 	rc = fork_hook();
 	if (rc < 0)

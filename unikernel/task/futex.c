@@ -2,10 +2,9 @@
  * futex.c - waiting on a word of memory
  *
  * There is one address space, so a futex is its address, private or shared.
- * Waiters hang in hash buckets, each in order of arrival; a waiter's
- * futex_addr says for which word, and is 0 in every thread that waits for
- * anything else.  Nothing is pre-empted between the look at the word and the
- * sleep.
+ * Waiters are queued in hash buckets, in order of arrival; a waiter's
+ * futex_addr is the word that it waits for, and is 0 in every other thread.
+ * Nothing is pre-empted between the check of the word and the sleep.
  *
  * Priority inheritance and FUTEX_FD are -ENOSYS: with one run queue there are
  * no priorities to inherit.
@@ -55,7 +54,7 @@ int futex_wake(u64 addr, int n)
 	return wake_bits(addr, n, FUTEX_BITSET_MATCH_ANY);
 }
 
-/* mono ns from the caller's timespec; NULL: NEVER */
+/* monotonic ns from the caller's timespec; NEVER for NULL */
 static long futex_deadline(const struct k_timespec *ts, int op, u64 *deadline)
 {
 	struct k_timespec t;
@@ -73,7 +72,8 @@ static long futex_deadline(const struct k_timespec *ts, int op, u64 *deadline)
 		return 0;
 	ns = (u64)t.sec * NSEC_PER_SEC + (u64)t.nsec;
 	if ((op & FUTEX_CMD_MASK) == FUTEX_WAIT) {
-		*deadline = now_mono() + ns;	/* the one relative one */
+		/* FUTEX_WAIT alone has a relative timeout */
+		*deadline = now_mono() + ns;
 	} else if (op & FUTEX_CLOCK_REALTIME) {
 		now = now_real();
 		*deadline = now_mono() + (ns > now ? ns - now : 0);
@@ -99,7 +99,7 @@ static long futex_wait(u64 addr, u32 val, u64 deadline, u32 bits)
 	return rc;
 }
 
-/* wakes n, moves up to m others; how many it touched */
+/* wakes n and moves up to m others; returns how many of both */
 static long futex_requeue(u64 addr, int n, int m, u64 addr2)
 {
 	struct waitq *to = bucket_of(addr2);
@@ -117,7 +117,7 @@ static long futex_requeue(u64 addr, int n, int m, u64 addr2)
 		if (addr == addr2)
 			continue;
 		t->futex_addr = addr2;
-		/* within one bucket this may meet t again: it no longer fits */
+		/* in the same bucket t is met again; its address differs */
 		thread_move(t, to);
 	}
 	return woken + moved;
@@ -128,7 +128,7 @@ static s32 sign_extend12(u32 v)
 	return (s32)(v << 20) >> 20;
 }
 
-/* FUTEX_OP() of futex(2): changes *addr, and compares what was there */
+/* the FUTEX_OP() of futex(2): changes *addr, and compares its old value */
 static long futex_op(u64 addr, u32 op)
 {
 	u32 old = futex_read(addr), arg = (u32)sign_extend12(op >> 12 & 0xfff);

@@ -1,6 +1,4 @@
-/*
- * leave.c - what is due on every way back to the program (iret.S)
- */
+/* leave.c - what is done on every way back to the program (iret.S) */
 #include "unikernel/arch/regs.h"
 #include "unikernel/arch/xstate.h"
 #include "unikernel/lib/kabi.h"
@@ -9,7 +7,7 @@
 #include "unikernel/task/signal.h"
 #include "unikernel/task/thread.h"
 
-/* vector state that waits in the thread's area is loaded last */
+/* vector state saved in the thread's area is loaded last */
 void user_return(struct regs *r)
 {
 	if (crashing)

@@ -1,8 +1,8 @@
 /*
  * robust.c - robust mutexes: a dying thread marks those it still holds
  *
- * The list is the program's memory, perhaps nonsense, perhaps circular: every
- * pointer is checked, every word read once, and the walk is bounded as
+ * The list lies in the program's memory and may be nonsense or circular: every
+ * pointer is checked, every word is read once, and the walk is bounded as
  * Linux's is.
  */
 #include "unikernel/lib/kabi.h"
@@ -19,8 +19,9 @@ static int read_next(u64 entry, u64 *next)
 }
 
 /*
- * A thread may die between dropping the lock and waking the next owner; the
- * pending entry with a free word tells, and the wake is made up for.
+ * A thread may die after it released the lock and before it woke the next
+ * owner.  A pending entry whose word is free shows that, and the wake is done
+ * here.
  */
 static int robust_word(struct thread *t, u64 addr, int pending)
 {
@@ -55,7 +56,7 @@ void robust_list_exit(struct thread *t)
 	for (i = 0; i < ROBUST_LIST_LIMIT; i++) {
 		if (entry == (u64)t->robust_list)
 			break;
-		/* read on before the next owner may free the mutex */
+		/* first the next link, as the next owner may free this mutex */
 		if (read_next(entry, &next) < 0)
 			return;
 		if (entry != pending &&

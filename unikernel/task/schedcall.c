@@ -123,7 +123,7 @@ long sys_sched_getaffinity(int pid, size_t len, u8 *mask)
 	return CPU_BYTES;
 }
 
-/* as the system call has it: 20 - nice, so that it is never negative */
+/* as the system call returns it: 20 - nice, so that it is never negative */
 long sys_getpriority(int which, int who)
 {
 	if (which < PRIO_PROCESS || which > PRIO_USER)

@@ -68,7 +68,7 @@ static long wait_for_signal(void)
 {
 	struct waitq nobody = { NULL, NULL };
 
-	/* may wake for a signal that another thread's sigaction took back */
+	/* the signal may have become ignored by a sigaction() since */
 	while (!signal_pending(current))
 		thread_wait(&nobody, NEVER);
 	return -EINTR;
@@ -101,7 +101,7 @@ int signal_wait(u64 set, struct k_siginfo *info, u64 deadline)
 			return signo;
 		if (rc == -EINTR)
 			return rc;
-		/* who does not wait is not interrupted either */
+		/* a signal does not interrupt a call that does not wait */
 		if (rc == -ETIMEDOUT || deadline <= now_mono())
 			return -EAGAIN;
 		current->sig.waiting_for = set;
@@ -140,7 +140,7 @@ long sys_rt_sigtimedwait(const u64 *set, void *info, const void *ts,
 	return signo;
 }
 
-/* sig 0 only asks whether it could be sent */
+/* with sig 0 it only checks whether a signal could be sent */
 static long send(struct thread *t, int sig, struct k_siginfo *info)
 {
 	if (sig < 0 || sig > _NSIG)
@@ -155,7 +155,8 @@ static long send_plain(struct thread *t, int sig, int code)
 {
 	struct k_siginfo info = { .code = code };
 
-	info.fields[0] = (u32)task_ids.pid;	/* and uid 0 above it */
+	/* si_pid; the upper half, si_uid, is 0 */
+	info.fields[0] = (u32)task_ids.pid;
 	return send(t, sig, &info);
 }
 
@@ -163,10 +164,10 @@ long sys_kill(int pid, int sig)
 {
 	if (sig < 0 || sig > _NSIG)
 		return -EINVAL;
-	/* who forked us is there, and out of reach */
+	/* the parent process exists, but cannot be signalled */
 	if (pid == task_ids.ppid && pid)
 		return -EPERM;
-	/* 0 and -pgid: our group; a thread's number stands for all of it */
+	/* 0 and -pgid: the own group; a thread's number: the process */
 	if (pid != task_ids.pid && pid != 0 && pid != -task_ids.pgid &&
 	    !thread_find(pid))
 		return -ESRCH;
@@ -197,7 +198,7 @@ static long send_queued(struct thread *t, int sig, const void *info)
 	if (!user_ok(info, sizeof(copy), 0))
 		return -EFAULT;
 	memcpy(&copy, info, sizeof(copy));
-	copy.pad = 0;		/* ours: not a timer's */
+	copy.pad = 0;		/* the libOS's own field; 0: not a timer's */
 	return send(t, sig, &copy);
 }
 

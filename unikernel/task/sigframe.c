@@ -10,7 +10,8 @@
  *	XSAVE image, 64-byte aligned; its software bytes describe it
  *	struct k_rt_sigframe, so aligned as if the handler had been called
  *
- * On the way back it is hostile: copied once, and the copy is checked.
+ * On the way back the frame may hold anything: it is copied once, and the copy
+ * is checked.
  */
 #include "unikernel/lib/kabi.h"
 #include "unikernel/task/signal.h"
@@ -20,8 +21,8 @@
 #define RED_ZONE	128
 
 /*
- * rflags of the program.  Not TF and AC, which would trap in the libOS, nor
- * NT, with which iretq faults.
+ * The program's rflags.  TF and AC are not among them, as they would trap in
+ * the libOS, nor is NT, with which iretq faults.
  */
 #define FLAGS_FIXED	0x202u
 #define FLAGS_USER	0x00cd5u	/* OF DF SF ZF AF PF CF */
@@ -117,7 +118,7 @@ static void context_load(struct regs *r, const struct k_sigcontext *c)
 	r->orig_rax = -1ull;
 }
 
-/* vector state to the program's stack, described as Linux does */
+/* saves vector state to the program's stack and describes it as Linux does */
 static void fpstate_save(u8 *fp)
 {
 	u32 size = xstate_size(), magic2 = FP_XSTATE_MAGIC2;
@@ -131,13 +132,13 @@ static void fpstate_save(u8 *fp)
 
 	memset(header, 0, XSAVE_HEADER);
 	xstate_save(fp);
-	/* handlers that edit these need not know of xstate_bv */
+	/* handlers that edit these two need not know of xstate_bv */
 	header[0] |= XSTATE_FPSSE;
 	memcpy(fp + XSAVE_SW, &sw, sizeof(sw));
 	memcpy(fp + size, &magic2, sizeof(magic2));
 }
 
-/* does the frame carry more than the legacy area? */
+/* whether the frame carries more than the legacy area */
 static int fpstate_extended(const u8 *fp)
 {
 	u32 size = xstate_size(), magic2;
@@ -174,7 +175,7 @@ static int fpstate_load(const u8 *fp)
 	return 0;
 }
 
-/* where the handler's stack begins; 0: it would leave the alternate one */
+/* where the handler's stack begins; 0 when the alternate one is too small */
 static u64 stack_choose(const struct regs *r, const struct k_sigaction *act,
 			const struct thread_signals *s, u64 need)
 {

@@ -6,8 +6,8 @@
  * the process only while every thread blocks it.  Ordinary signals are
  * pending once; those from SIGRTMIN on queue.
  *
- * Everything is delivered in signal_deliver(), on the way to the program.
- * Stopping is not possible (nobody could continue us): the stop signals do
+ * Everything is delivered in signal_deliver(), on the way to the program.  The
+ * process cannot be stopped, as nobody could continue it: the stop signals do
  * nothing by default.
  */
 #include "unikernel/task/crash.h"
@@ -46,13 +46,13 @@ int signal_pending(struct thread *t)
 	return (signal_pending_set(t) & ~t->sig.blocked & ~ignored) != 0;
 }
 
-/* would it do something to t now, or end its sigwait? */
+/* whether t would act on the signal now, or end a sigwait with it */
 static int wants(struct thread *t, u64 bit)
 {
 	return !(t->sig.blocked & bit) || (t->sig.waiting_for & bit);
 }
 
-/* the thread for a signal to the process: Linux, too, likes the first best */
+/* the thread that gets a signal to the process: the first that wants it */
 static struct thread *taker(u64 bit)
 {
 	struct thread *t;
@@ -64,8 +64,9 @@ static struct thread *taker(u64 bit)
 }
 
 /*
- * 1, or 0 when an ordinary signal is pending already.  Without memory the
- * bit alone must do for an ordinary one; a queueing one gets -EAGAIN.
+ * Returns 1, or 0 when an ordinary signal is pending already.  Without memory
+ * an ordinary signal is recorded by its bit alone; a real-time one gets
+ * -EAGAIN.
  */
 static int queue_add(struct sigpending *p, int signo,
 		     const struct k_siginfo *info, int for_process)
@@ -104,7 +105,7 @@ static void queue_unlink(struct sigqueue **q)
 	queued--;
 }
 
-/* the first entry of signo goes; its bit with the last */
+/* removes the first entry of signo, and with the last entry the bit */
 static void queue_remove(struct sigpending *p, int signo,
 			 struct k_siginfo *info)
 {
@@ -166,7 +167,10 @@ int signal_send(struct thread *t, int signo, const struct k_siginfo *info)
 	struct thread *to = t ? t : taker(bit);
 	int rc;
 
-	/* an ignored signal is kept where it is blocked: that may change */
+	/*
+	 * A blocked signal is kept though ignored: the action may change before
+	 * it is unblocked.
+	 */
 	if ((ignored & bit) && to && !(to->sig.blocked & bit))
 		return 0;
 	rc = queue_add(to ? &to->sig.own : &shared, signo, info, !t);
@@ -200,7 +204,7 @@ void signal_thread_exit(struct thread *t)
 	}
 }
 
-/* a write that changes nothing costs a page of every clone all the same */
+/* a write costs a page of every clone, even when it changes nothing */
 static void pending_drop(struct sigpending *p)
 {
 	if (p->mask)
@@ -288,7 +292,7 @@ void signal_fault(struct regs *r, int signo, int code, u64 addr, u64 vector,
 	crash_fault_handler(r->rsp);
 }
 
-/* runs the action of signo; a frame that does not fit is a fault of its own */
+/* runs the action of signo; when its frame does not fit, that is SIGSEGV */
 static void act_on(struct regs *r, int signo, const struct k_siginfo *info)
 {
 	struct k_sigaction act = actions[signo], dfl = { 0 };
@@ -316,7 +320,7 @@ void signal_deliver(struct regs *r)
 	struct k_siginfo info;
 	int signo;
 
-	/* a call that did not fail by the signal restores the mask first */
+	/* unless the call ends with EINTR the old mask is restored first */
 	if (s->saved_mask_valid &&
 	    (r->orig_rax == -1ull || r->rax != (u64)-EINTR))
 		mask_restore(s);
@@ -326,7 +330,7 @@ void signal_deliver(struct regs *r)
 		signal_restart(r, NULL);
 		if (!s->saved_mask_valid)
 			break;
-		/* and what the old mask lets through */
+		/* then deliver what the old mask lets through */
 		mask_restore(s);
 	}
 }

@@ -26,7 +26,7 @@ struct thread;
 
 struct sigqueue;
 
-/* a bit may be set without an entry: memory was out, and the info is lost */
+/* A bit may be set without an entry: then there was no memory for the info. */
 struct sigpending {
 	u64 mask;
 	struct sigqueue *head;
@@ -35,77 +35,85 @@ struct sigpending {
 struct thread_signals {
 	u64 blocked;
 	union {
-		u64 pending;		/* the mask alone */
+		u64 pending;		/* the bits alone */
 		struct sigpending own;
 	};
-	u64 waiting_for;		/* blocked ones that end its wait */
+	u64 waiting_for;		/* blocked signals that end its wait */
 	u64 alt_sp;
 	u64 alt_size;
 	u32 alt_flags;
 	u64 saved_mask;			/* to restore after sigsuspend, ppoll */
 	int saved_mask_valid;
-	u64 trapno, error, cr2;		/* of its last exception */
+	u64 trapno, error, cr2;		/* of its latest exception */
 };
 
-/* pending and unblocked, and not ignored, for the thread */
+/* whether the thread has a pending signal, not blocked and not ignored */
 int signal_pending(struct thread *t);
 /*
- * To one thread, or to whichever takes it (t NULL).  1: queued; 0: ignored,
- * or pending already; -EAGAIN: too many are queued.  info NULL: SI_KERNEL.
+ * Sends to t, or for NULL to the process.  1: queued; 0: ignored, or pending
+ * already; -EAGAIN: too many are queued.  info NULL means SI_KERNEL.
  */
 int signal_send(struct thread *t, int signo, const struct k_siginfo *info);
-/* current's, or one of the process's, out of set: its number, 0 when none */
+/*
+ * Takes one of set that is pending for current or the process: its number or 0.
+ */
 int signal_take(u64 set, struct k_siginfo *info);
 /* what is pending for the thread or the process */
 u64 signal_pending_set(struct thread *t);
 /*
- * Takes one of set; waits for it until deadline.  Its number, -EAGAIN or
- * -EINTR.  rt_sigtimedwait and signalfd.
+ * For rt_sigtimedwait and signalfd: takes one of set, or waits for one until
+ * deadline.  Returns its number, -EAGAIN or -EINTR.
  */
 int signal_wait(u64 set, struct k_siginfo *info, u64 deadline);
-/* called on every return to the program; may rewrite *r or not return */
+/* called on every return to the program; may change *r, or end the guest */
 void signal_deliver(struct regs *r);
-/* an exception at the program's own rip: deliver or die */
+/* a processor exception at the program's rip: delivered, or fatal */
 void signal_fault(struct regs *r, int signo, int code, u64 addr, u64 vector,
 		  u64 error);
-/* current gets it now, whatever it blocks or ignores */
+/* delivers the signal to current even if it blocks or ignores it */
 void signal_force(int signo, const struct k_siginfo *info);
-/* the action, and its replacement; flushes what became ignored */
+/* reads and replaces an action; drops pending signals that are now ignored */
 struct k_sigaction signal_action(int signo);
 void signal_action_set(int signo, const struct k_sigaction *act);
 /* replaces the mask until the call returns (ppoll, pselect, sigsuspend) */
 void signal_mask_temporarily(u64 mask);
-/* a new process: nothing is pending, no timer is there */
+/* for a new process: nothing is pending and no timer exists */
 void signal_pending_reset(void);
 void signal_timer_reset(void);
-/* what the process had asked a dying thread to take goes to another */
+/* hands a dying thread's pending signals of the process to other threads */
 void signal_thread_exit(struct thread *t);
 
-/* sigframe.c: the handler's frame and registers; -EFAULT: no room */
+/*
+ * In sigframe.c: pushes the handler's frame and sets its registers; -EFAULT
+ * when there is no room.
+ */
 int sigframe_push(struct regs *r, int signo, const struct k_sigaction *act,
 		  const struct k_siginfo *info);
-/* on the alternate stack? */
+/* whether sp lies on the alternate stack */
 int sigstack_active(const struct thread_signals *s, u64 sp);
 long sigstack_set(struct thread_signals *s, const struct k_stack *ss);
 void sigstack_get(const struct thread_signals *s, u64 sp, struct k_stack *ss);
 
 /*
- * sigrestart.c: *r is an interrupted call (-EINTR).  Makes it begin again
+ * In sigrestart.c: *r is an interrupted call (-EINTR).  Makes it begin again
  * where Linux would; act is the handler's action, NULL when none runs.
  */
 void signal_restart(struct regs *r, const struct k_sigaction *act);
-/* current's call answers EINTR, whoever handles the signal */
+/* makes current's call answer EINTR, whatever SA_RESTART says */
 void signal_no_restart(void);
 
-/* a signal is pending that descriptors may look for (signalfd.c sets it) */
+/* signalfd.c sets it: called when a signal becomes pending that it may watch */
 extern void (*signal_pending_hook)(u64 bit);
 
-/* timer.c: earliest timer, mono ns or ~0; fires what is due */
+/*
+ * In timer.c: when the earliest timer is due, in monotonic ns, or ~0; and a
+ * function that fires what is due.
+ */
 u64 signal_timer_next(void);
 void signal_timer_run(u64 now);
-/* timers that run, on any clock: they need ticks */
+/* whether a timer of any clock runs, which needs ticks */
 int signal_timer_armed(void);
-/* the signal of a timer (info->pad) is being delivered, or was dropped */
+/* to call when a timer's signal (info->pad) is delivered or dropped */
 void signal_timer_taken(struct k_siginfo *info);
 
 long sys_rt_sigaction(int sig, const void *act, void *old, size_t size);

@@ -1,11 +1,11 @@
 /*
  * sigrestart.c - which interrupted system calls begin again (signal(7))
  *
- * A call begins again by going back over its `syscall` instruction, two
- * bytes, with the number in rax; its arguments are in their registers still.
- * Those not listed answer EINTR whatever SA_RESTART says: sleeps, poll,
- * epoll_wait, sigtimedwait.  So do sockets with a timeout, which would begin
- * anew: they say signal_no_restart().
+ * A call begins again when rip goes back over its two-byte `syscall`
+ * instruction, with the number in rax; its arguments are still in their
+ * registers.  Calls not listed here answer EINTR whatever SA_RESTART says:
+ * sleeps, poll, epoll_wait, sigtimedwait.  So do sockets with a timeout, which
+ * would start from its beginning: they call signal_no_restart().
  */
 #include "unikernel/lib/kabi.h"
 #include "unikernel/task/signal.h"
@@ -47,7 +47,7 @@ void signal_no_restart(void)
 	current->regs->orig_rax = -1ull;
 }
 
-/* a futex with a relative timeout would wait the whole of it once more */
+/* a futex with a relative timeout would wait the whole time once more */
 static int is_restartable(const struct regs *r)
 {
 	if (r->orig_rax == __NR_futex && r->r10)

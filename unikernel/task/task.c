@@ -103,7 +103,7 @@ long sys_setpgid(int pid, int pgid)
 	/* a session's leader stays in its group */
 	if (task_ids.sid == task_ids.pid)
 		return -EPERM;
-	/* a group of its own, or one of those that are there */
+	/* a new group of its own, or one that exists */
 	if (pgid && pgid != task_ids.pid && pgid != task_ids.pgid &&
 	    pgid != task_ids.sid)
 		return -EPERM;
@@ -121,7 +121,7 @@ long sys_setsid(void)
 
 #define TIMERSLACK_NS		50000
 
-/* the program's copy of the thread's name is 16 bytes, NUL included */
+/* the program passes 16 bytes, NUL included */
 static long set_name(const char *name)
 {
 	long len = user_strlen(name, sizeof(current->name) - 1);
@@ -222,8 +222,8 @@ long sys_personality(u32 persona)
 }
 
 /*
- * One CPU and no pre-emption here: every other thread has passed a barrier
- * before this returns.
+ * There is one CPU and no pre-emption in the libOS, so every other thread has
+ * passed a barrier before this returns.
  */
 
 long sys_membarrier(int cmd, unsigned flags, int cpu)

@@ -14,7 +14,7 @@
 
 #define STACK_CANARY	0x5045454b5f53554bull
 
-/* what thread_switch() leaves on the stack of a thread */
+/* what thread_switch() leaves on the stack of a switched-out thread */
 struct kframe {
 	u64 r15, r14, r13, r12, rbx, rbp;
 	u64 rip;
@@ -27,7 +27,8 @@ int thread_count;
 u64 current_kstack_top;
 
 static struct thread *run_head, *run_tail;
-static struct thread *zombie;		/* switched away from for ever */
+/* the thread that ended last, to be freed from another stack */
+static struct thread *zombie;
 static int ticking_waiters;
 static u64 ticks_seen;
 
@@ -99,13 +100,13 @@ static void waitq_remove(struct thread *t)
 	t->wq_next = t->wq_prev = NULL;
 }
 
-/* pages of a libOS stack and the vector area above it */
+/* pages of a libOS stack and of the vector area behind it */
 static u64 kstack_pages(void)
 {
 	return (KSTACK_SIZE + ROUND_UP(xstate_size(), UK_PAGE)) / UK_PAGE;
 }
 
-/* state of thread t, which runs, into t: it will not run for a while */
+/* saves what the processor holds of t, which runs and is switched out */
 static void state_save(struct thread *t)
 {
 	t->fs_base = get_fs_base();
@@ -148,7 +149,7 @@ void thread_landed(void)
 	kfree(t);
 }
 
-/* fetches, timers and deadlines that are due make threads runnable */
+/* makes threads runnable whose fetch, timer or deadline is due */
 static void expire(void)
 {
 	struct thread *t, *first = NULL;
@@ -159,10 +160,11 @@ static void expire(void)
 	now = now_mono();
 	signal_timer_run(now);
 	/*
-	 * Of those that wait for a futex, only the one that is due first.
-	 * Were all woken, each would wait again in the order in which it was
-	 * woken, and a lock that is handed to the first in line (Python's)
-	 * would go back and forth between two threads while others starve.
+	 * Of the threads that wait for a futex only the one that is due first
+	 * is woken.  Were all woken, each would wait again in the order in
+	 * which it was woken, and a lock that is handed to the first in line
+	 * (Python's) would go back and forth between two threads while others
+	 * starve.
 	 */
 	for (t = thread_list; t; t = t->next) {
 		if (t->state != THREAD_WAIT || t->deadline > now)
@@ -176,7 +178,7 @@ static void expire(void)
 		thread_wake_one(first, -ETIMEDOUT);
 }
 
-/* nobody can run: sleep in the tender until something is due */
+/* no thread can run: sleep in the tender until something is due */
 static void idle(void)
 {
 	u64 start = now_mono(), next = signal_timer_next();
@@ -215,7 +217,7 @@ static int wait_on(struct waitq *q, u64 deadline, int interruptible)
 	t->state = THREAD_WAIT;
 	t->deadline = deadline;
 	t->interruptible = interruptible;
-	/* a futex without deadline ends by another thread's doing only */
+	/* only another thread can end a futex wait without deadline */
 	t->ticking = deadline != NEVER || !t->futex_addr;
 	ticking_waiters += t->ticking;
 	waitq_push(q, t);
@@ -292,7 +294,7 @@ void thread_return(struct regs *r)
 		thread_yield();
 	signal_deliver(r);
 	want = run_head || ticking_waiters || signal_timer_armed();
-	/* a write costs a page of every clone: only when it changes */
+	/* a write costs a page of every clone, so only a change is written */
 	if (uk_out->want_tick != want)
 		uk_out->want_tick = want;
 }
@@ -323,8 +325,9 @@ static void list_remove(struct thread *t)
 }
 
 /*
- * Numbers go up, and around; never one that lives, nor 0.  Before READY they
- * stay below those of the processes to come, thereafter above the lowest.
+ * Thread numbers count up and wrap around, skipping those in use.  Before READY
+ * they stay below the numbers of later processes, and afterwards at or above
+ * the lowest of these.
  */
 static int tid_last = UK_PID_BOOT - 1;
 
@@ -358,7 +361,7 @@ struct thread *thread_create(void)
 	}
 	*(u64 *)t->kstack = STACK_CANARY;
 	t->xsave = t->kstack + KSTACK_SIZE;
-	/* a recycled page: XSAVE wants the header zero */
+	/* the page may have been used before, and XSAVE wants a zero header */
 	memset(t->xsave, 0, xstate_size());
 	t->regs = (struct regs *)(t->kstack + KSTACK_SIZE) - 1;
 	f = (struct kframe *)t->regs - 1;
@@ -371,7 +374,7 @@ struct thread *thread_create(void)
 	return t;
 }
 
-/* t runs when its turn comes, with the creator's vector state and GS base */
+/* makes t runnable, with its creator's vector state and GS base */
 void thread_start(struct thread *t)
 {
 	xstate_save(t->xsave);

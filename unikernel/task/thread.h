@@ -1,10 +1,14 @@
 /*
  * thread.h - threads of the program, one vCPU
  *
+ * This folder: threads and what the one process is: scheduling, futexes,
+ * signals, timers, ids, fork, the report of a crash, and the way back to the
+ * program.
+ *
  * Inside the libOS nothing is pre-empted: a thread gives up the CPU in
  * thread_wait() or thread_yield() only.  Outside it, the tender's tick enters
- * preempt, which may switch.  Every thread has a libOS stack; its saved
- * program registers lie at the top of it.
+ * preempt, which may switch.  Every thread has a libOS stack; its saved program
+ * registers lie at the top of it.
  *
  * The vector registers, and the FS and GS bases, are always the current
  * thread's own: the libOS never touches them, and a switch exchanges them.
@@ -17,9 +21,9 @@
 #include "unikernel/task/signal.h"
 
 #define THREADS_MAX	1024
-#define NEVER		(~0ull)		/* a deadline that does not come */
+#define NEVER		(~0ull)		/* never reached: no deadline */
 
-/* program registers; entry.S knows the layout by regs.h */
+/* the program's registers; entry.S knows the layout by regs.h */
 struct regs {
 	u64 r15, r14, r13, r12, rbp, rbx;
 	u64 r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
@@ -46,15 +50,16 @@ struct waitq {
 enum thread_state { THREAD_RUN, THREAD_WAIT, THREAD_DEAD };
 
 struct thread {
-	struct regs *regs;		/* program's, while in the libOS */
+	struct regs *regs;		/* the program's, while in the libOS */
 	u64 ksp;		/* libOS stack pointer while switched out */
 	u8 *kstack;			/* KSTACK_SIZE bytes, then xsave */
 	u8 *xsave;			/* vector state while switched out */
-	int xsave_valid;		/* must be restored on return */
+	int xsave_valid;		/* it must be loaded on return */
 	int tid;
 	enum thread_state state;
 	u64 fs_base, gs_base;		/* while switched out */
-	u64 deadline;			/* mono ns while waiting, NEVER: none */
+	/* monotonic ns while waiting, or NEVER */
+	u64 deadline;
 	int wake_reason;		/* 0, -ETIMEDOUT, -EINTR */
 	int interruptible;		/* the wait ends with a signal */
 	int ticking;			/* the wait may end at a tick */
@@ -72,57 +77,57 @@ struct thread {
 };
 
 extern struct thread *current;
-extern struct thread *thread_list;	/* all that live, oldest first */
+extern struct thread *thread_list;	/* all threads, oldest first */
 extern int thread_count;
 /* top of current's libOS stack: the entries put struct regs below it */
 extern u64 current_kstack_top;
 
 /*
- * The first thread, in the running context; called once by boot, after
- * mem_init().  Its libOS stack is a new one: boot stays on its own until it
- * fills *current->regs (orig_rax -1) and leaves by user_start().
+ * Makes the running context the first thread; called once by boot, after
+ * mem_init().  Its libOS stack is a new one: boot stays on its own until it has
+ * filled *current->regs (orig_rax -1) and leaves by user_start().
  */
 void thread_init(void);
 
 /*
- * What devices do when they are looked at: after DB_WAIT and at ticks.  Makes
- * threads runnable whose wait is over.  NULL: there are none (dev/ sets it).
+ * Called after DB_WAIT and at ticks: lets devices make threads runnable whose
+ * wait is over.  dev/ sets it; NULL when there are no devices.
  */
 extern void (*thread_poll_hook)(void);
 
 /*
- * Sleeps until thread_wake() on q, or until deadline (mono ns, ~0: never), or
- * until a signal is pending and unblocked.  0, -ETIMEDOUT or -EINTR.  A
- * caller re-checks its condition: wake-ups may be spurious.  When no thread
- * can run, the libOS rings DB_WAIT.
+ * Sleeps until thread_wake() on q, until deadline (monotonic ns or NEVER), or
+ * until a signal is pending and unblocked.  0, -ETIMEDOUT or -EINTR.  A caller
+ * re-checks its condition: wake-ups may be spurious.  When no thread can run,
+ * the libOS rings DB_WAIT.
  */
 int thread_wait(struct waitq *q, u64 deadline);
-/* the same, not ended by signals */
+/* the same, but signals do not end it */
 int thread_wait_uninterruptible(struct waitq *q, u64 deadline);
-/* wakes up to n waiters (first come, first served); how many it woke */
+/* wakes up to n waiters, first come, first served; returns how many it woke */
 int thread_wake(struct waitq *q, int n);
 void thread_wake_one(struct thread *t, int reason);
-/* a waiting thread goes to the end of another queue, still waiting */
+/* moves a waiting thread to the end of another queue, still waiting */
 void thread_move(struct thread *t, struct waitq *to);
 void thread_yield(void);
 struct thread *thread_find(int tid);
 
-/* runs whoever's deadline passed; true when the tick should switch */
+/* wakes threads whose deadline passed; true when the tick should switch */
 int thread_tick(void);
 /*
- * The last thing before every return to the program: sees ticks that came
- * while in the libOS, rotates, delivers signals, asks for ticks when they
- * are needed.  *r may be another context then (orig_rax -1).
+ * The last thing before every return to the program: sees ticks that came while
+ * in the libOS, lets the next thread run, delivers signals, asks for ticks when
+ * they are needed.  *r may be another context afterwards (orig_rax -1).
  */
 void thread_return(struct regs *r);
 
-/* numbers of threads to come go up from here; never below it again */
+/* sets the number after which those of new threads begin */
 void thread_ids_from(int tid);
 
-/* for clone.c: all but regs, TLS and signals is filled; not runnable yet */
+/* for clone.c: complete but for regs, TLS and signals; not runnable yet */
 struct thread *thread_create(void);
 void thread_start(struct thread *t);
-/* current is gone; the next thread that runs frees it */
+/* ends current; the next thread that runs frees it */
 void thread_leave(void) __attribute__((noreturn));
 
 /* leave.c, on every way back: signals, due switches, vector state */
@@ -135,13 +140,13 @@ void user_start(struct regs *r) __attribute__((noreturn));
 /* switch.S */
 void thread_switch(u64 *save_ksp, u64 load_ksp);
 void thread_begin(void);
-/* thread.c, for switch.S: now on a stack of its own */
+/* called by switch.S when it runs on the next thread's stack */
 void thread_landed(void);
 
 /* futex.c: wakes up to n that wait at addr */
 int futex_wake(u64 addr, int n);
 
-/* robust.c: mutexes that current still holds tell the next owner */
+/* in robust.c: marks the robust mutexes that t still holds */
 void robust_list_exit(struct thread *t);
 
 long sys_clone(u64 flags, u64 stack, int *ptid, int *ctid, u64 tls);

@@ -2,8 +2,8 @@
  * time.c - clocks and sleeping
  *
  * All time comes from the clock page (clock.h).  CPU time is the time since
- * boot less what was slept in DB_WAIT: one vCPU has nothing else to do.  It
- * is the process's; threads are not told apart.
+ * boot less what was slept in DB_WAIT, as the one vCPU does nothing else.  It
+ * is that of the process; threads are not counted separately.
  */
 #include "unikernel/arch/clock.h"
 #include "unikernel/task/task.h"
@@ -39,8 +39,8 @@ void now_cpu_reset(void)
 }
 
 /*
- * A negative id is a CPU clock of one process or thread: ~pid << 3, or-ed
- * with 4 for a thread and 0..2 for which time.  -EINVAL for a stranger's.
+ * A negative id is a CPU clock of one process or thread: ~pid << 3, or-ed with
+ * 4 for a thread and 0..2 for which time.  -EINVAL for another process.
  */
 static long clock_cpu_ns(int id, u64 *ns)
 {
@@ -75,7 +75,7 @@ static struct k_timespec to_timespec(u64 ns)
 	return (struct k_timespec){ ns / NSEC_PER_SEC, ns % NSEC_PER_SEC };
 }
 
-/* 0 and *ns, which saturates, or -EINVAL */
+/* 0 and *ns, which is capped when it is too large, or -EINVAL */
 static long from_timespec(const struct k_timespec *ts, u64 *ns)
 {
 	if (ts->sec < 0 || ts->nsec < 0 || ts->nsec >= NSEC_PER_SEC)
@@ -174,7 +174,7 @@ long sys_nanosleep(const struct k_timespec *req, struct k_timespec *rem)
 	return sys_clock_nanosleep(CLOCK_MONOTONIC, 0, req, rem);
 }
 
-/* when `ns` of clock id, absolute or not, is due on the monotonic clock */
+/* when `ns` of clock id, absolute or relative, is due on the monotonic clock */
 static u64 due(int id, int absolute, u64 ns)
 {
 	u64 mono = now_mono(), now = 0;

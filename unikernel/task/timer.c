@@ -1,11 +1,11 @@
 /*
  * timer.c - timers that send signals: setitimer, alarm, timer_create
  *
- * Interval timers and POSIX timers are the same thing here.  A timer's expiry
- * is in nanoseconds of its base: the monotonic clock, the wall clock (absolute
- * timers of it only, so that setting it, as a clone's resume does, moves
- * them), or CPU time.  Nothing ticks by itself: the scheduler runs timers at
- * ticks, for which it asks while any is armed, and when it wakes up.
+ * Interval timers and POSIX timers are one thing here.  A timer's expiry is in
+ * nanoseconds of its base: the monotonic clock, CPU time, or the wall clock.
+ * The wall clock is the base of its absolute timers only, as these must follow
+ * when it is set, which a clone's resume does.  The scheduler runs timers when
+ * it wakes up and at ticks, which it asks for while a timer is armed.
  */
 #include "unikernel/arch/clock.h"
 #include "unikernel/lib/kabi.h"
@@ -22,15 +22,15 @@
 enum timer_base { BASE_MONO, BASE_REAL, BASE_CPU };
 
 struct timer {
-	enum timer_base base, clock;	/* of this setting; as created */
+	enum timer_base base, clock;	/* now; at timer_create() */
 	u64 expiry;			/* NEVER: disarmed */
 	u64 interval;
 	int notify, signo, tid;
 	u64 value;			/* sigev_value */
-	int posix;			/* 1 + id, 0: an interval timer */
+	int posix;			/* 1 + id; 0: an interval timer */
 	int queued;			/* its signal is pending */
 	u64 overrun;			/* since it was queued */
-	int overrun_last;		/* of the last one delivered */
+	int overrun_last;		/* of the last signal delivered */
 };
 
 static struct timer itimers[ITIMERS] = {
@@ -120,7 +120,7 @@ static void timer_run(struct timer *t)
 		timer_send(t, n);
 }
 
-/* CPU clocks stand still while we sleep: they end no sleep */
+/* CPU time does not pass while we sleep, so it ends no sleep */
 static u64 timer_due(const struct timer *t)
 {
 	u64 now;
@@ -161,7 +161,7 @@ void signal_timer_run(u64 now)
 			timer_run(timer_nth(i));
 }
 
-/* nanoseconds to expiry; an armed timer never says 0 */
+/* nanoseconds to expiry; for an armed timer at least 1 */
 static u64 timer_left(const struct timer *t)
 {
 	u64 now;
@@ -176,7 +176,7 @@ static void timer_set(struct timer *t, u64 value, u64 interval, int absolute)
 {
 	u64 now;
 
-	/* of those that are disarmed, CPU timers alone keep it */
+	/* a disarmed timer loses its interval, unless it counts CPU time */
 	t->interval = value || t->base == BASE_CPU ? interval : 0;
 	t->overrun = 0;
 	t->overrun_last = 0;
@@ -187,7 +187,7 @@ static void timer_set(struct timer *t, u64 value, u64 interval, int absolute)
 	}
 	now = absolute ? 0 : base_now(t->base);
 	expiry_set(t, value > FAR - now ? FAR : now + value);
-	/* a time that is past is due now, not at the next tick */
+	/* a time in the past is due now, not at the next tick */
 	timer_run(t);
 }
 
@@ -206,7 +206,7 @@ static struct k_timespec timespec_of(u64 ns)
 
 static struct k_timeval timeval_of(u64 ns)
 {
-	/* up: what is left must not look like nothing */
+	/* rounded up, since 0 would mean that the timer is disarmed */
 	u64 us = (ns + 999) / 1000;
 
 	return (struct k_timeval){ (s64)(us / 1000000), (s64)(us % 1000000) };
@@ -253,7 +253,7 @@ long sys_setitimer(int which, const void *value, void *old)
 	if ((value && !user_ok(value, sizeof(v), 0)) ||
 	    (old && !user_ok(old, sizeof(was), 1)))
 		return -EFAULT;
-	/* a NULL value disarms, as Linux still has it */
+	/* a NULL value disarms, as in Linux */
 	if (value)
 		memcpy(&v, value, sizeof(v));
 	if (timeval_bad(&v.value) || timeval_bad(&v.interval))
@@ -422,7 +422,7 @@ long sys_timer_delete(int id)
 	if (!t)
 		return -EINVAL;
 	expiry_set(t, NEVER);
-	/* a signal that is pending stays; signal_timer_taken() finds nobody */
+	/* its signal may stay pending; signal_timer_taken() copes */
 	timers[id] = NULL;
 	kfree(t);
 	return 0;

@@ -1,6 +1,9 @@
 /*
  * guest.h - one running guest: its memory, its tender, its invocation
  *
+ * This folder: one running guest: the reference that boots and forks, the
+ * clones, and what they do for their guests.
+ *
  * Used by the reference while it boots and by each clone.  guest_run() lets
  * it run until it rings READY, EVENT or NEXT, or is finished; everything else
  * that it asks for (doorbell.c) is answered on the way.

@@ -1,6 +1,9 @@
 /*
  * probe.h - what the processes around a guest need of this host
  *
+ * This folder: what this host allows: can it run guests, by which tender, and
+ * how are processors and memory shared.
+ *
  * Asked by doing it: processes like a clone's live for a millisecond, with
  * its user, its limits and its locks.  A container, an older kernel or a
  * security module refuses what it does not want to be used; so it is known

@@ -1,6 +1,9 @@
 /*
  * jail.h - what the processes around a guest may still do
  *
+ * This folder: what locks the process of a reference or a clone: seccomp
+ * filters and what else it gives up.
+ *
  * Two filters, compiled in the reference.  Its own is locked before the first
  * instruction of a guest and is everyone's that it forks; each clone locks a
  * stricter one on top once its VM stands, which costs it one system call.

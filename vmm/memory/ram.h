@@ -1,6 +1,9 @@
 /*
  * ram.h - guest memory on the host's side
  *
+ * This folder: guest memory, the snapshot of it, and how a clone's is rolled
+ * back.
+ *
  * One reservation of UK_END bytes; a guest address is base + address.  RAM
  * is a memfd whose offsets are guest addresses (sparse).  Life:
  *

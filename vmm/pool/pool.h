@@ -1,6 +1,9 @@
 /*
  * pool.h - functions: each a reference, its clones and a queue of requests
  *
+ * This folder: functions as the gateway sees them: their processes, queues and
+ * sockets.
+ *
  * One pool per gateway, on one libev loop and one thread (image_verify()
  * alone runs beside it).  A function is booted once; a request goes to the
  * most recently used idle clone, or waits while one is made.  Clones that
