@@ -4,7 +4,7 @@
 #include "unikernel/fs/inode.h"
 #include "unikernel/fs/sysfile.h"
 
-/* flags of *at() calls to those of path_lookup() */
+/* flags for path_lookup() from those of *at() calls */
 static int look_flags(int flags)
 {
 	return (flags & AT_SYMLINK_NOFOLLOW ? LOOKUP_NOFOLLOW : 0) |
@@ -155,7 +155,7 @@ static void fill_statfs(u64 dev, struct k_statfs *st)
 		st->type = SYSFS_MAGIC;
 		return;
 	}
-	st->type = TMPFS_MAGIC;		/* what it is most like */
+	st->type = TMPFS_MAGIC;		/* nothing is closer */
 	st->blocks = extent_total() * unit;
 	st->bfree = st->bavail = (extent_total() - extent_used()) * unit;
 	st->files = st->ffree = 1u << 30;

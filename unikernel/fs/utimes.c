@@ -4,7 +4,9 @@
 #include "unikernel/fs/inode.h"
 #include "unikernel/fs/sysfile.h"
 
-/* what fits ns in 64 bits; Linux clamps to what its file system stores too */
+/*
+ * as much as fits as ns into 64 bits; Linux also clamps to what can be stored
+ */
 #define SEC_MAX	9223372036ll
 
 static int time_ok(const struct k_timespec *ts)

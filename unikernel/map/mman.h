@@ -1,5 +1,8 @@
 /*
  * mman.h - mmap and its kin
+ *
+ * This folder: the program's mappings: mmap, mremap, mprotect and madvise,
+ * files mapped in place, and the loading of programs.
  */
 #ifndef UNIKERNEL_MMAN_H
 #define UNIKERNEL_MMAN_H
@@ -21,7 +24,7 @@ long sys_msync(u64 addr, u64 len, int flags);
 long sys_madvise(u64 addr, u64 len, int advice);
 long sys_mincore(u64 addr, u64 len, u8 *vec);
 
-/* protect.c: memory never leaves, so locking it is done already */
+/* in protect.c: memory is never swapped, so it counts as locked */
 long sys_mlock(u64 addr, u64 len);
 long sys_mlock2(u64 addr, u64 len, int flags);
 long sys_munlock(u64 addr, u64 len);

@@ -16,8 +16,8 @@
 #include "unikernel/arch/xstate.h"
 
 #define EXIT_CANNOT_RUN	127
-#define STACK_VARIETY	256		/* 16-byte steps */
-/* rt_sigframe, what aligns it, the vector state's end mark */
+#define STACK_VARIETY	256		/* in steps of 16 bytes */
+/* rt_sigframe, its alignment, and the end mark of the vector state */
 #define SIGFRAME_FIXED	(sizeof(struct k_rt_sigframe) + 64 + 64 + \
 			 FP_XSTATE_MAGIC2_SIZE)
 

@@ -1,9 +1,12 @@
 /*
  * syscall.h - where assembly enters C: boot, system calls, exceptions, ticks
  *
+ * This folder: the boot, the ways into the libOS, and the table of system
+ * calls.
+ *
  * A handler of a system call, sys_NAME(), is declared by the header of its
- * wing.  It takes the program's arguments as they are: every pointer is
- * hostile until user_ok() has said yes.  It answers >= 0 or -errno.
+ * folder.  It takes the program's arguments as they are: every pointer is
+ * hostile until user_ok() has accepted it.  It returns >= 0 or -errno.
  */
 #ifndef UNIKERNEL_SYSCALL_H
 #define UNIKERNEL_SYSCALL_H
@@ -12,7 +15,7 @@
 
 struct regs;
 
-/* from entry.S */
+/* called from entry.S */
 void boot_main(void) __attribute__((noreturn));
 void syscall_enter(struct regs *r);
 void trap_enter(struct regs *r);

@@ -191,7 +191,7 @@ void crash_signal(const struct regs *r, int signo,
 	crashing = signo;
 	head("fatal signal %d (%s)", signo, name);
 	where(at, sizeof(at), again ? fault.rip : r->rip);
-	/* those whose address is another one than the instruction's */
+	/* for these the faulting address is not the instruction's */
 	if (faulted && (signo == SIGSEGV || signo == SIGBUS))
 		head("fatal signal %d (%s) at %s, address 0x%lx", signo, name,
 		     at, again ? fault.addr : info->fields[0]);

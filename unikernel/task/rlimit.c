@@ -1,10 +1,10 @@
 /*
  * rlimit.c - resource limits
  *
- * Those that the libOS enforces by itself (address space, files, threads) are
- * what they are; what a program sets is kept and told, and not enforced.  The
- * stack's limit is what libc makes a thread's stack of: it shrinks with the
- * memory that there is, so that threads fit.
+ * Those of address space, files and threads are the libOS's own and fixed; any
+ * other that a program sets is kept and reported, and not enforced.  libc gives
+ * each thread a stack of the stack limit's size, so that limit shrinks with the
+ * guest's memory.
  */
 #include "unikernel/task/task.h"
 #include "unikernel/task/thread.h"

@@ -31,7 +31,9 @@
 
 int sigstack_active(const struct thread_signals *s, u64 sp)
 {
-	/* one that disarmed itself may be used again at once */
+	/*
+	 * a stack with SS_AUTODISARM may be used again while its handler runs
+	 */
 	if (s->alt_flags & SS_AUTODISARM)
 		return 0;
 	return sp > s->alt_sp && sp - s->alt_sp <= s->alt_size;
@@ -206,7 +208,7 @@ static void frame_fill(struct k_rt_sigframe *f, u8 *fp, const struct regs *r,
 	fpstate_save(fp);
 }
 
-/* the thread as it is when its handler begins */
+/* sets the registers with which the handler begins */
 static void handler_enter(struct regs *r, struct k_rt_sigframe *f, int signo,
 			  const struct k_sigaction *act)
 {
@@ -237,7 +239,7 @@ int sigframe_push(struct regs *r, int signo, const struct k_sigaction *act,
 		  const struct k_siginfo *info)
 {
 	u64 image = xstate_size() + sizeof(u32);
-	/* with what the two alignments may eat */
+	/* the last terms are what the two alignments may add */
 	u64 need = image + 64 + sizeof(struct k_rt_sigframe) + 32;
 	u64 sp = stack_choose(r, act, &current->sig, need);
 	struct k_rt_sigframe *f;
@@ -258,7 +260,7 @@ int sigframe_push(struct regs *r, int signo, const struct k_sigaction *act,
 long sys_rt_sigreturn(void)
 {
 	struct regs *r = current->regs;
-	/* the handler's ret has popped the restorer's address */
+	/* the handler's ret has popped the address of the restorer */
 	const struct k_rt_sigframe *at = (void *)(r->rsp - 8);
 	struct k_siginfo segv = { .signo = SIGSEGV, .code = SI_KERNEL };
 	struct k_ucontext uc;

@@ -30,8 +30,9 @@ struct sigqueue {
 };
 
 static struct k_sigaction actions[_NSIG + 1];
-static struct sigpending shared;	/* of the process */
-static u64 ignored = IGNORED_BY_DEFAULT;	/* by their present actions */
+static struct sigpending shared;	/* pending for the process */
+/* signals whose present action is to ignore */
+static u64 ignored = IGNORED_BY_DEFAULT;
 static int queued;
 
 void (*signal_pending_hook)(u64 bit);
@@ -307,7 +308,9 @@ static void act_on(struct regs *r, int signo, const struct k_siginfo *info)
 	signal_restart(r, &act);
 	if (sigframe_push(r, signo, &act, info) == 0)
 		return;
-	/* its own handler cannot help against a bad stack: Linux gives up */
+	/*
+	 * a handler of SIGSEGV has the same bad stack: Linux gives up here, too
+	 */
 	if (signo == SIGSEGV)
 		crash_signal(r, signo, info);
 	segv.fields[0] = r->rsp;

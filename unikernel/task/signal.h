@@ -16,7 +16,7 @@
 #define SIGBIT(n)	(1ull << ((n) - 1))
 
 #define SIG_UNBLOCKABLE	(SIGBIT(SIGKILL) | SIGBIT(SIGSTOP))
-/* those an instruction raises are delivered before all others */
+/* signals that an instruction raises are delivered before all others */
 #define SIG_SYNCHRONOUS	(SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | \
 			 SIGBIT(SIGILL) | SIGBIT(SIGTRAP) | \
 			 SIGBIT(SIGFPE) | SIGBIT(SIGSYS))

@@ -13,7 +13,7 @@
 
 #define SYSCALL_INSN	2	/* bytes: 0f 05 */
 
-/* begin again after a handler with SA_RESTART, and when none ran */
+/* begin again after a handler with SA_RESTART, and when no handler ran */
 static const u16 restartable[] = {
 	__NR_read, __NR_write, __NR_open, __NR_ioctl,
 	__NR_pread64, __NR_pwrite64, __NR_readv, __NR_writev,

@@ -182,7 +182,7 @@ long sys_prctl(int op, u64 a, u64 b, u64 c, u64 d)
 	}
 }
 
-/* the libOS uses neither base, so the program's are always in the registers */
+/* the libOS uses neither base, so the registers always hold the program's */
 static long get_base(u64 addr, u64 base)
 {
 	if (!user_ok((void *)addr, sizeof(base), 1))

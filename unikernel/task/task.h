@@ -25,8 +25,8 @@
 
 /*
  * The one process.  It boots as UK_PID_BOOT, in a group and a session of its
- * own, and READY makes it a child of that (fork.c).  Its first thread has its
- * number.
+ * own, and READY turns it into a child of that process (fork.c).  Its first
+ * thread has the same number.
  */
 struct task_ids {
 	int pid, ppid, pgid, sid;
@@ -37,26 +37,26 @@ extern struct task_ids task_ids;	/* task.c */
 extern char task_program[PATH_MAX];	/* task.c */
 
 /*
- * What a program gets that asks for another process: one line to the log,
- * the first time, and -ENOSYS.
+ * Answers a program that asks for another process: -ENOSYS, with a line in the
+ * log the first time.
  */
 long task_refuse(void);
 
 /*
- * fork.c.  fork_hook: set while a fork() is READY; it rings for it, calls
- * task_begin(), and returns in the child, 0 or -errno.  task_fork() is
- * that fork: 0, in the child; or -errno.
+ * In fork.c.  fork_hook is set while a fork() means READY; it rings READY,
+ * calls task_begin(), and returns in the child, 0 or -errno.  task_fork() is
+ * that fork: 0 in the child, or -errno.
  */
 extern long (*fork_hook)(void);
 long task_fork(u64 flags, u64 stack, int *ctid);
-/* READY has returned: the process is another one */
+/* to call when READY has returned: the process is a new one */
 void task_begin(void);
 
-/* nanoseconds this process did not sleep; time.c */
+/* in time.c: nanoseconds that this process did not sleep */
 u64 now_cpu(void);
-/* added to by whoever sleeps in a doorbell: mono ns slept in it */
+/* monotonic ns slept in doorbells; whoever sleeps in one adds to it */
 extern u64 time_idle_ns;
-/* a new process: none are used yet */
+/* for a new process, which has used no CPU time yet */
 void now_cpu_reset(void);
 
 /* time.c; ts, tv: struct timespec, struct timeval */
@@ -71,7 +71,7 @@ long sys_clock_getres(int id, struct k_timespec *ts);
 long sys_clock_nanosleep(int id, int flags, const struct k_timespec *req,
 			 struct k_timespec *rem);
 
-/* cred.c: everything runs as root of nothing */
+/* in cred.c: the program is root, of nothing but its guest */
 long sys_getuid(void);
 long sys_getgid(void);
 long sys_geteuid(void);

@@ -130,10 +130,10 @@ void thread_start(struct thread *t);
 /* ends current; the next thread that runs frees it */
 void thread_leave(void) __attribute__((noreturn));
 
-/* leave.c, on every way back: signals, due switches, vector state */
+/* in leave.c, on every way back: signals, due switches, vector state */
 void user_return(struct regs *r);
 
-/* iret.S: to the program at r, on the current thread's libOS stack */
+/* in iret.S: on to the program at r, on the current thread's libOS stack */
 void ret_to_user_full(void);
 void user_start(struct regs *r) __attribute__((noreturn));
 
@@ -143,7 +143,7 @@ void thread_begin(void);
 /* called by switch.S when it runs on the next thread's stack */
 void thread_landed(void);
 
-/* futex.c: wakes up to n that wait at addr */
+/* in futex.c: wakes up to n threads that wait at addr */
 int futex_wake(u64 addr, int n);
 
 /* in robust.c: marks the robust mutexes that t still holds */

@@ -14,7 +14,7 @@
 #include "unikernel/task/task.h"
 #include "unikernel/task/thread.h"
 
-#define FAR		(1ull << 62)	/* no clock gets there */
+#define FAR		(1ull << 62)	/* later than any clock gets */
 #define TIMERS_MAX	128
 
 #define ITIMERS		(ITIMER_PROF + 1)
@@ -276,7 +276,7 @@ long sys_alarm(unsigned seconds)
 	timer_run(t);
 	left = timer_left(t);
 	timer_set(t, seconds * NSEC_PER_SEC, 0, 0);
-	/* rounded, but something left is never none: alarm(2) in Linux */
+	/* rounded, but never to 0 while time is left, as in Linux */
 	if (left && left < NSEC_PER_SEC)
 		return 1;
 	return (long)((left + NSEC_PER_SEC / 2) / NSEC_PER_SEC);
