@@ -15,9 +15,10 @@
  * - Only the pump boots, asks for clones and stops those that are well.  An
  *   event may stop what has failed, or what has run its last request.
  *   pool_add() alone boots at once, because its caller hears how that went.
- * - queue_give() may run anywhere, since it calls nobody back: pool_submit()
+ * - queue_give() may run anywhere, since it calls nobody back.  pool_submit()
  *   calls it, so that a request goes to an idle clone at once, and counts as
- *   one that waits only if it does.
+ *   one that waits only if it does; a result does, so that its clone works on
+ *   what waits while the answer is sent and other events have their turn.
  * - The pool's callers are called back (pool_ops, job.done) as the last thing
  *   that an event or a step of the pump does.  They may call the pool: that
  *   is one more event.  Not so pool_destroy(), which is for nobody's callback;

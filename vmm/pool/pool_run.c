@@ -85,6 +85,8 @@ void pool_run_result(struct pool_clone *c, const struct msg *m,
 	if (r.len > max)
 		too_large(&r, text, sizeof(text), max);
 	over(c);
+	/* it works on the next while its answer is sent */
+	queue_give(f);
 	job_finish(f, j, &r);
 }
 
