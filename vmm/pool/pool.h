@@ -87,8 +87,9 @@ enum pool_event {
 };
 
 /*
- * These and job.done may call the pool, which then does nothing but note it
- * for later, but for pool_destroy(); log, log_room and log_lost may not.
+ * These and job.done may call the pool, pool_destroy() apart: what follows from
+ * that is decided later, before the loop sleeps.  log, log_room and log_lost
+ * may not.
  */
 struct pool_ops {
 	/* the function's own log; any bytes, whole lines or not */

@@ -45,6 +45,7 @@ static struct job *pop_for(struct function *f, const struct pool_clone *c)
 
 void queue_push_back(struct function *f, struct job *j)
 {
+	j->refused = NULL;
 	j->next = f->head;
 	if (!f->head)
 		f->tail = &j->next;
