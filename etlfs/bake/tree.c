@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "etlfs/image/image_impl.h"
+#include "etlfs/image/name.h"
 
 void tree_warn(struct tree *t, const char *fmt, ...)
 {

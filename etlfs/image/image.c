@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "etlfs/image/image_impl.h"
+#include "etlfs/image/name.h"
 
 #define CHUNK	((size_t)1 << 20)	/* read at a time */
 

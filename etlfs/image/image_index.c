@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "etlfs/image/image_impl.h"
+#include "etlfs/image/name.h"
 
 #define TARGET_MAX	4096		/* of a symlink, as PATH_MAX */
 #define DEPTH_MAX	2048
@@ -53,13 +54,6 @@ static int name_ok(const struct image *img, const struct etlfs_node *n)
 		return 0;
 	return !(name[0] == '.' && (n->name_len == 1 ||
 				    (n->name_len == 2 && name[1] == '.')));
-}
-
-int etlfs_name_cmp(const char *a, size_t a_len, const char *b, size_t b_len)
-{
-	int d = memcmp(a, b, a_len < b_len ? a_len : b_len);
-
-	return d ? d : (a_len > b_len) - (a_len < b_len);
 }
 
 /* sorted, no name twice: i is behind its elder sibling */
