@@ -61,6 +61,15 @@ int pack_stage(struct pack *p, const char *what)
 	return rc ? err_set(p->err, rc, "stopped") : 0;
 }
 
+int pack_resolve(const struct pack *p, const char *path, char *buf,
+		 size_t size)
+{
+	int n = *path == '/' ? snprintf(buf, size, "%s", path) :
+		snprintf(buf, size, "%s/%s", p->o->base, path);
+
+	return (size_t)n < size ? 0 : -ENAMETOOLONG;
+}
+
 /* the interpreter; a path in the manifest begins at the manifest's folder */
 static int find_python(struct pack *p)
 {

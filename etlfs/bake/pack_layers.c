@@ -25,15 +25,6 @@ struct rule {
 	ino_t ino;
 };
 
-int pack_resolve(const struct pack *p, const char *path, char *buf,
-		 size_t size)
-{
-	int n = *path == '/' ? snprintf(buf, size, "%s", path) :
-		snprintf(buf, size, "%s/%s", p->o->base, path);
-
-	return (size_t)n < size ? 0 : -ENAMETOOLONG;
-}
-
 static int keep_package(void *arg, const char *rel, int is_dir)
 {
 	struct rule *r = arg;
