@@ -95,8 +95,9 @@ $(O)/unikernel/vdso.so: $(addprefix unikernel/,arch/vdso.c arch/vdso.ld abi.h)
 	  -Wl,--build-id=none -Wl,-T,unikernel/arch/vdso.ld -o $@ $<
 
 $(O)/etlfs/bake/python_run.o: etlfs/bake/bake.py
+$(O)/etlfs/bake/python_ops.o: $(PYTHON_SRC)
 $(O)/vmm/tender/blob_data.o: $(O)/unikernel/libos.elf $(O)/unikernel/vdso.so \
-	  $(PYTHON_SRC) $(O)/vmm/stub.elf cmd/gdb.py
+	  $(O)/vmm/stub.elf cmd/gdb.py
 
 # the process tender's stub page once more, as code at its address, for gdb
 $(O)/vmm/stub.elf: $(O)/vmm/tender/process_stub.o

@@ -22,9 +22,6 @@
 #include "cmd/trial.h"
 #include "conf/value.h"
 #include "etlfs/bake/pack.h"
-#include "vmm/tender/blob.h"
-
-#define EXTRAS_MAX	16
 
 struct bake {
 	const char *dir, *image, *manifest;
@@ -32,7 +29,7 @@ struct bake {
 	uint64_t boot_ns;		/* the trial boot's limit; 0: serve's */
 	struct progress progress;
 	char temp[PATH_MAX];		/* "" while there is none */
-	char *log;			/* of pip or a boot that failed, or of one
+	char *log;			/* of a tool or boot that failed, or of one
 					   that did not, its notes; or NULL */
 };
 
@@ -137,26 +134,13 @@ static int open_temp(struct bake *b, struct err *err)
 	return fd;
 }
 
-static void fill_extras(struct pack_extra *extra)
-{
-	size_t n = 0;
-
-	for (const struct blob *f = blob_python; f->name && n < EXTRAS_MAX - 1;
-	     f++)
-		extra[n++] = (struct pack_extra){
-			f->name, f->data, f->end - f->data
-		};
-	extra[n].path = NULL;
-}
-
 static int pack(struct bake *b, const struct manifest *m,
 		struct pack_result *r, struct err *err)
 {
-	struct pack_extra extra[EXTRAS_MAX];
 	char base[PATH_MAX];
 	struct pack_opts o = {
 		.dir = b->dir, .base = base, .image = b->image,
-		.manifest = m, .extra = extra, .progress = on_progress,
+		.manifest = m, .progress = on_progress,
 		.warn = on_warning, .said = on_said, .arg = b,
 	};
 	char *slash;
@@ -168,7 +152,6 @@ static int pack(struct bake *b, const struct manifest *m,
 		slash[slash == base] = 0;
 	else
 		strcpy(base, ".");
-	fill_extras(extra);
 	fd = open_temp(b, err);
 	if (fd < 0)
 		return fd;
@@ -263,8 +246,8 @@ static int bake(struct bake *b, struct err *err)
 	if (rc)
 		return rc;
 	print_size(size, sizeof(size), r.bytes);
-	printf("baked %s: python %s, %llu files, %s, sha256 %.12s\n",
-	       b->image, r.python, (unsigned long long)r.files, size,
+	printf("baked %s: %s %s, %llu files, %s, sha256 %.12s\n", b->image,
+	       r.runtime, r.version, (unsigned long long)r.files, size,
 	       r.digest);
 	return 0;
 }

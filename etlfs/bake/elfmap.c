@@ -15,8 +15,8 @@
 
 #define PHDRS_MAX	64	/* ELF_PHDRS_MAX of unikernel/map/elf.h */
 #define INTERP_MAX	256		/* struct elf_image's */
-#define BEGIN_SPAN	(16ull << 20)	/* of memory, that a boot takes */
-#define RUN_SPAN	(64ull << 20)	/* and with which Python runs */
+#define BEGIN_SPAN	(16ull << 20)	/* of memory, which a boot takes */
+#define RUN_SPAN	(64ull << 20)	/* and an interpreter that runs */
 
 struct subject {
 	const struct tree *t;

@@ -71,18 +71,18 @@ int pack_resolve(const struct pack *p, const char *path, char *buf,
 }
 
 /* the interpreter; a path in the manifest begins at the manifest's folder */
-static int find_python(struct pack *p)
+static int find_runtime(struct pack *p)
 {
-	const char *runtime = p->o->manifest->runtime;
+	const char *command = p->o->manifest->runtime;
 	char path[PATH_MAX];
 
-	if (strchr(runtime, '/')) {
-		if (pack_resolve(p, runtime, path, sizeof(path)))
+	if (strchr(command, '/')) {
+		if (pack_resolve(p, command, path, sizeof(path)) < 0)
 			return err_set(p->err, -ENAMETOOLONG, "'%s' is too "
-				       "long", runtime);
-		runtime = path;
+				       "long", command);
+		command = path;
 	}
-	return python_find(&p->py, runtime, p->err);
+	return runtime_find(&p->rt, command, p->err);
 }
 
 static int fill_tree(struct pack *p)
@@ -93,7 +93,7 @@ static int fill_tree(struct pack *p)
 	if (rc || !p->used)
 		return err_set(p->err, -ENOMEM, "out of memory");
 	rc = pack_stage(p, "finding the interpreter");
-	rc = rc ? rc : find_python(p);
+	rc = rc ? rc : find_runtime(p);
 	rc = rc ? rc : tree_create(&p->t, p->err);
 	if (rc)
 		return rc;
@@ -126,14 +126,16 @@ static void remove_temp(struct pack *p)
 	free(p->temp);
 }
 
-static void fill_result(struct pack_result *r, const struct image *meta)
+static void fill_result(struct pack_result *r, const struct pack *p,
+			const struct image *meta)
 {
 	r->files = 0;
 	for (int i = 0; i < ETLFS_LAYERS; i++)
 		r->files += meta->layer[i].files;
 	r->bytes = meta->size;
 	memcpy(r->digest, meta->digest, sizeof(r->digest));
-	snprintf(r->python, sizeof(r->python), "%s", meta->python);
+	r->runtime = p->rt->ops->name;
+	snprintf(r->version, sizeof(r->version), "%s", p->rt->version);
 }
 
 int pack_function(const struct pack_opts *o, int fd, struct pack_result *r,
@@ -154,11 +156,11 @@ int pack_function(const struct pack_opts *o, int fd, struct pack_result *r,
 			     "map %llu", (unsigned long long)meta.size >> 20,
 			     (UK_IMAGE_END - UK_IMAGE_BASE + 0ull) >> 20);
 	if (!rc)
-		fill_result(r, &meta);
+		fill_result(r, &p, &meta);
 	image_free_meta(&meta);
 	elfdeps_destroy(p.elf);
 	tree_destroy(p.t);
-	python_destroy(p.py);
+	runtime_destroy(p.rt);
 	strings_free(&p.path);
 	free(p.used);
 	remove_temp(&p);

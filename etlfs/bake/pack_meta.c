@@ -27,13 +27,15 @@ static int add(struct strings *s, const char *name, const char *value)
 	return rc;
 }
 
-/* unless the function's own environment has the name ("NAME=") already */
-static int add_default(struct strings *s, const char *name, const char *value)
+/* "NAME=value", unless the function's own environment has the name already */
+static int add_default(struct strings *s, const char *variable)
 {
+	size_t name = strcspn(variable, "=") + 1;
+
 	for (size_t i = 0; i < s->n; i++)
-		if (!strncmp(s->v[i], name, strlen(name)))
+		if (!strncmp(s->v[i], variable, name))
 			return 0;
-	return add(s, name, value);
+	return add(s, variable, "");
 }
 
 static int fill_env(struct strings *env, const struct image *meta,
@@ -52,26 +54,22 @@ static int fill_env(struct strings *env, const struct image *meta,
 			       i ? ":" : "", p->path.v[i]);
 	if (at >= sizeof(path))
 		return -E2BIG;
-	rc = rc ? rc : add_default(env, "PATH=", "/usr/bin:/bin");
-	rc = rc ? rc : add_default(env, "HOME=", "/tmp");
-	rc = rc ? rc : add_default(env, "LC_ALL=", "C.UTF-8");
-	/* one vCPU: threads of a BLAS and heaps of threads only cost memory */
-	rc = rc ? rc : add_default(env, "OPENBLAS_NUM_THREADS=", "1");
-	rc = rc ? rc : add_default(env, "MALLOC_ARENA_MAX=", "1");
+	rc = rc ? rc : add_default(env, "PATH=/usr/bin:/bin");
+	rc = rc ? rc : add_default(env, "HOME=/tmp");
+	rc = rc ? rc : add_default(env, "LC_ALL=C.UTF-8");
+	for (size_t i = 0; !rc && p->rt->ops->env[i]; i++)
+		rc = add_default(env, p->rt->ops->env[i]);
 	rc = rc ? rc : add(env, "USETL_NAME=", meta->name);
 	rc = rc ? rc : add(env, "USETL_HANDLER=", meta->handler);
 	return rc ? rc : add(env, "USETL_PATH=", path);
 }
 
-static int fill_argv(struct strings *argv, const struct image *meta)
+static int fill_argv(struct strings *argv, const struct runtime *rt)
 {
-	static const char *const options[] = {
-		"-I", "-S", "-B", "/usetl/boot.py"
-	};
-	int rc = add(argv, meta->interpreter, "");
+	int rc = add(argv, rt->program, "");
 
-	for (size_t i = 0; !rc && i < 4; i++)
-		rc = add(argv, options[i], "");
+	for (size_t i = 0; !rc && rt->ops->options[i]; i++)
+		rc = add(argv, rt->ops->options[i], "");
 	return rc;
 }
 
@@ -132,11 +130,11 @@ int pack_meta_fill(struct image *meta, const struct pack *p)
 	meta->files = m->files;
 	meta->timeout_ns = m->timeout_ns;
 	meta->handler = strdup(m->handler);
-	meta->interpreter = strdup(p->py->program);
-	meta->python = strdup(p->py->version);
-	if (!meta->handler || !meta->interpreter || !meta->python)
+	meta->interpreter = strdup(p->rt->program);
+	meta->version = strdup(p->rt->version);
+	if (!meta->handler || !meta->interpreter || !meta->version)
 		rc = -ENOMEM;
-	rc = rc ? rc : fill_argv(&argv, meta);
+	rc = rc ? rc : fill_argv(&argv, p->rt);
 	rc = rc ? rc : fill_env(&env, meta, p);
 	for (size_t i = 0; !rc && i < m->egress.n; i++)
 		rc = add(&egress, m->egress.v[i], "");
@@ -193,7 +191,8 @@ char *pack_meta_text(const struct image *meta)
 		"format", IMAGE_FORMAT, "version", IMAGE_VERSION,
 		"abi", UK_ABI_VERSION, "size", (json_int_t)meta->size,
 		"name", meta->name, "handler", meta->handler,
-		"interpreter", meta->interpreter, "python", meta->python,
+		"interpreter", meta->interpreter,
+		IMAGE_KEY_VERSION, meta->version,
 		"argv", list(meta->argv), "env", list(meta->env),
 		"egress", list(meta->egress),
 		"memory", (json_int_t)meta->memory,

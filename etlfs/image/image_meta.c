@@ -163,7 +163,7 @@ static int take_fields(struct image *img, const json_t *o, struct err *err)
 	if (take_text(o, "name", &img->name) ||
 	    take_text(o, "handler", &img->handler) ||
 	    take_text(o, "interpreter", &img->interpreter) ||
-	    take_text(o, "python", &img->python) ||
+	    take_text(o, IMAGE_KEY_VERSION, &img->version) ||
 	    take_list(json_object_get(o, "argv"), &img->argv) ||
 	    take_list(json_object_get(o, "env"), &img->env) ||
 	    (egress && !json_is_null(egress) &&
@@ -220,7 +220,7 @@ void image_free_meta(struct image *img)
 	free(img->name);
 	free(img->handler);
 	free(img->interpreter);
-	free(img->python);
+	free(img->version);
 	free_list(img->argv);
 	free_list(img->env);
 	free_list(img->egress);

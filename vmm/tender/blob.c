@@ -6,8 +6,6 @@ DECLARE(blob_libos_data);
 DECLARE(blob_vdso_data);
 DECLARE(blob_stub_data);
 DECLARE(blob_gdb_py);
-DECLARE(blob_boot_py);
-DECLARE(blob_usetl_py);
 
 const struct blob blob_libos = {
 	"libos.elf", blob_libos_data, blob_libos_data_end
@@ -19,8 +17,3 @@ const struct blob blob_stub = {
 	"stub.elf", blob_stub_data, blob_stub_data_end
 };
 const struct blob blob_gdb = { "gdb.py", blob_gdb_py, blob_gdb_py_end };
-const struct blob blob_python[] = {
-	{ "/usetl/boot.py", blob_boot_py, blob_boot_py_end },
-	{ "/usetl/lib/usetl.py", blob_usetl_py, blob_usetl_py_end },
-	{ NULL, NULL, NULL },
-};
