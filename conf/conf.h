@@ -1,5 +1,5 @@
 /*
- * conf.h - usetl.conf(5), read with inih
+ * conf.h - usetl.conf(5), read (conf/ini.h)
  *
  * Every key has a default, so a conf that was never read from a file is whole
  * too.  Unknown sections and keys, repeated keys and values out of range are

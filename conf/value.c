@@ -82,21 +82,33 @@ void value_print_size(char buf[VALUE_SIZE_MAX], uint64_t bytes)
 		 units[u]);
 }
 
+static const struct { const char *name; uint64_t ns; } time_units[] = {
+	{ "h", 3600 * SEC }, { "m", 60 * SEC }, { "s", SEC },
+	{ "ms", SEC / 1000 }, { "us", SEC / 1000000 }, { "", SEC },
+};
+
+void value_print_time(char buf[VALUE_SIZE_MAX], uint64_t ns)
+{
+	unsigned u = ns ? 0 : 2;	/* "0s" */
+
+	/* microseconds say all that can be written */
+	while (u < 4 && ns % time_units[u].ns)
+		u++;
+	snprintf(buf, VALUE_SIZE_MAX, "%llu%s",
+		 (unsigned long long)(ns / time_units[u].ns),
+		 time_units[u].name);
+}
+
 int value_time(const char *s, uint64_t *out)
 {
-	static const struct { const char *name; uint64_t ns; } units[] = {
-		{ "", SEC }, { "s", SEC }, { "ms", SEC / 1000 },
-		{ "us", SEC / 1000000 }, { "m", 60 * SEC },
-		{ "h", 3600 * SEC },
-	};
 	const char *rest;
 	int r = number(s, out, &rest);
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-		if (!strcmp(rest, units[i].name))
-			return scale(out, units[i].ns);
+	for (size_t i = 0; i < sizeof(time_units) / sizeof(*time_units); i++)
+		if (!strcmp(rest, time_units[i].name))
+			return scale(out, time_units[i].ns);
 	return -EINVAL;
 }
 
