@@ -98,7 +98,7 @@ static void try_message(const struct msg *m, const uint8_t *payload)
 static void try_headers(const char *text, size_t len)
 {
 	struct curl_slist *list, *l;
-	struct request_head head = { NULL, 0, 0 };
+	struct header_block head = { NULL, 0, 0 };
 	const char *why = NULL, *p, *end;
 
 	if (!header_check(text, len, &why)) {
