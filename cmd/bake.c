@@ -29,7 +29,7 @@ struct bake {
 	uint64_t boot_ns;		/* the trial boot's limit; 0: serve's */
 	struct progress progress;
 	char temp[PATH_MAX];		/* "" while there is none */
-	char *log;			/* of a tool or boot that failed, or of one
+	char *log;			/* of a tool or a boot that failed; of one
 					   that did not, its notes; or NULL */
 };
 
@@ -156,7 +156,7 @@ static int pack(struct bake *b, const struct manifest *m,
 	if (fd < 0)
 		return fd;
 	rc = pack_function(&o, fd, r, err);
-	if (close(fd) && !rc)
+	if (close(fd) && rc == 0)
 		rc = err_set(err, -errno, "cannot write '%s': %s", b->image,
 			     strerror(errno));
 	progress_erase(&b->progress);
@@ -182,12 +182,12 @@ static int check_and_name(struct bake *b, struct err *err)
 	if (b->check)
 		rc = trial_boot(&o, &b->log, err);
 	progress_erase(&b->progress);
-	if (!rc && stopped)
+	if (rc == 0 && stopped)
 		rc = err_set(err, -EINTR, "stopped");
-	if (!rc && rename(b->temp, b->image))
+	if (rc == 0 && rename(b->temp, b->image))
 		rc = err_set(err, -errno, "cannot write '%s': %s", b->image,
 			     strerror(errno));
-	if (!rc)
+	if (rc == 0)
 		b->temp[0] = 0;
 	return rc;
 }
@@ -228,22 +228,22 @@ static int bake(struct bake *b, struct err *err)
 		return err_set(err, rc, "cannot open '%.900s': %s; "
 			       "function.ini(5) says what to write",
 			       b->manifest, strerror(-rc));
-	if (rc)
+	if (rc < 0)
 		return rc;
 	if (!b->image) {
 		rc = default_image(b, m, image, sizeof(image));
 		b->image = image;
 	}
-	if (!rc)
+	if (rc == 0)
 		rc = may_replace(b->image, err);
-	if (!rc)
+	if (rc == 0)
 		rc = pack(b, m, &r, err);
-	if (!rc)
+	if (rc == 0)
 		rc = check_and_name(b, err);
 	if (b->temp[0])
 		unlink(b->temp);
 	manifest_destroy(m);
-	if (rc)
+	if (rc < 0)
 		return rc;
 	print_size(size, sizeof(size), r.bytes);
 	printf("baked %s: %s %s, %llu files, %s, sha256 %.12s\n", b->image,
@@ -332,7 +332,7 @@ int cmd_bake(int argc, char **argv)
 	sigaction(SIGHUP, &sa, NULL);
 	progress_begin(&b.progress, "usetl bake");
 	rc = bake(&b, &err);
-	if (rc) {
+	if (rc < 0) {
 		progress_erase(&b.progress);
 		fprintf(stderr, "usetl bake: %s\n", stopped ? "stopped" :
 			err.msg);
@@ -343,5 +343,5 @@ int cmd_bake(int argc, char **argv)
 		print_notes(b.log);
 	}
 	free(b.log);
-	return rc ? 1 : 0;
+	return rc < 0 ? 1 : 0;
 }

@@ -116,29 +116,29 @@ static int run(struct trial *t, struct image *img, struct err *err)
 	struct function_opts fo = { .max = 1, .once = 1, .trial = 1 };
 	struct pool *pool;
 	struct conf *conf;
-	int r = conf_create(&conf);
+	int rc = conf_create(&conf);
 
-	if (r == 0) {
+	if (rc == 0) {
 		deploy_pool_opts(conf, &po);
 		conf_destroy(conf);
-		r = deploy_uid(NULL, &po.uid, err);
+		rc = deploy_uid(NULL, &po.uid, err);
 	}
 	po.tender = t->tender;
 	if (t->o->boot_ns)
 		po.boot_ns = t->o->boot_ns;
-	if (r == 0)
-		r = pool_create(&pool, t->loop, &po);
-	if (r < 0) {
+	if (rc == 0)
+		rc = pool_create(&pool, t->loop, &po);
+	if (rc < 0) {
 		image_close(img);
-		return err_set(err, r, "cannot boot: %s", strerror(-r));
+		return err_set(err, rc, "cannot boot: %s", strerror(-rc));
 	}
-	r = pool_add(pool, img, &fo, NULL, err);
-	if (r == 0) {
+	rc = pool_add(pool, img, &fo, NULL, err);
+	if (rc == 0) {
 		watch_boot(t);
-		r = t->result;
+		rc = t->result;
 	}
 	pool_destroy(pool);
-	return r;
+	return rc;
 }
 
 /* what would run the function here; a host that cannot may bake all the same */
@@ -146,40 +146,41 @@ static int choose_tender(enum tender_kind *out, struct err *err)
 {
 	struct err note, why = { "" };
 	struct conf *conf;
-	int r = conf_create(&conf);
+	int rc = conf_create(&conf);
 
-	if (r < 0)
-		return err_set(err, r, "out of memory");
-	r = tenderopt_resolve(NULL, conf, out, &note, &why);
+	if (rc < 0)
+		return err_set(err, rc, "out of memory");
+	rc = tenderopt_resolve(NULL, conf, out, &note, &why);
 	conf_destroy(conf);
-	return r == 0 ? 0 : err_set(err, r, "%.900s; or bake with --no-check, "
-				    "without a trial boot", why.msg);
+	return rc == 0 ? 0 :
+		err_set(err, rc, "%.900s; or bake with --no-check, without a "
+			"trial boot", why.msg);
 }
 
 int trial_boot(const struct trial_opts *o, char **log, struct err *err)
 {
 	struct trial t = { .o = o, .err = err };
 	struct image *img;
-	int r = choose_tender(&t.tender, err);
+	int rc = choose_tender(&t.tender, err);
 
 	*log = NULL;
-	if (r == 0)
-		r = image_open(&img, o->image, err);
-	if (r < 0)
-		return r;
+	if (rc == 0)
+		rc = image_open(&img, o->image, err);
+	if (rc < 0)
+		return rc;
 	t.loop = ev_loop_new(EVFLAG_AUTO);
 	if (!t.loop) {
 		image_close(img);
 		return err_set(err, -ENOMEM, "no event loop");
 	}
-	r = run(&t, img, err);
+	rc = run(&t, img, err);
 	ev_loop_destroy(t.loop);
 	*log = strdup(log_tail(&t));
-	if (*log && r == 0)
+	if (*log && rc == 0)
 		keep_notes(*log);
 	if (*log && !**log) {
 		free(*log);
 		*log = NULL;
 	}
-	return r;
+	return rc;
 }

@@ -29,19 +29,19 @@ static int scale(uint64_t *v, uint64_t by)
 int value_count(const char *s, uint64_t *out)
 {
 	const char *rest;
-	int r = number(s, out, &rest);
+	int rc = number(s, out, &rest);
 
-	return r < 0 ? r : *rest ? -EINVAL : 0;
+	return rc < 0 ? rc : *rest ? -EINVAL : 0;
 }
 
 int value_size(const char *s, uint64_t *out)
 {
 	static const char units[] = "KMGT";
 	const char *rest, *u;
-	int r = number(s, out, &rest);
+	int rc = number(s, out, &rest);
 
-	if (r < 0 || !*rest)
-		return r;
+	if (rc < 0 || !*rest)
+		return rc;
 	u = strchr(units, toupper((unsigned char)*rest));
 	if (!u || rest[1])
 		return -EINVAL;
@@ -102,10 +102,10 @@ void value_print_time(char buf[VALUE_SIZE_MAX], uint64_t ns)
 int value_time(const char *s, uint64_t *out)
 {
 	const char *rest;
-	int r = number(s, out, &rest);
+	int rc = number(s, out, &rest);
 
-	if (r < 0)
-		return r;
+	if (rc < 0)
+		return rc;
 	for (size_t i = 0; i < sizeof(time_units) / sizeof(*time_units); i++)
 		if (!strcmp(rest, time_units[i].name))
 			return scale(out, time_units[i].ns);

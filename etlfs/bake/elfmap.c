@@ -143,7 +143,7 @@ static int read_headers(struct subject *s)
 	size_t size;
 	int rc;
 
-	if (tree_path(s->t, s->node, s->path, sizeof(s->path)))
+	if (tree_path(s->t, s->node, s->path, sizeof(s->path)) < 0)
 		strcpy(s->path, "?");
 	/* what a short file lacks reads as zeros, which are refused */
 	memset(&s->eh, 0, sizeof(s->eh));

@@ -58,7 +58,7 @@ int pack_stage(struct pack *p, const char *what)
 	/* what another stage has counted is not this one's */
 	p->progress = (struct pack_progress){ .what = what };
 	rc = tell(p);
-	return rc ? err_set(p->err, rc, "stopped") : 0;
+	return rc < 0 ? err_set(p->err, rc, "stopped") : 0;
 }
 
 int pack_resolve(const struct pack *p, const char *path, char *buf,
@@ -90,12 +90,12 @@ static int fill_tree(struct pack *p)
 	int rc = strings_add(&p->path, PACK_APP, strlen(PACK_APP));
 
 	p->used = calloc(p->o->manifest->exclude.n + 1, 1);
-	if (rc || !p->used)
+	if (rc < 0 || !p->used)
 		return err_set(p->err, -ENOMEM, "out of memory");
 	rc = pack_stage(p, "finding the interpreter");
-	rc = rc ? rc : find_runtime(p);
-	rc = rc ? rc : tree_create(&p->t, p->err);
-	if (rc)
+	rc = rc < 0 ? rc : find_runtime(p);
+	rc = rc < 0 ? rc : tree_create(&p->t, p->err);
+	if (rc < 0)
 		return rc;
 	p->t->tick = on_file;
 	p->t->wait = on_wait;
@@ -103,12 +103,12 @@ static int fill_tree(struct pack *p)
 	p->t->said = on_said;
 	p->t->arg = p;
 	rc = pack_stage(p, "collecting the runtime");
-	rc = rc ? rc : pack_runtime(p);
-	rc = rc ? rc : pack_stage(p, "collecting packages");
-	rc = rc ? rc : pack_packages(p);
-	rc = rc ? rc : pack_stage(p, "collecting the function");
-	rc = rc ? rc : pack_app(p);
-	if (!rc)
+	rc = rc < 0 ? rc : pack_runtime(p);
+	rc = rc < 0 ? rc : pack_stage(p, "collecting packages");
+	rc = rc < 0 ? rc : pack_packages(p);
+	rc = rc < 0 ? rc : pack_stage(p, "collecting the function");
+	rc = rc < 0 ? rc : pack_app(p);
+	if (rc == 0)
 		pack_unused(p);
 	return rc;
 }
@@ -146,16 +146,16 @@ int pack_function(const struct pack_opts *o, int fd, struct pack_result *r,
 	int rc = o->manifest->egress.n ?
 		egress_check(o->manifest->egress.v, err) : 0;
 
-	rc = rc ? rc : fill_tree(&p);
-	if (!rc)
+	rc = rc < 0 ? rc : fill_tree(&p);
+	if (rc == 0)
 		rc = pack_meta_fill(&meta, &p);
-	if (!rc)
+	if (rc == 0)
 		rc = pack_write(p.t, &meta, fd, o->progress, o->arg, err);
-	if (!rc && meta.size > UK_IMAGE_END - UK_IMAGE_BASE)
+	if (rc == 0 && meta.size > UK_IMAGE_END - UK_IMAGE_BASE)
 		rc = err_set(err, -EFBIG, "the image has %llu MB; a guest can "
 			     "map %llu", (unsigned long long)meta.size >> 20,
 			     (UK_IMAGE_END - UK_IMAGE_BASE + 0ull) >> 20);
-	if (!rc)
+	if (rc == 0)
 		fill_result(r, &p, &meta);
 	image_free_meta(&meta);
 	elfdeps_destroy(p.elf);

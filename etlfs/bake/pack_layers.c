@@ -77,15 +77,15 @@ static int add_installed(struct pack *p)
 	struct runtime_packages d;
 	int rc = pack_stage(p, "looking up packages");
 
-	if (rc)
+	if (rc < 0)
 		return rc;
 	rc = p->rt->ops->installed(p->rt, &p->o->manifest->installed, p->t,
 				   &d, p->err);
-	if (!rc)
+	if (rc == 0)
 		rc = pack_stage(p, "collecting packages");
-	for (size_t i = 0; !rc && i < d.paths.n; i++)
+	for (size_t i = 0; rc == 0 && i < d.paths.n; i++)
 		rc = add_installed_path(p, d.paths.v[i]);
-	for (size_t i = 0; !rc && i < d.folders.n; i++)
+	for (size_t i = 0; rc == 0 && i < d.folders.n; i++)
 		if (strings_add(&p->path, d.folders.v[i],
 				strlen(d.folders.v[i])) < 0)
 			rc = err_set(p->err, -ENOMEM, "out of memory");
@@ -109,7 +109,7 @@ static int add_path(struct pack *p, const char *path)
 	struct stat st;
 	int rc;
 
-	if (pack_resolve(p, path, host, sizeof(host)) || stat(host, &st))
+	if (pack_resolve(p, path, host, sizeof(host)) < 0 || stat(host, &st))
 		return err_set(p->err, -ENOENT, "[packages] path: cannot open "
 			       "'%s': %s", path, strerror(errno));
 	if (S_ISDIR(st.st_mode))
@@ -137,8 +137,8 @@ static int add_requirements(struct pack *p)
 	};
 	int rc;
 
-	if (pack_resolve(p, p->o->manifest->requirements, file, sizeof(file))
-	    || access(file, R_OK))
+	if (pack_resolve(p, p->o->manifest->requirements, file,
+			 sizeof(file)) < 0 || access(file, R_OK))
 		return err_set(p->err, -ENOENT, "[packages] requirements: "
 			       "cannot open '%s': %s; it is a file that lists "
 			       "packages", file, strerror(errno));
@@ -155,11 +155,11 @@ static int add_requirements(struct pack *p)
 		return rc;
 	}
 	rc = pack_stage(p, p->rt->ops->installing);
-	rc = rc ? rc : p->rt->ops->install(p->rt, file, p->temp, p->t,
-					     p->err);
-	rc = rc ? rc : pack_stage(p, "collecting packages");
+	if (rc == 0)
+		rc = p->rt->ops->install(p->rt, file, p->temp, p->t, p->err);
+	rc = rc < 0 ? rc : pack_stage(p, "collecting packages");
 	f.host = p->temp;
-	return rc ? rc : tree_add_folder(p->t, &f, p->err);
+	return rc < 0 ? rc : tree_add_folder(p->t, &f, p->err);
 }
 
 /*
@@ -195,23 +195,23 @@ int pack_packages(struct pack *p)
 	int64_t n;
 	int rc = 0;
 
-	for (size_t i = 0; !rc && i < m->path.n; i++)
+	for (size_t i = 0; rc == 0 && i < m->path.n; i++)
 		rc = add_path(p, m->path.v[i]);
-	if (!rc && m->requirements)
+	if (rc == 0 && m->requirements)
 		rc = add_requirements(p);
 	n = tree_find(p->t, PACK_PACKAGES, 0);
-	if (!rc && n >= 0 && strings_add(&p->path, PACK_PACKAGES,
-					 strlen(PACK_PACKAGES)))
+	if (rc == 0 && n >= 0 && strings_add(&p->path, PACK_PACKAGES,
+					     strlen(PACK_PACKAGES)) < 0)
 		rc = err_set(p->err, -ENOMEM, "out of memory");
-	if (!rc && m->installed.n)
+	if (rc == 0 && m->installed.n)
 		rc = add_installed(p);
-	for (size_t i = 0; !rc && i < m->include.n; i++)
+	for (size_t i = 0; rc == 0 && i < m->include.n; i++)
 		rc = add_included(p, m->include.v[i]);
-	if (!rc)
+	if (rc == 0)
 		rc = elfdeps_add(p->elf, from, ETLFS_LAYER_PACKAGES, p->err);
-	if (!rc && p->t->nodes > from)
+	if (rc == 0 && p->t->nodes > from)
 		rc = pack_stage(p, "compiling packages");
-	if (!rc)
+	if (rc == 0)
 		rc = p->rt->ops->compile(p->rt, p->t, from,
 					 ETLFS_LAYER_PACKAGES, 0, p->err);
 	return rc;
@@ -258,7 +258,7 @@ int pack_app(struct pack *p)
 	if (rc < 0)
 		return rc;
 	rc = elfdeps_add(p->elf, from, ETLFS_LAYER_FUNCTION, p->err);
-	if (!rc)
+	if (rc == 0)
 		rc = p->rt->ops->compile(p->rt, p->t, from,
 					 ETLFS_LAYER_FUNCTION, 1, p->err);
 	return rc;

@@ -46,7 +46,7 @@ static int fill_env(struct strings *env, const struct image *meta,
 	size_t at = 0;
 	int rc = 0;
 
-	for (size_t i = 0; !rc && i < own->n; i++)
+	for (size_t i = 0; rc == 0 && i < own->n; i++)
 		rc = add(env, own->v[i], "");
 	path[0] = 0;
 	for (size_t i = 0; i < p->path.n && at < sizeof(path); i++)
@@ -54,21 +54,21 @@ static int fill_env(struct strings *env, const struct image *meta,
 			       i ? ":" : "", p->path.v[i]);
 	if (at >= sizeof(path))
 		return -E2BIG;
-	rc = rc ? rc : add_default(env, "PATH=/usr/bin:/bin");
-	rc = rc ? rc : add_default(env, "HOME=/tmp");
-	rc = rc ? rc : add_default(env, "LC_ALL=C.UTF-8");
-	for (size_t i = 0; !rc && p->rt->ops->env[i]; i++)
+	rc = rc < 0 ? rc : add_default(env, "PATH=/usr/bin:/bin");
+	rc = rc < 0 ? rc : add_default(env, "HOME=/tmp");
+	rc = rc < 0 ? rc : add_default(env, "LC_ALL=C.UTF-8");
+	for (size_t i = 0; rc == 0 && p->rt->ops->env[i]; i++)
 		rc = add_default(env, p->rt->ops->env[i]);
-	rc = rc ? rc : add(env, "USETL_NAME=", meta->name);
-	rc = rc ? rc : add(env, "USETL_HANDLER=", meta->handler);
-	return rc ? rc : add(env, "USETL_PATH=", path);
+	rc = rc < 0 ? rc : add(env, "USETL_NAME=", meta->name);
+	rc = rc < 0 ? rc : add(env, "USETL_HANDLER=", meta->handler);
+	return rc < 0 ? rc : add(env, "USETL_PATH=", path);
 }
 
 static int fill_argv(struct strings *argv, const struct runtime *rt)
 {
 	int rc = add(argv, rt->program, "");
 
-	for (size_t i = 0; !rc && rt->ops->options[i]; i++)
+	for (size_t i = 0; rc == 0 && rt->ops->options[i]; i++)
 		rc = add(argv, rt->ops->options[i], "");
 	return rc;
 }
@@ -124,7 +124,7 @@ int pack_meta_fill(struct image *meta, const struct pack *p)
 	struct strings argv = { 0 }, env = { 0 }, egress = { 0 };
 	int rc = fill_name(meta, p);
 
-	if (rc)
+	if (rc < 0)
 		return rc;
 	meta->memory = m->memory;
 	meta->files = m->files;
@@ -134,14 +134,14 @@ int pack_meta_fill(struct image *meta, const struct pack *p)
 	meta->version = strdup(p->rt->version);
 	if (!meta->handler || !meta->interpreter || !meta->version)
 		rc = -ENOMEM;
-	rc = rc ? rc : fill_argv(&argv, p->rt);
-	rc = rc ? rc : fill_env(&env, meta, p);
-	for (size_t i = 0; !rc && i < m->egress.n; i++)
+	rc = rc < 0 ? rc : fill_argv(&argv, p->rt);
+	rc = rc < 0 ? rc : fill_env(&env, meta, p);
+	for (size_t i = 0; rc == 0 && i < m->egress.n; i++)
 		rc = add(&egress, m->egress.v[i], "");
 	/* an empty list is a list: nothing is allowed */
-	if (!rc && m->has_egress && !egress.n)
+	if (rc == 0 && m->has_egress && !egress.n)
 		rc = add(&egress, "none", "");
-	if (rc)
+	if (rc < 0)
 		err_set(p->err, rc, "%s", rc == -ENOMEM ? "out of memory" :
 			"the packages' folders make too long a path");
 	else

@@ -149,25 +149,25 @@ int pack_runtime(struct pack *p)
 
 	if (program < 0)
 		return program;
-	for (size_t i = 0; !rc && i < stdlib->n; i++)
+	for (size_t i = 0; rc == 0 && i < stdlib->n; i++)
 		rc = add_folder(p, stdlib->v[i]);
-	if (!rc)
+	if (rc == 0)
 		rc = add_locale(p);
-	if (!rc)
+	if (rc == 0)
 		rc = add_etc(p);
-	if (!rc)
+	if (rc == 0)
 		rc = elfdeps_create(&p->elf, p->t, program, p->err);
 	/* the interpreter first: it says where libc and its like are */
-	if (!rc)
+	if (rc == 0)
 		rc = elfdeps_add(p->elf, 0, LAYER, p->err);
 	/* glibc loads it by name when a thread is cancelled */
-	if (!rc) {
+	if (rc == 0) {
 		rc = elfdeps_want(p->elf, "libgcc_s.so.1", LAYER, p->err);
 		rc = rc < 0 ? rc : 0;
 	}
-	if (!rc)
+	if (rc == 0)
 		rc = pack_stage(p, "compiling the runtime");
-	if (!rc)
+	if (rc == 0)
 		rc = p->rt->ops->compile(p->rt, p->t, 0, LAYER, 0, p->err);
 	return rc;
 }

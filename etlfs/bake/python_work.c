@@ -25,7 +25,7 @@ static json_t *make_job(const struct tree *t, uint32_t node)
 	const struct tree_node *n = &t->node[node];
 	char path[TREE_PATH_MAX];
 
-	if (tree_path(t, node, path, sizeof(path)))
+	if (tree_path(t, node, path, sizeof(path)) < 0)
 		return NULL;
 	/* NULL for names that are not UTF-8, which Python would not import */
 	return json_pack("[o, I, I, s]", n->host ? json_string(n->host) :
@@ -63,7 +63,7 @@ static int put_pyc(struct tree *t, uint32_t source, const char *tag,
 	char path[TREE_PATH_MAX], pyc[TREE_PATH_MAX + 512];
 	int64_t rc = tree_path(t, n->parent, path, sizeof(path));
 
-	if (rc)
+	if (rc < 0)
 		return rc;
 	snprintf(pyc, sizeof(pyc), "%s/__pycache__/%.*s.%s.pyc", path,
 		 (int)strlen(n->name) - 3, n->name, tag);
@@ -102,7 +102,7 @@ static int take_results(const struct runtime *rt, struct tree *t,
 		return err_set(err, -EPROTO, "'%s' answered nonsense",
 			       rt->command);
 	t->spool_len = end;
-	for (uint32_t i = 0; i < n && !rc; i++) {
+	for (uint32_t i = 0; i < n && rc == 0; i++) {
 		const json_t *d = json_array_get(done, i);
 
 		if (json_is_array(d))
@@ -127,13 +127,13 @@ int python_compile(const struct runtime *rt, struct tree *t, uint32_t from,
 			make_jobs(t, from, layer, nodes, &n));
 	if (!ask)
 		rc = err_set(err, -ENOMEM, "out of memory");
-	if (!rc && n)
+	if (rc == 0 && n)
 		rc = python_ask(rt->command, "compile", ask, t->spool, t,
 				&answer, err);
-	if (!rc && n)
+	if (rc == 0 && n)
 		rc = tell_errors(t, json_object_get(answer, "errors"), strict,
 				 err);
-	if (!rc && n)
+	if (rc == 0 && n)
 		rc = take_results(rt, t, answer, nodes, n, err);
 	json_decref(ask);
 	json_decref(answer);
@@ -158,7 +158,7 @@ static int take_list(struct strings *to, const json_t *from)
 	json_array_foreach(from, i, v) {
 		const char *s = json_string_value(v);
 
-		if (s && strings_add(to, s, strlen(s)))
+		if (s && strings_add(to, s, strlen(s)) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -190,7 +190,7 @@ int python_installed(const struct runtime *rt, const struct strings *names,
 	if (!ask)
 		return err_set(err, -ENOMEM, "out of memory");
 	rc = python_ask(rt->command, "installed", ask, -1, t, &answer, err);
-	if (rc)
+	if (rc < 0)
 		goto out;
 	bad = json_string_value(json_object_get(answer, "error"));
 	if (bad) {
@@ -200,7 +200,7 @@ int python_installed(const struct runtime *rt, const struct strings *names,
 	json_array_foreach(json_object_get(answer, "warnings"), i, warning)
 		tree_warn(t, "%s", json_string_value(warning));
 	rc = take_list(&out->paths, json_object_get(answer, "paths"));
-	if (!rc)
+	if (rc == 0)
 		rc = take_list(&out->folders,
 			       json_object_get(answer, "folders"));
 	if (rc < 0)
@@ -210,7 +210,7 @@ int python_installed(const struct runtime *rt, const struct strings *names,
 out:
 	json_decref(ask);
 	json_decref(answer);
-	if (rc)
+	if (rc < 0)
 		runtime_packages_free(out);
 	return rc;
 }
@@ -257,6 +257,6 @@ int python_install(const struct runtime *rt, const char *file,
 			       rt->command);
 	rc = python_run(argv, "", -1, t, &text, &why);
 	free(text);
-	return rc ? err_set(err, rc, "pip could not install '%s': %.800s",
+	return rc < 0 ? err_set(err, rc, "pip could not install '%s': %.800s",
 			    file, why.msg) : 0;
 }

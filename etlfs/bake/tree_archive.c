@@ -91,7 +91,7 @@ static int add_hardlink(struct unpack *u, const char *name, const char *path,
 	struct tree_file f;
 	int64_t rc;
 
-	if (clean(to, clean_to, sizeof(clean_to)))
+	if (clean(to, clean_to, sizeof(clean_to)) < 0)
 		return fail(u, -EINVAL, name, "links out of the archive");
 	snprintf(full, sizeof(full), "%s/%s", u->from->guest, clean_to);
 	rc = tree_find(u->t, full, 0);
@@ -149,7 +149,7 @@ static int add_member(struct unpack *u, struct archive_entry *e)
 	struct tree_file f = { .layer = u->from->layer };
 	int64_t rc;
 
-	if (!raw || clean(raw, name, sizeof(name)))
+	if (!raw || clean(raw, name, sizeof(name)) < 0)
 		return fail(u, -EINVAL, raw ? raw : "?",
 			    "has a name that leaves the archive");
 	place = place_of(u, e, name);
@@ -171,7 +171,7 @@ static int add_member(struct unpack *u, struct archive_entry *e)
 	f.mode = archive_entry_perm(e) & 0111 ? 0755 : 0644;
 	f.mtime = archive_entry_mtime(e);
 	rc = spool_data(u, name, &f);
-	if (!rc)
+	if (rc == 0)
 		rc = tree_add_file(u->t, path, &f, u->err);
 	return rc < 0 ? rc : 0;
 }
@@ -179,17 +179,17 @@ static int add_member(struct unpack *u, struct archive_entry *e)
 static int add_members(struct unpack *u)
 {
 	struct archive_entry *e;
-	int rc, n = 0;
+	int status, n = 0;
 
-	while ((rc = archive_read_next_header(u->a, &e)) == ARCHIVE_OK ||
-	       rc == ARCHIVE_WARN) {
-		int bad = add_member(u, e);
+	while ((status = archive_read_next_header(u->a, &e)) == ARCHIVE_OK ||
+	       status == ARCHIVE_WARN) {
+		int rc = add_member(u, e);
 
-		if (bad)
-			return bad;
+		if (rc < 0)
+			return rc;
 		n++;
 	}
-	if (rc != ARCHIVE_EOF)
+	if (status != ARCHIVE_EOF)
 		return err_set(u->err, -EIO, "cannot read '%s': %s",
 			       u->from->file, archive_error_string(u->a));
 	if (!n)

@@ -114,7 +114,7 @@ static int check_depth(const struct image *img)
 	uint16_t *depth = calloc(img->index->nodes, sizeof(*depth));
 	int rc = depth ? 0 : -ENOMEM;
 
-	for (uint32_t i = 1; !rc && i < img->index->nodes; i++) {
+	for (uint32_t i = 1; rc == 0 && i < img->index->nodes; i++) {
 		depth[i] = depth[all[i].parent] + 1;
 		if (depth[i] > DEPTH_MAX)
 			rc = -EBADMSG;
@@ -128,18 +128,18 @@ int image_check_index(struct image *img, struct err *err)
 	uint64_t next = 1;
 	int rc = check_head(img, err);
 
-	if (rc)
+	if (rc < 0)
 		return rc;
 	if ((image_nodes(img)->mode & S_IFMT) != S_IFDIR ||
 	    image_nodes(img)->name_len || image_nodes(img)->parent)
 		return image_bad(img, "its index has no root", err);
 	for (uint32_t i = 0; i < img->index->nodes; i++)
-		if (check_node(img, i, &next))
+		if (check_node(img, i, &next) < 0)
 			return err_set(err, -EBADMSG, "'%s' is damaged: node "
 				       "%u of its index", img->path, i);
 	if (next != img->index->nodes)
 		return image_bad(img, "its index has stray nodes", err);
-	if (check_depth(img))
+	if (check_depth(img) < 0)
 		return image_bad(img, "its tree is too deep", err);
 	return 0;
 }
