@@ -23,6 +23,7 @@
 #include "cmd/cmd.h"
 #include "cmd/tenderopt.h"
 #include "conf/conf.h"
+#include "vmm/host/choose.h"
 #include "vmm/host/probe.h"
 #include "vmm/host/hostshare.h"
 

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/host/choose.h"
+
 /* the number in a line of /proc/self/status; 0 */
 static int tracer(void)
 {

@@ -19,7 +19,7 @@ import time
 HOST, PORT = sys.argv[1].rsplit("/", 1)[-1].rsplit(":", 1)
 BODY_MAX = 2088960  # bytes, request.max
 INNOCENT = 40  # requests while the others hold on
-WAIT = 20  # seconds, for an innocent one's answer
+WAIT = 60  # seconds, for an innocent one's answer
 
 
 def connect(receive: int = 0) -> socket.socket:

@@ -8,6 +8,7 @@ Listens on 127.0.0.1, prints its port on one line, serves until it is killed.
 GET  /in.csv           four rows of name,amount, one of them empty
      /big?size=N       N bytes, byte i is i % 251
      /chunked?size=N   the same, chunked: no length announced
+     /crumbs?size=N    so, in chunks of a byte, each in three writes
      /gzip?size=N      the same, compressed; without size: in.csv
      /status/NNN       that status and one line of text
      /headers          what was received, as JSON: [[name, value], ...]
@@ -113,6 +114,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(part)
             self.wfile.write(b"\r\n")
         self.wfile.write(b"0\r\nX-Trailer: late\r\n\r\n")
+
+    def get_crumbs(self):
+        self.start(Transfer_Encoding="chunked")
+        self.wfile.flush()
+        for i in range(self.size()):
+            for part in b"1\r\n", bytes((i % 251,)), b"\r\n":
+                self.connection.sendall(part)
+        self.wfile.write(b"0\r\n\r\n")
 
     def get_gzip(self):
         data = b"".join(pattern(self.size())) if self.size() else CSV

@@ -5,13 +5,15 @@
 # TAP on standard output, a temporary folder of the script's own in $tmp, the
 # tool in $usetl ($USETL, or build/usetl of this tree).  Whatever a script
 # starts by start_httpd or start_serve is ended when the script ends, by its
-# process id.  `plan` is the last command of each script.
+# process id.  `plan` is the last command of each script.  Servers and their
+# processes are in serve.sh and procs.sh.
 #
 # A script that boots guests begins by need_tender, and so runs once for each
 # tender that works here, each TAP line naming it.  USETL_TENDER=kvm or
 # process in the environment asks for that one.
 #
-# Nothing here or in the scripts asserts a time; waits have a generous end.
+# Nothing here or in the scripts asserts a time.  What takes a while is looked
+# at until it is so (await), and the end of that is generous.
 
 set -u
 LC_ALL=C
@@ -19,6 +21,8 @@ export LC_ALL
 unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY 2>/dev/null || :
 
 t=$(cd "$(dirname "$0")" && pwd)
+# of a script in a folder below, too
+test -r "$t/lib.sh" || t=$(dirname "$t")
 top=$(dirname "$t")
 usetl=${USETL:-$top/build/usetl}
 python=${PYTHON:-/usr/bin/python3}
@@ -26,8 +30,9 @@ tmp=$(mktemp -d "${TMPDIR:-/tmp}/usetl-t.XXXXXX")
 tests=0
 failed=0
 tender=
-httpd_pid=
-serve_pid=
+
+. "$t/serve.sh"
+. "$t/procs.sh"
 
 cleanup() {
 	stop_serve
@@ -193,6 +198,17 @@ merge() {
 	}'
 	read -r tests merge_failed <"$tmp/merge"
 	failed=$((failed + merge_failed))
+}
+
+# await COMMAND...: until it succeeds, or for two minutes; it awaits nothing
+# itself
+await() {
+	awaited=0
+	until "$@"; do
+		awaited=$((awaited + 1))
+		test $awaited -lt 1200 || return
+		sleep 0.1
+	done
 }
 
 # usetl has sanitizers in it (t/findings.sh), whose runtime asks more of the
@@ -364,176 +380,4 @@ json() {
 	"$python" -c 'import json, sys
 d = json.load(open(sys.argv[1]))
 print(json.dumps(eval(sys.argv[2]), sort_keys=True))' "$tmp/out" "$1" 2>&1
-}
-
-# --- servers
-
-# wait_for FILE PATTERN PID: until a line matches; 1 when the process ended
-wait_for() {
-	i=0
-	while ! grep -Eq -e "$2" "$1" 2>/dev/null; do
-		kill -0 "$3" 2>/dev/null || return 1
-		i=$((i + 1))
-		test $i -lt 600 || return 1
-		sleep 0.1
-	done
-}
-
-# start_httpd [PROGRAM]: the test's HTTP server, t/httpd.py or another of t/; its
-# port in $port, its URL in $http
-start_httpd() {
-	: >"$tmp/httpd.out"
-	"$python" "$t/${1:-httpd.py}" >>"$tmp/httpd.out" 2>"$tmp/httpd.err" &
-	httpd_pid=$!
-	if ! wait_for "$tmp/httpd.out" '[0-9]' "$httpd_pid"; then
-		fail "the test's HTTP server starts" "$tmp/httpd.err"
-		plan
-	fi
-	port=$(grep -Eo '[0-9]+' "$tmp/httpd.out" | tail -n 1)
-	http=http://127.0.0.1:$port
-}
-
-stop_httpd() {
-	test -n "$httpd_pid" || return 0
-	kill "$httpd_pid" 2>/dev/null
-	wait "$httpd_pid" 2>/dev/null
-	httpd_pid=
-}
-
-# start_serve [OPTION...] IMAGE...: on a free port; $url; 1 when it ends
-start_serve() {
-	# emptied first: what an earlier one said is not this one's
-	: >"$tmp/serve.out"
-	: >"$tmp/serve.err"
-	"$usetl" serve -l 127.0.0.1:0 "$@" \
-		>>"$tmp/serve.out" 2>>"$tmp/serve.err" &
-	serve_pid=$!
-	i=0
-	url=
-	while test -z "$url"; do
-		url=$(cat "$tmp/serve.out" "$tmp/serve.err" |
-			sed -n 's,.*listening on \(http://[^ ]*[0-9]\).*,\1,p')
-		test -z "$url" || return 0
-		kill -0 "$serve_pid" 2>/dev/null || return 1
-		i=$((i + 1))
-		test $i -lt 600 || return 1
-		sleep 0.1
-	done
-}
-
-serve_or_end() {
-	if ! start_serve "$@"; then
-		fail "serve starts" "$tmp/serve.err"
-		plan
-	fi
-}
-
-# stop_serve: by SIGTERM; its exit status in $serve_status
-stop_serve() {
-	test -n "$serve_pid" || return 0
-	kill "$serve_pid" 2>/dev/null
-	wait "$serve_pid" 2>/dev/null
-	serve_status=$?
-	serve_pid=
-}
-
-# await_serve: until whoever is $serve_pid answers at $url, or has ended
-await_serve() {
-	i=0
-	until curl -sS -m 5 "$url/healthz" >"$tmp/out" 2>"$tmp/err"; do
-		kill -0 "$serve_pid" 2>/dev/null || break
-		i=$((i + 1))
-		test $i -lt 300 || break
-		sleep 0.1
-	done
-}
-
-# begin NAME EVENT: a request in the background, until it runs; $curl_pid,
-# its status in $tmp/slow and its body in $tmp/slow.out
-begin() {
-	curl -sS -m 60 -o "$tmp/slow.out" -w '%{http_code}' -d "$2" \
-		"$url/function/$1" >"$tmp/slow" 2>"$tmp/slow.err" &
-	curl_pid=$!
-	await_busy
-}
-
-# await_busy: until a clone, or some, has a request
-await_busy() {
-	i=0
-	while ! curl -sS "$url/function" | grep -q '"busy": [1-9]' &&
-		test $i -lt 100
-	do
-		i=$((i + 1))
-		sleep 0.1
-	done
-}
-
-# children PID...: of all of them
-children() {
-	for p; do
-		cat "/proc/$p/task/$p/children" 2>/dev/null
-	done | tr ' ' '\n' | grep .
-}
-
-# tree PID: all processes under a server: references, clones, guests
-tree() {
-	# shellcheck disable=SC2046
-	set -- $(children "$1")
-	echo "$@"
-	# shellcheck disable=SC2046
-	set -- $(children "$@")
-	echo "$@"
-	# shellcheck disable=SC2046
-	set -- $(children "$@")
-	echo "$@"
-}
-
-# idle PID: soon, no process under a server runs, ten looks in a row
-idle() {
-	i=0 looks=0
-	while test $looks -lt 10; do
-		running=
-		for p in $(tree "$1"); do
-			grep -qs '^State:.R' "/proc/$p/status" &&
-				running="$running $p"
-		done
-		looks=$((looks + 1))
-		test -z "$running" || looks=0
-		i=$((i + 1))
-		test $i -lt 300 || break
-		sleep 0.1
-	done
-	test -z "$running" || ps -o pid,ppid,stat,comm,wchan \
-		-p "$(echo $running | tr ' ' ,)"
-	test $looks -ge 10
-}
-
-# gone PID...: soon (in $gone_tries tenths of a second), none of them is there,
-# or only its exit status is
-gone_tries=100
-gone() {
-	i=0
-	while :; do
-		left=
-		for p; do
-			grep -qs '^State:.[^ZX]' "/proc/$p/status" &&
-				left="$left $p"
-		done
-		test -n "$left" || return 0
-		i=$((i + 1))
-		test $i -lt $gone_tries || break
-		sleep 0.1
-	done
-	# shellcheck disable=SC2086
-	ps -o pid,ppid,stat,comm -p "$(echo $left | tr ' ' ,)"
-	return 1
-}
-
-# call NAME EVENT [CURL OPTION...]: body in $tmp/out, status in $status
-call() {
-	call_name=$1 event=$2
-	shift 2
-	status=$(curl -sS -m 60 -o "$tmp/out" -D "$tmp/head" \
-		-w '%{http_code}' "$@" -d "$event" \
-		"$url/function/$call_name" 2>"$tmp/err")
 }

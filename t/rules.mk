@@ -54,7 +54,7 @@ $(O)/t/unit/thread_test: private CFLAGS += -no-pie -fno-pie \
 $(O)/t/unit/thread_test: $(THREAD_TEST:%=$(NATIVE)/%.o)
 
 # and its memory
-MEM_TEST = $(addprefix mem/,mem kmalloc user module) \
+MEM_TEST = $(addprefix mem/,mem kmalloc user module refused) \
 	  $(addprefix map/,mmap inplace remap protect elf)
 # at an address between the windows of a guest
 $(O)/t/unit/mem_test: private CFLAGS += -no-pie -fno-pie \

@@ -35,13 +35,13 @@ apart "$long" "$(echo "$long" | sed 's/ 390 / 39O /')" >"$tmp/out"
 like "a long value: where it differs" "$tmp/out" '^got: .{0,70} 390 391 '
 like "a long value: what it should be" "$tmp/out" '^want: .{0,70} 39O 391 '
 apart "a b" "a c" >"$tmp/out"
-is "a short one: all of it" "$(cat "$tmp/out")" "got:  a b
+is "a short value: all of it" "$(cat "$tmp/out")" "got:  a b
 want: a c"
 
 # a tender that was asked for and does not work is a failure
 need_usetl
-USETL_TENDER=nosuch sh -c '. "$0/lib.sh"; need_tender; pass "ran"; plan' \
-	"$t" >"$tmp/out" 2>&1
+USETL_TENDER=nosuch sh -c '. "$(dirname "$0")/lib.sh"
+need_tender; pass "ran"; plan' "$t/none.sh" >"$tmp/out" 2>&1
 is "an unknown tender: exit status" $? 1
 like "an unknown tender: what is said" "$tmp/out" \
 	'^not ok 1 - the tender that was asked for: nosuch'

@@ -43,8 +43,10 @@ san="-g -fsanitize=address,undefined -fno-sanitize-recover=all"
 fails "nothing found: the command's own status" 3 \
 	sh "$t/findings.sh" "$tmp/prog" none
 fails "a byte too far" 1 sh "$t/findings.sh" "$tmp/prog" heap
-like "what it was" "$tmp/err" 'AddressSanitizer: heap-buffer-overflow'
-like "and where" "$tmp/err" 'prog\.c:2[0-9]'
+like "a byte too far: what it was" \
+	"$tmp/err" 'AddressSanitizer: heap-buffer-overflow'
+like "a byte too far: where" "$tmp/err" 'prog\.c:2[0-9]'
 fails "an overflow" 1 sh "$t/findings.sh" "$tmp/prog" overflow x
-like "what it was" "$tmp/err" 'prog\.c:2[0-9].*signed integer overflow'
+like "an overflow: what it was, and where" \
+	"$tmp/err" 'prog\.c:2[0-9].*signed integer overflow'
 plan

@@ -27,7 +27,8 @@ do
 	fi
 done
 
-for f in "$top"/unikernel/python/*.py "$t"/functions/*/*.py; do
+for f in "$top"/unikernel/python/*.py "$top"/unikernel/python/*/*.py \
+		"$t"/functions/*/*.py; do
 	case $f in
 	*/syntaxerror/*) continue ;;
 	esac

@@ -37,9 +37,10 @@ manifest "no such package folder" 'nowhere' "$f" "$h" '[packages]' \
 manifest "no such distribution" 'no-such-thing' "$f" "$h" '[packages]' \
 	'installed = no-such-thing'
 
-fails "no folder" 1 "$usetl" bake -o "$tmp/m.usetl" "$tmp/nowhere"
-fails "no argument" 2 "$usetl" bake
-fails "unknown option" 2 "$usetl" bake --frobnicate "$tmp/m"
+fails "bake of a folder that is not there" \
+	1 "$usetl" bake -o "$tmp/m.usetl" "$tmp/nowhere"
+fails "bake without a folder" 2 "$usetl" bake
+fails "bake with an unknown option" 2 "$usetl" bake --frobnicate "$tmp/m"
 
 # what stands where the image goes
 copy_function echo
@@ -92,7 +93,8 @@ if link 0x400000; then
 	manifest "linked to the libOS" "$at 0x70000000-.*libOS lies; $all" \
 		"$f" "$h" "$runtime"
 	link 0x6ffff000
-	manifest "linked across it" "$at 0x70000000-.*libOS lies; $all" \
+	manifest "linked across the libOS's beginning" \
+		"$at 0x70000000-.*libOS lies; $all" \
 		"$f" "$h" "$runtime"
 	link 0x10000000
 	manifest "linked beyond the memory limit" \
@@ -101,13 +103,16 @@ if link 0x400000; then
 	need=$(sed -n 's/.*; \(memory = [0-9]*M\) would.*/\1/p' "$tmp/err")
 	echo "$need" >>"$tmp/m/function.ini"
 	if "$usetl" check >/dev/null 2>&1; then
-		ok "and with what it asks for" "$usetl" bake \
+		ok "linked beyond the limit: bakes with what is said" \
+			"$usetl" bake \
 			-o "$tmp/m.usetl" "$tmp/m"
-		ok "which runs" "$usetl" invoke -d 3 "$tmp/m.usetl"
-		is "its result" "$(cat "$tmp/out")" 3
+		ok "linked beyond the limit: then it runs" \
+			"$usetl" invoke -d 3 "$tmp/m.usetl"
+		is "linked beyond the limit: its result" "$(cat "$tmp/out")" 3
 		rm -f "$tmp/m.usetl"
 	else
-		skip "and with what it asks for" "no functions run here"
+		skip "linked beyond the limit: bakes with what is said" \
+			"no functions run here"
 	fi
 else
 	diag "$(cat "$tmp/err")"
@@ -122,7 +127,8 @@ trial() {
 	fails "$1" 1 as_tender $tender "$usetl" bake -o "$tmp/x.usetl" \
 		"$tmp/src/$1"
 	like "$1: what is said" "$tmp/err" "$2"
-	unlike "$1: no frames of the runtime" "$tmp/err" '/usetl/boot\.py'
+	unlike "$1: no frames of the runtime" "$tmp/err" \
+		'/usetl/(boot\.py|lib/_usetl/)'
 	test "$1" != importerror ||
 		like "$1: where" "$tmp/err" '"/app/app\.py", line 3'
 	ok "$1: no image is left" test ! -e "$tmp/x.usetl"
@@ -133,11 +139,12 @@ for tender in $tenders; do
 	trial importerror "No module named 'a_module_that_is_nowhere'"
 
 	copy_function importerror
-	ok "--no-check packs it all the same" "$usetl" bake --no-check \
+	ok "importerror: --no-check packs it" "$usetl" bake --no-check \
 		-o "$tmp/x.usetl" "$tmp/src/importerror"
-	fails "and invoke reports it" 1 as_tender $tender \
+	fails "importerror: invoke reports it" 1 as_tender $tender \
 		"$usetl" invoke "$tmp/x.usetl"
-	like "with the traceback" "$tmp/err" 'a_module_that_is_nowhere'
+	like "importerror: invoke shows the traceback" \
+		"$tmp/err" 'a_module_that_is_nowhere'
 	rm -f "$tmp/x.usetl"
 done
 plan

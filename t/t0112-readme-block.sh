@@ -9,9 +9,9 @@ instrumented && skip_all "its words build without sanitizers"
 # the blocks as a reader would copy them, one after the other
 awk '/^```sh$/ { on = 1; next } /^```$/ { on = 0 } on' \
 	"$top/README.md" >"$tmp/block"
-like "there is one that builds" "$tmp/block" '^make deps && make$'
-like "and one that bakes" "$tmp/block" '^build/usetl bake '
-ok "it is shell" sh -n "$tmp/block"
+like "README has a block that builds" "$tmp/block" '^make deps && make$'
+like "README has a block that bakes" "$tmp/block" '^build/usetl bake '
+ok "README's blocks are shell" sh -n "$tmp/block"
 
 # a checkout of its own, with what is built here
 mkdir "$tmp/tree"
@@ -40,18 +40,19 @@ if unshare -n "$python" "$tmp/up.py" 2>/dev/null; then
 elif "$python" "$tmp/free.py" 2>/dev/null; then
 	set -- sh -e "$tmp/block"
 else
-	skip "the block" "its ports are taken, and no network is to be had"
+	skip "README's commands succeed" \
+		"its ports are taken, and no network is to be had"
 	plan
 fi
 unset MAKEFLAGS MFLAGS MAKELEVEL DEVELOPER
-ok "each of its commands succeeds" timeout 300 "$@"
+ok "README's commands succeed" timeout 300 "$@"
 # what a helper prints would land in the middle of a line of bake's
-is "its helpers print nothing" "$(grep -cEx '[0-9]+|' "$tmp/out")" 0
-is "invoke, curl and what was posted" \
+is "README's helpers print nothing" "$(grep -cEx '[0-9]+|' "$tmp/out")" 0
+is "README's results: of invoke, of curl, what was posted" \
 	"$(grep -E '^\{"total|^[0-9]*\.' "$tmp/out" | tr '\n' ' ')" \
 	'{"total": 1234.5} {"total": 1234.5} 1234.5 '
-ok "its function is the one that is tested and shown by make demo" \
+ok "README's function is the one that make demo shows" \
 	cmp total/app.py "$t/functions/total/app.py"
-ok "and so is its manifest" \
+ok "README's manifest is the one that make demo shows" \
 	cmp total/function.ini "$t/functions/total/function.ini"
 plan

@@ -74,7 +74,7 @@ touch "$tmp/f/a.csv" "$tmp/f/c.txt" "$tmp/f/data/x" "$tmp/f/docs/y.md" \
 	"$tmp/f/sub/z"
 ok "patterns that leave nothing out" "$usetl" bake --no-check \
 	-o "$tmp/f.usetl" "$tmp/f"
-is "each is said, with what may have been meant" "$(cat "$tmp/err")" \
+is "patterns that leave nothing out: each is said" "$(cat "$tmp/err")" \
 	"usetl bake: warning: exclude = 'a.csv,b.csv' leaves nothing out; a\
  ',' between patterns needs a blank behind it
 usetl bake: warning: exclude = 'docs/' leaves nothing out; a folder is\
@@ -86,8 +86,8 @@ usetl bake: warning: exclude = '/nosuch/*' leaves nothing out"
 manifest "$h" '[environment]' 'KEY =' '    -----BEGIN KEY-----' \
 	'    bm90IG9uZQ==' '    -----END KEY-----'
 ok "a PEM value on indented lines" "$usetl" bake -o "$tmp/f.usetl" "$tmp/f"
-ok "it runs" invoke f '{}'
-is "and finds it whole" "$(json d)" \
+ok "a PEM value: the function runs" invoke f '{}'
+is "a PEM value: the function finds it whole" "$(json d)" \
 	'"-----BEGIN KEY-----\nbm90IG9uZQ==\n-----END KEY-----"'
 
 # the network by its usual name
@@ -105,9 +105,11 @@ def handler(event, context):
 END
 ok "bake a function that opens a URL by itself" "$usetl" bake \
 	-o "$tmp/f.usetl" "$tmp/f"
-ok "it fails to" invoke f '{}'
-is "though there is a localhost" "$(json d)" '"127.0.0.1"'
-like "and is told of usetl.get" "$tmp/err" '^usetl: sockets.*use usetl\.get'
+ok "a function that opens a URL by itself fails to" invoke f '{}'
+is "a function that opens a URL by itself: localhost is known" \
+	"$(json d)" '"127.0.0.1"'
+like "a function that opens a URL by itself: usetl.get is named" \
+	"$tmp/err" '^usetl: sockets.*use usetl\.get'
 
 # an event from a file; a folder instead of an image
 echo '{}' >"$tmp/event.json"
@@ -118,7 +120,7 @@ fails "-d FILE that is not there" 2 "$usetl" invoke -d "$tmp/no.json" \
 like "-d FILE that is not there: what is said" "$tmp/err" "-d '@$tmp/no\.json'"
 fails "a URL without http://" 2 "$usetl" invoke 127.0.0.1:8099/function/f
 like "a URL without http://: what is said" "$tmp/err" 'begins with http://'
-ok "and that does" "$usetl" invoke -d "@$tmp/event.json" "$tmp/f.usetl"
+ok "-d @FILE" "$usetl" invoke -d "@$tmp/event.json" "$tmp/f.usetl"
 fails "invoke FOLDER" 1 "$usetl" invoke "$tmp/f"
 like "invoke FOLDER: what is said" "$tmp/err" \
 	"'$tmp/f' is a folder.*usetl bake '$tmp/f'"

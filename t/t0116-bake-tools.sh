@@ -44,7 +44,7 @@ for tag in "cp3$next-cp3$next-$linux" "cp3$before-cp3$before-linux_x86_64" \
 do
 	wheel "w-1.0-$tag.whl"
 	fails "a wheel for $tag" 1 bake_it
-	like "$tag: it is said, with what would fit" "$tmp/err" \
+	like "a wheel for $tag: it is said, with what would fit" "$tmp/err" \
 		"'w-1.0-$tag.whl' is for $tag; $python.*, takes cp3$own-cp3$own"
 done
 for tag in "cp3$own-cp3$own$abi-$linux" "cp3$before-abi3-$linux" \
@@ -56,15 +56,16 @@ do
 done
 wheel renamed.whl "cp3$next-cp3$next-linux_x86_64" "cp3$next-abi3-$linux"
 fails "a renamed wheel's own tags" 1 bake_it
-like "both are said" "$tmp/err" \
+like "a renamed wheel's own tags: both are said" "$tmp/err" \
 	"is for cp3$next-cp3$next-linux_x86_64, cp3$next-abi3-$linux"
 wheel renamed.whl "cp3$next-cp3$next-linux_x86_64" py3-none-any
-ok "one of two fits" bake_it
+ok "a renamed wheel: one of two tags fits" bake_it
 wheel renamed.whl
 ok "a renamed wheel without tags" bake_it
 echo 'no wheel' >"$f/renamed.whl"
 fails "a wheel that is none" 1 bake_it
-like "is said to be none" "$tmp/err" 'cannot read .*renamed\.whl.* as a wheel'
+like "a wheel that is none: what is said" \
+	"$tmp/err" 'cannot read .*renamed\.whl.* as a wheel'
 
 # pip: a real one that finds nothing, and one of many words that takes its time
 "$python" -m venv --without-pip "$tmp/venv" >/dev/null 2>&1 || {
@@ -86,24 +87,25 @@ runtime=$tmp/venv/bin/python
 manifest 'requirements = r.txt'
 echo six >"$f/r.txt"
 fails "pip fails" 1 bake_it
-like "its last line is the reason" "$tmp/err" \
+like "pip fails: its last line is the reason" "$tmp/err" \
 	"pip could not install '.*r\.txt'.*: ERROR: that is all"
-is "and the last 20 lines are shown" \
+is "pip fails: its last 20 lines are shown" \
 	"$(grep -Ec '^(line [0-9]+|ERROR: that is all)$' "$tmp/err")" 20
-like "from there" "$tmp/err" '^line 12$'
-like "a log has a line, while it takes so long" "$tmp/err" \
+like "pip fails: the first line that is shown" "$tmp/err" '^line 12$'
+like "a log has a line, while pip takes so long" "$tmp/err" \
 	'^usetl bake: [1-9][0-9]+ s so far, waiting for pip$'
 runtime=
 if script -qec true /dev/null </dev/null >/dev/null 2>&1; then
 	script -qec "'$usetl' bake --no-check -o '$tmp/f.usetl' '$f'" \
 		/dev/null 2>&1 </dev/null | tr '\r' '\n' >"$tmp/lines"
 	like "a terminal has the seconds, and no count of files before" \
-		"$tmp/lines" 'waiting for pip, [1-9] s$'
-	like "and the reason" "$tmp/lines" 'ERROR: that is all'
+		"$tmp/lines" 'waiting for pip, [1-9][0-9]* s$'
+	like "a terminal has the reason" "$tmp/lines" 'ERROR: that is all'
 	script -qec "'$usetl' bake --no-check -o '$tmp/e.usetl' \
 		'$t/functions/echo'" /dev/null 2>&1 </dev/null |
 		tr '\r' '\n' >"$tmp/lines"
-	like "its last bar is full" "$tmp/lines" 'writing \[#{20}\]'
+	like "a terminal: the last bar is full" \
+		"$tmp/lines" 'writing \[#{20}\]'
 else
 	skip "a terminal has the seconds" "no script(1), or no terminals"
 fi
@@ -114,6 +116,6 @@ fi
 manifest 'requirements = r.txt'
 printf '%s\n' --no-index 'nosuch-distribution==1' >"$f/r.txt"
 fails "a real pip finds nothing" 1 bake_it
-like "each of its lines is shown" "$tmp/err" \
+like "a real pip finds nothing: its lines are shown" "$tmp/err" \
 	'^ERROR: Could not find a version that satisfies'
 plan

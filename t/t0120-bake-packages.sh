@@ -61,14 +61,15 @@ with tarfile.open(f + "/in.tar.gz", "w:gz") as t:
 END
 ok "bake with packages" "$usetl" bake -o "$tmp/packed.usetl" "$f"
 test -e "$tmp/packed.usetl" || plan
-ok "it runs" invoke packed '{}'
+ok "a function with packages runs" invoke packed '{}'
 is "modules of a folder, a wheel, a zip, a tar" "$(json 'd["from"]')" \
 	'["folder", "wheel", "zip", "tar"]'
 is "a wheel's purelib is where pip would put it" "$(json 'd["part"]')" \
 	'"purelib"'
 is "environment" "$(json 'd["colour"]')" '"light blue"'
 is "what is excluded stays out" "$(json 'd["data"]')" '["kept.txt"]'
-is "of the function's folder too" "$(json '"folder" in d["app"]')" false
+is "what is excluded of the function's folder stays out" \
+	"$(json '"folder" in d["app"]')" false
 
 # an archive that leaves its folder is refused
 "$python" - "$f" <<'END'
@@ -78,7 +79,7 @@ with zipfile.ZipFile(sys.argv[1] + "/in.zip", "w") as z:
 END
 fails "an archive with ../ in it" 1 "$usetl" bake --no-check \
 	-o "$tmp/x.usetl" "$f"
-like "is named" "$tmp/err" 'in\.zip'
+like "an archive with ../ in it: it is named" "$tmp/err" 'in\.zip'
 echo 'not a zip' >"$f/in.zip"
 fails "a zip that is none" 1 "$usetl" bake --no-check -o "$tmp/x.usetl" "$f"
 
@@ -127,7 +128,7 @@ END
 	echo six >"$tmp/src/venv/req.txt"
 	fails "requirements without pip" 1 "$usetl" bake --no-check \
 		-o "$tmp/x.usetl" "$tmp/src/venv"
-	like "is said" "$tmp/err" 'pip'
+	like "requirements without pip: what is said" "$tmp/err" 'pip'
 else
 	skip "a venv" "$python cannot make one"
 fi

@@ -45,12 +45,13 @@ def handler(event, context):
     os.urandom(8)
 END
 echo 'import os; TOKEN = [os.urandom(8) for _ in range(3)]' >"$tmp/f/other.py"
-noted "what is kept" \
+noted "randomness that is kept" \
 	'/app/other.py line 1 \(called at /app/app.py line 2\) drew .* @usetl.on_clone' \
 	'/app/app.py line 3 drew randomness that all requests will share' \
 	'/app/app.py line 5 drew'
 "$usetl" invoke -d 1 "$tmp/f.usetl" >"$tmp/out" 2>"$tmp/err"
-is "and an invocation notes nothing" "$(cat "$tmp/err")" ""
+is "randomness that is kept: an invocation notes nothing" \
+	"$(cat "$tmp/err")" ""
 
 if command -v "$cc" >/dev/null; then
 	cat >"$tmp/draw.c" <<'END'
@@ -67,9 +68,10 @@ def begin():
 begin()
 def handler(event, context): pass
 END
-	noted "a library" 'libdraw.so drew randomness, at /app/app.py line 4;'
+	noted "a library that draws" \
+		'libdraw.so drew randomness, at /app/app.py line 4;'
 else
-	skip "a library" "no C compiler"
+	skip "a library that draws" "no C compiler"
 fi
 
 cat >"$tmp/f/app.py" <<'END'
@@ -78,7 +80,7 @@ threading.Thread(target=time.sleep, args=(3600,), daemon=True,
                  name="pump").start()
 def handler(event, context): pass
 END
-noted "threads" "threads live on .*: 'pump'; "
+noted "threads that live on" "threads live on .*: 'pump'; "
 
 # a program that draws without end is not noted without end
 cat >"$tmp/f/app.py" <<'END'
@@ -87,7 +89,7 @@ for i in range(5000):
     os.urandom(1)
 def handler(event, context): pass
 END
-noted "many" '/app/app.py line 3 '
+noted "many draws" '/app/app.py line 3 '
 
 # what the runtime uses for this is not the function's
 cat >"$tmp/f/app.py" <<'END'

@@ -6,7 +6,7 @@ need_python
 bake_or_end echo json log hostile
 
 ok "the default event is an object" "$usetl" invoke "$tmp/echo.usetl"
-is "and comes back" "$(cat "$tmp/out")" '{}'
+is "the default event comes back" "$(cat "$tmp/out")" '{}'
 for event in '{"a": [1, 2.5, null, true]}' '"text"' '[]' 'null' '-12' \
 	'"\u00e9\ud83d\ude00"' '{"a": {"b": {"c": ""}}}'
 do
@@ -44,34 +44,38 @@ for event in "$(printf '1%04000d' 0)" '[1e400]' '"\ud800"'; do
 done
 fails "an event of 5,000 digits, which Python does not read" 1 "$usetl" \
 	invoke -d "$(printf '1%05000d' 0)" "$tmp/echo.usetl"
-like "is the function's error" "$tmp/err" 'Runtime\.UnmarshalError'
+like "an event of 5,000 digits: the function's error" \
+	"$tmp/err" 'Runtime\.UnmarshalError'
 ok "an empty event" "$usetl" invoke -d '' "$tmp/echo.usetl"
-is "is {}" "$(cat "$tmp/out")" '{}'
+is "an empty event is {}" "$(cat "$tmp/out")" '{}'
 fails "an event that is not JSON" 2 "$usetl" invoke -d '{' \
 	"$tmp/echo.usetl"
-fails "no image" 2 "$usetl" invoke
+fails "invoke without an image" 2 "$usetl" invoke
 fails "no such image" 1 "$usetl" invoke "$tmp/none.usetl"
-like "its name is said" "$tmp/err" 'none\.usetl'
+like "no such image: its name is said" "$tmp/err" 'none\.usetl'
 
 fails "a handler that raises" 1 "$usetl" invoke \
 	-d '{"do": "raise", "text": "so there"}' "$tmp/hostile.usetl"
-is "prints no result" "$(cat "$tmp/out")" ""
-like "but the error" "$tmp/err" 'ValueError: so there'
-like "and where" "$tmp/err" '"/app/app\.py", line [0-9]+, in do_raise'
-unlike "not the runtime's frames" "$tmp/err" '/usetl/boot\.py'
+is "a handler that raises: no result" "$(cat "$tmp/out")" ""
+like "a handler that raises: the error" "$tmp/err" 'ValueError: so there'
+like "a handler that raises: where" \
+	"$tmp/err" '"/app/app\.py", line [0-9]+, in do_raise'
+unlike "a handler that raises: not the runtime's frames" \
+	"$tmp/err" '/usetl/(boot\.py|lib/_usetl/)'
 
 ok "--stats" "$usetl" invoke --stats "$tmp/echo.usetl"
 for what in boot clone run rollback pages exits; do
 	like "--stats says: $what" "$tmp/err" "$what"
 done
-is "and the result is there" "$(cat "$tmp/out")" '{}'
+is "--stats: the result is there" "$(cat "$tmp/out")" '{}'
 
 sh -c '"$0" invoke "$1" >/dev/full' "$usetl" "$tmp/echo.usetl" 2>"$tmp/err"
 is "a result that cannot be written" $? 1
-like "is said" "$tmp/err" 'cannot write standard output'
+like "a result that cannot be written: what is said" \
+	"$tmp/err" 'cannot write standard output'
 fails "an event that is a folder" 1 "$usetl" invoke -d "@$tmp" \
 	"$tmp/echo.usetl"
-like "is named as one" "$tmp/err" 'Is a directory'
+like "an event that is a folder: what is said" "$tmp/err" 'Is a directory'
 fails "no such tender" 2 "$usetl" invoke --tender=none "$tmp/echo.usetl"
 for option in --trace --tender=kvm --recycle=keep --boot-timeout=1s \
 	--pause=1s; do
@@ -80,5 +84,5 @@ for option in --trace --tender=kvm --recycle=keep --boot-timeout=1s \
 	like "$option of a URL: why" "$tmp/err" "${option%=*} needs an IMAGE"
 done
 fails "two images" 2 "$usetl" invoke "$tmp/echo.usetl" "$tmp/log.usetl"
-like "are one too many" "$tmp/err" 'one image or URL'
+like "two images: what is said" "$tmp/err" 'one image or URL'
 plan

@@ -32,15 +32,16 @@ is "files behave as on Linux" "$(json d)" '["append", "copy_on_write",'\
 ' "links", "many", "meta", "mmap", "names", "rename", "sparse", "unlink"]'
 ok "files: fill" invoke files '{"do": "fill"}'
 is "a full file system is ENOSPC" "$(json 'd["errno"]')" '"ENOSPC"'
-is "near its limit" "$(json '24 <= d["megabytes"] <= 32')" true
-like "and the key to raise it by is said" "$tmp/err" \
+is "a full file system: near its limit" \
+	"$(json '24 <= d["megabytes"] <= 32')" true
+like "a full file system: the key to raise its limit is said" "$tmp/err" \
 	'limit of 32 MB; see files in function\.ini'
 
 ok "hooks" invoke hooks '{}'
-is "run once each" "$(json '[d["ready"], d["clone"], d["calls"]]')" \
+is "hooks run once each" "$(json '[d["ready"], d["clone"], d["calls"]]')" \
 	'[1, 1, 1]'
 cp "$tmp/out" "$tmp/first"
-is "memory limit as baked" "$(json 'd["memory"]')" 64
+is "the memory limit is as baked" "$(json 'd["memory"]')" 64
 is "the time limit is known" "$(json '0 < d["left"] <= 5000')" true
 is "the clock is right" "$(json 'abs(d["time"] - __import__("time").time()) < 60')" true
 

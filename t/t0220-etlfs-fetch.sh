@@ -16,7 +16,8 @@ is "total: what arrived" "$(curl -sS "$http/out")" 1234.5
 fails "a handler that fails on its data" 1 "$usetl" invoke \
 	-d "{\"source\": \"$http/in.csv\", \"sink\": \"$http/out\"}" \
 	"$tmp/total.usetl"
-like "says why" "$tmp/err" 'ValueError: could not convert'
+like "a handler that fails on its data: why" \
+	"$tmp/err" 'ValueError: could not convert'
 
 event="{\"source\": \"$http/in.csv\", \"sink\": \"$http/out\"}"
 ok "etl: transform to a file, POST the file" invoke etl "$event"
@@ -42,7 +43,7 @@ do
 			"\"$("$python" -c "$sum_of" <"$tmp/body")\""
 	fi
 done
-is "the last one's length" "$(json 'd[0][1]')" 100000
+is "GET /big?size=100000: its length" "$(json 'd[0][1]')" 100000
 invoke gather "{\"urls\": [\"$http/redirect\"]}"
 is "a redirect ends elsewhere" "$(json 'd[0][3].endswith("/redirect")')" false
 invoke gather "{\"urls\": [\"$http/status/404\", \"$http/status/503\"]}"
@@ -51,14 +52,15 @@ is "a status is no error" "$(json '[r[0] for r in d]')" '[404, 503]'
 urls=$("$python" -c 'import json, sys
 print(json.dumps([sys.argv[1] + "/big?size=%d" % (i * 1000)
                   for i in range(1, 51)]))' "$http")
-ok "fifty at once" invoke gather "{\"urls\": $urls}"
-is "each is whole" "$(json 'sum(r[1] for r in d)')" 1275000
+ok "fifty GETs at once" invoke gather "{\"urls\": $urls}"
+is "fifty GETs at once: each is whole" "$(json 'sum(r[1] for r in d)')" 1275000
 
 "$python" -c 'print("line of text\n" * 200000)' >"$tmp/body"
 curl -sS -o /dev/null -T "$tmp/body" -H 'Content-Type: text/plain' \
 	"$http/text"
 ok "3 MB, by text" invoke big "{\"url\": \"$http/text\", \"how\": \"text\"}"
-is "all of it" "$(json 'd["bytes"]')" "$(wc -c <"$tmp/body" | tr -d ' ')"
+is "3 MB, by text: all of it" \
+	"$(json 'd["bytes"]')" "$(wc -c <"$tmp/body" | tr -d ' ')"
 
 for how in read file memory; do
 	ok "16 MB, by $how" invoke big \
@@ -70,7 +72,7 @@ want=$("$python" -c 'import sys, zlib
 print(zlib.adler32(open(sys.argv[1], "rb").read()))' "$tmp/body")
 for how in read file memory; do
 	cp "$tmp/big.$how" "$tmp/out"
-	is "the same bytes by $how" "$(json 'd["check"]')" "$want"
+	is "16 MB, by $how: the same bytes" "$(json 'd["check"]')" "$want"
 done
 rm -f "$tmp/body"
 
@@ -90,22 +92,23 @@ refuses "a port that is not allowed" "http://127.0.0.1:$other/" \
 	'egress|policy|allowed'
 refuses "a host that is not allowed" "http://127.0.0.2:$port/" \
 	'egress|policy|allowed'
-refuses "another scheme" "ftp://127.0.0.1/x" 'http'
+refuses "a URL of another scheme" "ftp://127.0.0.1/x" 'http'
 refuses "a slow server" "$http/slow" 'timed out|timeout' 0.3
-is "is a Timeout" "$(json 'd[0][0]')" '"Timeout"'
+is "a slow server: it is a Timeout" "$(json 'd[0][0]')" '"Timeout"'
 refuses "a server that says nothing" "$http/slow?head=1" \
 	'timed out|timeout' 0.3
 refuses "a body that is cut short" "$http/truncated" \
 	'truncated|expected|short|closed'
-refuses "one in chunks" "$http/truncated?chunked=1" \
+refuses "a body in chunks that is cut short" "$http/truncated?chunked=1" \
 	'truncated|expected|short|closed|incomplete'
-refuses "no answer" "$http/drop" 'closed|empty|no answer|without'
+refuses "a connection that ends without an answer" \
+	"$http/drop" 'closed|empty|no answer|without'
 refuses "an answer that is not HTTP" "$http/garbage" 'HTTP|garbage|protocol'
 refuses "redirects without end" "$http/loop" 'redirect'
 refuses "a redirect to where it may not go" \
 	"$http/redirect?to=http://127.0.0.1:$other/" 'egress|policy|allowed'
 invoke gather "{\"urls\": [\"$http/in.csv\"]}"
-is "and the next GET is fine" "$(json 'd[0][0]')" 200
+is "after failures, a GET is fine" "$(json 'd[0][0]')" 200
 
 # a closed port, and a name that there is not
 mkdir "$tmp/src/closed"

@@ -67,8 +67,10 @@ for method in GET POST PUT DELETE; do
 	test $method != GET || path=/unread
 	crosses "$method: the next function has its own answers" \
 		one two $method $path
-	crosses "$method: and the other way round" two one $method $path
-	crosses "$method: so has the next request of the same function" \
+	crosses "$method: the first function has its own answers" \
+		two one $method $path
+	crosses \
+		"$method: the same function has its own answers next" \
 		one one $method $path
 done
 crosses "a second answer goes to nobody" one two POST /twice
@@ -107,14 +109,15 @@ for i in 1 2 3 4 5; do
 	test "$(json d)" != "[$want]" || good=$((good + 1))
 	wait "$curl_pid"
 done
-is "eight at once beside such a neighbour" "$good" 5
+is "eight GETs at once beside a function that smuggles" "$good" 5
 
 # an answer's body that comes late, where none may be, is nobody's answer
 call one "{\"requests\": [[\"HEAD\", \"$http/late\"], $(get /first)]}"
 is "a late body of HEAD: the next request of this invocation" \
 	"$(json d[1])" '"/first"'
 call one "{\"sleep\": 0.3, \"requests\": [$(get /second), $(get /third)]}"
-is "and of the next one" "$(json d)" '["/second", "/third"]'
+is "a late body of HEAD: the next invocation" \
+	"$(json d)" '["/second", "/third"]'
 
 # many headers are many steps of the gateway's
 call one "{\"requests\": [$(get '/few?90'), $(get '/many?300')]}"

@@ -13,7 +13,7 @@ name    = gz
 handler = app.handler
 memory  = 128M
 files   = 16M
-timeout = 30s
+timeout = 300s
 
 [egress]
 allow   = $http/
@@ -74,10 +74,13 @@ print([len(b), zlib.adler32(b)])')
 done
 ok "lines of a compressed answer" invoke gz \
 	"{\"url\": \"$http/gzip\", \"rows\": true}"
-is "are rows" "$(json d)" '["Ada", "bob", "ada ", "carol"]'
-ok "what is not asked for" invoke gz "{\"url\": \"$http/gzip?size=99999\",
+is "lines of a compressed answer are rows" \
+	"$(json d)" '["Ada", "bob", "ada ", "carol"]'
+ok "a range of a compressed answer" \
+	invoke gz "{\"url\": \"$http/gzip?size=99999\",
 	\"headers\": {\"Range\": \"bytes=0-\"}, \"length\": true}"
-is "a range is left as it was sent" "$(json 'd[0] < 99999, d[1]')" \
+is "a range of a compressed answer is left as it was sent" \
+	"$(json 'd[0] < 99999, d[1]')" \
 	'[true, "gzip"]'
 
 # bad PATH ERRNO PATTERN
@@ -96,7 +99,8 @@ bad '/bomb?size=10&coding=gzip,gzip,gzip,gzip,gzip' 71 'at most 2'
 ok "an answer that says nothing, twice compressed" invoke gz \
 	"{\"url\": \"$http/bomb?size=1000&coding=gzip,%20gzip\",
 	\"length\": true}"
-is "is empty" "$(json d)" '[0, null]'
+is "an answer that says nothing, twice compressed: it is empty" \
+	"$(json d)" '[0, null]'
 
 # 100 million empty pieces, as 700 KB, are work for seconds: not the gateway's
 serve_or_end "$tmp/gz.usetl" "$tmp/echo.usetl"
@@ -105,7 +109,7 @@ curl -sS -o /dev/null "$bomb"		# made once
 for i in 1 2 3 4; do
 	call echo '{"warm": true}'
 done
-curl -sS -m 60 -o "$tmp/bomb" -d "{\"url\": \"$bomb\", \"length\": true}" \
+curl -sS -m 300 -o "$tmp/bomb" -d "{\"url\": \"$bomb\", \"length\": true}" \
 	"$url/function/gz" 2>"$tmp/err" &
 bomb_pid=$!
 served=0
@@ -115,7 +119,7 @@ while kill -0 "$bomb_pid" 2>/dev/null; do
 done
 wait "$bomb_pid"
 cp "$tmp/bomb" "$tmp/out"
-is "the function that asked for it has it" "$(json d)" '[0, null]'
+is "an answer of many empty pieces: who asked has it" "$(json d)" '[0, null]'
 test "$served" -ge 4
-is "others are served meanwhile: $served times" $? 0
+is "an answer of many empty pieces: others are served ($served)" $? 0
 plan

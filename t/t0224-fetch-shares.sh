@@ -17,8 +17,8 @@ def handler(event, context):
                          for url in event["urls"]), return_exceptions=True)
     return [len(r) if isinstance(r, usetl.Response) else str(r) for r in got]
 END
-fetcher greedy 60s <"$tmp/app.py"
-fetcher other 60s <"$tmp/app.py"
+fetcher greedy 300s <"$tmp/app.py"
+fetcher other 300s <"$tmp/app.py"
 
 # serve_with TOTAL: both of them, with that much memory for bodies
 serve_with() {
@@ -44,26 +44,27 @@ urls() {
 print(json.dumps([sys.argv[2]] * int(sys.argv[1])))' "$1" "$http$2"
 }
 
+# waits N: the server has so many under way
+waits() {
+	test "$(curl -sS "$http/waiting")" -ge "$1"
+}
+
 # beside NAME N PATH LEAST: fetches of the one while four requests of the other
 # have N such under way each, of which LEAST have begun
 beside() {
 	serve_with 1000000000
 	pids=
 	for i in 1 2 3 4; do
-		curl -sS -m 60 -o "$tmp/greedy$i" \
-			-d "{\"urls\": $(urls "$2" "$3"), \"timeout\": 50}" \
+		curl -sS -m 300 -o "$tmp/greedy$i" \
+			-d "{\"urls\": $(urls "$2" "$3"), \"timeout\": 280}" \
 			"$url/function/greedy" 2>/dev/null &
 		pids="$pids $!"
 	done
-	i=0
-	while test "$(curl -sS "$http/waiting")" -lt "$4" -a $i -lt 100; do
-		i=$((i + 1))
-		sleep 0.1
-	done
+	await waits "$4"
 	good=0
 	for i in 1 2 3 4 5; do
 		call other "{\"urls\": $(urls 10 '/big?size=300000'),
-			\"timeout\": 10}"
+			\"timeout\": 40}"
 		test "$(json 'd == [300000] * 10')" != true ||
 			good=$((good + 10))
 	done
@@ -79,20 +80,20 @@ beside() {
 	stop_serve
 }
 beside "four promises of 1 GB" 1 '/promise?size=1000000000&sent=1' 4
-beside "128 connections that stall" 32 '/slow?head=1&seconds=30' 100
+beside "128 connections that stall" 32 '/slow?head=1&seconds=280' 100
 
 serve_with 4G
 # a large body and small ones of others: each is whole
-curl -sS -m 120 -o "$tmp/greedy1" -d "{\"urls\": $(urls 1 \
-	'/big?size=900000000'), \"timeout\": 60}" "$url/function/greedy" &
+curl -sS -m 300 -o "$tmp/greedy1" -d "{\"urls\": $(urls 1 \
+	'/big?size=900000000'), \"timeout\": 280}" "$url/function/greedy" &
 curl_pid=$!
 good=0
 for i in 1 2 3 4 5; do
-	call other "{\"urls\": $(urls 10 '/big?size=300000'), \"timeout\": 30}"
+	call other "{\"urls\": $(urls 10 '/big?size=300000'), \"timeout\": 40}"
 	test "$(json 'd == [300000] * 10')" != true || good=$((good + 10))
 done
-is "beside a body of 900 MB" "$good" 50
+is "beside a body of 900 MB: 50 fetches of another function" "$good" 50
 wait "$curl_pid"
 cp "$tmp/greedy1" "$tmp/out"
-is "which comes, too" "$(json d)" '[900000000]'
+is "a body of 900 MB comes" "$(json d)" '[900000000]'
 plan

@@ -38,6 +38,7 @@ want=$(sum 9000000)
 for size in 8000000 100; do
 	ok "a request fetches $size bytes" invoke warm "{\"size\": $size}" \
 		--repeat 5
-	is "all of them" "$(json d)" "[$want, $size, $(sum $size)]"
+	is "a request fetches $size bytes: all of them" \
+		"$(json d)" "[$want, $size, $(sum $size)]"
 done
 plan

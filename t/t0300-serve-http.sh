@@ -11,19 +11,20 @@ pass "serve listens"
 
 call echo '{"a": 1}'
 is "a function answers" "$status $(cat "$tmp/out")" '200 {"a": 1}'
-like "in JSON" "$tmp/head" '^[Cc]ontent-[Tt]ype: application/json'
+like "a function answers in JSON" \
+	"$tmp/head" '^[Cc]ontent-[Tt]ype: application/json'
 call json "@$t/functions/json/event.json"
-is "another one too" "$status $(json 'd["h"]')" '200 471952060'
-is "health" "$(curl -sS "$url/healthz")" ok
+is "another function answers" "$status $(json 'd["h"]')" '200 471952060'
+is "GET /healthz" "$(curl -sS "$url/healthz")" ok
 curl -sS "$url/function" >"$tmp/out"
 is "the list has the functions" \
 	"$(json 'sorted(f["name"] for f in (d if isinstance(d, list) else d["functions"]))')" \
 	'["echo", "hostile", "json"]'
 digest=$("$usetl" inspect "$tmp/echo.usetl" | grep -Eo '[0-9a-f]{64}' | tail -n 1)
-is "and the digests of their images" \
+is "the list has the digests of images" \
 	"$(json '[f["digest"] for f in d if f["name"] == "echo"]')" \
 	"[\"$digest\"]"
-like "which the log has, too" "$tmp/serve.err" \
+like "the log has the digest of an image" "$tmp/serve.err" \
 	"'echo' is ready: .*, digest $digest\$"
 
 call nosuch '{}'
@@ -32,32 +33,35 @@ is "an unknown page" "$(curl -sS -o /dev/null -w '%{http_code}' \
 	"$url/elsewhere")" 404
 is "the wrong method" "$(curl -sS -o /dev/null -D "$tmp/head" \
 	-w '%{http_code}' "$url/function/echo")" 405
-like "which is allowed" "$tmp/head" '^[Aa]llow: .*POST'
+like "the wrong method: the right one is said" "$tmp/head" '^[Aa]llow: .*POST'
 call echo '{"a": '
 is "a body that is not JSON" "$status" 400
-is "says so as JSON" "$(json '"errorMessage" in d')" true
+is "a body that is not JSON: said as JSON" "$(json '"errorMessage" in d')" true
 head -c 7000000 /dev/zero | tr '\0' 1 >"$tmp/large"
 call echo x --data-binary "@$tmp/large"
 is "a body that is too large" "$status" 413
 call echo '{"still": "there"}'
-is "the next request is served" "$(cat "$tmp/out")" '{"still": "there"}'
+is "after a body that is too large, a request is served" \
+	"$(cat "$tmp/out")" '{"still": "there"}'
 call hostile '{"do": "raise"}'
 is "a handler that raises" "$status $(json 'd["errorType"]')" \
 	'500 "ValueError"'
-is "its stack has lines" "$(json 'len(d["stackTrace"]) >= 2')" true
+is "a handler that raises: its stack has lines" \
+	"$(json 'len(d["stackTrace"]) >= 2')" true
 
 ok "invoke with a URL" "$usetl" invoke -d '{"by": "url"}' \
 	"$url/function/echo"
-is "answers alike" "$(cat "$tmp/out")" '{"by": "url"}'
-fails "and fails alike" 1 "$usetl" invoke -d '{"do": "raise"}' \
+is "invoke with a URL: the answer" "$(cat "$tmp/out")" '{"by": "url"}'
+fails "invoke with a URL: a handler that raises" \
+	1 "$usetl" invoke -d '{"do": "raise"}' \
 	"$url/function/hostile"
-like "with the error" "$tmp/err" 'ValueError: as asked'
+like "invoke with a URL: the error" "$tmp/err" 'ValueError: as asked'
 
 # keep-alive: one connection, many requests
 curl -sS -v -m 60 -d '{"n": 1}' "$url/function/echo" --next -sS -m 60 \
 	-d '{"n": 2}' "$url/function/echo" >"$tmp/out" 2>"$tmp/err"
-is "two requests" "$(cat "$tmp/out")" '{"n": 1}{"n": 2}'
-like "on one connection" "$tmp/err" 'Re-using existing connection'
+is "keep-alive: two requests" "$(cat "$tmp/out")" '{"n": 1}{"n": 2}'
+like "keep-alive: one connection" "$tmp/err" 'Re-using existing connection'
 
 # framing that two parsers could read in two ways is refused
 cat >"$tmp/raw.py" <<'END'
@@ -78,7 +82,8 @@ raw() {
 	is "$1" "$("$python" "$tmp/raw.py" "$url" "$2" 2>&1)" "$3"
 }
 raw "a plain request" "${p}Content-Length: 2\r\n\r\n{}" 200
-raw "chunked" "${p}Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n" 200
+raw "a chunked body" \
+	"${p}Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n" 200
 raw "two lengths" "${p}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{} " 400
 raw "the same length twice" \
 	"${p}Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}" 400
@@ -103,19 +108,21 @@ is "two hundred requests, sixteen at a time" \
 	"$("$python" "$tmp/many.py" "$url" 2>&1 | tail -n 1)" 200
 
 fails "a port in use" 1 "$usetl" serve -l "${url#http://}" "$tmp/echo.usetl"
-like "is said in one line" "$tmp/err" 'in use'
-unlike "before anything boots" "$tmp/err" 'is ready'
+like "a port in use: what is said" "$tmp/err" 'in use'
+unlike "a port in use: nothing boots" "$tmp/err" 'is ready'
 fails "the same function twice" 1 "$usetl" serve -l 127.0.0.1:0 \
 	"$tmp/echo.usetl" "$tmp/echo.usetl"
-fails "no image" 2 "$usetl" serve -l 127.0.0.1:0
+fails "serve without an image" 2 "$usetl" serve -l 127.0.0.1:0
 fails "no such tender" 2 "$usetl" serve --tender=none "$tmp/echo.usetl"
 fails "an unknown option" 2 "$usetl" serve --frobnicate "$tmp/echo.usetl"
-like "is said in usetl's name" "$tmp/err" '^usetl serve: '
+like "an unknown option: it is said in usetl's name" \
+	"$tmp/err" '^usetl serve: '
 fails "check takes nothing" 2 "$usetl" check "$tmp/echo.usetl"
 ok "check --help" "$usetl" check --help
 start_httpd
 fails "what is no function's URL" 1 "$usetl" invoke "$http/function/echo"
-like "is told from an error of usetl's" "$tmp/err" \
+like "what is no function's URL: it is told from an error of usetl's" \
+	"$tmp/err" \
 	"status 201, and not as usetl serve does"
 
 # SIGTERM: what runs is finished, then 0
@@ -139,24 +146,20 @@ cat >>"$tmp/usetl.conf" <<END
 image = $tmp/json.usetl
 END
 kill -HUP "$serve_pid"
-i=0
-while call two "@$t/functions/json/event.json" && test "$status" != 200 &&
-	test $i -lt 100
-do
-	i=$((i + 1))
-	sleep 0.1
-done
-is "SIGHUP adds a function" "$status $(json 'd["h"]')" '200 471952060'
+# has NAME EVENT STATUS: the function's answer has that
+has() {
+	call "$1" "$2"
+	test "$status" = "$3"
+}
+await has two "@$t/functions/json/event.json" 200
+is "SIGHUP: a function is added" "$status $(json 'd["h"]')" '200 471952060'
 call one '{"n": 2}'
-is "and keeps the other" "$(cat "$tmp/out")" '{"n": 2}'
+is "SIGHUP: the function that stays keeps answering" \
+	"$(cat "$tmp/out")" '{"n": 2}'
 sed -i 's/^\[function two\]/[function three]/' "$tmp/usetl.conf"
 kill -HUP "$serve_pid"
-i=0
-while call two '{}' && test "$status" != 404 && test $i -lt 100; do
-	i=$((i + 1))
-	sleep 0.1
-done
-is "a function with a new name loses the old one" "$status" 404
+await has two '{}' 404
+is "SIGHUP: a function with a new name loses the old one" "$status" 404
 cp "$tmp/usetl.conf" "$tmp/good.conf"
 echo 'colour = red' >>"$tmp/usetl.conf"
 kill -HUP "$serve_pid"
@@ -164,8 +167,9 @@ ok "SIGHUP: a bad file is said to change nothing" wait_for "$tmp/serve.err" \
 	"usetl\.conf:.*'colour'.*; all goes on as it was" "$serve_pid"
 cp "$tmp/good.conf" "$tmp/usetl.conf"
 call three "@$t/functions/json/event.json"
-is "and has the new one" "$status $(json 'd["h"]')" '200 471952060'
+is "SIGHUP: a function with a new name answers to it" \
+	"$status $(json 'd["h"]')" '200 471952060'
 printf '[pool]\ncolour = red\n' >"$tmp/bad.conf"
 fails "a bad configuration" 1 "$usetl" serve -c "$tmp/bad.conf"
-like "file and line are said" "$tmp/err" 'bad\.conf:2: '
+like "a bad configuration: file and line are said" "$tmp/err" 'bad\.conf:2: '
 plan

@@ -77,7 +77,7 @@ else
 	skip "4,200 connections" "at most $nofile descriptors"
 fi
 stop_serve
-is "and it ends as ever" "$serve_status" 0
+is "after all callers, SIGTERM ends serve with 0" "$serve_status" 0
 
 # shellcheck disable=SC2086
 wait $apart_pids

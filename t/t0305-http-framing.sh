@@ -8,28 +8,32 @@ command -v curl >/dev/null || skip_all "no curl"
 bake_or_end echo
 serve_or_end "$tmp/echo.usetl"
 
-# raw NAME BYTES WANT: what comes of them, until the connection ends or is
-# quiet: the statuses, a slash, the types of errors
+# raw NAME BYTES WANT: what comes of them: the statuses, the types of errors,
+# and whether the connection is open.  It is when all that is wanted has come,
+# and for a second then nothing more, nor its end
 cat >"$tmp/raw.py" <<'END'
 import re, select, socket, sys
 host, port = sys.argv[1].rsplit("/", 1)[-1].split(":")
 s = socket.create_connection((host, int(port)), 20)
 s.sendall(sys.argv[2].encode().decode("unicode_escape").encode("latin-1"))
-data = b""
-while select.select([s], [], [], 20 if not data else 1)[0]:
-    more = s.recv(65536)
-    data += more
+text = ""
+
+def seen(end):
+    return " ".join(re.findall(r"HTTP/1.1 (\d+)", text) +
+                    re.findall(r'"errorType": "([A-Za-z.]+)"', text) +
+                    re.findall("<html>", text) + end)
+
+end = ["open"]
+while select.select([s], [], [], 1 if seen(end) == sys.argv[3] else 60)[0]:
+    more = s.recv(65536).decode("latin-1")
+    text += more
     if not more:
+        end = []
         break
-else:
-    data += b" open"
-print(*re.findall(rb"HTTP/1.1 (\d+)".decode(), data.decode("latin-1")),
-      *re.findall(r'"errorType": "([A-Za-z.]+)"', data.decode("latin-1")),
-      *re.findall("<html>", data.decode("latin-1")),
-      *(["open"] if data.endswith(b" open") else []))
+print(seen(end))
 END
 raw() {
-	is "$1" "$("$python" "$tmp/raw.py" "$url" "$2" 2>&1)" "$3"
+	is "$1" "$("$python" "$tmp/raw.py" "$url" "$2" "$3" 2>&1)" "$3"
 }
 bad='400 Usetl.BadRequest'
 p='POST /function/echo HTTP/1.1\r\n'
@@ -91,7 +95,7 @@ none='404 Usetl.NotFound'
 t "an escaped letter" '/function/%65ch%6F' '200 open'
 t "a query" '/function/echo?a=b&c' '200 open'
 t "an escaped NUL" '/function/echo%00' "$none"
-t "an escaped NUL in it" '/function/echo%00x' "$none"
+t "an escaped NUL before another letter" '/function/echo%00x' "$none"
 t "a NUL" '/function/echo\000x' "$bad"
 t "a NUL and a version" '/function/echo\000HTTP/1.1' "$bad"
 t "an escaped slash" '/function%2Fecho' "$none"
@@ -109,7 +113,8 @@ long=$("$python" -c 'print("/function/" + "%65cho" + "%" * 300)')
 t "more than fits" "$long" "$none"
 is "a NUL that curl escapes names nothing" "$(curl -sS -o "$tmp/out" -w '%{http_code}' -d '{}' \
 	"$url/function/echo%00x")" 404
-is "and the message has it as it came" "$(json 'd["errorMessage"]')" \
+is "a NUL that curl escapes: the message has it as it came" \
+	"$(json 'd["errorMessage"]')" \
 	"\"no function 'echo%00x'; GET /function lists those there are\""
 
 # what the library answers by itself, as usetl-serve(8) has it
@@ -130,5 +135,5 @@ raw "a chunk above 2^64" \
 raw "a malformed chunk" "${p}Host: x\r\n$c\r\nx\r\n" '400 <html>'
 raw "a version that there is not" 'GET /healthz HTTP/3.7\r\n\r\n' '505 <html>'
 stop_serve
-is "and it ends as ever" "$serve_status" 0
+is "after all heads, SIGTERM ends serve with 0" "$serve_status" 0
 plan

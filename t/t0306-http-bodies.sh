@@ -79,7 +79,8 @@ told "a NUL" '{}\000' 'line 1, column 3: the end is expected'
 "$python" -c 'print("[" * 2048 + "]" * 2048, end="")' >"$tmp/deep"
 is "what is as deep as may be is an event" "$(curl -sS -m 60 -o "$tmp/out" \
 	-w '%{http_code}' --data-binary "@$tmp/deep" "$url/function/echo")" 500
-like "though the function finds it too deep" "$tmp/out" 'maximum recursion depth'
+like "what is as deep as may be: the function's error" \
+	"$tmp/out" 'maximum recursion depth'
 told "what is deeper than may be" "$("$python" -c 'print("[" * 2049)')" \
 	'line 1, column 2049: too many arrays and objects in each other'
 
@@ -131,5 +132,5 @@ bodies "7 MB with two lengths" twice '400 Usetl.BadRequest'
 call echo '{"still": "there"}'
 is "after refusals, requests are served" "$(cat "$tmp/out")" '{"still": "there"}'
 stop_serve
-is "and it ends as ever" "$serve_status" 0
+is "after all bodies, SIGTERM ends serve with 0" "$serve_status" 0
 plan

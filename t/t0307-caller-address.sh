@@ -40,7 +40,7 @@ def connect(source):
     if source in ("::1", "127.0.0.1"):
         to = source
     s = socket.socket(family)
-    s.settimeout(20)
+    s.settimeout(60)
     s.bind((source, 0))
     s.connect((to, 8080))
     return s
@@ -62,7 +62,7 @@ try:
     for s in held:
         s.close()
     again = 0
-    for _ in range(200):
+    for _ in range(600):
         again = served("192.0.2.1", 3)[1]
         if again == 3:
             break

@@ -54,21 +54,21 @@ try() {
 }
 
 # errors of the handler
-try "raises" '{"do": "raise"}' 500 '"errorType": "ValueError"'
-try "a chain" '{"do": "chain"}' 500 'in the second place'
-try "not JSON" '{"do": "notjson"}' 500 'Runtime\.MarshalError'
-try "NaN" '{"do": "nan"}' 500 'Runtime\.MarshalError'
-try "recursion" '{"do": "recursion"}' 500 'RecursionError'
+try "a handler that raises" '{"do": "raise"}' 500 '"errorType": "ValueError"'
+try "a chain of exceptions" '{"do": "chain"}' 500 'in the second place'
+try "a result that is not JSON" '{"do": "notjson"}' 500 'Runtime\.MarshalError'
+try "a result of NaN" '{"do": "nan"}' 500 'Runtime\.MarshalError'
+try "recursion without end" '{"do": "recursion"}' 500 'RecursionError'
 whom=patient
 try "no memory left" '{"do": "memory"}' '500|502' 'MemoryError|OutOfMemory'
 try "no memory for small objects" '{"do": "small_memory"}' '500|502' \
 	'MemoryError|OutOfMemory'
 try "MemoryError, caught" '{"do": "memory_caught"}' 200 'megabytes'
-is "there was as much as the manifest says" \
+is "MemoryError, caught: as much as the manifest says" \
 	"$(cp "$tmp/answer" "$tmp/out"; json '16 < d["megabytes"] < 64')" true
 whom=hostile
-try "fork" '{"do": "fork"}' 500 'Errno 38'
-try "the network" '{"do": "network"}' 500 'OSError'
+try "a fork" '{"do": "fork"}' 500 'Errno 38'
+try "a socket" '{"do": "network"}' 500 'OSError'
 whom=patient
 try "a result that is too long" '{"do": "huge", "bytes": 40000000}' \
 	'500|502' 'error'
@@ -84,13 +84,13 @@ try "recursion in C" '{"do": "cstack"}' '500|502' \
 	'signal 11|RecursionError|MemoryError'
 try "an infinite loop" '{"do": "loop"}' 504 'Runtime\.Timeout'
 try "an infinite loop in C" '{"do": "cloop"}' 504 'Runtime\.Timeout'
-try "sleep" '{"do": "sleep"}' 504 'Runtime\.Timeout'
+try "a sleep past the time limit" '{"do": "sleep"}' 504 'Runtime\.Timeout'
 try "a loop with all signals ignored" '{"do": "ignore"}' 504 \
 	'Runtime\.Timeout'
 
 # too much of what there is
-try "threads" '{"do": "threads"}' '200|500|502' '.'
-try "descriptors" '{"do": "files"}' 200 'descriptors'
+try "many threads" '{"do": "threads"}' '200|500|502' '.'
+try "many descriptors" '{"do": "files"}' 200 'descriptors'
 try "a long log" '{"do": "log", "bytes": 50000000}' '200|502|504' '.'
 try "a log of any bytes" '{"do": "garbage_log"}' 200 'fine'
 try "threads left running" '{"do": "spinning_threads"}' 200 'fine'
@@ -141,5 +141,5 @@ try "a result from nowhere" '{"do": "call", "address": 1880096768,
 	"arguments": [0, 18446744073709547520, 8192, 1]}' '200|500|502|504' '.'
 
 stop_serve
-is "after all that, SIGTERM ends serve with 0" "$serve_status" 0
+is "after all attacks, SIGTERM ends serve with 0" "$serve_status" 0
 plan

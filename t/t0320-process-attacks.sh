@@ -30,19 +30,20 @@ attack() {
 	esac
 	for i in first second; do
 		call machine '{"do": "state"}'
-		is "$what: the $i after it" "$status $(cat "$tmp/out")" \
+		is "$what: the $i request after it" \
+			"$status $(cat "$tmp/out")" \
 			"200 $first"
 	done
 }
 
 rung='{"rung": true}'
 attack flags 262144 200			# AC
-is "it rang by itself" "$answer" "$rung"
+is "$what: it rang by itself" "$answer" "$rung"
 attack flags 2097152 200		# ID
 attack flags 1024 200 502		# DF, which C code may stumble over
 attack flags 16384 200 502		# NT
 attack selectors 0 200
-is "it rang by itself" "$answer" "$rung"
+is "$what: it rang by itself" "$answer" "$rung"
 attack int80 0 200
 # a hypervisor may have its own idea of which fault
 case $answer in
@@ -56,31 +57,31 @@ attack overwrite 0 200
 is "what the tender writes gives way to nobody" "$answer" '{"answer": 0}'
 attack compat 0 200 502 504
 attack fast 0 200 502 504
-is "no address of the host's is told" \
+is "$what: no address of the host's is told" \
 	"$(echo "$answer" | grep -cE '0x[5-7][0-9a-f]{11}')" 0
 attack stack 8 200 502 504
 attack touch 0 502
 too_much='more memory was [a-z]+ than|outside its memory'
-is "that was why" "$(echo "$answer" | grep -cE "$too_much")" 1
+is "$what: that was why" "$(echo "$answer" | grep -cE "$too_much")" 1
 attack windows 0 502
-is "that was why" "$(echo "$answer" | grep -cE "$too_much")" 1
+is "$what: that was why" "$(echo "$answer" | grep -cE "$too_much")" 1
 attack holes 0 200 502
 if test "$tender" = process; then
 	is "no hole of the snapshot is there" "$answer" '{"answer": 0}'
 	for what in trace altstack run_on; do
 		attack $what 0 200
-		is "it rang by itself" "$answer" "$rung"
+		is "$what: it rang by itself" "$answer" "$rung"
 	done
 	# the answer is out; then the next caller's request goes elsewhere
 	for at in 0 1 2 3; do
 		attack elsewhere $at 200
-		is "it rang by itself" "$answer" "$rung"
+		is "$what: it rang by itself" "$answer" "$rung"
 	done
 	attack flood 0 504
 	attack flood 1 502
-	is "that was why" "$(echo "$answer" | grep -cE "$too_much")" 1
+	is "$what: that was why" "$(echo "$answer" | grep -cE "$too_much")" 1
 	attack no_frame 0 502
-	is "that was why" "$(echo "$answer" | grep -c 'signal 11')" 1
+	is "$what: that was why" "$(echo "$answer" | grep -c 'signal 11')" 1
 	for at in 1 3; do
 		attack keys $at 200 502
 	done
@@ -105,7 +106,8 @@ if test "$tender" = process; then
 fi
 
 call machine '{"do": "state"}'
-is "after all of it" "$status $(cat "$tmp/out")" "200 $first"
+is "after all attacks, the state is the first" \
+	"$status $(cat "$tmp/out")" "200 $first"
 
 # from outside
 if test "$tender" = process; then
@@ -132,23 +134,32 @@ if test "$tender" = process; then
 		cp "$seen/status" "$tmp/status"
 		# addresses of 9 digits or fewer lie below UK_END; then the
 		# snapshot, to 1800000000
-		unlike "it has nothing of the host's program" "$tmp/maps" \
+		unlike "a guest's process: nothing of the host's program" \
+			"$tmp/maps" \
 			'^([0-9a-f]{11,15}|[2-9a-f].{9}|1[89a-f].{8})-'
-		like "it can read the snapshot" "$tmp/maps" \
+		like "a guest's process: the snapshot can be read" \
+			"$tmp/maps" \
 			'^1[0-7][0-9a-f]{8}-.* r--s '
-		unlike "and do no more with it" "$tmp/maps" \
+		unlike "a guest's process: the snapshot can only be read" \
+			"$tmp/maps" \
 			'^1[0-7][0-9a-f]{8}-[^ ]* (.[^-]|..[^-])'
-		like "its libOS is there" "$tmp/maps" '^70200000-.* r-xp '
-		unlike "nothing but the program's arena is rwx" "$tmp/maps" \
-			'^(7|9|[1-9a-f][0-9a-f]{8}).* rwx'
+		like "a guest's process: the libOS is there" \
+			"$tmp/maps" '^70200000-.* r-xp '
+		unlike "a guest's process: only the program's arena is rwx" \
+			"$tmp/maps" '^(7|9|[1-9a-f][0-9a-f]{8}).* rwx'
 		# of 0 a program that core(5) pipes to would know nothing
-		like "it leaves no core" "$seen/limits" \
+		like "a guest's process: no core is left" "$seen/limits" \
 			'^Max core file size +[01] +[01] '
-		unlike "nor has it anything for one" "$tmp/nodump" .
-		is "it has no descriptors" "$(ls "$seen/fd" | wc -l)" 0
-		like "it is filtered" "$tmp/status" '^Seccomp:.*2'
-		like "it gains no privileges" "$tmp/status" '^NoNewPrivs:.*1'
-		like "it blocks no signals" "$tmp/status" '^SigBlk:.*0{16}$'
+		unlike "a guest's process: nothing would be in a core" \
+			"$tmp/nodump" .
+		is "a guest's process: no descriptors" \
+			"$(ls "$seen/fd" | wc -l)" 0
+		like "a guest's process: it is filtered" \
+			"$tmp/status" '^Seccomp:.*2'
+		like "a guest's process: no new privileges" \
+			"$tmp/status" '^NoNewPrivs:.*1'
+		like "a guest's process: no signals are blocked" \
+			"$tmp/status" '^SigBlk:.*0{16}$'
 	fi
 fi
 test -z "${KEEP:-}" || cp "$tmp/serve.err" "$KEEP"
@@ -162,7 +173,8 @@ echo 'import greedy' >>"$tmp/src/machine/app.py"
 	>"$tmp/out" 2>&1
 fails "4 times the limit, asked for in an import" 1 \
 	"$usetl" invoke -d '{"do": "state"}' "$tmp/greedy.usetl"
-like "is a MemoryError" "$tmp/err" 'MemoryError'
+like "4 times the limit, asked for in an import: MemoryError" \
+	"$tmp/err" 'MemoryError'
 sed -i '/^import greedy/d' "$tmp/src/machine/app.py"
 for what in touch windows; do
 	sed -i '/^\[environment\]/,$d' "$tmp/src/machine/function.ini"
@@ -170,8 +182,9 @@ for what in touch windows; do
 		>>"$tmp/src/machine/function.ini"
 	"$usetl" bake --no-check -o "$tmp/greedy.usetl" "$tmp/src/machine" \
 		>"$tmp/out" 2>&1
-	fails "the same without asking: $what" 1 \
+	fails "4 times the limit, taken in an import by $what" 1 \
 		"$usetl" invoke -d '{"do": "state"}' "$tmp/greedy.usetl"
-	like "is its end" "$tmp/err" "$too_much"
+	like "4 times the limit, taken in an import by $what: why" \
+		"$tmp/err" "$too_much"
 done
 plan

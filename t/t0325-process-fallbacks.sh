@@ -37,24 +37,28 @@ repeated "no process_vm_readv" "$deny" process_vm --
 repeated "process_vm_readv unknown" "$deny" process_vm_readv=ENOSYS --
 repeated "no processor of one's own choice" "$deny" sched_setaffinity --
 if instrumented; then
-	skip "nor to see which there are" "a sanitizer's runtime looks, too"
+	skip "no list of the processors there are" \
+		"a sanitizer's runtime looks, too"
 else
-	repeated "nor to see which there are" "$deny" sched_getaffinity --
+	repeated "no list of the processors there are" \
+		"$deny" sched_getaffinity --
 fi
-repeated "none of these" "$deny" pagemap_scan process_vm sched_setaffinity --
+repeated "no PAGEMAP_SCAN, process_vm_readv or choice of processors" \
+	"$deny" pagemap_scan process_vm sched_setaffinity --
 
 # a rollback that cannot give memory back ends its clone, and no request
 bake_or_end hostile
 ok "no madvise" "$deny" madvise -- "$usetl" invoke --repeat 3 \
 	-d '{"do": "memory_caught"}' "$tmp/hostile.usetl"
-like "a clone was lost" "$tmp/err" 'a clone was lost: rollback'
-is "its requests were not" "$(json '16 < d["megabytes"] < 64')" true
+like "no madvise: a clone is lost" "$tmp/err" 'a clone was lost: rollback'
+is "no madvise: no request is lost" "$(json '16 < d["megabytes"] < 64')" true
 
 # tender and guest share a processor: by real-time rules one would starve
 if chrt -f 1 true 2>/dev/null; then
 	fails "a loop ends where real-time rules hold" 1 timeout 100 chrt -f 1 \
 		"$usetl" invoke -t 1s -d '{"do": "loop"}' "$tmp/hostile.usetl"
-	like "by its time limit" "$tmp/err" 'time limit of 1 s'
+	like "a loop where real-time rules hold: by its time limit" \
+		"$tmp/err" 'time limit of 1 s'
 else
 	skip "a loop ends where real-time rules hold" "not ours to set"
 fi

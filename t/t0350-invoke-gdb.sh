@@ -9,20 +9,21 @@ bake_or_end hostile
 if test "$tender" != process; then
 	fails "--gdb with a virtual machine" 2 "$usetl" invoke \
 		--tender="$tender" --gdb "$tmp/hostile.usetl"
-	like "says what to do" "$tmp/err" '--tender=process'
-	skip "the rest" "--gdb is for the process tender"
+	like "--gdb with a virtual machine: what is said" \
+		"$tmp/err" '--tender=process'
+	skip "debugging a virtual machine" "--gdb is for the process tender"
 	plan
 fi
 
 USETL_GDB=$tmp/none
 export USETL_GDB
 fails "without gdb" 1 "$usetl" invoke --gdb "$tmp/hostile.usetl"
-like "it says: install gdb" "$tmp/err" 'install gdb'
+like "without gdb: what is said" "$tmp/err" 'install gdb'
 USETL_GDB=/bin/false
 fails "a gdb that does not attach" 1 "$usetl" invoke --gdb \
 	"$tmp/hostile.usetl"
-like "is said to have ended" "$tmp/err" 'gdb ended before'
-is "and there is no result" "$(cat "$tmp/out")" ""
+like "a gdb that does not attach: what is said" "$tmp/err" 'gdb ended before'
+is "a gdb that does not attach: no result" "$(cat "$tmp/out")" ""
 unset USETL_GDB
 fails "--gdb and --repeat" 2 "$usetl" invoke --gdb --repeat 2 \
 	"$tmp/hostile.usetl"
@@ -108,21 +109,25 @@ END
 is "the result, after stops longer than its timeout" \
 	"$status $(cat "$tmp/out")" "0 42"
 like "a breakpoint in the libOS" "$tmp/err" \
-	'^#0 .*sys_clock_nanosleep \(.*\) at unikernel/time\.c:'
-like "its system call's entry" "$tmp/err" '^#[0-9]+ .*syscall_enter \('
-like "the program's frame: libc" "$tmp/err" '^#[0-9]+ .*clock_nanosleep'
-like "the interpreter's frames" "$tmp/err" '^#[0-9]+ .*_PyEval_EvalFrame'
-like "down to the first" "$tmp/err" '^#[0-9]+ .*(Py_BytesMain|Py_Main) \('
+	'^#0 .*sys_clock_nanosleep \(.*\) at unikernel/task/time\.c:'
+like "a breakpoint in the libOS: the system call's entry" \
+	"$tmp/err" '^#[0-9]+ .*syscall_enter \('
+like "a breakpoint in the libOS: the frame of libc" \
+	"$tmp/err" '^#[0-9]+ .*clock_nanosleep'
+like "a breakpoint in the libOS: the interpreter's frames" \
+	"$tmp/err" '^#[0-9]+ .*_PyEval_EvalFrame'
+like "a breakpoint in the libOS: the first frame" \
+	"$tmp/err" '^#[0-9]+ .*(Py_BytesMain|Py_Main) \('
 like "a symbol of a library" "$tmp/err" \
 	'^--getaddrinfo:getaddrinfo.* of .*/libc\.so\.6$'
 like "usetl-modules: libraries" "$tmp/err" \
 	'^0x[0-9a-f]+ 0x[0-9a-f]+ yes +/.*/libc\.so\.6$'
-like "and the interpreter" "$tmp/err" \
+like "usetl-modules: the interpreter" "$tmp/err" \
 	'^0x[0-9a-f]+ 0x[0-9a-f]+ yes +/.*python3'
-like "a doorbell, in the stub page" "$tmp/err" '^#0 .*ring \('
-is "and from there to the interpreter, too" \
+like "a breakpoint in the stub page: a doorbell" "$tmp/err" '^#0 .*ring \('
+is "a breakpoint in the stub page: down to the interpreter" \
 	"$(grep -Ec '^#[0-9]+ .*(Py_BytesMain|Py_Main) \(' "$tmp/err")" 2
-is "the folder is gone" "$(ls "$tmp/gdb")" ""
+is "gdb's temporary folder is gone" "$(ls "$tmp/gdb")" ""
 
 debug '{}' --gdb <<'END'
 set breakpoint pending on
@@ -135,8 +140,9 @@ continue
 END
 like "a library that the handler loads" "$tmp/err" \
 	'^#0 +native_add \(a=20, b=22\) at .*native\.c:3'
-like "what called it" "$tmp/err" '^#[0-9]+ .*ffi_call'
-like "its variables" "$tmp/err" '^\$1 = 42'
+like "a library that the handler loads: what called it" \
+	"$tmp/err" '^#[0-9]+ .*ffi_call'
+like "a library that the handler loads: its variables" "$tmp/err" '^\$1 = 42'
 
 debug '{}' --gdb=boot <<'END'
 break boot_main
@@ -152,10 +158,11 @@ delete
 continue
 END
 is "from the boot on: the result" "$status $(cat "$tmp/out")" "0 42"
-like "the first function" "$tmp/err" '^#0 +boot_main \(\)'
-like "called by the entry" "$tmp/err" '^#1 .*boot_entry \('
-like "the loader's first file" "$tmp/err" '^#[0-9]+ .*openat'
-like "many more while it boots" "$tmp/err" 'already hit [0-9]{2,} times'
+like "from the boot on: the first function" "$tmp/err" '^#0 +boot_main \(\)'
+like "from the boot on: called by the entry" "$tmp/err" '^#1 .*boot_entry \('
+like "from the boot on: the loader's first file" "$tmp/err" '^#[0-9]+ .*openat'
+like "from the boot on: many more files" \
+	"$tmp/err" 'already hit [0-9]{2,} times'
 
 image=hostile
 debug '{"do": "segv"}' --gdb <<'END'
@@ -165,24 +172,25 @@ print $_siginfo._sifields._sigfault.si_addr
 continue
 END
 is "a crash: the exit status" "$status" 1
-like "gdb stops" "$tmp/err" '^Program received signal SIGSEGV'
-like "at the address" "$tmp/err" '^--where:.* 0x8$'
-like "and the report is as without gdb" "$tmp/err" '[Ss]ignal 11|SIGSEGV,'
+like "a crash: gdb stops" "$tmp/err" '^Program received signal SIGSEGV'
+like "a crash: the address" "$tmp/err" '^--where:.* 0x8$'
+like "a crash: the report is as without gdb" "$tmp/err" '[Ss]ignal 11|SIGSEGV,'
 
 debug '{"do": "nothing"}' --gdb <<'END'
 detach
 END
-is "detached: it runs on" "$status" 0
+is "gdb detaches: the function runs on" "$status" 0
 debug '{"do": "nothing"}' --gdb <<'END'
 kill
 END
-is "killed: it fails" "$status" 1
-like "and why is said" "$tmp/err" 'killed by signal 9|killed in gdb'
+is "gdb kills: invoke fails" "$status" 1
+like "gdb kills: why is said" "$tmp/err" 'killed by signal 9|killed in gdb'
 
 if command -v strace >/dev/null; then
 	fails "what is debugged already" 1 env TMPDIR="$tmp/gdb" strace -f \
 		-o /dev/null "$usetl" invoke --gdb "$tmp/hostile.usetl"
-	like "is said to be" "$tmp/err" 'debugg.* already'
+	like "what is debugged already: what is said" \
+		"$tmp/err" 'debugg.* already'
 else
 	skip "what is debugged already" "no strace"
 fi

@@ -97,7 +97,7 @@ fi
 if command -v setarch >/dev/null; then
 	runs "the old layout of addresses" setarch -L
 	runs "no random addresses" setarch -R
-	runs "both, in 3 GB" setarch -LR3
+	runs "the old layout, no random addresses, 3 GB" setarch -LR3
 fi
 if command -v setpriv >/dev/null; then
 	runs "no new privileges" setpriv --no-new-privs
@@ -255,13 +255,14 @@ kvm)
 	if "$usetl" check | grep -q '^ok *process'; then
 		ok "auto: KVM, where processes cannot" \
 			"$deny" mremap -- "$usetl" invoke -d 1 "$tmp/echo.usetl"
-		is "auto: and nothing is said" "$(cat "$tmp/err")" ""
+		is "auto: KVM, and nothing is said" "$(cat "$tmp/err")" ""
 		ok "auto: processes, where KVM cannot" \
 			"$deny" kvm -- "$usetl" invoke --repeat 3 -d 1 \
 			"$tmp/echo.usetl"
 		like "auto: what that means, and what is missing" "$tmp/err" \
 			'isolates less.*usetl-isolation.*virtual machine'
-		is "auto: in one line" "$(wc -l <"$tmp/err" | tr -d ' ')" 1
+		is "auto: processes, said in one line" \
+			"$(wc -l <"$tmp/err" | tr -d ' ')" 1
 		printf '#!/bin/sh\nexec %s kvm -- %s "$@"\n' "$deny" "$usetl" \
 			>"$tmp/denied"
 		chmod 755 "$tmp/denied"
@@ -281,11 +282,14 @@ kvm)
 		is "auto: check's exit status" $? 0
 		like "auto: check" "$tmp/out" '^warn tender: process; .*less'
 		like "auto: check, of KVM" "$tmp/out" '^warn /dev/kvm: cannot'
-		refused "neither" 'virtual machine.*nor as processes: .*mremap' \
+		refused "neither tender works" \
+			'virtual machine.*nor as processes: .*mremap' \
 			"$deny" kvm mremap --
-		refused "neither, for one reason" 'close_range: Op' \
+		refused "neither tender works, for one reason" \
+			'close_range: Op' \
 			"$deny" close_range --
-		unlike "which is said once" "$tmp/out" 'nor as processes'
+		unlike "neither tender works: one reason is said once" \
+			"$tmp/out" 'nor as processes'
 	else
 		skip "auto" "locked processes do not work here"
 	fi

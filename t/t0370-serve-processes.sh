@@ -9,32 +9,11 @@ bake_or_end hostile
 cat >"$tmp/usetl.conf" <<END
 [pool]
 min = 1
-max = 2
+max = 1
 [function hostile]
 image = $tmp/hostile.usetl
 timeout = 60s
 END
-
-named() {
-	for p; do
-		test "$(cat "/proc/$p/comm" 2>/dev/null)" = "$name" && echo "$p"
-	done
-}
-
-# one NAME: the first process of serve's with that name
-one() {
-	name=$1
-	i=0
-	while :; do
-		# shellcheck disable=SC2046
-		found=$(named $(tree "$serve_pid") | head -n 1)
-		test -z "$found" || break
-		i=$((i + 1))
-		test $i -lt 100 || break
-		sleep 0.1
-	done
-	echo "$found"
-}
 
 served() {
 	call hostile '{"do": "nothing"}'
@@ -46,6 +25,11 @@ fds() {
 	ls "/proc/$serve_pid/fd" | wc -l
 }
 
+# fds_are_back: as many as before, or fewer
+fds_are_back() {
+	test "$(fds)" -le "$before"
+}
+
 serve_or_end -c "$tmp/usetl.conf"
 served "to begin with"
 
@@ -53,7 +37,7 @@ served "to begin with"
 names="usetl-ref usetl-clone"
 test "$tender" = kvm || names="$names usetl-guest"
 for n in $names; do
-	cat "/proc/$(one "$n")/status" >"$tmp/status" 2>/dev/null
+	cat "/proc/$(process "$n")/status" >"$tmp/status" 2>/dev/null
 	like "$n: there is one" "$tmp/status" "^Name:.$n"
 	like "$n: a filter is locked" "$tmp/status" '^Seccomp:.2'
 	like "$n: no new privileges" "$tmp/status" '^NoNewPrivs:.1'
@@ -67,46 +51,46 @@ for n in $names; do
 done
 
 # clones
-kill -9 "$(one usetl-clone)"
+kill -9 "$(process usetl-clone)"
 served "an idle clone is killed"
 begin hostile '{"do": "loop"}'
-kill -9 "$(one usetl-clone)"
+kill -9 "$(process usetl-clone)"
 wait "$curl_pid"
 is "a busy clone is killed: 502" "$(cat "$tmp/slow")" 502
 served "a busy clone is killed"
 if test "$tender" = process; then
 	begin hostile '{"do": "loop"}'
-	kill -9 "$(one usetl-guest)"
+	kill -9 "$(process usetl-guest)"
 	wait "$curl_pid"
 	is "a busy guest is killed: 502" "$(cat "$tmp/slow")" 502
 	served "a busy guest is killed"
 fi
 
 # references
-was=$(one usetl-ref)
+was=$(process usetl-ref)
 kill -9 "$was"
 served "the reference is killed"
-if test "$(one usetl-ref)" != "$was"; then
-	pass "by another one"
-else
-	fail "by another one"
-fi
+ok "the reference is killed: there is another one" \
+	next_process usetl-ref "$was"
 begin hostile '{"do": "sleep", "seconds": 2}'
-kill -9 "$(one usetl-ref)"
+was=$found
+kill -9 "$was"
 wait "$curl_pid"
 like "the reference is killed: what runs ends well, or with 502" \
 	"$tmp/slow" '^(200|502)$'
 served "the reference is killed, with a request"
 before=$(fds)
 for i in 1 2; do
-	kill -9 "$(one usetl-ref)"
-	served "once more ($i)"
+	next_process usetl-ref "$was"
+	was=$found
+	kill -9 "$was"
+	served "the reference is killed once more ($i)"
 done
-if test "$(fds)" -le "$before"; then
-	pass "no descriptor is left of them"
+if await fds_are_back; then
+	pass "references are killed: no descriptor is left of them"
 else
 	ls -l "/proc/$serve_pid/fd" >"$tmp/why"
-	fail "no descriptor is left of them" "$tmp/why"
+	fail "references are killed: no descriptor is left of them" "$tmp/why"
 fi
 
 # the gateway: idle, and with a function that would run for a minute
@@ -132,10 +116,9 @@ hup() {
 	ok "SIGHUP: function $1" wait_for "$tmp/serve.err" \
 		"function '$1' is ready" "$serve_pid"
 }
-count() {
-	name=$1
-	# shellcheck disable=SC2046
-	named $(tree "$serve_pid") | wc -l
+three_of_each() {
+	found=$(processes usetl-clone | wc -l)+$(processes usetl-guest | wc -l)
+	test "$found" = 3+3
 }
 if works process; then
 	{
@@ -145,14 +128,8 @@ if works process; then
 	serve_or_end -c "$tmp/more.conf"
 	hup second
 	hup third
-	i=0
-	while found="$(count usetl-clone) $(count usetl-guest)" &&
-		test "$found" != "3 3" && test $i -lt 100
-	do
-		i=$((i + 1))
-		sleep 0.1
-	done
-	is "SIGHUP: three clones, whose guests are processes" "$found" "3 3"
+	await three_of_each
+	is "SIGHUP: three clones, whose guests are processes" "$found" 3+3
 	sed -i 's/^tender = process/tender = kvm/' "$tmp/more.conf"
 	kill -HUP "$serve_pid"
 	ok "SIGHUP: another tender is for the next start" \
@@ -169,21 +146,21 @@ for who in ref clone; do
 	"$usetl" invoke -t 60s -d '{"do": "loop"}' "$tmp/hostile.usetl" \
 		>"$tmp/out" 2>"$tmp/err" &
 	serve_pid=$!
-	clone=$(one usetl-clone)
+	clone=$(process usetl-clone)
 	all=$(tree "$serve_pid")
-	test "$who" = clone || kill -9 "$(one usetl-ref)"
+	test "$who" = clone || kill -9 "$(process usetl-ref)"
 	# a request that runs outlives its reference
 	kill -9 "$clone"
 	wait "$serve_pid"
 	is "invoke, its $who is killed: status 1" $? 1
-	like "and a line" "$tmp/err" '^usetl invoke: '
+	like "invoke, its $who is killed: a line" "$tmp/err" '^usetl invoke: '
 	# shellcheck disable=SC2086
-	ok "and nobody is left" gone $all
+	ok "invoke, its $who is killed: nobody is left" gone $all
 done
 "$usetl" invoke -t 60s -d '{"do": "loop"}' "$tmp/hostile.usetl" \
 	>"$tmp/out" 2>"$tmp/err" &
 serve_pid=$!
-one usetl-clone >/dev/null
+process usetl-clone >/dev/null
 all=$(tree "$serve_pid")
 kill -9 "$serve_pid"
 wait "$serve_pid" 2>/dev/null

@@ -45,46 +45,47 @@ conf "copies = $tmp/copies"
 serve_or_end -c "$tmp/usetl.conf"
 like "the log names the digest that runs" "$tmp/serve.err" \
 	"'echo' is ready: .*digest $(digest "$tmp/echo.usetl")"
-is "its copy has no name" "$(ls -A "$tmp/copies")" ""
+is "the copy of an image has no name" "$(ls -A "$tmp/copies")" ""
 held=$(stat -L -c '%s %h %a' "/proc/$serve_pid/fd/"* 2>/dev/null |
 	grep "^$size 0 ")
-is "it is a file without a name, that nobody may write" "$held" \
+is "the copy of an image: a file that nobody may write" "$held" \
 	"$size 0 400"
 mode=$(for fd in "/proc/$serve_pid/fd/"*; do
 	test "$(stat -L -c '%s %h' "$fd" 2>/dev/null)" = "$size 0" &&
 		sed -n 's/^flags:.*\(.\)$/\1/p' \
 			"/proc/$serve_pid/fdinfo/${fd##*/}"
 done)
-is "and is open for reading alone" "$mode" 0
-answers "nothing happens to it"
+is "the copy of an image is open for reading alone" "$mode" 0
+answers "nothing happens to the file"
 # in place, which changes the file that is open
 cat "$tmp/hostile.usetl" >"$tmp/served.usetl"
-answers "another image is copied over it"
+answers "another image is copied over the file"
 head -c $((size / 2)) "$tmp/echo.usetl" >"$tmp/half"
 cat "$tmp/half" >"$tmp/served.usetl"
-answers "it is truncated"
+answers "the file is truncated"
 : >"$tmp/served.usetl"
-answers "it is emptied"
+answers "the file is emptied"
 rm "$tmp/served.usetl"
-answers "it is removed"
+answers "the file is removed"
 kill -HUP "$serve_pid"
 ok "SIGHUP: what cannot be opened is said" wait_for "$tmp/serve.err" \
 	"cannot open '.*served.usetl'" "$serve_pid"
-answers "SIGHUP without it"
+answers "SIGHUP without the file"
 cat "$tmp/half" >"$tmp/served.usetl"
 kill -HUP "$serve_pid"
-ok "SIGHUP: half of it is said" wait_for "$tmp/serve.err" \
+ok "SIGHUP: half of the file is said" wait_for "$tmp/serve.err" \
 	"'.*served.usetl' is truncated" "$serve_pid"
-answers "SIGHUP with half of it"
+answers "SIGHUP with half of the file"
 
 # what is there at a SIGHUP, and verified, is what runs from then on
 cp "$tmp/hostile.usetl" "$tmp/served.usetl"
 kill -HUP "$serve_pid"
-ok "SIGHUP with another one" wait_for "$tmp/serve.err" \
+ok "SIGHUP with another image" wait_for "$tmp/serve.err" \
 	"'echo' is ready: .*digest $(digest "$tmp/hostile.usetl")" \
 	"$serve_pid"
 call echo '{"do": "nothing"}'
-is "it runs" "$status $(json d)" '200 {"fine": true}'
+is "SIGHUP with another image: it runs" \
+	"$status $(json d)" '200 {"fine": true}'
 # its digest is right, but not for these bytes
 printf '\377' | dd of="$tmp/served.usetl" bs=1 conv=notrunc \
 	seek=$(($(wc -c <"$tmp/hostile.usetl") / 2)) 2>/dev/null
@@ -94,7 +95,8 @@ kill -HUP "$serve_pid"
 ok "SIGHUP with other bytes of the same digest" wait_for "$tmp/serve.err" \
 	"'echo' is ready" "$serve_pid"
 call echo '{"do": "nothing"}'
-is "what was verified runs" "$status $(json d)" '200 {"fine": true}'
+is "SIGHUP with other bytes: what was verified runs" \
+	"$status $(json d)" '200 {"fine": true}'
 
 # one copy of the same bytes, however many functions
 for n in second third; do
@@ -115,12 +117,13 @@ cp "$tmp/echo.usetl" "$tmp/served.usetl"
 conf "copies = $tmp/absent"
 fails "a folder that is not there" 1 "$usetl" serve -l 127.0.0.1:0 \
 	-c "$tmp/usetl.conf"
-like "is said" "$tmp/err" \
+like "a folder that is not there: what is said" "$tmp/err" \
 	"cannot keep a copy of '.*served.usetl' \(.* MB\) in '.*absent': No such file"
 conf "copies = $tmp/echo.usetl"
 fails "a folder that is none" 1 "$usetl" serve -l 127.0.0.1:0 \
 	-c "$tmp/usetl.conf"
-like "is said, too" "$tmp/err" "in '.*echo.usetl': Not a directory"
+like "a folder that is none: what is said" \
+	"$tmp/err" "in '.*echo.usetl': Not a directory"
 cat >"$tmp/full" <<'END'
 #!/bin/sh
 # full FOLDER COMMAND...: with a disk of 1 MB there
@@ -153,7 +156,8 @@ END
 		"'echo' cannot boot: cannot keep a copy of .*No space left" \
 		"$serve_pid"
 	call echo '{"n": 2}'
-	is "and what was there goes on" "$status $(cat "$tmp/out")" \
+	is "a full disk at SIGHUP: what was there goes on" \
+		"$status $(cat "$tmp/out")" \
 		'200 {"n": 2}'
 	stop_serve
 else

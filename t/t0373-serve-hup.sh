@@ -83,18 +83,21 @@ copy_function importerror
 "$usetl" bake --no-check -o "$tmp/gone.usetl" "$tmp/src/importerror" \
 	>"$tmp/bake.out" 2>&1
 hup "'more' cannot boot: .*in '.*three.log'; its earlier image goes on\$"
-like "and why is there" "$tmp/three.log" '^more: ModuleNotFoundError'
+like_soon "an image that cannot boot: the log has why" \
+	"$tmp/three.log" '^more: ModuleNotFoundError'
 call more '{"n": 3}'
-is "its earlier image answers" "$status $(cat "$tmp/out")" '200 {"n": 3}'
+is "an image that cannot boot: the earlier one answers" \
+	"$status $(cat "$tmp/out")" '200 {"n": 3}'
 
 # what waits for the next start, until it is again as it was at this one
 conf "$tmp/three.log" '[fetch]' 'windows = 7' 'warm = 3M'
 hup "'windows' has changed: it takes effect at the next start"
-like "and so for each" "$tmp/serve.err" "'warm' has changed"
+like_soon "two keys for the next start: each is said" \
+	"$tmp/serve.err" "'warm' has changed"
 conf "$tmp/three.log"
 sed -i 's/^log.*/&\ntender = auto/' "$tmp/usetl.conf"
 hup "configuration was read again"
 unlike "changed back: nothing waits" "$tmp/serve.err" 'next start'
 stop_serve
-is "it ends well" "$serve_status" 0
+is "SIGTERM ends serve with 0" "$serve_status" 0
 plan

@@ -7,39 +7,6 @@ need_python
 command -v curl >/dev/null || skip_all "no curl"
 bake_or_end hostile
 
-children() {
-	for p; do
-		cat "/proc/$p/task/$p/children" 2>/dev/null
-	done | tr ' ' '\n' | grep .
-}
-
-# one NAME: the first process of serve's with that name, once there is one
-one() {
-	i=0
-	while test $i -lt 200; do
-		refs=$(children "$serve_pid")
-		# shellcheck disable=SC2046,SC2086
-		for p in $refs $(children $refs) \
-			$(children $(children $refs)); do
-			if test "$(cat "/proc/$p/comm" 2>/dev/null)" = "$1"
-			then
-				echo "$p"
-				return
-			fi
-		done
-		i=$((i + 1))
-		sleep 0.05
-	done
-}
-
-ended() {
-	i=0
-	while grep -qs '^State:.[^ZX]' "/proc/$1/status" && test $i -lt 200; do
-		i=$((i + 1))
-		sleep 0.05
-	done
-}
-
 served() {
 	call hostile '{"do": "nothing"}'
 	is "$1" "$status $(json d)" '200 {"fine": true}'
@@ -60,7 +27,7 @@ served "to begin with"
 if test "$tender" = process; then
 	for sig in KILL TERM; do
 		begin hostile '{"do": "loop"}'
-		kill "-$sig" "$(one usetl-guest)"
+		kill "-$sig" "$(process usetl-guest)"
 		wait "$curl_pid"
 		cp "$tmp/slow.out" "$tmp/out"
 		is "SIG$sig to a busy guest: 502" "$(cat "$tmp/slow")" 502
@@ -71,13 +38,13 @@ if test "$tender" = process; then
 		unlike "SIG$sig to a busy guest: it broke nothing" "$tmp/out" \
 			broke
 		served "SIG$sig to a busy guest: the next request"
-		guest=$(one usetl-guest)
+		guest=$(process usetl-guest)
 		kill "-$sig" "$guest"
-		ended "$guest"
+		gone "$guest" >"$tmp/why"
 		served "SIG$sig to an idle guest: the next request"
 	done
 	begin hostile '{"do": "loop"}'
-	kill -SEGV "$(one usetl-guest)"
+	kill -SEGV "$(process usetl-guest)"
 	wait "$curl_pid"
 	is "a fault is the function's own: 502" "$(cat "$tmp/slow")" 502
 	served "a fault is the function's own: the next request"
@@ -85,25 +52,21 @@ else
 	skip "guests that are killed" "a virtual machine is its tender's"
 fi
 begin hostile '{"do": "loop"}'
-kill -9 "$(one usetl-clone)"
+kill -9 "$(process usetl-clone)"
 wait "$curl_pid"
 is "a busy clone is killed: 502" "$(cat "$tmp/slow")" 502
 unlike "a busy clone is killed: it broke nothing" "$tmp/slow.out" broke
 served "a busy clone is killed: the next request"
 
 # references, one after the other: requests wait
-was=$(one usetl-ref)
+was=$(process usetl-ref)
 kill -9 "$was"
 curl -sS -m 60 -o "$tmp/slow.out" -w '%{http_code}' -d '{"do": "nothing"}' \
 	"$url/function/hostile" >"$tmp/slow" 2>"$tmp/slow.err" &
 curl_pid=$!
 for i in 1 2 3 4; do
-	next=$was
-	while test "$next" = "$was" || test -z "$next"; do
-		ended "$was"
-		next=$(one usetl-ref)
-	done
-	was=$next
+	next_process usetl-ref "$was"
+	was=$found
 	kill -9 "$was"
 done
 wait "$curl_pid"
@@ -118,13 +81,14 @@ as_clone=
 test "$(id -u)" != 0 ||
 	as_clone="setpriv --reuid=65534 --regid=65534 --clear-groups"
 # shellcheck disable=SC2086
-if $as_clone prlimit --pid "$(one usetl-ref)" --nofile=8:8 2>/dev/null; then
+if $as_clone prlimit --pid "$(process usetl-ref)" --nofile=8:8 2>/dev/null
+then
 	: >"$tmp/serve.err"
-	kill -9 "$(one usetl-clone)"
+	kill -9 "$(process usetl-clone)"
 	ok "a clone cannot be made: which part of it, and why" wait_for \
 		"$tmp/serve.err" 'cannot clone: cannot (make|start) [^:]*: Too many open files$' \
 		"$serve_pid"
-	kill -9 "$(one usetl-ref)"
+	kill -9 "$(process usetl-ref)"
 	served "a clone cannot be made: but by another reference"
 else
 	skip "a clone cannot be made" "no prlimit of another process"
@@ -133,7 +97,9 @@ stop_serve
 
 # those that answer and then refuse their rollback, among others' requests
 if command -v "${CC:-cc}" >/dev/null && bake_native machine attack; then
-	serve_or_end "$tmp/machine.usetl"
+	printf '[function machine]\nimage = %s\ntimeout = 20s\n' \
+		"$tmp/machine.usetl" >"$tmp/usetl.conf"
+	serve_or_end -c "$tmp/usetl.conf"
 	# evil: they answer, or die, as they like
 	for n in 1 2; do
 		for i in 1 2 3 4 5 6 7 8 9 10 11 12; do

@@ -8,37 +8,40 @@ command -v curl >/dev/null || skip_all "no curl"
 command -v setsid >/dev/null || skip_all "no setsid"
 bake_or_end hostile echo
 
-# until there are so many
+# below_is PID N NAME: soon there are so many, in $all
 below_is() {
-	i=0
-	while all=$(tree "$1") && test "$(echo "$all" | wc -w)" != "$2" &&
-		test $i -lt 300
-	do
-		i=$((i + 1))
-		sleep 0.1
-	done
+	await are_below "$@"
 	is "$3: as many processes as there should be" \
 		"$(echo "$all" | wc -w | tr -d ' ')" "$2"
+}
+
+are_below() {
+	all=$(tree "$1")
+	test "$(echo "$all" | wc -w)" = "$2"
 }
 
 session() {
 	ps -o sid= -p "$1" | tr -d ' '
 }
 
-gone_tries=300
 per_clone=1
 test "$tender" = kvm || per_clone=2
 own=$(cat /proc/self/oom_score_adj)
 serve_or_end "$tmp/hostile.usetl" "$tmp/echo.usetl"
 below_is "$serve_pid" $((2 + 2 * per_clone)) "serve"
 
-# shellcheck disable=SC2086
-for p in $all; do
-	echo "$(cat "/proc/$p/comm") $(cat "/proc/$p/oom_score_adj")"
-done | sort | uniq -c | tr -s ' ' >"$tmp/scores"
-is "references, clones and guests are ended first" \
-	"$(grep -vc ' 1000$' "$tmp/scores") $(wc -l <"$tmp/scores" |
-		tr -d ' ')" "0 $((1 + per_clone))"
+# each kind of process and its score, a line each; a name comes after a fork
+scored() {
+	for p in $all; do
+		echo "$(cat "/proc/$p/comm") $(cat "/proc/$p/oom_score_adj")"
+	done | sort | uniq -c | tr -s ' ' >"$tmp/scores"
+	scores="$(grep -vc ' 1000$' "$tmp/scores") $(wc -l <"$tmp/scores" |
+		tr -d ' ')"
+	test "$scores" = "0 $((1 + per_clone))"
+}
+await scored
+is "references, clones and guests are ended first" "$scores" \
+	"0 $((1 + per_clone))"
 is "the gateway is as it was started" \
 	"$(cat "/proc/$serve_pid/oom_score_adj")" "$own"
 
@@ -49,12 +52,13 @@ is "each function has a session" \
 for r; do
 	# shellcheck disable=SC2046
 	sids=$(for p in "$r" $(tree "$r"); do session "$p"; done | sort -u)
-	is "of its reference, clones and guests" "$sids" "$r"
-	is "and the gateway's is another" \
+	is "a function's reference, clones and guests are one session" \
+		"$sids" "$r"
+	is "the gateway's session is no function's" \
 		"$(test "$(session "$serve_pid")" = "$r" && echo "$r")" ""
 done
 call echo '[1]'
-is "it serves" "$status" 200
+is "with sessions, a request is served" "$status" 200
 kill -9 "$serve_pid"
 wait "$serve_pid" 2>/dev/null
 serve_pid=
@@ -99,9 +103,10 @@ END
 	usetl=$real
 	below_is "$serve_pid" $((1 + per_clone)) "as nobody"
 	# shellcheck disable=SC2046,SC2086
-	is "as nobody: they are ended first" "$(cd /proc && for p in $all; do
+	is "as nobody: references, clones and guests are ended first" \
+		"$(cd /proc && for p in $all; do
 		cat "$p/oom_score_adj"; done | sort -u)" 1000
-	is "as nobody: before the gateway" \
+	is "as nobody: the gateway is ended after them" \
 		"$(cat "/proc/$serve_pid/oom_score_adj")" 700
 	stop_serve
 else
@@ -111,5 +116,6 @@ fi
 "$usetl" check >"$tmp/out" 2>&1
 like "check says how processors are shared" "$tmp/out" \
 	'^(ok  |warn) shares of the processors: '
-like "and whom the kernel ends first" "$tmp/out" '^(ok  |warn) out of memory: '
+like "check says whom the kernel ends first" \
+	"$tmp/out" '^(ok  |warn) out of memory: '
 plan

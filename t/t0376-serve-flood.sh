@@ -16,7 +16,8 @@ event() {
 }
 
 call asks "$(event 0)"
-is "to begin with" "$status $(json 'd["begun"]')" '200 0'
+is "a function that asks nothing is answered" \
+	"$status $(json 'd["begun"]')" '200 0'
 text=$(json 'd["text"]')
 # 128, and 2,000 a second; the tender's clock and the guest's differ a little
 call asks '{"rings": 1000}'
@@ -34,7 +35,7 @@ for i in 1 2 3 4 5 6 7 8 9 10; do
 	call echo "[$i]"
 	echo "$status $(cat "$tmp/out")" >>"$tmp/statuses"
 done
-is "another function is served meanwhile" \
+is "a flood: another function is served meanwhile" \
 	"$(tr '\n' ' ' <"$tmp/statuses")" \
 	"$(for i in 1 2 3 4 5 6 7 8 9 10; do printf '200 [%s] ' "$i"; done)"
 # shellcheck disable=SC2086
@@ -69,19 +70,26 @@ is "a flood without end: the next request" "$status $(json 'd["text"]')" \
 
 # wakes of a tender that mean nothing: it does not listen to them for long
 if test "$tender" = process; then
-	# most_woken: of all clones, how often the one that was most has slept
-	most_woken() {
-		for p in $(tree "$serve_pid"); do
-			awk '/^Name:/ { clone = $2 == "usetl-clone" }
-				/^voluntary/ && clone { print $2 }' \
-				"/proc/$p/status" 2>/dev/null
-		done | sort -n | tail -n 1
+	# slept: each tender, and how often it has slept
+	slept() {
+		for p in $(processes usetl-clone); do
+			echo "$p $(sed -n 's/^voluntary[^0-9]*//p' \
+				"/proc/$p/status" 2>/dev/null)"
+		done
 	}
+	slept >"$tmp/before"
 	curl -sS -m 100 -o /dev/null -w '%{http_code}\n' \
 		-d '{"wakes": 1880186880}' "$url/function/asks" >"$tmp/end.1" &
 	curl_pid=$!
-	sleep 1.5
-	woken=$(most_woken)
+	# all the while, as it ends with its request
+	: >"$tmp/meanwhile"
+	while kill -0 "$curl_pid" 2>/dev/null; do
+		slept >>"$tmp/meanwhile"
+		sleep 0.1
+	done
+	woken=$(awk 'NR == FNR { before[$1] = $2; next }
+		$2 - before[$1] > most { most = $2 - before[$1] }
+		END { print most }' "$tmp/before" "$tmp/meanwhile")
 	ok "wakes without end: $woken times is the tender woken" \
 		test "${woken:-9999}" -lt 1000
 	wait "$curl_pid"

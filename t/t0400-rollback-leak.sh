@@ -57,14 +57,16 @@ for name in rollback fork; do
 	is "$name: the first leaves something on every road" \
 		"$status $(json 'd["seen"]')" '200 []'
 	tried=$(json 'd["tried"]')
-	is "$name: there are many" "$(json 'd["tried"] > 30')" true
+	is "$name: there are many roads" "$(json 'd["tried"] > 30')" true
 	is "$name: its mark can be found in memory" "$(json 'd["control"]')" true
 	call $name "{\"mark\": \"$b\", \"leave\": true, \"before\": [\"$a\"]}"
 	is "$name: the second finds nothing" "$status $(json 'd["seen"]')" \
 		'200 []'
 	call $name "{\"mark\": \"$c\", \"before\": [\"$a\", \"$b\"]}"
-	is "$name: nor does the third" "$status $(json 'd["seen"]')" '200 []'
-	is "$name: it looked down as many roads" "$(json 'd["tried"]')" "$tried"
+	is "$name: the third finds nothing" \
+		"$status $(json 'd["seen"]')" '200 []'
+	is "$name: the third looks down as many roads" \
+		"$(json 'd["tried"]')" "$tried"
 done
 
 # that the roads lead anywhere shows without rollback
@@ -73,7 +75,7 @@ is "keep: the first sees nothing" "$status $(json 'd["seen"]')" '200 []'
 call keep "{\"mark\": \"$b\", \"before\": [\"$a\"]}"
 is "keep: the second sees what was left" \
 	"$status $(json 'len(d["seen"]) >= 20')" '200 true'
-is "keep: and its mark" "$(json '"anywhere" in d["seen"]')" true
+is "keep: the second sees the mark" "$(json '"anywhere" in d["seen"]')" true
 
 # the numbers of fetches tell nothing of those before
 numbers() {
@@ -86,15 +88,16 @@ table=$(json 'd["table"]')
 numbers '[1, 2, 3, 4, 5, 6, 7]' \
 	'[true, true, true, true, true, true, true]'
 numbers '[]' '[]'
-is "after seven: the same name for the first body" "$(json 'd["path"]')" \
+is "after seven fetches: the same name for the first body" \
+	"$(json 'd["path"]')" \
 	"$path"
-is "after seven: the same table" "$(json 'd["table"]')" "$table"
+is "after seven fetches: the same table" "$(json 'd["table"]')" "$table"
 for i in 1 2 3; do
 	numbers '[300000, 600000]' '[true, true]'
 done
 numbers '[]' '[]'
-is "after large ones: the same name" "$(json 'd["path"]')" "$path"
-is "after large ones: the same table" "$(json 'd["table"]')" "$table"
+is "after large fetches: the same name" "$(json 'd["path"]')" "$path"
+is "after large fetches: the same table" "$(json 'd["table"]')" "$table"
 
 # what must differ between invocations does
 for i in 1 2 3 4; do
@@ -114,9 +117,9 @@ print(json.dumps({
 is "each clone begins at the reference" \
 	"$(json '[d["calls"], d["clone"], d["frozen"]]')" \
 	'[[1, 1, 1, 1], [1, 1, 1, 1], 1]'
-is "but its randomness is its own" "$(json '[d["random"], d["ids"]]')" \
+is "each clone has randomness of its own" "$(json '[d["random"], d["ids"]]')" \
 	'[8, 4]'
-is "and its clock goes on" "$(json 'd["time"]')" true
+is "each clone's clock goes on" "$(json 'd["time"]')" true
 call hooks-keep '{}'
 call hooks-keep '{}'
 is "keep: state is kept" "$(json 'd["calls"]')" 2

@@ -108,11 +108,11 @@ every() {
 		'[]'
 	is "$name: what was seeded in warm-up is left alone" \
 		"$(json '[d["n_seeded"] > 4, d["seeded"]]')" '[true, []]'
-	is "$name: so is what children share with their parent" \
+	is "$name: what children share with their parent is left alone" \
 		"$(json 'd["inherited"]')" '[]'
 	is "$name: each has a pid of its own" \
 		"$(json '[d["n_pids"], d["pids"]]')" "[$1, []]"
-	is "$name: which is its thread's, and in /proc" \
+	is "$name: the pid is the thread's, and in /proc" \
 		"$(json 'd["tids"]')" '[]'
 	is "$name: the parent of all is who warmed up" \
 		"$(json '[d["ppids"], d["ppid_is_warm"]]')" '[1, true]'

@@ -34,8 +34,9 @@ USETL_VERIFY=1
 export USETL_VERIFY
 serve_or_end -c "$tmp/usetl.conf"
 
-# lines PATTERN: how many of the log match
+# lines PATTERN N: how many of the log match, once there are N
 lines() {
+	await said_times "$1" "$2"
 	grep -c "$1" "$tmp/serve.err"
 }
 
@@ -83,34 +84,38 @@ is "none: once before the fork, never in the parent" \
 
 handlers raise
 is "raise: a line of it before the fork, and one for each child" \
-	"$(lines "^raise: usetl: fork handler 'raises' raised ValueError: on purpose (/app/app\.py, line [0-9]*)$")" 4
-is "raise: no other" "$(lines '^raise: ')" 4
+	"$(lines "^raise: usetl: fork handler 'raises' raised ValueError: on purpose (/app/app\.py, line [0-9]*)$" 4)" 4
+is "raise: no other line" "$(lines '^raise: ' 4)" 4
 
 # one child, whose requests all are
 call keep '{}'
 call keep '{}'
 is "keep: the second request is answered" "$status" 200
 is "keep: handlers ran for the first" "$(json 'd["count"]["child"]')" 1
-is "keep: so did one that raises" "$(lines '^keep: usetl: fork handler')" 2
+is "keep: a handler that raises ran for the first" \
+	"$(lines '^keep: usetl: fork handler' 2)" 2
 
 # a module that forks is refused, and READY is a fork all the same
 all='{"fork": 38, "multiprocessing, fork": 38, "multiprocessing, spawn": 38, "subprocess": 38}'
 handlers fork
 is "fork: processes are refused in warm-up" \
 	"$(json 'd[0]["warm"]["processes"]')" "$all"
-is "fork: with one line" "$(lines '^fork: usetl: processes are not')" 1
+is "fork: refused processes are said in one line" \
+	"$(lines '^fork: usetl: processes are not' 1)" 1
 three none '{"processes": true}'
 is "none: processes are refused in requests" \
 	"$(json '[x["processes"] for x in d]')" "[$all, $all, $all]"
-is "none: with a line for each" "$(lines '^none: usetl: processes are not')" 3
+is "none: refused processes are said in a line for each" \
+	"$(lines '^none: usetl: processes are not' 3)" 3
 
 # what a handler does is the request's
 handlers fetch
 is "fetch: a fork handler has no network, which a line says" \
-	"$(lines '^fetch: usetl: a fork handler cannot fetch: ')" 3
+	"$(lines '^fetch: usetl: a fork handler cannot fetch: ' 3)" 3
 is "fetch: the handler's exception is a line" \
-	"$(lines "^fetch: usetl: fork handler 'fetches' raised Error: GET ")" 3
+	"$(lines "^fetch: usetl: fork handler 'fetches' raised Error: GET " 3)" 3
 handlers print
+await said_times '^print: in the child' 3
 is "print: what a handler prints is in the log" \
 	"$(json 'sorted(x["pid"] for x in d)')" \
 	"$(sed -n 's/^print: in the child //p' "$tmp/serve.err" | sort -n |
@@ -173,7 +178,7 @@ kill -CONT "$serve_pid"
 wait "$curl_pid"
 is "slow: the first request is answered" "$(cat "$tmp/slow")" 200
 call slow '{"second": 2}'
-is "slow: and so is the second" "$status" 200
+is "slow: the second request is answered" "$status" 200
 is "slow: its child saw nothing of the first" \
 	"$(json '["first" in x for x in d["region"]]')" '[false]'
 
@@ -194,7 +199,7 @@ if test "$tender" = process; then
 	for i in 1 2; do
 		call runon '{}'
 		is "runon: the request gets 502 ($i)" "$status" 502
-		like "runon: which says so ($i)" "$tmp/out" 'and ran on'
+		like "runon: the answer says so ($i)" "$tmp/out" 'and ran on'
 	done
 else
 	skip "runon" "a virtual machine waits where its processor does"

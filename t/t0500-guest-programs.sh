@@ -14,7 +14,7 @@ pkg-config $libs || skip_all "no development files of $libs"
 objects=$(dirname "$usetl")
 test -e "$objects/etlfs/bake/pack_write.o" ||
 	skip_all "no object files beside $usetl; run make"
-ar rc "$tmp/builder.a" "$objects"/etlfs/*.o "$objects"/conf/*.o
+ar rc "$tmp/builder.a" "$objects"/etlfs/*/*.o "$objects"/conf/*.o
 for san in "" -fsanitize=address,undefined; do
 	# shellcheck disable=SC2046,SC2086
 	"$cc" -std=gnu11 -O1 -D_GNU_SOURCE -I"$top" $san \

@@ -57,8 +57,9 @@ if cc -shared -fPIC -O1 -Wl,-z,max-page-size=0x200000 \
 	-o "$tmp/src/aligned/libsecond.so" "$tmp/lib.c" 2>>"$tmp/err"
 then
 	ok "bake with libraries aligned to 2 MB and 64 KB" bake_it aligned
-	ok "they load, before and after the freeze" invoke aligned '{}'
-	is "and run" "$(json d)" '[42, 42, 41, 0]'
+	ok "libraries aligned to 2 MB and 64 KB load" invoke aligned '{}'
+	is "libraries aligned to 2 MB and 64 KB run" \
+		"$(json d)" '[42, 42, 41, 0]'
 else
 	skip "libraries of other alignments" "cc cannot make them"
 fi
@@ -84,7 +85,7 @@ END
 ok "bake: paths" bake_it paths
 ok "the path of a response that nobody holds" invoke paths \
 	"{\"url\": \"$http/big?size=1000\"}"
-is "is a file" "$(json d)" \
+is "the path of a response that nobody holds is a file" "$(json d)" \
 	'[1000, [10001, 10002, 10003, 10004, 10005], 32]'
 
 # Debian's pytz has its zones elsewhere, and so has the standard library.
@@ -118,7 +119,7 @@ def handler(event, context):
 END
 	ok "bake: Debian's pytz" bake_it pytz
 	invoke pytz '"Europe/Berlin"'
-	is "comes with its zones" "$(json d)" 7200.0
+	is "Debian's pytz comes with its zones" "$(json d)" 7200.0
 else
 	skip "Debian's pytz" "it is not installed"
 fi
@@ -136,9 +137,11 @@ down(40)
 END
 fails "a long traceback at import" 1 "$usetl" bake -o "$tmp/deep.usetl" \
 	"$tmp/src/deep"
-like "the error comes first" "$tmp/err" "^usetl bake: function 'deep' cannot"
-like "it has its beginning" "$tmp/err" '"/app/app.py", line 8, in <module>'
-like "and its end" "$tmp/err" '^LookupError: xxx'
+like "a long traceback at import: the error comes first" \
+	"$tmp/err" "^usetl bake: function 'deep' cannot"
+like "a long traceback at import: its beginning" \
+	"$tmp/err" '"/app/app.py", line 8, in <module>'
+like "a long traceback at import: its end" "$tmp/err" '^LookupError: xxx'
 
 # What ends a start for want of memory is said.
 make_function hog 'memory = 32M' <<'END'
@@ -146,16 +149,18 @@ hog = [bytearray(1 << 20) for _ in range(64)]
 END
 fails "more memory than the limit at import" 1 "$usetl" bake \
 	-o "$tmp/hog.usetl" "$tmp/src/hog"
-like "the limit is said" "$tmp/err" 'memory limit of 32 MB'
+like "more memory than the limit at import: the limit is said" \
+	"$tmp/err" 'memory limit of 32 MB'
 
 make_function bare <<'END'
 import a_package_from_somewhere
 END
 fails "a package that was not packed" 1 "$usetl" bake -o "$tmp/b.usetl" \
 	"$tmp/src/bare"
-like "where packages are named is said" "$tmp/err" '\[packages\]'
+like "a package that was not packed: where to name it" \
+	"$tmp/err" '\[packages\]'
 rm "$tmp/src/bare/function.ini"
 fails "no manifest" 1 "$usetl" bake -o "$tmp/b.usetl" "$tmp/src/bare"
-like "its manual is named" "$tmp/err" \
+like "no manifest: its manual is named" "$tmp/err" \
 	"function\.ini': No such file .*function\.ini\(5\)"
 plan

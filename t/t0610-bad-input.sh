@@ -59,7 +59,7 @@ do
 done
 one "an unknown command" 2 "unknown command 'bkae'" "$usetl" bkae
 ok "usetl help bake" "$usetl" help bake
-like "is bake's usage" "$tmp/out" '^usage: usetl bake '
+like "usetl help bake: its usage" "$tmp/out" '^usage: usetl bake '
 
 # no /dev/kvm, and one that is not ours to use: each command says what to do.
 # The process tender needs neither, so KVM is asked for; in a mount namespace
@@ -177,13 +177,15 @@ call hostile '{"do": "memory"}'
 answer "memory past the limit" 500 MemoryError 'limit is 64 MB'
 call hostile '{"do": "network"}'
 answer "a socket" 500 OSError 'Errno 97'
-like "the log says what to use" "$tmp/serve.err" \
+like_soon "a socket: the log says what to use" "$tmp/serve.err" \
 	'^hostile: usetl: sockets .* use usetl\.get'
 call hostile '{"do": "fork"}'
 answer "a process" 500 OSError 'Errno 38'
-like "the log says so" "$tmp/serve.err" '^hostile: usetl: processes are not'
+like_soon "a process: the log says so" \
+	"$tmp/serve.err" '^hostile: usetl: processes are not'
 call echo '{"still": "there"}'
-is "after all that" "$status $(cat "$tmp/out")" '200 {"still": "there"}'
+is "after all refusals, a request is served" \
+	"$status $(cat "$tmp/out")" '200 {"still": "there"}'
 one "invoke: an unknown function" 1 "no function 'nosuch'" \
 	"$usetl" invoke "$url/function/nosuch"
 one "a port in use" 1 'in use' sh -c "'$usetl' serve -l '${url#http://}' \

@@ -100,8 +100,8 @@
 
 /*
  * READY is a fork(2) that returns in every clone, and again after each
- * rollback, as the child: of uk_ctl, pid, the entropy and the clock are its
- * own by then.  What a child has to do for itself it does before it asks for
+ * rollback, as the child.  By then uk_ctl has the child's pid, entropy and
+ * clock.  What a child has to do for itself it does before it asks for
  * its first event by DB_EVENT, which waits for one; with uk_ctl.event_here
  * that is there already, and there is nothing to ask for.
  */

@@ -29,6 +29,9 @@ static inline struct python *python_of(const struct runtime *rt)
 int python_find(struct runtime **out, const char *command, struct err *err);
 void python_destroy(struct runtime *rt);
 
+/* python_boot.S: all of unikernel/python */
+extern const struct runtime_file python_boot[];
+
 /* python_work.c: a .py is compiled to __pycache__ beside it */
 int python_compile(const struct runtime *rt, struct tree *t, uint32_t from,
 		   uint16_t layer, int strict, struct err *err);

@@ -6,25 +6,6 @@
 
 #include <string.h>
 
-/* unikernel/python, embedded: sym is where it begins, sym_end where it ends */
-#define EMBED(sym, file) \
-	__asm__(".pushsection .rodata\n" \
-		".local " #sym "\n.local " #sym "_end\n" \
-		#sym ":\n\t.incbin \"" file "\"\n" \
-		#sym "_end:\n\t.byte 0\n" \
-		".popsection\n"); \
-	extern const char sym[] __attribute__((visibility("hidden"))); \
-	extern const char sym##_end[] __attribute__((visibility("hidden")))
-
-EMBED(boot_py, "unikernel/python/boot.py");
-EMBED(usetl_py, "unikernel/python/usetl.py");
-
-static const struct runtime_file boot[] = {
-	{ "/usetl/boot.py", boot_py, boot_py_end },
-	{ "/usetl/lib/usetl.py", usetl_py, usetl_py_end },
-	{ NULL, NULL, NULL },
-};
-
 static const char *const not_stdlib[] = {
 	"test", "tests", "idle_test", "__pycache__", "*.pyc", "*.pyo",
 	"*.a", "*.o",
@@ -86,7 +67,7 @@ const struct runtime_ops runtime_python = {
 	.scripts = "bin",
 	.options = options,
 	.env = env,
-	.boot = boot,
+	.boot = python_boot,
 	.find = python_find,
 	.destroy = python_destroy,
 	.compile = python_compile,

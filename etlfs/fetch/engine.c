@@ -26,7 +26,7 @@
 #define CONNECTIONS	1024u		/* of all functions, at most */
 #define LOOKUPS		256u		/* names in question, of all */
 #define LOOKUP_S	60.0		/* one that was let go has ended then */
-#define WAIT_S		0.05		/* how late those who wait time out */
+#define CONNECT_MS	30000u
 #define PARTY_S		30.0		/* a party without transfers goes */
 
 struct fetch_engine {
@@ -35,7 +35,7 @@ struct fetch_engine {
 	struct share connections, lookups;
 	long idle_connections;		/* of each party */
 	ev_timer sweep;			/* while there are parties */
-	ev_timer wait;			/* while there is one that waits */
+	unsigned n_waiting;
 	ev_timer post;			/* runs once for all posted transfers */
 	struct pace pace;
 	struct transfer all;		/* head of the ring of attached ones */
@@ -109,22 +109,97 @@ int engine_spend(struct fetch_engine *e, struct transfer *t, size_t n)
 	return pace_spend(&e->pace, t, n);
 }
 
+/* time */
+
+static uint64_t due_ns(const struct transfer *t)
+{
+	if (t->connect_ns && (!t->deadline_ns ||
+			      t->connect_ns < t->deadline_ns))
+		return t->connect_ns;
+	return t->deadline_ns;
+}
+
+static void due_set(struct transfer *t)
+{
+	struct ev_loop *loop = t->party->loop;
+	uint64_t now = engine_clock(), at = due_ns(t);
+
+	ev_timer_stop(loop, &t->due);
+	if (!at)
+		return;
+	ev_timer_set(&t->due, at > now ? (at - now) / 1e9 : 0., 0.);
+	ev_timer_start(loop, &t->due);
+}
+
+static void due_forget(struct transfer *t)
+{
+	ev_timer_stop(t->party->loop, &t->due);
+	party_end_forget(t);
+}
+
+static void unqueue(struct transfer *t)
+{
+	if (!t->queued)
+		return;
+	TAILQ_REMOVE(&t->party->waiting, t, queue);
+	t->queued = 0;
+	t->party->engine->n_waiting--;
+}
+
+static void on_due(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct transfer *t = w->data;
+
+	/* the loop's time is that of the turn's beginning */
+	if (engine_clock() < due_ns(t)) {
+		due_set(t);
+		return;
+	}
+	/* what waited for a connection in vain must not get one now */
+	unqueue(t);
+	party_end_soon(t->party, t);
+}
+
+void engine_end_soon(struct transfer *t)
+{
+	party_end_soon(t->party, t);
+}
+
+void engine_connected(struct transfer *t)
+{
+	t->connect_ns = 0;
+	due_set(t);
+}
+
+/*
+ * curl shares the time for a connect out among a name's addresses, so it has
+ * to know of it; it then looks at all that are connected, too, in one call of
+ * its timer, and ends what is left when we are long overdue.
+ */
+static int set_connect(struct transfer *t)
+{
+	uint64_t now = engine_clock(), ms;
+
+	t->connect_ns = now + CONNECT_MS * 1000000ull;
+	ms = due_ns(t) > now ? (due_ns(t) - now) / 1000000 : 0;
+	ms = t->one_address ? 0 : ms + ms / 16 + 100;
+	return curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)ms) ?
+	       -ENOMEM : 0;
+}
+
 /* beginnings and ends */
 
 static int transfer_run(struct transfer *t)
 {
-	uint64_t now = engine_clock();
-	int err;
+	int err = set_connect(t);
 
-	if (t->deadline_ns && t->deadline_ns <= now)
-		t->deadline_ns = now + 1;
-	if (t->deadline_ns &&
-	    curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS,
-			     (long)((t->deadline_ns - now + 999999) / 1000000)))
-		return -ENOMEM;
-	err = party_add(t->party, t);
-	t->running = !err;
-	return err;
+	if (!err)
+		err = party_add(t->party, t);
+	if (err)
+		return err;
+	t->running = 1;
+	due_set(t);
+	return 0;
 }
 
 static void post_soon(struct fetch_engine *e)
@@ -135,14 +210,6 @@ static void post_soon(struct fetch_engine *e)
 	ev_timer_start(e->loop, &e->post);
 }
 
-static void unqueue(struct transfer *t)
-{
-	if (!t->queued)
-		return;
-	TAILQ_REMOVE(&t->party->waiting, t, queue);
-	t->queued = 0;
-}
-
 /* it is off the wire, one way or the other */
 static void connection_free(struct fetch_engine *e, struct transfer *t)
 {
@@ -150,7 +217,7 @@ static void connection_free(struct fetch_engine *e, struct transfer *t)
 	t->running = 0;
 	share_give(t->party->connections, 1);
 	/* not from here, which may be anywhere: from on_post() */
-	if (ev_is_active(&e->wait))
+	if (e->n_waiting)
 		post_soon(e);
 }
 
@@ -158,6 +225,10 @@ void engine_ended(struct transfer *t, CURLcode code)
 {
 	struct fetch_engine *e = t->party->engine;
 
+	due_forget(t);
+	/* it never had a connection */
+	if (!t->running)
+		return;
 	party_remove(t->party, t);
 	connection_free(e, t);
 	if (code == CURLE_OPERATION_TIMEDOUT)
@@ -180,8 +251,8 @@ int engine_start(struct fetch_engine *e, struct transfer *t,
 	}
 	t->waits = t->queued = 1;
 	TAILQ_INSERT_TAIL(&p->waiting, t, queue);
-	if (!ev_is_active(&e->wait))
-		ev_timer_again(e->loop, &e->wait);
+	e->n_waiting++;
+	due_set(t);
 	return 0;
 }
 
@@ -204,40 +275,11 @@ static void admit(struct fetch_engine *e)
 		t->waits = 0;
 		share_take(p->connections, 1);
 		if (transfer_run(t) < 0) {
+			due_forget(t);
 			share_give(p->connections, 1);
 			t->finished(t, CURLE_OUT_OF_MEMORY);
 		}
 	}
-}
-
-static struct transfer *overdue_first(struct fetch_engine *e, int *any)
-{
-	uint64_t now = engine_clock();
-	struct transfer *t;
-	struct party *p;
-
-	*any = 0;
-	TAILQ_FOREACH(p, &e->parties, link)
-		TAILQ_FOREACH(t, &p->waiting, queue) {
-			*any = 1;
-			if (t->deadline_ns && t->deadline_ns <= now)
-				return t;
-		}
-	return NULL;
-}
-
-static void on_wait(struct ev_loop *loop, ev_timer *w, int revents)
-{
-	struct fetch_engine *e = w->data;
-	struct transfer *t;
-	int any;
-
-	while ((t = overdue_first(e, &any))) {
-		unqueue(t);
-		t->finished(t, CURLE_OPERATION_TIMEDOUT);
-	}
-	if (!any)
-		ev_timer_stop(loop, w);
 }
 
 static struct transfer *posted_first(struct fetch_engine *e)
@@ -347,7 +389,10 @@ int engine_attach(struct fetch_engine *e, struct transfer *t, uint64_t owner)
 	if (!t->easy)
 		return -ENOMEM;
 	t->running = t->posted = t->paused = 0;
-	t->waits = t->queued = t->looks_up = 0;
+	t->waits = t->queued = t->ending = t->looks_up = 0;
+	t->deadline_ns = t->connect_ns = 0;
+	ev_init(&t->due, on_due);
+	t->due.data = t;
 	t->party->attached++;
 	t->next = &e->all;
 	t->prev = e->all.prev;
@@ -361,6 +406,7 @@ void engine_release(struct fetch_engine *e, struct transfer *t)
 	if (!t->easy)
 		return;
 	unqueue(t);
+	due_forget(t);
 	if (t->running) {
 		lookup_let_go(e, t);
 		party_remove(t->party, t);
@@ -414,11 +460,9 @@ int fetch_engine_create(struct fetch_engine **out, struct ev_loop *loop)
 	e->all.next = e->all.prev = &e->all;
 	ev_init(&e->sweep, on_sweep);
 	e->sweep.repeat = PARTY_S / 2;
-	ev_init(&e->wait, on_wait);
-	e->wait.repeat = WAIT_S;
 	ev_init(&e->post, on_post);
 	pace_init(&e->pace, loop, &e->parties);
-	e->sweep.data = e->wait.data = e->post.data = e;
+	e->sweep.data = e->post.data = e;
 	ignore_sigpipe();
 	*out = e;
 	return 0;
@@ -440,7 +484,6 @@ void fetch_engine_destroy(struct fetch_engine *e)
 		party_destroy(p);
 	}
 	ev_timer_stop(e->loop, &e->sweep);
-	ev_timer_stop(e->loop, &e->wait);
 	ev_timer_stop(e->loop, &e->post);
 	pace_stop(&e->pace);
 	free(e);

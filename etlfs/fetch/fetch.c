@@ -161,7 +161,7 @@ static void on_drop(struct transfer *t)
 	struct hop *h = (struct hop *)((char *)t -
 				       offsetof(struct hop, transfer));
 
-	fetch_cancel((struct fetch *)((char *)h - offsetof(struct fetch, hop)));
+	fetch_free((struct fetch *)((char *)h - offsetof(struct fetch, hop)));
 }
 
 /* how the next request differs from the one that was redirected */
@@ -321,8 +321,20 @@ const struct fetch_result *fetch_result(const struct fetch *f)
 	return &f->result;
 }
 
+static void on_cancelled(struct hop *h)
+{
+	fetch_free((struct fetch *)((char *)h - offsetof(struct fetch, hop)));
+}
+
+/* to take a transfer from curl is what takes time */
 void fetch_cancel(struct fetch *f)
 {
-	if (f)
+	if (!f)
+		return;
+	if (!f->hop.transfer.running) {
 		fetch_free(f);
+		return;
+	}
+	f->hop.done = on_cancelled;
+	hop_cancel(&f->hop);
 }

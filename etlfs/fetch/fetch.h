@@ -89,7 +89,7 @@ void fetch_engine_destroy(struct fetch_engine *e);
 int fetch_submit(struct fetch_engine *e, const struct fetch_request *req,
 		 struct fetch **out);
 const struct fetch_result *fetch_result(const struct fetch *f);
-/* drops it; done is not called */
+/* drops it: none of its functions is called any more */
 void fetch_cancel(struct fetch *f);
 
 #endif

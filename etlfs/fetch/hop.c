@@ -9,22 +9,19 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/tcp.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "etlfs/fetch/hop_why.h"
+#include "etlfs/fetch/wire.h"
 #include "unikernel/abi.h"
 
-#define CONNECT_MS	30000L
 #define PIECE		128		/* a chunk's, with three TLS records */
 #define CALLS		4u		/* of on_progress(), until one looks */
 #define OVERHEAD_MAX	(4 << 20)	/* bytes of framing */
@@ -43,8 +40,11 @@ const char *hop_method(unsigned method)
 static int on_look_up(void *resolver, void *reserved, void *arg)
 {
 	struct hop *h = arg;
-	int err = engine_look_up(h->engine, &h->transfer);
+	int err;
 
+	if (h->cancelled)
+		return -ECANCELED;
+	err = engine_look_up(h->engine, &h->transfer);
 	if (err)
 		hop_fail(h, err, "too many names are being looked up");
 	return err;
@@ -59,6 +59,8 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose,
 	int fd;
 
 	engine_found(&h->transfer);
+	if (h->cancelled)
+		return CURL_SOCKET_BAD;
 	if (!h->named && !egress_public(&a->addr)) {
 		if (a->family == AF_INET)
 			inet_ntop(AF_INET, &((struct sockaddr_in *)
@@ -79,30 +81,6 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose,
 	}
 	h->socket = fd;
 	return fd < 0 ? CURL_SOCKET_BAD : fd;
-}
-
-/* something has come by it */
-static int has_come(int socket)
-{
-	struct pollfd f = { .fd = socket, .events = POLLIN };
-
-	return socket >= 0 && poll(&f, 1, 0) > 0;
-}
-
-/* what was read from it, for all requests; 0 or -1 */
-static int wire_bytes(int socket, uint64_t *bytes)
-{
-	struct tcp_info info = { .tcpi_bytes_received = 0 };
-	socklen_t len = sizeof(info);
-	int unread = 0;
-
-	/* what comes between the two calls is not read either */
-	if (socket < 0 ||
-	    getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
-	    ioctl(socket, FIONREAD, &unread) < 0)
-		return -1;
-	*bytes = info.tcpi_bytes_received - (unsigned)unread;
-	return (int64_t)*bytes < 0 ? -1 : 0;
 }
 
 /*
@@ -128,6 +106,9 @@ static int on_request(void *arg, char *ip, char *local_ip, int port,
 	struct sockaddr_in in = { .sin_family = AF_INET };
 	struct hop *h = arg;
 
+	if (h->cancelled)
+		return CURL_PREREQFUNC_ABORT;
+	engine_connected(&h->transfer);
 	snprintf(h->ends.ip, sizeof(h->ends.ip), "%s", ip);
 	snprintf(h->ends.local_ip, sizeof(h->ends.local_ip), "%s", local_ip);
 	h->ends.port = port;
@@ -137,7 +118,7 @@ static int on_request(void *arg, char *ip, char *local_ip, int port,
 		h->socket = party_socket(h->transfer.party, &h->ends);
 	if (wire_bytes(h->socket, &h->wire_before) < 0)
 		h->socket = -1;
-	if (!h->opened && has_come(h->socket))
+	if (!h->opened && wire_has_come(h->socket))
 		return abandon_stale(h);
 	if (h->named ||
 	    (inet_pton(AF_INET, ip, &in.sin_addr) == 1 &&
@@ -261,6 +242,8 @@ static int on_progress(void *arg, curl_off_t total, curl_off_t body,
 	struct hop *h = arg;
 	uint64_t came;
 
+	if (h->cancelled)
+		return 1;
 	/* what curl reads from one call to the next has an end */
 	if (++h->calls % CALLS || !party_joins(h->socket, &h->ends) ||
 	    wire_bytes(h->socket, &came) < 0 || came < h->wire_before)
@@ -280,6 +263,8 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 	size_t left, room;
 	void *p;
 
+	if (h->cancelled)
+		return 0;
 	n *= size;
 	if (h->redirect) {
 		h->dropped += n;
@@ -315,6 +300,8 @@ static size_t on_read(char *buf, size_t size, size_t n, void *arg)
 	uint64_t left = h->req->body_len - h->read_off;
 	ssize_t r;
 
+	if (h->cancelled)
+		return CURL_READFUNC_ABORT;
 	n *= size;
 	if (n > left)
 		n = left;
@@ -363,6 +350,10 @@ static void on_finished(struct transfer *t, CURLcode code)
 				       offsetof(struct hop, transfer));
 	curl_off_t sent = 0;
 
+	if (h->cancelled) {
+		h->done(h);
+		return;
+	}
 	if (code == CURLE_ABORTED_BY_CALLBACK && h->stale && !h->error) {
 		hop_again(h);
 		return;
@@ -378,7 +369,6 @@ static void on_finished(struct transfer *t, CURLcode code)
 		hop_explain(h, code);
 	h->done(h);
 }
-
 
 #define SET(easy, option, value) do {					\
 	if (curl_easy_setopt(easy, option, value))			\
@@ -408,7 +398,6 @@ static int set_policy(struct hop *h)
 	SET(c, CURLOPT_PREREQFUNCTION, on_request);
 	SET(c, CURLOPT_PREREQDATA, h);
 	SET(c, CURLOPT_ERRORBUFFER, h->error_text);
-	SET(c, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
 	SET(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	/* the rule is in fetch.h */
 	alone = h->has_body || (h->method != UK_GET && h->method != UK_HEAD);
@@ -468,6 +457,7 @@ static int hop_wire(struct hop *h)
 	h->pieces = h->calls = 0;
 	h->ends = (struct party_ends){ .port = 0 };
 	h->transfer.finished = on_finished;
+	h->transfer.one_address = url_is_address(&h->url);
 	err = set_policy(h);
 	if (!err)
 		err = set_method(h);
@@ -490,6 +480,12 @@ int hop_start(struct hop *h)
 	if (!err && !h->transfer.easy)
 		err = engine_attach(h->engine, &h->transfer, r->owner);
 	return err ? err : hop_wire(h);
+}
+
+void hop_cancel(struct hop *h)
+{
+	h->cancelled = 1;
+	engine_end_soon(&h->transfer);
 }
 
 void hop_free(struct hop *h)

@@ -4,7 +4,8 @@
  * Inside of fetch.h: a fetch is a chain of hops, each but the last answered
  * by a redirect.  The owner fills the first part, calls hop_start(), and
  * finds the second part filled when `done` is called from the loop; then
- * hop_free(), which may also be called at any earlier time.
+ * hop_free(), which may also be called at any earlier time outside of a
+ * callback.
  */
 #ifndef ETLFS_HOP_H
 #define ETLFS_HOP_H
@@ -35,8 +36,8 @@ struct hop {
 	/* hop.c's own */
 	struct transfer transfer;
 	struct curl_slist *headers;
-	int head_done;
-	int opened, stale;	/* its own connection; a kept one's end */
+	int head_done, cancelled;
+	int opened, stale;		/* its own connection; a kept one's end */
 	int64_t total;			/* of the body as sent, -1 unknown */
 	uint64_t read_off, dropped;
 	uint64_t trailers;		/* bytes of them */
@@ -52,6 +53,11 @@ struct hop {
 /* h is all zero but for its first part; 0 or -errno, then done is not called */
 int hop_start(struct hop *h);
 void hop_free(struct hop *h);
+/*
+ * Of one that was started: nothing is sent any more, req is not used any more,
+ * and `done` is called soon, among those whose time is over.
+ */
+void hop_cancel(struct hop *h);
 /* "GET"; NULL when there is no such method */
 const char *hop_method(unsigned method);
 

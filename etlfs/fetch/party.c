@@ -51,22 +51,32 @@ static void party_reap(struct party *p)
 	}
 }
 
-/* in this turn */
-static int may_act(struct party *p)
+/* one more in this turn, after n of at most max: the first of each always */
+static int may(struct party *p, const unsigned *n, unsigned max)
 {
 	uint64_t turn = ev_iteration(p->loop);
 
-	if (p->turn != turn) {
-		p->turn = turn;
-		p->acts = 0;
-	}
-	return p->acts < PARTY_ACTS;
+	if (p->turn != turn)
+		p->acts = p->ends = p->spent_ns = 0;
+	p->turn = turn;
+	return !*n || (*n < max && p->spent_ns < PARTY_NS);
+}
+
+static int may_act(struct party *p)
+{
+	return may(p, &p->acts, PARTY_ACTS);
+}
+
+static int may_end(struct party *p)
+{
+	return may(p, &p->ends, PARTY_ENDS);
 }
 
 /* s may be gone after it */
 static void act(struct party_socket *s, int revents)
 {
 	struct party *p = s->p;
+	uint64_t since = engine_clock();
 	int running, mask = 0;
 
 	p->acts++;
@@ -76,11 +86,24 @@ static void act(struct party_socket *s, int revents)
 		mask |= CURL_CSELECT_OUT;
 	curl_multi_socket_action(p->multi, s->io.fd, mask, &running);
 	party_reap(p);
+	p->spent_ns += engine_clock() - since;
+}
+
+static void end(struct transfer *t)
+{
+	struct party *p = t->party;
+	uint64_t since = engine_clock();
+
+	p->ends++;
+	engine_ended(t, CURLE_OPERATION_TIMEDOUT);
+	t->finished(t, CURLE_OPERATION_TIMEDOUT);
+	p->spent_ns += engine_clock() - since;
 }
 
 static void rest_soon(struct party *p)
 {
-	if (TAILQ_EMPTY(&p->ready) || ev_is_active(&p->rest))
+	if ((TAILQ_EMPTY(&p->ready) && TAILQ_EMPTY(&p->ending)) ||
+	    ev_is_active(&p->rest))
 		return;
 	ev_timer_set(&p->rest, 0., 0.);
 	ev_timer_start(p->loop, &p->rest);
@@ -93,9 +116,26 @@ static void unready(struct party_socket *s)
 	s->is_ready = 0;
 }
 
+void party_end_soon(struct party *p, struct transfer *t)
+{
+	if (t->ending)
+		return;
+	t->ending = 1;
+	TAILQ_INSERT_TAIL(&p->ending, t, end);
+	rest_soon(p);
+}
+
+void party_end_forget(struct transfer *t)
+{
+	if (t->ending)
+		TAILQ_REMOVE(&t->party->ending, t, end);
+	t->ending = 0;
+}
+
 static void on_rest(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	struct party *p = w->data;
+	struct transfer *t;
 	struct party_socket *s;
 
 	while (may_act(p) && (s = TAILQ_FIRST(&p->ready))) {
@@ -103,6 +143,8 @@ static void on_rest(struct ev_loop *loop, ev_timer *w, int revents)
 		ev_io_start(loop, &s->io);
 		act(s, s->revents);
 	}
+	while (may_end(p) && (t = TAILQ_FIRST(&p->ending)))
+		end(t);
 	rest_soon(p);
 }
 
@@ -211,6 +253,7 @@ int party_create(struct party **out, struct fetch_engine *e,
 	TAILQ_INIT(&p->waiting);
 	TAILQ_INIT(&p->paused);
 	TAILQ_INIT(&p->ready);
+	TAILQ_INIT(&p->ending);
 	ev_init(&p->timer, on_timer);
 	ev_init(&p->rest, on_rest);
 	p->timer.data = p->rest.data = p;

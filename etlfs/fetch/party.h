@@ -9,7 +9,9 @@
  *
  * In one turn of the loop a party is heard on PARTY_ACTS sockets, and the rest
  * of them in the next ones, so that many that become ready at once (connected,
- * refused, closed) keep nobody else waiting.
+ * refused, closed) keep nobody else waiting.  PARTY_ENDS of its transfers that
+ * are cancelled, or whose time is over, are ended in one.  Whom these wake may
+ * take the processor from the gateway, so time is looked at as well.
  *
  * A party is made by its first transfer and goes some time after its last.
  */
@@ -25,6 +27,8 @@
 #include "etlfs/fetch/share.h"
 
 #define PARTY_ACTS	8		/* sockets heard in a turn */
+#define PARTY_ENDS	8		/* transfers ended in a turn */
+#define PARTY_NS	2000000u	/* then one of each is enough */
 
 struct party_socket;
 TAILQ_HEAD(transfers, transfer);
@@ -39,10 +43,12 @@ struct party {
 	CURLM *multi;
 	CURLSH *sessions;		/* of TLS */
 	ev_timer timer;			/* curl's own */
-	ev_timer rest;			/* runs once, when some are ready */
+	ev_timer rest;			/* once, for what is left of a turn */
 	struct socks ready;		/* for another turn, first come */
+	struct transfers ending;	/* first come, too */
 	uint64_t turn;
-	unsigned acts;			/* of that turn */
+	unsigned acts, ends;		/* of that turn */
+	uint64_t spent_ns;		/* on them */
 	struct share_part *connections, *lookups;
 	unsigned attached;		/* transfers */
 	double idle_since;		/* when there are none */
@@ -66,6 +72,9 @@ struct party *party_next(struct parties *parties,
 
 int party_add(struct party *p, struct transfer *t);
 void party_remove(struct party *p, struct transfer *t);
+/* as engine_end_soon(); forgotten: it ends otherwise */
+void party_end_soon(struct party *p, struct transfer *t);
+void party_end_forget(struct transfer *t);
 
 /* one of its transfers opened a socket: 0 or -ENOMEM */
 int party_opened(struct party *p, int fd);
@@ -85,7 +94,7 @@ int party_socket(const struct party *p, const struct party_ends *e);
 /* is fd, which may be closed or another's by now, that socket? */
 int party_joins(int fd, const struct party_ends *e);
 
-/* engine.c: before `finished`, of a transfer that curl has done with */
+/* engine.c: before `finished`, of a transfer that ends */
 void engine_ended(struct transfer *t, CURLcode code);
 
 #endif

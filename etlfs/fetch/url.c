@@ -5,6 +5,7 @@
  */
 #include "etlfs/fetch/url.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -114,6 +115,13 @@ void url_free(struct url *u)
 	curl_free(u->host);
 	curl_free(u->path);
 	memset(u, 0, sizeof(*u));
+}
+
+int url_is_address(const struct url *u)
+{
+	struct in_addr in;
+
+	return u->host[0] == '[' || inet_pton(AF_INET, u->host, &in) == 1;
 }
 
 int url_same_origin(const struct url *a, const struct url *b)

@@ -31,6 +31,8 @@ void url_free(struct url *u);
  * whatever rules of its own, and so another path than the one written.
  */
 int url_path_may_leave(const char *path);
+/* 1 when the host is an IP address and not a name */
+int url_is_address(const struct url *u);
 /* 1 when scheme, host and port are equal */
 int url_same_origin(const struct url *a, const struct url *b);
 

@@ -2,7 +2,7 @@
 
 usage: python3 -S -E -B fresh.py FOLDER
 
-Imports what unikernel/python/boot.py imports in the reference.
+Imports what unikernel/python/ imports in the reference.
 """
 
 import faulthandler  # noqa: F401

@@ -27,14 +27,14 @@ static void test_brk(void)
 	uintptr_t start = brk_raw(0), top = (start + PAGE - 1) & -PAGE;
 
 	ok(start > 0, "brk(0) tells the break");
-	ok(brk_raw(top + 10 * PAGE) == top + 10 * PAGE, "it grows");
-	ok(all((char *)top, 0, 10 * PAGE), "what is new is zero");
+	ok(brk_raw(top + 10 * PAGE) == top + 10 * PAGE, "the break grows");
+	ok(all((char *)top, 0, 10 * PAGE), "the break: what is new is zero");
 	memset((char *)top, 1, 10 * PAGE);
-	ok(brk_raw(top + 3 * PAGE) == top + 3 * PAGE, "it shrinks");
+	ok(brk_raw(top + 3 * PAGE) == top + 3 * PAGE, "the break shrinks");
 	ok(brk_raw(top + 10 * PAGE) == top + 10 * PAGE &&
 	   all((char *)top, 1, 3 * PAGE) &&
 	   all((char *)top + 3 * PAGE, 0, 7 * PAGE),
-	   "what was given back is zero, the rest is kept");
+	   "the break: what was given back is zero");
 	ok(brk_raw(1) == top + 10 * PAGE, "below the start: no change");
 	ok(brk_raw(UINTPTR_MAX - PAGE) == top + 10 * PAGE,
 	   "too far: no change");

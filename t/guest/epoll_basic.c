@@ -96,7 +96,7 @@ static void test_oneshot(void)
 
 	ok(add(ep, fd, EPOLLIN | EPOLLONESHOT, 1) == 0, "one-shot");
 	ok(look(ep) == 1, "first");
-	ok(look(ep) == 0, "no more");
+	ok(look(ep) == 0, "four of a set: no more");
 	ok(mod(ep, fd, EPOLLIN | EPOLLONESHOT, 2) == 0 && look(ep) == 1 &&
 	   ev[0].data.u64 == 2, "armed again");
 	close(fd);
@@ -114,13 +114,13 @@ static void test_many(void)
 	for (i = 0; i < 4; i++)
 		if (epoll_wait(ep, ev, 1, 0) == 1)
 			seen |= 1 << ev[0].data.u32;
-	ok(seen == 15, "all get their turn");
-	ok(look(ep) == 4, "all at once");
+	ok(seen == 15, "a set: all get their turn");
+	ok(look(ep) == 4, "a set: all at once");
 	ok(epoll_ctl(ep, EPOLL_CTL_DEL, fd[0], NULL) == 0 && look(ep) == 3,
 	   "removed");
 	for (i = 0; i < 4; i++)
 		close(fd[i]);
-	ok(look(ep) == 0, "all closed");
+	ok(look(ep) == 0, "a set: all closed");
 	close(ep);
 }
 
@@ -149,7 +149,8 @@ static void test_nested(void)
 	ok(write(fd, &one, 8) == 8 && look(a) == 1 && ev[0].data.u64 == 7,
 	   "seen from outside");
 	ok(add(b, a, EPOLLIN, 9) < 0 && errno == ELOOP, "no circle");
-	ok(add(a, a, EPOLLIN, 9) < 0 && errno == EINVAL, "not itself");
+	ok(add(a, a, EPOLLIN, 9) < 0 && errno == EINVAL,
+	   "a set does not take itself");
 	close(fd);
 	close(a);
 	close(b);
@@ -202,7 +203,7 @@ static void test_waiting(void)
 	timerfd_settime(tm, 0, &its, NULL);
 	ok(epoll_pwait(ep, ev, 8, 5000, NULL) == 1 && ev[0].data.u64 == 2,
 	   "woken by a timer");
-	ok(look(ep) == 0, "its edge is used up");
+	ok(look(ep) == 0, "a timer's edge is used up");
 	close(tm);
 	close(fd);
 	close(ep);
@@ -225,7 +226,7 @@ static void test_signal(void)
 	ok(look(ep) == 0, "used up");
 	ok(read(fd, &si, sizeof(si)) == sizeof(si) && look(ep) == 0, "read");
 	kill(getpid(), SIGUSR1);
-	ok(look(ep) == 1, "and the next one is another");
+	ok(look(ep) == 1, "a next signal is another edge");
 	ok(read(fd, &si, sizeof(si)) == sizeof(si), "read");
 	close(fd);
 	close(ep);

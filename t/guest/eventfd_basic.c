@@ -50,7 +50,7 @@ static void test_counter(void)
 	ok(bits(fd, 0) == POLLIN, "poll: in only");
 	v = 1;
 	ok(write(fd, &v, 8) < 0 && errno == EAGAIN, "full: EAGAIN");
-	ok(read(fd, &v, 8) == 8 && v == UINT64_MAX - 1, "all at once");
+	ok(read(fd, &v, 8) == 8 && v == UINT64_MAX - 1, "eventfd: all at once");
 	close(fd);
 	fd = eventfd(2, EFD_SEMAPHORE | EFD_NONBLOCK);
 	ok(read(fd, &v, 8) == 8 && v == 1, "semaphore: one");
@@ -96,9 +96,9 @@ static void test_timer(void)
 	ok(timerfd_gettime(fd, &now) == 0 && now.it_value.tv_sec == 0 &&
 	   now.it_value.tv_nsec > 0 && now.it_value.tv_nsec <= 20000000,
 	   "gettime");
-	ok(bits(fd, 0) == 0, "not yet");
+	ok(bits(fd, 0) == 0, "timerfd: not yet");
 	ok(in_within(fd, 5000), "poll wakes at its expiry");
-	ok(read(fd, &v, 8) == 8 && v == 1, "one expiry");
+	ok(read(fd, &v, 8) == 8 && v == 1, "timerfd: one expiry");
 	ok(timerfd_gettime(fd, &now) == 0 && now.it_value.tv_nsec == 0,
 	   "disarmed");
 	its.it_value.tv_nsec = 1000000;
@@ -127,7 +127,8 @@ static void test_timer(void)
 	close(fd);
 	ok(timerfd_create(1234, 0) < 0 && errno == EINVAL, "bad clock");
 	fd = eventfd(0, 0);
-	ok(timerfd_gettime(fd, &now) < 0 && errno == EINVAL, "not a timer");
+	ok(timerfd_gettime(fd, &now) < 0 && errno == EINVAL,
+	   "timerfd_gettime: not a timer");
 	close(fd);
 }
 
@@ -142,7 +143,8 @@ static void test_signal(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	fd = signalfd(-1, &set, SFD_NONBLOCK);
 	ok(fd >= 0, "signalfd");
-	ok(read(fd, &si, sizeof(si)) < 0 && errno == EAGAIN, "none pending");
+	ok(read(fd, &si, sizeof(si)) < 0 && errno == EAGAIN,
+	   "signalfd: none pending");
 	ok(bits(fd, 0) == 0, "poll: none");
 	raise(SIGUSR1);
 	ok(in_within(fd, 1000), "poll: pending");

@@ -40,7 +40,8 @@ static void test_stat(void)
 	   b.st_dev == a.st_dev, "written");
 	ok(later(&b.st_mtim, &a.st_mtim) && later(&b.st_ctim, &a.st_ctim) &&
 	   (b.st_mtim.tv_sec != a.st_mtim.tv_sec ||
-	    b.st_mtim.tv_nsec != a.st_mtim.tv_nsec), "its times move");
+	    b.st_mtim.tv_nsec != a.st_mtim.tv_nsec),
+	   "a write moves a file's times");
 	ok(statx(AT_FDCWD, "f", 0, STATX_BASIC_STATS, &x) == 0 &&
 	   x.stx_size == 5 && x.stx_ino == b.st_ino &&
 	   x.stx_mode == b.st_mode && x.stx_nlink == 1 &&
@@ -72,7 +73,7 @@ static void test_mode(void)
 	int fd = open("m", O_CREAT | O_RDWR, 0666);
 
 	ok(fstat(fd, &st) == 0 && (st.st_mode & 07777) == 0640, "umask");
-	ok(umask(old) == 027, "answers the old one");
+	ok(umask(old) == 027, "umask answers the old one");
 	ok(fchmod(fd, 04751) == 0 && stat("m", &st) == 0 &&
 	   (st.st_mode & 07777) == 04751, "fchmod");
 	ok(chmod("m", 0600) == 0 && access("m", R_OK | W_OK) == 0, "chmod");
@@ -85,7 +86,7 @@ static void test_mode(void)
 	   "chown");
 	if (geteuid() == 0)
 		ok(chown("m", 12, 34) == 0 && fstat(fd, &st) == 0 &&
-		   st.st_uid == 12 && st.st_gid == 34, "to another");
+		   st.st_uid == 12 && st.st_gid == 34, "chown to another");
 	else
 		skip("chown to another", "not root");
 	close(fd);
@@ -121,8 +122,9 @@ static void test_times(void)
 	ts[0] = ts[1] = (struct timespec){ -7, 0 };
 	ok(utimensat(AT_FDCWD, "l", ts, AT_SYMLINK_NOFOLLOW) == 0 &&
 	   lstat("l", &st) == 0 && st.st_mtim.tv_sec == -7,
-	   "of a link, before the epoch");
-	fails(utimensat(AT_FDCWD, "l", ts, 0), ENOENT, "not through it");
+	   "utimensat of a link, before the epoch");
+	fails(utimensat(AT_FDCWD, "l", ts, 0), ENOENT,
+	      "utimensat does not go through a link");
 	unlink("l");
 	close(fd);
 }
@@ -138,11 +140,13 @@ static void test_dir_times(void)
 	ok(st.st_mtim.tv_sec == 1000, "a directory's times");
 	close(open("d/x", O_CREAT | O_RDWR, 0600));
 	stat("d", &st);
-	ok(st.st_mtim.tv_sec > 1000000000, "move with a new name");
+	ok(st.st_mtim.tv_sec > 1000000000,
+	   "a directory's times move with a new name");
 	utimensat(AT_FDCWD, "d", old, 0);
 	unlink("d/x");
 	stat("d", &st);
-	ok(st.st_mtim.tv_sec > 1000000000, "and with one removed");
+	ok(st.st_mtim.tv_sec > 1000000000,
+	   "a directory's times move with a removed name");
 	rmdir("d");
 }
 

@@ -33,7 +33,8 @@ static void test_open(void)
 	ok(fd >= 0, "open: O_CREAT");
 	fails(open("f", O_CREAT | O_EXCL | O_RDWR, 0640), EEXIST,
 	      "open: O_EXCL");
-	ok(fstat(fd, &st) == 0 && (st.st_mode & 07777) == 0640, "its mode");
+	ok(fstat(fd, &st) == 0 && (st.st_mode & 07777) == 0640,
+	   "open: the mode of a new file");
 	ok(write(fd, "hello", 5) == 5, "write");
 	close(fd);
 	fd = open("f", O_WRONLY | O_TRUNC);
@@ -60,7 +61,7 @@ static void test_open(void)
 	close(fd);
 	fd = open("f", O_PATH);
 	fails(read(fd, buf, 1), EBADF, "O_PATH is not read");
-	ok(fstat(fd, &st) == 0 && S_ISREG(st.st_mode), "but has a stat");
+	ok(fstat(fd, &st) == 0 && S_ISREG(st.st_mode), "O_PATH has a stat");
 	close(fd);
 }
 
@@ -78,15 +79,16 @@ static void test_seek(void)
 	ok(lseek(fd, 100000, SEEK_SET) == 100000 && write(fd, "x", 1) == 1,
 	   "a hole");
 	ok(pread(fd, buf, 100, 50000) == 100 && buf[0] == 0 && buf[99] == 0,
-	   "reads as zeros");
+	   "a hole reads as zeros");
 	ok(pread(fd, buf, 100, 100001) == 0, "the end of the file is 0");
 	fails(pread(fd, buf, 1, -1), EINVAL, "pread: negative offset");
 	ok(pwrite(fd, "AB", 2, 1) == 2 && lseek(fd, 0, SEEK_CUR) == 100001,
 	   "pwrite leaves the position");
 	ok(ftruncate(fd, 3) == 0 && lseek(fd, 0, SEEK_END) == 3, "ftruncate");
-	ok(pread(fd, buf, 9, 0) == 3 && !memcmp(buf, "0AB", 3), "cuts");
+	ok(pread(fd, buf, 9, 0) == 3 && !memcmp(buf, "0AB", 3),
+	   "ftruncate cuts");
 	ok(ftruncate(fd, 40000) == 0 && pread(fd, buf, 40000, 0) == 40000 &&
-	   buf[3] == 0 && buf[39999] == 0, "grows with zeros");
+	   buf[3] == 0 && buf[39999] == 0, "ftruncate grows with zeros");
 	fails(ftruncate(fd, -1), EINVAL, "ftruncate: negative");
 	fails(truncate(".", 0), EISDIR, "truncate: a directory");
 	close(fd);
@@ -106,7 +108,8 @@ static void test_append(void)
 	ok(fcntl(fd, F_SETFL, 0) == 0 && (fcntl(fd, F_GETFL) & O_APPEND) == 0,
 	   "F_SETFL takes O_APPEND away");
 	ok(lseek(fd, 0, SEEK_SET) == 0 && write(fd, "X", 1) == 1 &&
-	   fstat(fd, &st) == 0 && st.st_size == 7, "then it writes in place");
+	   fstat(fd, &st) == 0 && st.st_size == 7,
+	   "without O_APPEND it writes in place");
 	close(fd);
 	close(fd2);
 	unlink("a");
@@ -123,7 +126,7 @@ static void test_vectors(void)
 	memcpy(z, "hi", 2);
 	ok(writev(fd, iov, 3) == 9, "writev");
 	ok(pread(fd, buf, 20, 0) == 9 && !memcmp(buf, "abcdefghi", 9),
-	   "in order");
+	   "writev: in order");
 	memset(x, 0, 3);
 	memset(z, 0, 2);
 	ok(preadv(fd, iov, 3, 1) == 8 && !memcmp(x, "bcd", 3) &&
@@ -157,8 +160,9 @@ static void test_space(void)
 		     90000) == 0, "a hole is punched");
 	pread(fd, buf, 100000, 0);
 	ok(buf[999] == 'z' && buf[1000] == 0 && buf[90999] == 0 &&
-	   buf[91000] == 'z', "just there");
-	ok(fstat(fd, &st) == 0 && st.st_size == 100000, "the size stays");
+	   buf[91000] == 'z', "a hole is punched just there");
+	ok(fstat(fd, &st) == 0 && st.st_size == 100000,
+	   "a punched hole keeps the size");
 	ok(fallocate(fd, FALLOC_FL_KEEP_SIZE, 100000, 50000) == 0 &&
 	   fstat(fd, &st) == 0 && st.st_size == 100000, "KEEP_SIZE");
 	fails(fallocate(fd, 0, 0, 0), EINVAL, "fallocate: no length");
@@ -186,7 +190,7 @@ static void test_copy(void)
 	pread(out, buf + 200000 - 100000, 100000, 0);
 	for (i = 0; i < 100000; i++)
 		same &= buf[100000 + i] == (char)((i + 5) * 31 >> 3);
-	ok(same, "the bytes are right");
+	ok(same, "copy_file_range: the bytes are right");
 	from = 0;
 	to = 5;
 	fails(copy_file_range(in, &from, in, &to, 10, 0), EINVAL,
@@ -195,7 +199,7 @@ static void test_copy(void)
 	ftruncate(out, 0);
 	from = 199990;
 	ok(sendfile(out, in, &from, 100) == 10 && from == 200000, "sendfile");
-	ok(lseek(out, 0, SEEK_CUR) == 10, "moves the position");
+	ok(lseek(out, 0, SEEK_CUR) == 10, "sendfile moves the position");
 	ok(sendfile(in, out, NULL, 1) == 0, "sendfile: at the end");
 	close(in);
 	close(out);
@@ -213,7 +217,7 @@ static void test_descriptors(void)
 	d2 = dup(fd);
 	ok(d2 > fd && fcntl(d2, F_GETFD) == 0, "dup clears it");
 	ok(lseek(d2, 2, SEEK_SET) == 2 && lseek(fd, 0, SEEK_CUR) == 2,
-	   "and shares the position");
+	   "dup shares the position");
 	ok(dup2(fd, fd) == fd && dup2(fd, 100) == 100, "dup2");
 	fails(dup3(fd, fd, 0), EINVAL, "dup3 onto itself");
 	ok(dup3(fd, 101, O_CLOEXEC) == 101 && fcntl(101, F_GETFD) == 1,
@@ -232,7 +236,7 @@ static void test_descriptors(void)
 	ok(flock(fd, LOCK_EX) == 0 && flock(fd, LOCK_UN) == 0, "flock");
 	fails(flock(fd, 7), EINVAL, "flock: what");
 	ok(close_range(100, 300, 0) == 0, "close_range");
-	fails(fcntl(201, F_GETFD), EBADF, "closed them");
+	fails(fcntl(201, F_GETFD), EBADF, "close_range closed them");
 	fails(dup2(999, 5), EBADF, "dup2: what");
 	fails(dup2(fd, -1), EBADF, "dup2: where");
 	fails(fcntl(fd, 9999), EINVAL, "fcntl: what");
@@ -255,7 +259,8 @@ static void test_edges(void)
 	memset(buf, 0, 3);
 	v[0] = (struct iovec){ &v[1], 4 };
 	v[1] = (struct iovec){ buf, 3 };
-	ok(readv(p[0], v, 2) == 7 && !memcmp(buf, "abc", 3), "a pipe's, too");
+	ok(readv(p[0], v, 2) == 7 && !memcmp(buf, "abc", 3),
+	   "a vector of a pipe is taken before it is read over");
 	fails(read(fd, buf, -1), EFAULT, "read: more than memory");
 	fails(write(fd, buf, -1), EFAULT, "write: more than memory");
 	v[0] = (struct iovec){ buf, 3 };
@@ -279,9 +284,9 @@ static void test_nameless(void)
 	ok(fd >= 0 && write(fd, "mem", 3) == 3, "memfd_create");
 	ok(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW) == 0 &&
 	   fcntl(fd, F_GET_SEALS) == F_SEAL_GROW, "a seal");
-	fails(write(fd, "x", 1), EPERM, "holds");
-	fails(ftruncate(fd, 10), EPERM, "in every way");
-	ok(pwrite(fd, "X", 1, 0) == 1, "and no more than that");
+	fails(write(fd, "x", 1), EPERM, "a seal holds");
+	fails(ftruncate(fd, 10), EPERM, "a seal holds in every way");
+	ok(pwrite(fd, "X", 1, 0) == 1, "a seal holds no more than that");
 	close(fd);
 
 	fd = open(".", O_TMPFILE | O_RDWR, 0600);
@@ -290,16 +295,16 @@ static void test_nameless(void)
 		return;
 	}
 	ok(fd >= 0 && write(fd, "tmp", 3) == 3, "O_TMPFILE");
-	ok(fstat(fd, &st) == 0 && st.st_nlink == 0, "has no name");
+	ok(fstat(fd, &st) == 0 && st.st_nlink == 0, "O_TMPFILE has no name");
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	ok(linkat(AT_FDCWD, path, AT_FDCWD, "named", AT_SYMLINK_FOLLOW) == 0,
 	   "linkat gives it one");
 	fd2 = open("named", O_RDONLY);
-	ok(read(fd2, buf, 10) == 3, "by which it is found");
+	ok(read(fd2, buf, 10) == 3, "a file that linkat named is found");
 	unlink("named");
 	ok(pread(fd2, buf, 10, 0) == 3, "a removed open file is read");
 	fails(linkat(AT_FDCWD, path, AT_FDCWD, "again", AT_SYMLINK_FOLLOW),
-	      ENOENT, "and has lost its name for good");
+	      ENOENT, "a removed open file has lost its name for good");
 	close(fd);
 	close(fd2);
 }

@@ -24,25 +24,32 @@ static void test_flock(void)
 {
 	int a = again(), b = again(), c = dup(a), p[2];
 
-	ok(flock(a, LOCK_EX) == 0, "exclusive");
+	ok(flock(a, LOCK_EX) == 0, "an exclusive lock");
 	fails(flock(b, LOCK_EX | LOCK_NB), EWOULDBLOCK,
-	      "another open file has to wait");
-	fails(flock(b, LOCK_SH | LOCK_NB), EWOULDBLOCK, "to share it, too");
-	ok(flock(c, LOCK_EX | LOCK_NB) == 0, "a descriptor of the same has it");
+	      "an exclusive lock: another open file has to wait");
+	fails(flock(b, LOCK_SH | LOCK_NB), EWOULDBLOCK,
+	      "an exclusive lock: none share it");
+	ok(flock(c, LOCK_EX | LOCK_NB) == 0,
+	   "an exclusive lock: a descriptor of the same file has it");
 	ok(flock(c, LOCK_SH) == 0 && flock(b, LOCK_SH | LOCK_NB) == 0,
-	   "made shared, it is shared");
+	   "a lock made shared is shared");
 	fails(flock(a, LOCK_EX | LOCK_NB), EWOULDBLOCK,
-	      "exclusive is not for those who share");
-	ok(flock(b, LOCK_EX | LOCK_NB) == 0, "and asking lost what it had");
-	ok(flock(b, LOCK_UN) == 0 && flock(b, LOCK_UN) == 0, "unlocked, twice");
-	ok(flock(a, LOCK_EX) == 0 && close(a) == 0, "one descriptor closes");
-	fails(flock(b, LOCK_EX | LOCK_NB), EWOULDBLOCK, "and keeps the lock");
+	      "a shared lock: exclusive is not to be had");
+	ok(flock(b, LOCK_EX | LOCK_NB) == 0,
+	   "a shared lock: asking for more lost it");
+	ok(flock(b, LOCK_UN) == 0 && flock(b, LOCK_UN) == 0,
+	   "a lock is unlocked, twice");
+	ok(flock(a, LOCK_EX) == 0 && close(a) == 0,
+	   "a lock: one descriptor of two closes");
+	fails(flock(b, LOCK_EX | LOCK_NB), EWOULDBLOCK,
+	      "a lock: the other descriptor keeps it");
 	close(c);
-	ok(flock(b, LOCK_EX | LOCK_NB) == 0, "the last one gives it up");
+	ok(flock(b, LOCK_EX | LOCK_NB) == 0,
+	   "a lock: the last descriptor gives it up");
 	close(b);
-	fails(flock(b, LOCK_EX), EBADF, "of no file");
-	fails(flock(0, 7), EINVAL, "of no kind");
-	ok(pipe(p) == 0 && flock(p[0], LOCK_EX) == 0, "of a pipe");
+	fails(flock(b, LOCK_EX), EBADF, "flock of no file");
+	fails(flock(0, 7), EINVAL, "flock of no kind");
+	ok(pipe(p) == 0 && flock(p[0], LOCK_EX) == 0, "flock of a pipe");
 	close(p[0]);
 	close(p[1]);
 	if (in_guest())
@@ -91,7 +98,7 @@ static void test_threads(void)
 		any = why ? why : any;
 	}
 	ok(!any && most == 1 && sum == ROUNDS * WORKERS,
-	   "one thread at a time (%d, %d)", most, sum);
+	   "a lock: one thread at a time (%d, %d)", most, sum);
 }
 
 static void on_signal(int sig)
@@ -125,7 +132,8 @@ static void test_interrupt(void)
 		pthread_kill(t, SIGUSR1);
 	}
 	pthread_join(t, &r);
-	ok((long)r == EINTR, "a signal ends the wait (%ld)", (long)r);
+	ok((long)r == EINTR,
+	   "a signal ends the wait for a lock (%ld)", (long)r);
 	ended = 0;
 	sa.sa_flags = SA_RESTART;
 	sigaction(SIGUSR1, &sa, NULL);
@@ -134,10 +142,10 @@ static void test_interrupt(void)
 		usleep(10000);
 		pthread_kill(t, SIGUSR1);
 	}
-	ok(!ended, "unless the call begins again");
+	ok(!ended, "SA_RESTART: the wait for a lock begins again");
 	close(fd);
 	pthread_join(t, &r);
-	ok((long)r == 0, "and has it in the end");
+	ok((long)r == 0, "SA_RESTART: the lock is had in the end");
 }
 
 static void test_ranges(void)
@@ -145,14 +153,17 @@ static void test_ranges(void)
 	struct flock l = { .l_type = F_WRLCK, .l_start = -5 };
 	int fd = again();
 
-	fails(fcntl(fd, F_SETLK, &l), EINVAL, "before the file's beginning");
+	fails(fcntl(fd, F_SETLK, &l), EINVAL,
+	      "a record lock before the file's beginning");
 	l.l_start = 3;
 	l.l_len = -4;
-	fails(fcntl(fd, F_SETLK, &l), EINVAL, "back past it");
+	fails(fcntl(fd, F_SETLK, &l), EINVAL,
+	      "a record lock back past the beginning");
 	l.l_len = LONG_MAX;
-	fails(fcntl(fd, F_SETLK, &l), EOVERFLOW, "past the end of all files");
+	fails(fcntl(fd, F_SETLK, &l), EOVERFLOW,
+	      "a record lock past the end of all files");
 	l.l_len = -3;
-	ok(fcntl(fd, F_SETLK, &l) == 0, "a length may be negative");
+	ok(fcntl(fd, F_SETLK, &l) == 0, "a record lock of a negative length");
 	close(fd);
 }
 

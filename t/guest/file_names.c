@@ -70,7 +70,7 @@ static void test_dirs(void)
 	fails(unlink("d"), EISDIR, "unlink: a directory");
 	fails(unlink("d/f/"), ENOTDIR, "unlink: a file with a slash");
 	fails(unlink("d/g"), ENOENT, "unlink: missing");
-	ok(count("d") == 4, "it has four names");
+	ok(count("d") == 4, "a folder has four names");
 	ok(rmdir("d/s") == 0 && unlink("d/f") == 0 && links("d") == 2,
 	   "emptied");
 	ok(rmdir("d") == 0 && count("d") == -1, "rmdir");
@@ -83,7 +83,7 @@ static void test_links(void)
 	make("a", "text");
 	ok(link("a", "b") == 0 && links("a") == 2, "link");
 	ok(stat("a", &a) == 0 && stat("b", &b) == 0 && a.st_ino == b.st_ino &&
-	   a.st_dev == b.st_dev, "is the same file");
+	   a.st_dev == b.st_dev, "link: it is the same file");
 	make("b", "new");
 	ok(!strcmp(text("a"), "new"), "written through one, read by the other");
 	ok(unlink("a") == 0 && links("b") == 1, "unlink takes one");
@@ -91,14 +91,15 @@ static void test_links(void)
 	fails(link("d", "e"), EPERM, "link: a directory");
 	fails(link("b", "d"), EEXIST, "link: there");
 	ok(symlink("b", "l") == 0 && readlink("l", buf, 9) == 1, "symlink");
-	ok(!strcmp(text("l"), "new"), "is followed");
-	fails(open("l", O_RDONLY | O_NOFOLLOW), ELOOP, "unless O_NOFOLLOW");
+	ok(!strcmp(text("l"), "new"), "symlink: it is followed");
+	fails(open("l", O_RDONLY | O_NOFOLLOW), ELOOP,
+	      "symlink: not followed with O_NOFOLLOW");
 	fails(readlink("b", buf, 9), EINVAL, "readlink: a file");
 	ok(lstat("l", &a) == 0 && S_ISLNK(a.st_mode) && a.st_size == 1,
 	   "lstat sees it");
 	ok(link("l", "l2") == 0 && links("l") == 2, "a link to a link");
 	ok(symlink("../d/../b", "d/m") == 0 && !strcmp(text("d/m"), "new"),
-	   "relative to where it is");
+	   "a link is relative to where it is");
 	symlink("dangling", "g");
 	fails(open("g", O_RDONLY), ENOENT, "a dangling one");
 	ok(make("g", "made") == 0 && !strcmp(text("dangling"), "made"),
@@ -159,14 +160,15 @@ static void test_rename(void)
 	make("d/x", "x");
 	fails(rename("b", "d"), EISDIR, "a file over a directory");
 	fails(rename("d", "b"), ENOTDIR, "a directory over a file");
-	fails(rename("e", "d"), ENOTEMPTY, "over a full directory");
-	fails(rename("d", "d/in"), EINVAL, "into itself");
+	fails(rename("e", "d"), ENOTEMPTY, "rename over a full directory");
+	fails(rename("d", "d/in"), EINVAL, "rename: a directory into itself");
 	ok(rename("d", "e") == 0 && !strcmp(text("e/x"), "x"),
-	   "over an empty one, with what is in it");
+	   "rename over an empty directory, with what is in it");
 	mkdir("d", 0755);
 	ok(rename("e", "d/e") == 0 && links("d") == 3 && links(".") == 3,
-	   "into another: link counts follow");
-	ok(!strcmp(text("d/e/../e/x"), "x"), "and '..'");
+	   "rename into another directory: link counts follow");
+	ok(!strcmp(text("d/e/../e/x"), "x"),
+	   "a folder's '..' follows a rename");
 	link("b", "same");
 	ok(rename("b", "same") == 0 && links("b") == 2,
 	   "two names of one file: nothing happens");
@@ -211,8 +213,9 @@ static void test_listing(void)
 	}
 	for (i = 0; i < n; i++)
 		bad |= seen[i] != 1;
-	ok(!bad && dots == 2, "each is read once while they are removed");
-	ok(count("many") == 2, "and none is left");
+	ok(!bad && dots == 2,
+	   "each of 600 names is read once while they are removed");
+	ok(count("many") == 2, "of 600 names none is left");
 	make("many/one", "");
 	rewinddir(d);
 	at = telldir(d);
@@ -236,21 +239,25 @@ static void test_cwd(const char *home)
 	ok(chdir("w/in") == 0, "chdir");
 	snprintf(want, sizeof(want), "%s/w/in", home);
 	ok(getcwd(buf, sizeof(buf)) && !strcmp(buf, want), "getcwd");
-	ok(rename("../../w", "../../v") == 0, "its parent is renamed");
+	ok(rename("../../w", "../../v") == 0,
+	   "the parent of the working directory is renamed");
 	snprintf(want, sizeof(want), "%s/v/in", home);
 	ok(getcwd(buf, sizeof(buf)) && !strcmp(buf, want), "getcwd follows");
 	ok(syscall(SYS_getcwd, buf, strlen(want)) == -1 && errno == ERANGE,
 	   "a small buffer is ERANGE");
 	rmdir("../in");
 	fails(syscall(SYS_getcwd, buf, 100), ENOENT, "a removed directory");
-	fails(open("x", O_CREAT | O_RDWR, 0600), ENOENT, "takes no names");
+	fails(open("x", O_CREAT | O_RDWR, 0600), ENOENT,
+	      "a removed directory takes no names");
 	ok(chdir("..") == 0 && getcwd(buf, sizeof(buf)) &&
-	   !strncmp(buf, want, strlen(want) - 3), "but still lies somewhere");
+	   !strncmp(buf, want, strlen(want) - 3),
+	   "a removed directory still lies somewhere");
 	mkdir("x", 0755);
 	mkdir("x/y", 0755);
 	ok(chdir("x/y") == 0 && rmdir("../../x/y") == 0 &&
 	   rmdir("../../x") == 0 && chdir("../..") == 0 &&
-	   access("x", F_OK) < 0, "as does one in another");
+	   access("x", F_OK) < 0,
+	   "a removed directory in another lies somewhere");
 	ok(chdir(home) == 0 && rmdir("v") == 0, "back");
 	fails(chdir("nosuch"), ENOENT, "chdir: missing");
 	make("f", "");
@@ -264,7 +271,8 @@ static void test_cwd(const char *home)
 	fd = open("f", O_CREAT | O_RDWR, 0600);
 	fails(openat(fd, "x", O_RDONLY), ENOTDIR, "openat: a file");
 	snprintf(buf, 100, "%s/f", home);
-	ok(openat(fd, buf, O_RDONLY) >= 0, "which a full path ignores");
+	ok(openat(fd, buf, O_RDONLY) >= 0,
+	   "openat: a full path ignores the directory");
 	close(fd);
 	unlink("f");
 }

@@ -86,7 +86,7 @@ static void test_absolute(int op, clockid_t clock, const char *what)
 	clock_gettime(clock, &to);
 	ms = (to.tv_sec - from.tv_sec) * 1000 +
 	     (to.tv_nsec - from.tv_nsec) / 1000000;
-	ok(ms >= 29 && ms < 1000, "after its time (%ld ms)", ms);
+	ok(ms >= 29 && ms < 1000, "a wait ends after its time (%ld ms)", ms);
 }
 
 static void test_wake(void)
@@ -116,7 +116,7 @@ static void test_bitset(void)
 	ok(n == 2 && woken == 2, "wake by bit (%ld, %d)", n, woken);
 	n = futex(&a, FUTEX_WAKE_BITSET_PRIVATE, 4, NULL, NULL, 5);
 	finish(th, 2);
-	ok(n == 2 && woken == 4, "and by the other bit (%ld, %d)", n, woken);
+	ok(n == 2 && woken == 4, "wake by the other bit (%ld, %d)", n, woken);
 }
 
 static void test_requeue(void)
@@ -138,7 +138,8 @@ static void test_requeue(void)
 	n = futex(&a, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 	n += futex(&b, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 	finish(th, 5);
-	ok(n == 2 && woken == 5, "all awake (%ld, %d)", n, woken);
+	ok(n == 2 && woken == 5,
+	   "those that were moved are awake (%ld, %d)", n, woken);
 }
 
 static void test_wake_op(void)

@@ -158,10 +158,10 @@ int main(void)
 	expect(jump_not_canonical, "a jump to no address", SIGSEGV,
 	       SI_KERNEL, NULL, 13);
 	expect(divide, "division by 0", SIGFPE, FPE_INTDIV, (void *)1, 0);
-	ok(got.si_addr == (void *)got_rip, "its address is the rip");
+	ok(got.si_addr == (void *)got_rip, "the fault's address is the rip");
 	expect(illegal, "an illegal instruction", SIGILL, ILL_ILLOPN,
 	       (void *)1, 6);
-	ok(got.si_addr == (void *)got_rip, "its address is the rip");
+	ok(got.si_addr == (void *)got_rip, "the fault's address is the rip");
 	expect(breakpoint, "a breakpoint", SIGTRAP, SI_KERNEL, NULL, 3);
 	expect(privileged, "a privileged instruction", SIGSEGV, SI_KERNEL,
 	       NULL, 13);

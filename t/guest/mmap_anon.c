@@ -170,7 +170,7 @@ static void test_many(void)
 		kept &= all(p[k], (char)k, (1 + k % 7) * PAGE);
 		kept &= munmap(p[k], (1 + k % 7) * PAGE) == 0;
 	}
-	ok(kept, "each kept its bytes");
+	ok(kept, "300 mappings: each kept its bytes");
 }
 
 int main(void)

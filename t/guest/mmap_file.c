@@ -34,7 +34,8 @@ static void test_private(void)
 
 	if (!ok(p != MAP_FAILED, "private mapping"))
 		return;
-	ok(p[0] == 'a' && p[PAGE] == 'b' && p[SIZE - 1] == 'f', "its bytes");
+	ok(p[0] == 'a' && p[PAGE] == 'b' && p[SIZE - 1] == 'f',
+	   "a mapping has the file's bytes");
 	for (i = SIZE; i < 6 * PAGE; i++)
 		zero &= p[i] == 0;
 	ok(zero, "zeros after the end of the file");
@@ -43,7 +44,7 @@ static void test_private(void)
 	ok(c == 'a', "the file does not see what is written to it");
 	munmap(p, SIZE);
 	p = mmap(NULL, PAGE, RW, MAP_PRIVATE, fd, 2 * PAGE);
-	ok(p != MAP_FAILED && p[0] == 'c', "from an offset");
+	ok(p != MAP_FAILED && p[0] == 'c', "a mapping from an offset");
 	munmap(p, PAGE);
 }
 
@@ -59,12 +60,13 @@ static void test_shared(void)
 	   "a write to the file is seen in memory");
 	q = mmap(NULL, SIZE, PROT_READ, MAP_SHARED, fd, 0);
 	p[12] = 'U';
-	ok(q != MAP_FAILED && q[12] == 'U', "and in another mapping");
+	ok(q != MAP_FAILED && q[12] == 'U',
+	   "a write to the file is seen in another mapping");
 	munmap(q, SIZE);
 	ok(p[12] == 'U' && msync(p, SIZE, MS_SYNC) == 0,
 	   "unmapping one leaves the other");
 	munmap(p, SIZE);
-	ok(pread(fd, &c, 1, 12) == 1 && c == 'U', "the write stays");
+	ok(pread(fd, &c, 1, 12) == 1 && c == 'U', "a write by memory stays");
 }
 
 static void test_resize(void)
@@ -75,11 +77,12 @@ static void test_resize(void)
 	ok(ftruncate(fd, 64 * PAGE) == 0, "the file grows");
 	p = mremap(p, PAGE, 64 * PAGE, MREMAP_MAYMOVE);
 	ok(p != MAP_FAILED && p[0] == 'R' && p[PAGE] == 'b' &&
-	   p[63 * PAGE] == 0, "and so does its mapping");
+	   p[63 * PAGE] == 0, "a file that grows: its mapping, too");
 	p[63 * PAGE] = 'E';
 	munmap(p, 64 * PAGE);
 	p = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 63 * PAGE);
-	ok(p != MAP_FAILED && p[0] == 'E', "what was written there stays");
+	ok(p != MAP_FAILED && p[0] == 'E',
+	   "what was written past the old end is in the file");
 	munmap(p, PAGE);
 }
 
@@ -93,13 +96,14 @@ static void test_tail(void)
 	p = mmap(NULL, PAGE, RW, MAP_SHARED, f, 0);
 	p[100] = 'x';
 	ok(fallocate(f, 0, 0, 200) == 0 && pread(f, back, 200, 0) == 200 &&
-	   back[100] == 0, "fallocate does not show it");
+	   back[100] == 0, "fallocate does not show what was past the end");
 	p[300] = 'x';
 	ok(ftruncate(f, 400) == 0 && pread(f, back, 400, 0) == 400 &&
-	   back[300] == 0, "nor does ftruncate");
+	   back[300] == 0, "ftruncate does not show what was past the end");
 	p[500] = 'x';
 	ok(pwrite(f, "z", 1, 599) == 1 && pread(f, back, 600, 0) == 600 &&
-	   back[500] == 0, "nor a write further on");
+	   back[500] == 0,
+	   "a write further on does not show what was past the end");
 	munmap(p, PAGE);
 	close(f);
 	unlink("/tmp/mmap_tail");
@@ -128,8 +132,9 @@ static void test_stuck(void)
 		write(g, other, sizeof(other));
 	strcpy(p, "after");
 	ok(pread(f, back, 6, 0) == 6 && !strcmp(back, "after"),
-	   "is the file's memory still");
-	ok(pread(g, back, 1, 0) == 1 && back[0] == 'o', "and no other's");
+	   "mremap: it is the file's memory still");
+	ok(pread(g, back, 1, 0) == 1 && back[0] == 'o',
+	   "mremap: it is no other file's memory");
 	munmap(p, q != MAP_FAILED ? LARGE : SMALL);
 	close(f);
 	close(g);
@@ -155,9 +160,9 @@ static void test_errors(void)
 	fails(mmap(NULL, PAGE, RW, MAP_SHARED, ro, 0), EACCES,
 	      "shared and writable of a read-only descriptor");
 	fails(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, wo, 0), EACCES,
-	      "of a write-only descriptor");
+	      "a mapping of a write-only descriptor");
 	fails(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, dir, 0), ENODEV,
-	      "of a directory");
+	      "a mapping of a directory");
 	fails(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, ro, 1), EINVAL,
 	      "offset not aligned");
 	p = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, ro, 0);

@@ -42,21 +42,22 @@ static void test_bytes(void)
 
 	ok(pipe2(p, O_CLOEXEC) == 0, "pipe2");
 	ok(fcntl(p[0], F_GETFD) == FD_CLOEXEC, "close on exec is set");
-	ok(fstat(p[0], &st) == 0 && S_ISFIFO(st.st_mode), "is a fifo");
+	ok(fstat(p[0], &st) == 0 && S_ISFIFO(st.st_mode), "a pipe is a fifo");
 	ok((fcntl(p[0], F_GETFL) & O_ACCMODE) == O_RDONLY &&
 	   (fcntl(p[1], F_GETFL) & O_ACCMODE) == O_WRONLY, "access modes");
 	ok(write(p[1], "hello", 5) == 5, "write");
 	ok(ioctl(p[0], FIONREAD, &n) == 0 && n == 5, "FIONREAD");
-	ok(read(p[0], buf, 2) == 2 && !memcmp(buf, "he", 2), "part of it");
+	ok(read(p[0], buf, 2) == 2 && !memcmp(buf, "he", 2),
+	   "a read of a part");
 	ok(read(p[0], buf, sizeof(buf)) == 3 && !memcmp(buf, "llo", 3),
-	   "the rest of it");
+	   "a read of the rest");
 	ok(write(p[0], "x", 1) < 0 && errno == EBADF, "no write to reader");
 	ok(read(p[1], buf, 1) < 0 && errno == EBADF, "no read from writer");
 	ok(lseek(p[0], 0, SEEK_CUR) < 0 && errno == ESPIPE, "no seek");
 	ok(write(p[1], bad, 4) < 0 && errno == EFAULT, "bad pointer");
 	ok(write(p[1], "z", 1) == 1 && close(p[1]) == 0, "close writer");
 	ok(bits(p[0], POLLIN) == (POLLIN | POLLHUP), "poll: data and end");
-	ok(read(p[0], buf, 4) == 1, "what was left");
+	ok(read(p[0], buf, 4) == 1, "a read of what was left");
 	ok(bits(p[0], POLLIN) == POLLHUP, "poll: end");
 	ok(read(p[0], buf, 4) == 0, "end of file");
 	close(p[0]);
@@ -87,7 +88,7 @@ static void test_capacity(void)
 	for (i = 0; i < CAPACITY - 4096; i++)
 		same &= back[i] == big[i + 4096];
 	same &= !memcmp(back + CAPACITY - 4096, big, 4096);
-	ok(same, "in order");
+	ok(same, "a full pipe is read in order");
 	close(p[0]);
 	close(p[1]);
 }
@@ -137,7 +138,7 @@ static void test_blocking(void)
 		total += n;
 	pthread_join(t, &res);
 	ok(n == 0 && total == 3 * CAPACITY, "a long write waits for room");
-	ok(res == NULL, "and is whole");
+	ok(res == NULL, "a long write is whole");
 	close(p[0]);
 }
 
@@ -155,9 +156,11 @@ static void test_size(void)
 	   "a smaller pipe holds less");
 	ok(fcntl(p[0], F_SETPIPE_SZ, 8192) == 8192 &&
 	   bits(p[1], POLLOUT) == POLLOUT && write(p[1], buf, 5000) == 4096,
-	   "a larger one more");
-	fails(fcntl(p[0], F_SETPIPE_SZ, 4096), EBUSY, "but not than is in it");
-	ok(read(p[0], buf, sizeof(buf)) == 8192, "and nothing was lost");
+	   "a larger pipe holds more");
+	fails(fcntl(p[0], F_SETPIPE_SZ, 4096), EBUSY,
+	      "F_SETPIPE_SZ: not less than is in it");
+	ok(read(p[0], buf, sizeof(buf)) == 8192,
+	   "F_SETPIPE_SZ: nothing was lost");
 	fails(fcntl(0, F_GETPIPE_SZ + 1000), EINVAL, "no such command");
 	close(p[0]);
 	close(p[1]);
@@ -171,9 +174,9 @@ static void test_dup(void)
 	ok(pipe(p) == 0 && (d = dup(p[1])) >= 0, "dup of the writer");
 	close(p[1]);
 	ok(write(d, "d", 1) == 1 && read(p[0], &c, 1) == 1 && c == 'd',
-	   "still open");
+	   "a dup of the writer keeps the pipe open");
 	close(d);
-	ok(read(p[0], &c, 1) == 0, "until the last one is closed");
+	ok(read(p[0], &c, 1) == 0, "the last writer's close ends the pipe");
 	close(p[0]);
 }
 

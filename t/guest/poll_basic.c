@@ -87,7 +87,7 @@ static void test_files(void)
 	close(f.fd);
 	f.fd = open("/dev/null", O_RDWR);
 	ok(poll(&f, 1, 0) == 1 && f.revents == (POLLIN | POLLOUT),
-	   "so is /dev/null");
+	   "/dev/null is always ready");
 	close(f.fd);
 }
 
@@ -115,7 +115,7 @@ static void test_ppoll(void)
 	ok(ppoll(&f, 1, NULL, &none) < 0 && errno == EINTR,
 	   "ppoll's mask lets it in");
 	pthread_sigmask(SIG_BLOCK, NULL, &set);
-	ok(sigismember(&set, SIGUSR1) == 1, "and is undone");
+	ok(sigismember(&set, SIGUSR1) == 1, "ppoll's mask is undone");
 	pthread_sigmask(SIG_SETMASK, &none, NULL);
 }
 

@@ -66,14 +66,14 @@ static void test_advice(void)
 	   madvise(cleared, PAGE, MADV_KEEPONFORK) == 0,
 	   "MADV_KEEPONFORK takes it back");
 	fails(madvise(shared, PAGE, MADV_WIPEONFORK), EINVAL,
-	      "not of shared memory");
+	      "MADV_WIPEONFORK: not of shared memory");
 	moved = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	madvise(moved, PAGE, MADV_WIPEONFORK);
 	moved = mremap(moved, PAGE, 4 * PAGE, MREMAP_MAYMOVE);
 	memset(moved, 0x5a, 4 * PAGE);
 	ok(filled(wiped, 3, 0x5a) && filled(cleared, 2, 0x5a),
-	   "until then nothing changes");
+	   "MADV_WIPEONFORK: before a fork nothing changes");
 	munmap(shared, PAGE);
 }
 
@@ -109,9 +109,9 @@ static void test_ids(void)
 	FILE *f;
 	int n = 0;
 
-	ok(pid != parent && pid > 1, "a number of its own");
-	ok(getppid() == parent, "whose parent is who forked it");
-	ok(syscall(SYS_gettid) == pid, "its thread has its number");
+	ok(pid != parent && pid > 1, "a child has a number of its own");
+	ok(getppid() == parent, "a child's parent is who forked it");
+	ok(syscall(SYS_gettid) == pid, "a child's thread has its number");
 	ok(getpgrp() == getpgid(parent) || in_guest(), "the parent's group");
 	ok(sid != pid, "the parent's session");
 	snprintf(want, sizeof(want), "%d", (int)pid);
@@ -122,12 +122,14 @@ static void test_ids(void)
 	ok(f && fscanf(f, "%d", &n) == 1 && n == pid, "/proc/PID/stat");
 	if (f)
 		fclose(f);
-	ok(kill(pid, 0) == 0, "it can be signalled by its number");
-	ok(pthread_kill(pthread_self(), 0) == 0, "so can its thread");
-	fails(setpgid(0, 4194304), EPERM, "no group of that number");
+	ok(kill(pid, 0) == 0, "a child can be signalled by its number");
+	ok(pthread_kill(pthread_self(), 0) == 0,
+	   "a child's thread can be signalled by its number");
+	fails(setpgid(0, 4194304), EPERM,
+	      "a child: no group of another number");
 	ok(setsid() == pid && getsid(0) == pid && getpgrp() == pid,
-	   "it can begin a session");
-	fails(setsid(), EPERM, "once");
+	   "a child can begin a session");
+	fails(setsid(), EPERM, "a child can begin a session once");
 }
 
 static void test_not_inherited(void)
@@ -141,17 +143,18 @@ static void test_not_inherited(void)
 	size_t len;
 
 	ok(sigpending(&set) == 0 && !sigismember(&set, SIGUSR1) &&
-	   !sigismember(&set, SIGUSR2), "no signals are pending");
+	   !sigismember(&set, SIGUSR2), "a child: no signals are pending");
 	ok(sigprocmask(SIG_BLOCK, NULL, &set) == 0 &&
 	   sigismember(&set, SIGUSR1), "the mask is the parent's");
 	ok(sigtimedwait(&set, NULL, &no_time) == -1 && errno == EAGAIN,
-	   "and none can be had");
+	   "a child: no pending signal can be had");
 	ok(getitimer(ITIMER_REAL, &it) == 0 && !it.it_value.tv_sec &&
-	   !it.it_value.tv_usec, "no interval timer runs");
-	fails(timer_gettime(timer, &left), EINVAL, "no timer is there");
+	   !it.it_value.tv_usec, "a child: no interval timer runs");
+	fails(timer_gettime(timer, &left), EINVAL,
+	      "a child: no timer is there");
 	ok(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu) == 0 &&
 	   cpu.tv_sec < 100 && getrusage(RUSAGE_SELF, &ru) == 0 &&
-	   ru.ru_utime.tv_sec < 100, "it has used little time");
+	   ru.ru_utime.tv_sec < 100, "a child has used little time");
 	ok(syscall(SYS_get_robust_list, 0, &head, &len) == 0 && head,
 	   "the C library gave a new robust list");
 }
@@ -167,17 +170,19 @@ static void test_memory(void)
 	pthread_t t;
 
 	ok(filled(wiped, 1, 0x5a) && filled(wiped + PAGE, 1, 0) &&
-	   filled(wiped + 2 * PAGE, 1, 0x5a), "the page is wiped, it alone");
-	ok(filled(kept, 1, 0x5a), "others are not");
+	   filled(wiped + 2 * PAGE, 1, 0x5a),
+	   "MADV_WIPEONFORK: the page is wiped, it alone");
+	ok(filled(kept, 1, 0x5a), "MADV_WIPEONFORK: other pages are not wiped");
 	ok(filled(cleared, 1, 0x5a) && filled(cleared + PAGE, 1, 0),
-	   "nor what was to be kept again");
-	ok(filled(moved, 4, 0), "what was moved and grown is");
+	   "MADV_KEEPONFORK: the page is not wiped");
+	ok(filled(moved, 4, 0),
+	   "MADV_WIPEONFORK: what was moved and grown is wiped");
 	ok(pthread_mutex_lock(&recursive) == 0 &&
 	   pthread_mutex_lock(&recursive) == 0,
 	   "a recursive lock knows its owner");
 	ok(pthread_create(&t, NULL, lock_it, NULL) == 0 &&
 	   pthread_join(t, &r) == 0 && (intptr_t)r == EBUSY,
-	   "and who is not");
+	   "a recursive lock knows who is not its owner");
 	ok(prepared == 1 && in_child == 1 && !in_parent,
 	   "the handlers ran, once each, the parent's not here");
 }
@@ -199,7 +204,7 @@ int main(void)
 	pid_t pid;
 
 	if (fd >= 0 && ioctl(fd, USETL_FORK) < 0) {
-		ok(errno == EINVAL, "READY was already");
+		ok(errno == EINVAL, "a second fork: READY was already");
 		fails(fork(), ENOSYS, "fork is refused");
 		return done_testing();
 	}

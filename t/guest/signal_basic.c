@@ -97,14 +97,15 @@ static void test_blocked(void)
 	raise(SIGUSR1);
 	ok(!got[SIGUSR1] && pending(SIGUSR1), "blocked is pending");
 	block(SIG_UNBLOCK, SIGUSR1);
-	ok(got[SIGUSR1] == 1 && !pending(SIGUSR1), "and comes once");
+	ok(got[SIGUSR1] == 1 && !pending(SIGUSR1),
+	   "a blocked signal comes once");
 	block(SIG_BLOCK, SIGUSR1);
 	raise(SIGUSR1);
 	signal(SIGUSR1, SIG_IGN);
 	ok(!pending(SIGUSR1), "ignoring forgets what is pending");
 	handle(SIGUSR1, 0);
 	block(SIG_UNBLOCK, SIGUSR1);
-	ok(got[SIGUSR1] == 1, "for good");
+	ok(got[SIGUSR1] == 1, "ignoring a signal is for good");
 	block(SIG_BLOCK, SIGKILL);
 	block(SIG_BLOCK, SIGSTOP);
 	sigset_t set;
@@ -136,7 +137,7 @@ static void test_queue(void)
 	ok(got[rt] == 3 && got[rt + 1] == 1, "real-time signals queue");
 	ok(n_order == 5 && order[0] == rt + 1 && order[4] == SIGUSR1,
 	   "frames stack up: the lowest number's handler returns last");
-	ok(last.si_signo == SIGUSR1, "in one go");
+	ok(last.si_signo == SIGUSR1, "frames stack up: in one go");
 }
 
 static void test_sigwait(void)
@@ -155,7 +156,8 @@ static void test_sigwait(void)
 	ok(sigwaitinfo(&set, &si) == SIGRTMIN + 5 && si.si_value.sival_int == 42
 	   && si.si_code == SI_QUEUE, "sigwaitinfo takes a queued one");
 	raise(SIGUSR1);
-	ok(sigwaitinfo(&set, &si) == SIGUSR1, "and an ordinary one");
+	ok(sigwaitinfo(&set, &si) == SIGUSR1,
+	   "sigwaitinfo takes an ordinary signal");
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
@@ -210,17 +212,20 @@ static void test_interrupt(void)
 	pthread_join(killer, NULL);
 	handle(SIGUSR1, SA_RESTART);
 	soon();
-	fails(poll(&none, 1, 5000), EINTR, "and poll, even with SA_RESTART");
+	fails(poll(&none, 1, 5000), EINTR,
+	      "a handler interrupts poll, even with SA_RESTART");
 	pthread_join(killer, NULL);
 	soon();
-	fails(nanosleep(&long_time, &rem), EINTR, "and nanosleep");
-	ok(rem.tv_sec == 4, "which tells what remains");
+	fails(nanosleep(&long_time, &rem), EINTR,
+	      "a handler interrupts nanosleep");
+	ok(rem.tv_sec == 4, "nanosleep tells what remains");
 	pthread_join(killer, NULL);
 	soon();
-	fails(select(0, NULL, NULL, NULL, NULL), EINTR, "and select");
+	fails(select(0, NULL, NULL, NULL, NULL), EINTR,
+	      "a handler interrupts select");
 	pthread_join(killer, NULL);
 	soon();
-	fails(pause(), EINTR, "and pause");
+	fails(pause(), EINTR, "a handler interrupts pause");
 	pthread_join(killer, NULL);
 	close(p[0]);
 	close(p[1]);
@@ -274,13 +279,13 @@ static void test_suspend(void)
 	fails(sigsuspend(&empty), EINTR, "sigsuspend");
 	pthread_sigmask(SIG_BLOCK, NULL, &now);
 	ok(got[SIGUSR1] == before + 1 && sigismember(&now, SIGUSR1),
-	   "runs the handler, restores the mask");
+	   "sigsuspend runs the handler, restores the mask");
 	raise(SIGUSR1);
 	none.tv_nsec = 1000000;
 	fails(ppoll(NULL, 0, &none, &empty), EINTR, "ppoll with a mask");
 	pthread_sigmask(SIG_BLOCK, NULL, &now);
 	ok(got[SIGUSR1] == before + 2 && sigismember(&now, SIGUSR1),
-	   "the same");
+	   "ppoll with a mask runs the handler, restores the mask");
 	block(SIG_UNBLOCK, SIGUSR1);
 }
 

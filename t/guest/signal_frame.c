@@ -84,9 +84,11 @@ static void test_altstack(void)
 	ok(seen == SIGSEGV && on_alt(handler_sp),
 	   "a bad stack: the handler runs on the alternate one");
 	sigaltstack(NULL, &old);
-	ok(old.ss_sp == alt && old.ss_flags == 0, "not in use after longjmp");
+	ok(old.ss_sp == alt && old.ss_flags == 0,
+	   "an alternate stack is not in use after longjmp");
 	ss.ss_size = 100;
-	fails(sigaltstack(&ss, NULL), ENOMEM, "one too small");
+	fails(sigaltstack(&ss, NULL), ENOMEM,
+	      "an alternate stack that is too small");
 	ss.ss_flags = 55;
 	fails(sigaltstack(&ss, NULL), EINVAL, "flags out of range");
 	ss.ss_flags = SS_DISABLE;
@@ -156,10 +158,10 @@ static void test_edit(void)
 		  [rcx] "=m"(rcx), [r11] "=m"(r11), [df] "=r"(df)
 		:: "rbx", "rcx", "r11", "xmm5", "xmm6", "memory");
 	ok(rbx == 0x5555, "a handler changes a register");
-	ok((uint32_t)x5 == 0x77, "and a vector register (%lx)",
+	ok((uint32_t)x5 == 0x77, "a handler changes a vector register (%lx)",
 	   (unsigned long)x5);
 	ok(x6 == 0x1234 && rcx == 0x1234 && r11 == 0x4321 && (df & 0x400),
-	   "the others and the flags come back");
+	   "other registers and the flags come back");
 }
 
 static uint32_t mxcsr(void)
@@ -197,7 +199,7 @@ static void test_fpstate(void)
 	csr = mxcsr();
 	__asm__ volatile("ldmxcsr %0" :: "m"(back_csr));
 	ok(csr == 0x3f80, "mxcsr comes back");
-	ok(mxcsr_inside == 0x1f80, "a handler starts with a fresh one");
+	ok(mxcsr_inside == 0x1f80, "a handler starts with a fresh mxcsr");
 	ok(magic1 == 0x46505853 && magic2 == 0x46505845, "XSAVE magic numbers");
 }
 

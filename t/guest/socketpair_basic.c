@@ -43,7 +43,8 @@ static void test_stream(void)
 
 	ok(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s) == 0,
 	   "stream pair");
-	ok(fstat(s[0], &st) == 0 && S_ISSOCK(st.st_mode), "is a socket");
+	ok(fstat(s[0], &st) == 0 && S_ISSOCK(st.st_mode),
+	   "a stream pair is of sockets");
 	ok(write(s[0], "abc", 3) == 3 && send(s[0], "def", 3, 0) == 3,
 	   "write and send");
 	ok(ioctl(s[1], FIONREAD, &n) == 0 && n == 6, "FIONREAD");
@@ -54,12 +55,12 @@ static void test_stream(void)
 	ok(recv(s[1], buf, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN, "empty");
 	ok(bits(s[0]) == POLLOUT, "poll: out");
 	ok(write(s[1], "back", 4) == 4 && read(s[0], buf, 9) == 4,
-	   "both ways");
+	   "a stream pair goes both ways");
 	ok(shutdown(s[0], SHUT_WR) == 0 && read(s[1], buf, 1) == 0,
 	   "shutdown ends the stream");
 	ok(bits(s[1]) == (POLLIN | POLLOUT | POLLRDHUP), "poll: half closed");
 	ok(write(s[1], "y", 1) == 1 && read(s[0], buf, 1) == 1,
-	   "the other way goes on");
+	   "shutdown of one way: the other goes on");
 	ok(send(s[0], "n", 1, MSG_NOSIGNAL) < 0 && errno == EPIPE &&
 	   sigpipes == 0, "EPIPE, no signal");
 	ok(send(s[0], "n", 1, 0) < 0 && errno == EPIPE && sigpipes == 1,
@@ -78,7 +79,7 @@ static void test_reset(void)
 	ok(write(s[0], "unread", 6) == 6 && close(s[1]) == 0,
 	   "closed with data unread");
 	ok(read(s[0], buf, 1) < 0 && errno == ECONNRESET, "ECONNRESET");
-	ok(read(s[0], buf, 1) == 0, "once");
+	ok(read(s[0], buf, 1) == 0, "ECONNRESET comes once");
 	close(s[0]);
 }
 
@@ -97,7 +98,7 @@ static void test_full(void)
 	ok((bits(s[0]) & POLLOUT) == 0, "poll: full");
 	while ((n = read(s[1], buf, sizeof(buf))) > 0)
 		back += n;
-	ok(back == total, "all of it arrives");
+	ok(back == total, "a full pair: all of it arrives");
 	ok(bits(s[0]) & POLLOUT, "poll: room again");
 	close(s[0]);
 	close(s[1]);
@@ -113,13 +114,14 @@ static void test_packets(int type, const char *name)
 	ok(socketpair(AF_UNIX, type, 0, s) == 0, "pair");
 	ok(send(s[0], "one", 3, 0) == 3 && send(s[0], "second", 6, 0) == 6 &&
 	   send(s[0], "", 0, 0) == 0, "three packets");
-	ok(recv(s[1], buf, 100, 0) == 3, "first");
+	ok(recv(s[1], buf, 100, 0) == 3, "three packets: the first");
 	ok(recvmsg(s[1], &m, 0) == 5 && (m.msg_flags & MSG_TRUNC) &&
 	   !memcmp(buf, "se", 2) && !memcmp(buf + 100, "con", 3),
 	   "second, scattered and cut off");
-	ok(recv(s[1], buf, 100, MSG_DONTWAIT) == 0, "third is empty");
+	ok(recv(s[1], buf, 100, MSG_DONTWAIT) == 0,
+	   "three packets: the third is empty");
 	ok(recv(s[1], buf, 100, MSG_DONTWAIT) < 0 && errno == EAGAIN,
-	   "no fourth");
+	   "three packets: no fourth");
 	ok(send(s[0], "longer", 6, 0) == 6 &&
 	   recv(s[1], buf, 2, MSG_TRUNC) == 6, "MSG_TRUNC tells its length");
 	close(s[1]);
@@ -182,12 +184,14 @@ static void test_rights(void)
 	close(p[0]);
 	ok(recv_fd(s[1], &fd, 100, MSG_CMSG_CLOEXEC, &flags) == 4 && fd >= 0 &&
 	   !memcmp(buf, "abcd", 4), "read up to and with it");
-	ok(fstat(fd, &b) == 0 && a.st_ino == b.st_ino, "the same file");
+	ok(fstat(fd, &b) == 0 && a.st_ino == b.st_ino,
+	   "a descriptor that was sent: the same file");
 	ok(fcntl(fd, F_GETFD) == FD_CLOEXEC, "closed on exec as asked");
 	ok(write(p[1], "!", 1) == 1 && read(fd, &c, 1) == 1 && c == '!',
-	   "it works");
+	   "a descriptor that was sent works");
 	close(fd);
-	ok(recv_fd(s[1], &fd, 100, 0, NULL) == 2 && fd < 0, "the rest");
+	ok(recv_fd(s[1], &fd, 100, 0, NULL) == 2 && fd < 0,
+	   "the rest after a descriptor");
 	ok(send_fd(s[0], 999, "x") < 0 && errno == EBADF, "bad descriptor");
 	ok(send_fd(s[0], p[1], "x") == 1 && read(s[1], buf, 9) == 1,
 	   "read drops it");
@@ -301,7 +305,8 @@ static void test_threads(void)
 			c == (char)i;
 	}
 	ok(same, "200 round trips");
-	ok(recv(s[0], buf, 4, MSG_DONTWAIT) < 0, "and no more");
+	ok(recv(s[0], buf, 4, MSG_DONTWAIT) < 0,
+	   "200 round trips, and no more");
 	shutdown(s[0], SHUT_WR);
 	ok(recv(s[0], buf, 4, MSG_WAITALL) == 0, "end");
 	pthread_join(t, NULL);

@@ -195,7 +195,7 @@ static void test_robust(void)
 	ok(rc == EOWNERDEAD, "a robust mutex of a dead owner (%d)", rc);
 	pthread_mutex_consistent(&m);
 	pthread_mutex_unlock(&m);
-	ok(pthread_mutex_lock(&m) == 0, "and consistent again");
+	ok(pthread_mutex_lock(&m) == 0, "a robust mutex is consistent again");
 }
 
 static int cleaned;
@@ -246,7 +246,8 @@ static void test_tid(void)
 	ok(syscall(SYS_gettid) == getpid(), "the first thread's tid is the pid");
 	pthread_create(&th, NULL, get_tid, NULL);
 	pthread_join(th, &tid);
-	ok((intptr_t)tid != getpid() && (intptr_t)tid > 0, "another's is not");
+	ok((intptr_t)tid != getpid() && (intptr_t)tid > 0,
+	   "another thread's tid is not the pid");
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, 1 << 17);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);

@@ -78,19 +78,20 @@ static void test_sleep(void)
 
 	ok(nanosleep(&ts, &rem) == 0, "nanosleep");
 	slept = vdso(CLOCK_MONOTONIC) - before;
-	ok(slept >= 30000000 && slept < 2 * SEC, "it slept its 30 ms");
+	ok(slept >= 30000000 && slept < 2 * SEC, "nanosleep slept its 30 ms");
 	until = vdso(CLOCK_MONOTONIC) + 20000000;
 	ts.tv_sec = until / SEC;
 	ts.tv_nsec = until % SEC;
 	ok(clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == 0 &&
-	   vdso(CLOCK_MONOTONIC) >= until, "until a time");
+	   vdso(CLOCK_MONOTONIC) >= until, "clock_nanosleep until a time");
 	ok(clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == 0,
-	   "until a time that has passed");
+	   "clock_nanosleep until a time that has passed");
 	until = vdso(CLOCK_REALTIME) + 10000000;
 	ts.tv_sec = until / SEC;
 	ts.tv_nsec = until % SEC;
 	ok(clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &ts, NULL) == 0 &&
-	   vdso(CLOCK_REALTIME) >= until, "until a time of day");
+	   vdso(CLOCK_REALTIME) >= until,
+	   "clock_nanosleep until a time of day");
 }
 
 static void test_cpu(void)
@@ -107,7 +108,7 @@ static void test_cpu(void)
 	ok(a >= 0 && b > a + 1000000, "CPU time counts work");
 	nanosleep(&ts, NULL);
 	c = vdso(CLOCK_PROCESS_CPUTIME_ID);
-	ok(c - b < 40000000, "and not sleep (%ld us of 50000)",
+	ok(c - b < 40000000, "CPU time does not count sleep (%ld us of 50000)",
 	   (long)(c - b) / 1000);
 	ok(clock_getcpuclockid(0, &id) == 0 && vdso(id) >= c,
 	   "clock_getcpuclockid");

@@ -106,7 +106,7 @@ static void test_busy(void)
 	handle(SIGALRM);
 	setitimer(ITIMER_REAL, &v, NULL);
 	spin_until(&fired[SIGALRM], 3, 2000);
-	ok(fired[SIGALRM] >= 3, "while the program spins (%d)",
+	ok(fired[SIGALRM] >= 3, "setitimer fires while the program spins (%d)",
 	   fired[SIGALRM]);
 	setitimer(ITIMER_REAL, &off, NULL);
 	handle(SIGPROF);
@@ -127,10 +127,10 @@ static void test_alarm(void)
 {
 	handle(SIGALRM);
 	ok(alarm(100) == 0, "alarm");
-	ok(alarm(1) == 100, "the one before");
+	ok(alarm(1) == 100, "alarm tells of the one before");
 	pause();
-	ok(fired[SIGALRM] == 1, "fired");
-	ok(alarm(0) == 0, "none is left");
+	ok(fired[SIGALRM] == 1, "alarm fired");
+	ok(alarm(0) == 0, "alarm: none is left");
 }
 
 static timer_t make(int notify, int sig, int value, clockid_t clock)
@@ -162,9 +162,9 @@ static void test_posix(void)
 	wait_until(&fired[SIGRTMIN + 1], 5);
 	ok(fired[SIGRTMIN + 1] >= 5 &&
 	   (uint64_t)fired[SIGRTMIN + 1] <= (now_ms() - t0) / 10 + 1,
-	   "fires (%d)", fired[SIGRTMIN + 1]);
+	   "a timer fires (%d)", fired[SIGRTMIN + 1]);
 	ok(last.si_code == SI_TIMER && last.si_value.sival_int == 77,
-	   "with its value");
+	   "a timer fires with its value");
 	timer_gettime(t, &left);
 	ok(left.it_interval.tv_nsec == 10000000 && left.it_value.tv_nsec > 0 &&
 	   left.it_value.tv_nsec <= 10000000, "timer_gettime");
@@ -200,7 +200,7 @@ static void test_overrun(void)
 	siginfo_t si;
 	sigwaitinfo(&set, &si);
 	ok(si.si_overrun >= 5 && timer_getoverrun(t) == si.si_overrun,
-	   "and the number of the others (%d)", si.si_overrun);
+	   "the number of the other expiries (%d)", si.si_overrun);
 	timer_delete(t);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
@@ -240,7 +240,7 @@ static void test_threads(void)
 	ok(timer_create(CLOCK_MONOTONIC, &ev, &t) == 0, "SIGEV_THREAD");
 	timer_settime(t, 0, &v, NULL);
 	wait_until(&called, 31);
-	ok(called == 31, "its function was called (%d)", called);
+	ok(called == 31, "SIGEV_THREAD: its function was called (%d)", called);
 	timer_delete(t);
 	t = make(SIGEV_NONE, 0, 0, CLOCK_MONOTONIC);
 	timer_settime(t, 0, &v, NULL);
@@ -264,7 +264,8 @@ static void test_absolute(void)
 	v.it_value.tv_sec++;
 	timer_settime(t, TIMER_ABSTIME, &v, NULL);
 	wait_ms(10);
-	ok(fired[SIGUSR1] == 1, "one to come does not");
+	ok(fired[SIGUSR1] == 1,
+	   "an absolute time to come does not fire at once");
 	timer_delete(t);
 }
 

@@ -157,6 +157,7 @@ class Case(unittest.TestCase):
         self.assertIn("SyntaxError", text)
         self.assertIn("app.py\", line 1", text)
         self.assertNotIn("boot.py", text)
+        self.assertNotIn("_usetl", text)
         self.assertNotIn("importlib", text)
 
     def test_import_error(self) -> None:
@@ -167,6 +168,7 @@ class Case(unittest.TestCase):
         self.assertIn("inner.py\", line 1", text)
         self.assertIn("app.py\", line 1", text)
         self.assertNotIn("boot.py", text)
+        self.assertNotIn("_usetl", text)
         self.assertNotIn("importlib", text)
 
     def test_exit_while_importing(self) -> None:
@@ -226,6 +228,11 @@ class Case(unittest.TestCase):
             self.assertEqual(uuid.UUID(a).version, 4)
             self.assertEqual(str(uuid.UUID(a)), a)
             self.assertNotEqual(g.call()[3], a)
+
+    def test_context_repr(self) -> None:
+        with Guest("def handler(e, c): return repr(c)\n") as g:
+            self.assertTrue(g.call().startswith("<__main__.Context object"),
+                            g.call())
 
     def test_raises(self) -> None:
         app = ("def inner(n):\n"

@@ -1,4 +1,4 @@
-"""usetl_test.py - usetl.py against a stand-in for /dev/usetl/fetch.
+"""usetl_test.py - usetl against a stand-in for /dev/usetl/fetch.
 
 The stand-in is one end of a socket pair for each open; a thread at the other
 end reads the request and its body as the libOS would, and answers from a
@@ -13,15 +13,18 @@ import csv
 import errno
 import gc
 import gzip
+import inspect
 import io
 import json
 import os
 import pickle
+import re
 import select
 import socket
 import sys
 import tempfile
 import threading
+import traceback
 import unittest
 from types import SimpleNamespace
 
@@ -32,6 +35,7 @@ sys.path.insert(0, HERE)
 
 import tap      # noqa: E402
 import usetl    # noqa: E402
+from usetl import _body, _files, _gzip, _hooks, _response  # noqa: E402
 
 
 CSV = b"name,amount\r\na,1.5\r\nb,2.5\r\n"
@@ -43,8 +47,8 @@ CODED = {
     "empty": gzip.compress(b""),
     "nothing": b"",
     "big": gzip.compress(BIG, 1),
-    "edge": gzip.compress(bytes(usetl._CHUNK)),
-    "edge1": gzip.compress(bytes(usetl._CHUNK + 1)),
+    "edge": gzip.compress(bytes(_files.CHUNK)),
+    "edge1": gzip.compress(bytes(_files.CHUNK + 1)),
     "members": b"".join(gzip.compress(CSV[i:i + 1]) for i in range(27)),
     "zeros": ZIP + bytes(100000) + ZIP + b"\0",
     "short": ZIP[:-1],
@@ -158,7 +162,7 @@ class Case(unittest.TestCase):
         self.dev = Device()
 
     def tearDown(self) -> None:
-        usetl._named.clear()            # as boot.py before each event
+        _body.named.clear()             # as the runtime before each event
         gc.collect()
         self.wait_closed()
         self.dev.close()
@@ -260,7 +264,7 @@ class Case(unittest.TestCase):
             r = usetl.post("http://h/echo", file=f.name)
             self.assertEqual(r.content, b"0123456789")
             with open(f.name, "rb") as g:
-                self.assertEqual(usetl._plain_file(g), g.fileno())
+                self.assertEqual(_files.plain_file(g), g.fileno())
                 self.assertEqual(usetl.post("http://h/echo", g).content,
                                  b"0123456789")
                 g.read(4)       # from where it stands
@@ -352,12 +356,12 @@ class Case(unittest.TestCase):
         self.assertLess(self.dev.open_now, 20)
         r = usetl.get("http://h/csv")
         self.assertEqual(r.path, r.path)
-        held = len(usetl._named)
+        held = len(_body.named)
         r.close()
-        self.assertEqual(len(usetl._named), held - 1)
+        self.assertEqual(len(_body.named), held - 1)
         # however large it is, the last one stays
-        usetl._keep_named(usetl._Ticket(), 1 << 30)
-        self.assertEqual(len(usetl._named), 1)
+        _body.keep_named(_body.Ticket(), 1 << 30)
+        self.assertEqual(len(_body.named), 1)
 
     def test_closed(self) -> None:
         r = usetl.get("http://h/big?1024")
@@ -420,7 +424,7 @@ class Case(unittest.TestCase):
         paths = [self.coded("csv").path for _ in range(40)]
         self.assertTrue(os.path.exists(paths[-16]))
         self.assertFalse(os.path.exists(paths[0]))
-        usetl._named.clear()
+        _body.named.clear()
         self.assertFalse(any(os.path.exists(p) for p in paths))
         r = self.coded("csv")
         os.unlink(r.path)               # as a function may
@@ -505,14 +509,14 @@ class Case(unittest.TestCase):
         self.assertEqual({r.content for r in got}, {CSV})
 
     def test_no_zlib(self) -> None:
-        module, usetl.zlib = usetl.zlib, None
+        module, _gzip.zlib = _gzip.zlib, None
         try:
             r = self.coded("csv")
             self.assertIsNone(self.last().accepts)
             self.assertEqual((r.content, r.headers["content-encoding"]),
                              (ZIP, "gzip"))
         finally:
-            usetl.zlib = module
+            _gzip.zlib = module
 
     def test_lines(self) -> None:
         r = usetl.get("http://h/csv")
@@ -585,7 +589,7 @@ class Case(unittest.TestCase):
     def test_ticket_is_pollable(self) -> None:
         t = usetl.Request("GET", "http://h/csv")._submit()
         self.assertEqual(select.select([t.fd], [], [], 5)[0], [t.fd])
-        r = usetl._receive(usetl.Request("GET", "http://h/csv"), t)
+        r = _response.receive(usetl.Request("GET", "http://h/csv"), t)
         self.assertEqual(r.status, 200)
 
     def test_hooks(self) -> None:
@@ -597,8 +601,63 @@ class Case(unittest.TestCase):
         def b() -> None:
             pass
 
-        self.assertEqual(usetl._ready_hooks.pop(), a)
-        self.assertEqual(usetl._clone_hooks.pop(), b)
+        self.assertEqual(_hooks.ready.pop(), a)
+        self.assertEqual(_hooks.clone.pop(), b)
+
+    def manual(self) -> dict[str, list[str]]:
+        """Public names in usetl-python(7), with their arguments if any."""
+        with open(os.path.join(HERE, "../../man/usetl-python.7")) as f:
+            text = f.read()
+        text = text.partition(".Sh THE USETL MODULE\n")[2]
+        text = text.partition("\n.Sh ENVIRONMENT\n")[0]
+        names: dict[str, list[str]] = {}
+        for name in re.findall(r"^\.(?:It )?Sy @?usetl\.(\w+)|"
+                               r"^\.Vt ([A-Z]\w+)", text, re.M):
+            names["".join(name)] = []
+        for name, args in re.findall(r"^\.It Fn usetl\.(\w+) (.*)", text,
+                                     re.M):
+            names[name] = re.findall(r'"(.*?)"', args)
+        return names
+
+    def test_names(self) -> None:
+        names = self.manual()
+        self.assertEqual(sorted(names), sorted(usetl.__all__))
+        self.assertEqual([n for n in dir(usetl) if not n.startswith("_")],
+                         sorted(usetl.__all__))
+        for name, args in names.items():
+            if args:
+                self.assertEqual(args, self.arguments(name, args), name)
+
+    def arguments(self, name: str, like: list[str]) -> list[str]:
+        """Of a public name, with no more of them and of their defaults than
+        the manual has."""
+        found = []
+        star = True
+        for p in inspect.signature(getattr(usetl, name)).parameters.values():
+            if p.kind is p.VAR_POSITIONAL:
+                found.append("*" + p.name)
+                star = False
+            elif p.kind is p.VAR_KEYWORD:
+                found.append("**" + p.name)
+            else:
+                if p.kind is p.KEYWORD_ONLY and star:
+                    if like[-1] == "**keywords":
+                        return found + ["**keywords"]
+                    found.append("*")
+                    star = False
+                has = p.default is not p.empty and p.name not in like
+                found.append(f"{p.name}={p.default}" if has else p.name)
+        return found
+
+    def test_names_are_of_usetl(self) -> None:
+        for name in usetl.__all__:
+            self.assertEqual(getattr(usetl, name).__module__, "usetl", name)
+        for e in (usetl.Error(5, "why", "http://h/"),
+                  usetl.Timeout(110, "late", "http://h/")):
+            line = traceback.format_exception_only(type(e), e)[-1]
+            self.assertEqual(line, f"usetl.{type(e).__name__}: {e}\n")
+            self.assertIn(b"cusetl\n" + type(e).__name__.encode() + b"\n",
+                          pickle.dumps(e, 0))
 
     def test_no_device(self) -> None:
         os.open = self.dev.real_open

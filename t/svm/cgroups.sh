@@ -38,19 +38,23 @@ serve_in() {
 # settled N: there are so many references, $refs, and with the tender and the
 # guest of each three times as many processes, $all
 settled() {
-	i=0
-	while refs=$(children "$serve_pid") && all=$(tree "$serve_pid") &&
-		test "$(echo "$refs" | wc -w) $(echo "$all" | wc -w)" != \
-			"$1 $((3 * $1))" && test $i -lt 300
-	do
-		i=$((i + 1))
-		sleep 0.1
-	done
+	await are_there "$1"
+}
+
+are_there() {
+	refs=$(children "$serve_pid")
+	all=$(tree "$serve_pid")
+	test "$(echo "$refs" | wc -w) $(echo "$all" | wc -w)" = \
+		"$1 $((3 * $1))"
 }
 
 # what cgroups there are below GROUP
 made() {
 	(cd "$cg/$1" && ls -d usetl-* 2>/dev/null)
+}
+
+two_made() {
+	test "$(made service | wc -l)" = 2
 }
 
 # each_has_one NAME [FUNCTION...]: a cgroup, with all of its processes in it
@@ -96,12 +100,7 @@ configure() {
 
 # note PATTERN TIMES: until the server has said so
 note() {
-	i=0
-	while test "$(grep -c "$1" "$tmp/serve.err")" -lt "$2"; do
-		i=$((i + 1))
-		test $i -lt 300 || break
-		sleep 0.1
-	done
+	await said_times "$@"
 }
 
 # a_function NAME: of the configuration
@@ -141,11 +140,7 @@ $(a_function two)"
 	configure "$(a_function one)
 recycle = fork"
 	note "'one' is ready" 2
-	i=0
-	while test "$(made service | wc -l)" != 2 && test $i -lt 100; do
-		i=$((i + 1))
-		sleep 0.1
-	done
+	await two_made
 	settled 1
 	each_has_one "one is withdrawn, another replaced" "one "
 }

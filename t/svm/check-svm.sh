@@ -16,9 +16,7 @@
 # stack reads of an iretq at CPL 3 for the kernel's, which the process
 # tender's tests would meet.  ACCEL is another accelerator.
 . "$(dirname "$0")/../lib.sh"
-svm=$t
-t=$(dirname "$svm")
-top=$(dirname "$t")
+svm=$t/svm
 usetl=$1 tender_test=$2 mkimage=$3
 r=$tmp/root
 all=yes
@@ -72,7 +70,8 @@ done
 printf 'root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n' \
 	>"$r/etc/passwd"
 printf 'root:x:0:\nnogroup:x:65534:\n' >"$r/etc/group"
-cp "$t/lib.sh" "$svm/inside.sh" "$svm/cgroups.sh" "$r/t/"
+cp "$t/lib.sh" "$t/serve.sh" "$t/procs.sh" "$svm/inside.sh" \
+	"$svm/cgroups.sh" "$r/t/"
 cp "$svm/init" "$r/init"
 chmod 755 "$r/init"
 

@@ -86,7 +86,8 @@ tender_test() {
 	timeout 120 /bin/tender_test >"$tmp/log" 2>&1
 	whole "tender_test" "$tmp/log" $?
 	for tender in $tenders; do
-		like "tender_test had it" "$tmp/log" "^ok [0-9]* - $tender: "
+		like "tender_test has run by this tender" \
+			"$tmp/log" "^ok [0-9]* - $tender: "
 	done
 	tender=
 }
@@ -147,7 +148,8 @@ functions() {
 		--repeat 5 -d "@/image/json.event" /image/json.usetl
 	ok "not as root" timeout 100 su -s /bin/sh nobody -c \
 		"$usetl invoke --repeat 5 -d @/image/json.event /image/json.usetl"
-	is "as on Linux" "$(cat "$tmp/out")" "$(cat /image/json.result)"
+	is "not as root: as on Linux" \
+		"$(cat "$tmp/out")" "$(cat /image/json.result)"
 	unset USETL_VERIFY
 }
 
@@ -240,14 +242,15 @@ served() {
 	is "an HTTP client is answered" "$(wget -q -O - \
 		--post-data '{"a": 1}' "$url/function/echo")" '{"a": 1}'
 	ok "a GET, a POST" ask total "$event"
-	is "the sum" "$(cat "$tmp/out")" '{"total": 30000.0}'
-	is "was sent" "$(cat "$tmp/posted")" 30000.0
+	is "a GET, a POST: the sum" "$(cat "$tmp/out")" '{"total": 30000.0}'
+	is "a GET, a POST: what was sent" "$(cat "$tmp/posted")" 30000.0
 	try "a null pointer" '{"do": "segv"}' 'signal 11'
 	try "an infinite loop" '{"do": "loop"}' 'Timeout'
 	try "write to the page tables" \
 		'{"do": "write", "address": 1879048192}' 'signal 11'
 	if test "$part" = whole; then
-		ok "and again" ask total "$event" --repeat 3
+		ok "a GET, a POST: three times more" \
+			ask total "$event" --repeat 3
 		ok "two hundred requests" ask echo '[]' --repeat 200
 		attacks
 	else
@@ -297,5 +300,5 @@ else
 	esac
 fi
 dmesg | grep -iE 'WARNING|BUG:|kvm.*(error|unhandled)' >"$tmp/dmesg"
-is "the kernel has nothing to say of it" "$(cat "$tmp/dmesg")" ""
+is "the kernel has nothing to say of all this" "$(cat "$tmp/dmesg")" ""
 plan

@@ -44,7 +44,7 @@ static void test_one(const char *a, const char *b, int same)
 	ok(addresses_count(t, at(b)) == 1, "%s: counted when it goes", a);
 	address_put(t, y);
 	ok(!addresses_count(t, at(a)) && !addresses_count(t, at(b)),
-	   "%s: and when both are gone", a);
+	   "%s: not counted when both are gone", a);
 }
 
 static void test_none(const char *a)
@@ -69,7 +69,8 @@ static void test_many(void)
 	ok(good, "%d addresses are told apart", MANY);
 	for (int i = 0; i < MANY; i++)
 		address_put(t, a[i]);
-	ok(!addresses_count(t, at("10.0.0.1")), "and forgotten");
+	ok(!addresses_count(t, at("10.0.0.1")),
+	   "many addresses are forgotten when they go");
 }
 
 /* shares of 100 */
@@ -79,21 +80,26 @@ static void test_shares(void)
 	struct holding a = { .of = &of }, b = { .of = &of }, c = { .of = &of };
 
 	holding_set(&a, 50);
-	ok(!holding_passes(&a, 0) && holding_passes(&a, 1), "one alone has half");
+	ok(!holding_passes(&a, 0) && holding_passes(&a, 1),
+	   "one holder alone has half");
 	holding_set(&b, 20);
 	ok(holding_passes(&a, 0) && !holding_passes(&b, 5) && holding_passes(&b, 6),
-	   "of what is left, another one half");
+	   "another holder has half of what is left");
 	holding_set(&a, 33);
 	holding_set(&b, 33);
-	ok(!holding_passes(&a, 0) && holding_passes(&a, 1), "two have a third each");
-	ok(!holding_passes(&c, 17), "and there is room for one more");
+	ok(!holding_passes(&a, 0) && holding_passes(&a, 1),
+	   "two holders have a third each");
+	ok(!holding_passes(&c, 17),
+	   "beside two holders there is room for one more");
 	holding_set(&a, 500);
 	ok(holding_passes(&b, 0) && holding_passes(&c, 1) && of.held == 533,
 	   "more may be held than there is");
-	ok(holding_passes(&c, UINT64_MAX), "so much more passes any");
+	ok(holding_passes(&c, UINT64_MAX),
+	   "what is more than any number passes");
 	holding_set(&a, 0);
 	holding_set(&b, 0);
-	ok(!of.held && !holding_passes(&c, 50), "all of it is given back");
+	ok(!of.held && !holding_passes(&c, 50),
+	   "all that was held is given back");
 }
 
 int main(void)

@@ -124,16 +124,17 @@ static void test_shares(void)
 	quiet = count("quiet", &whole);
 	server = count("server", &whole);
 	ok(quiet == 1000 && !lost("quiet: ", slow),
-	   "one that floods drops nothing of another's (%u)", quiet);
-	ok(server == 1000 && !lost("", slow), "nor of the server's own (%u)",
+	   "who floods drops nothing of another's (%u)", quiet);
+	ok(server == 1000 && !lost("", slow),
+	   "who floods drops nothing of the server's own (%u)",
 	   server);
 	ok(loud > 5000 && loud + lost("loud: ", slow) == 41000,
-	   "its own losses are counted: %u and %llu", loud,
+	   "who floods: losses are counted: %u and %llu", loud,
 	   lost("loud: ", slow));
-	ok(whole, "and every line is whole");
+	ok(whole, "who floods: every line is whole");
 	flood(s, "loud", "loud", 10);
 	drain(fd[0]);
-	ok(count("loud", &whole) == 10 && whole, "then it goes on");
+	ok(count("loud", &whole) == 10 && whole, "who flooded goes on");
 
 	flood(s, "a", "a", 20000);
 	flood(s, "b", "b", 20000);
@@ -145,7 +146,8 @@ static void test_shares(void)
 	   count("b", NULL), count("c", NULL));
 	ok(count("a", NULL) + lost("a: ", slow) == 20000 &&
 	   count("b", NULL) + lost("b: ", slow) == 20000 &&
-	   count("c", NULL) + lost("c: ", slow) == 20000, "all counted");
+	   count("c", NULL) + lost("c: ", slow) == 20000,
+	   "three that flood: all counted");
 
 	flood(s, NULL, "server", 20000);
 	drain(fd[0]);
@@ -171,7 +173,7 @@ static void test_gone(void)
 	flood(s, "x", "x", 30000);
 	run();
 	again = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	for (int i = 0; i < 100 && got_len < 900000; i++) {
+	for (int i = 0; i < 3000 && got_len < 900000; i++) {
 		usleep(20000);
 		size_t before = got_len;
 		ssize_t n;
@@ -234,9 +236,9 @@ static void test_full(void)
 	ok(read_file(fd) == 5000, "a file is filled");
 	drain(told[0]);
 	ok(!strcmp(got, "test: cannot write the log: File too large; its lines "
-		   "wait\n"), "which is said elsewhere, once");
+		   "wait\n"), "a full file is said elsewhere, once");
 	run();
-	ok(read_file(fd) == 5000, "and goes on being full");
+	ok(read_file(fd) == 5000, "a full file stays full");
 	limit_files(RLIM_INFINITY);
 	for (until = ev_time() + 60; ev_time() < until; usleep(20000)) {
 		run();
@@ -251,10 +253,10 @@ static void test_full(void)
 	ok(count("loud", &whole) > 5000 && count("loud", NULL) +
 	   lost("loud: ", full) == 40000, "what was lost is counted: %u, "
 	   "%llu lost", count("loud", NULL), lost("loud: ", full));
-	ok(whole, "and the line that was cut goes on");
+	ok(whole, "a line that was cut goes on");
 	drain(told[0]);
 	ok(strstr(got, "test: the log is written again\n") != NULL,
-	   "that, too, is said");
+	   "that a file has room again is said");
 
 	limit_files(1);
 	flood(s, "loud", "loud", 30);
@@ -295,7 +297,7 @@ static void test_take(void)
 	asynclog_destroy(next);
 	drain(second[0]);
 	ok(told + lost("other: ", "more than log.rate\n") == 7,
-	   "and what was counted is said there");
+	   "what was counted is said in another file");
 	for (int i = 0; i < 2; i++) {
 		close(first[i]);
 		close(second[i]);
@@ -315,15 +317,15 @@ static void test_rate(void)
 	drain(fd[0]);
 	ok(got_len <= 10000 && got_len > 9990,
 	   "the name before each line counts: %zu", got_len);
-	ok(asynclog_room(s, "x") < 100, "there is no more room");
-	ok(asynclog_room(s, "y") == 10000, "another one has its own");
+	ok(asynclog_room(s, "x") < 100, "past the rate there is no more room");
+	ok(asynclog_room(s, "y") == 10000, "another owner has a rate of its own");
 	ok(asynclog_room(s, NULL) == UINT64_MAX, "the server has no rate");
 	loglines_async(s, "name", "x", "a\nb\nc", 5);
 	asynclog_lost(s, "x", 4);
 	asynclog_destroy(s);
 	drain(fd[0]);
 	ok(lost("x: ", "more than log.rate\n") == 4096 - 1428 + 3 + 4,
-	   "what was past it is counted");
+	   "what was past a rate is counted");
 
 	s = asynclog_on(fd[1], NULL);
 	asynclog_lost(s, "x", UINT64_MAX);

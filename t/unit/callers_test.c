@@ -159,7 +159,7 @@ static void test_long(void)
 	ok(!ended(fd, buf, sizeof(buf)), "a long request is not cut off");
 	fake->held = 0;
 	UNTIL(said(fd, buf, sizeof(buf), "200 OK"));
-	ok(strstr(buf, "200 OK") != NULL, "and is answered");
+	ok(strstr(buf, "200 OK") != NULL, "a long request is answered");
 	close(fd);
 	fd = caller(1);
 	put(fd, HEAD "Content-Length: 5\r\n\r\n\"big\"");
@@ -201,11 +201,11 @@ static void test_many(void)
 	ok(refused && open > 50 && refused + open == MANY,
 	   "bodies past the function's share are refused (%d of %d)",
 	   refused, MANY);
-	served("g", "another function has its own");
+	served("g", "bodies past a share: another function has its own");
 	for (int i = 0; i < MANY; i++)
 		close(fd[i]);
 	later(0.2);
-	served("f", "and they are taken when there is room again");
+	served("f", "bodies are taken when there is room again");
 }
 
 /* no body of those that are announced has come */
@@ -224,7 +224,7 @@ static void test_announced(void)
 	for (int i = 0; i < MANY; i++)
 		over += ended(fd[i], buf, sizeof(buf)) || buf[0];
 	ok(!over, "a body that is announced takes nothing");
-	served("f", "and refuses nobody");
+	served("f", "a body that is announced refuses nobody");
 	for (int i = 0; i < MANY; i++)
 		close(fd[i]);
 	later(0.2);
@@ -246,7 +246,7 @@ static void test_untaken(void)
 	/* what is over its share waits */
 	later(2.0);
 	ok(pool_pending(pool), "no more is run than may be held");
-	served("g", "but of another function");
+	served("g", "of another function more is run meanwhile");
 	for (int i = 0; i < UNTAKEN; i++) {
 		buf[0] = '\0';
 		over += ended(fd[i], buf, 2);
@@ -254,10 +254,11 @@ static void test_untaken(void)
 	ok(!over, "callers have some seconds to begin to take");
 	shift += 7;
 	UNTIL(!pool_pending(pool));
-	ok(!pool_pending(pool), "who does not goes, and what waited is run");
+	ok(!pool_pending(pool),
+	   "callers who do not take go, and what waited is run");
 	shift += 7;
 	later(1.5);
-	served("f", "then its other callers are served, too");
+	served("f", "who takes is served once those have gone");
 	for (int i = 0; i < UNTAKEN; i++)
 		close(fd[i]);
 	later(0.2);
@@ -290,7 +291,7 @@ static void test_places(void)
 				  ended(fd[i], buf[i], sizeof(buf[i]));
 		ok(first && !others, "%s: who has waited longest goes",
 		   k == 0 ? "silence" : k == 1 ? "heads" : "heads and bodies");
-		served("g", "and a caller is served");
+		served("g", "on a full server a caller is served");
 		for (int i = 0; i < 17; i++)
 			close(fd[i]);
 		later(0.1);
@@ -331,7 +332,7 @@ static void test_gone(void)
 		close(fd[i]);
 	over = 0;
 	UNTIL((over = over || descriptors() <= before));
-	ok(over, "and then all of them");
+	ok(over, "of 100 callers on 16 places all are gone in the end");
 	o.connections = 4096;
 	gateway_set(gateway, &o);
 }
@@ -341,7 +342,7 @@ static void test_served_stay(void)
 {
 	struct gateway_opts o = { .request_max = BODY_MAX, .connections = 16 };
 	char buf[4096] = "", more[4096] = "";
-	int fd, other[20];
+	int fd, other[20], over = 0;
 
 	gateway_set(gateway, &o);
 	fake->held = 1;
@@ -352,17 +353,28 @@ static void test_served_stay(void)
 		other[i] = caller(0);
 		later(0.02);
 	}
+	UNTIL((over = over || ended(other[0], more, sizeof(more))));
 	ok(!ended(fd, buf, sizeof(buf)), "a request that runs keeps its place");
-	ok(ended(other[0], more, sizeof(more)), "silent callers do not");
+	ok(over, "a silent caller loses its place");
 	fake->held = 0;
 	UNTIL(said(fd, buf, sizeof(buf), "200 OK"));
-	ok(strstr(buf, "200 OK") != NULL, "and is answered");
+	ok(strstr(buf, "200 OK") != NULL,
+	   "a request that kept its place is answered");
 	close(fd);
 	for (int i = 0; i < 20; i++)
 		close(other[i]);
 	later(0.1);
 	o.connections = 4096;
 	gateway_set(gateway, &o);
+}
+
+static int refusals(const int *fd, char (*buf)[4096], int n)
+{
+	int refused = 0;
+
+	for (int i = 0; i < n; i++)
+		refused += said(fd[i], buf[i], sizeof(buf[i]), "503 ");
+	return refused;
 }
 
 /* requests that wait, as many as their function may have: others have room */
@@ -380,11 +392,12 @@ static void test_waiting(void)
 		put(fd[i], HEAD "Content-Length: 6\r\n\r\n\"hold\"");
 		later(0.05);
 	}
-	for (int i = 0; i < 12; i++)
-		refused += said(fd[i], buf[i], sizeof(buf[i]), "503 ");
+	UNTIL(refusals(fd, buf, 12) >= 3);
+	later(0.2);
+	refused = refusals(fd, buf, 12);
 	ok(refused >= 3 && refused <= 6,
 	   "one function has half of the places (%d of 12 refused)", refused);
-	served("g", "and another the rest");
+	served("g", "another function has the other half of the places");
 	fake->held = 0;
 	UNTIL(!pool_pending(pool));
 	for (int i = 0; i < 12; i++)
@@ -404,7 +417,8 @@ static void test_first_byte(void)
 	shift += 11;
 	UNTIL((over = over || ended(fd, buf, sizeof(buf))));
 	ok(over, "the first byte of a head has 10 seconds");
-	ok(!ended(kept, other, sizeof(other)), "that of the next one has more");
+	ok(!ended(kept, other, sizeof(other)),
+	   "the first byte of a next head has more than 10 seconds");
 	close(fd);
 	close(kept);
 }
@@ -441,10 +455,10 @@ static void test_bodies(void)
 	memcpy(kilo, "3f9\r\n", 5);
 	memcpy(kilo + 1022, "\r\n", 2);
 	test_refused_body(HEAD "Transfer-Encoding: chunked\r\n\r\n", kilo, 4000,
-			  "413 ", "one that turns out too large");
+			  "413 ", "a body that turns out too large");
 	memset(kilo, 'x', sizeof(kilo) - 1);
 	test_refused_body(HEAD "Content-Length: 1024000\r\n\r\n", kilo, 1000,
-			  "400 ", "one that is not JSON");
+			  "400 ", "a body that is not JSON");
 }
 
 static void test_flood(void)

@@ -98,11 +98,11 @@ static void test_where(void)
 	whole();
 	snprintf(want, sizeof(want), "%s/c g/s/u", top);
 	ok(place(path, &why) == CGROUP_OWN && !strcmp(path, want),
-	   "one that is its own, below a mount point with a blank");
+	   "a cgroup of its own, below a mount point with a blank");
 	put("proc/self/mountinfo", MOUNT("/other", "/other")
 	    MOUNT("/s\\134x", "/nowhere") MOUNT("/s", "/c\\040g/s"));
 	ok(place(path, &why) == CGROUP_OWN && !strcmp(path, want),
-	   "of some mounts, the one that shows it");
+	   "of some mounts, the one that shows the cgroup");
 	put("proc/self/mountinfo", MOUNT("/s/u", "/c\\040g/s/u"));
 	ok(place(path, &why) == CGROUP_OWN && !strcmp(path, want),
 	   "the root of a mount");
@@ -222,7 +222,7 @@ static void test_undone(void)
 	ok(cgroup_open(&c, top, &err) == -ENOENT && !c &&
 	   strstr(err.msg, "cannot move to one below: No such file"),
 	   "what cannot be done is said");
-	ok(count() == 2, "and undone; what servers left is gone, others' stay");
+	ok(count() == 2, "what cannot be done is undone; others' folders stay");
 	shell("cd 'c g/s/u' && test -d usetl-x && test -d usetl-12 && "
 	      "test ! -s cgroup.subtree_control");
 	put("c g/s/u/cgroup.procs", "%d\n", (int)getpid());
@@ -232,11 +232,12 @@ static void test_undone(void)
 	ok(1, "a killed server's controller is disabled first");
 	put("c g/s/u/cgroup.procs", "%d\n1\n", (int)getpid());
 	ok(cgroup_open(&c, top, &err) == -EBUSY && !c,
-	   "with others in it nothing is done");
+	   "a cgroup with other processes: nothing is done");
 	shell("rm 'c g/s/u/cpu.weight'");
 	ok(cgroup_open(&c, top, &err) == 0 && !c,
-	   "where there is none that is no error");
-	ok(cgroup_remove(NULL, "f", 1) == 0, "of none there is none to remove");
+	   "a system without the controller is no error");
+	ok(cgroup_remove(NULL, "f", 1) == 0,
+	   "without a cgroup there is none to remove");
 	cgroup_close(NULL);
 }
 

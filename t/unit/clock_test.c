@@ -67,9 +67,11 @@ int main(void)
 	ok(!back && !early, "the counter's rate is known: %u times back, %u "
 	   "times behind the kernel's", back, early);
 	turns(&g, real_khz - real_khz / 8, &back, &early);
-	ok(!back && !early, "it is thought slower than it is: %u, %u", back,
+	ok(!back && !early,
+	   "the counter is thought slower than it is: %u, %u", back,
 	   early);
 	turns(&g, real_khz + real_khz / 8, &back, &early);
-	ok(!back && !early, "faster: %u, %u", back, early);
+	ok(!back && !early,
+	   "the counter is thought faster than it is: %u, %u", back, early);
 	return plan();
 }

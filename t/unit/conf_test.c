@@ -67,7 +67,7 @@ static void test_values(void)
 		   printed_times[i].s);
 	}
 	ok(value_count("12", &v) == 0 && v == 12, "a count");
-	ok(value_count("12x", &v) == -EINVAL, "not a count");
+	ok(value_count("12x", &v) == -EINVAL, "a count with a letter is none");
 	ok(value_name_ok("total-1.x_Y") && !value_name_ok("") &&
 	   !value_name_ok("-a") && !value_name_ok("a/b") &&
 	   !value_name_ok("a b"), "names");
@@ -80,11 +80,14 @@ static void test_defaults(void)
 	int r = parse("# nothing\n\n; at all\n", &c, &err);
 
 	ok(r == 0, "an empty file");
-	ok(!strcmp(c->listen, "127.0.0.1:8080"), "listens on loopback");
+	ok(!strcmp(c->listen, "127.0.0.1:8080"),
+	   "an empty file: listens on loopback");
 	ok(c->drain_ns == 30000000000ull && c->queue == 1024 && c->min == 1 &&
 	   c->max >= 4 && c->idle_ns == 60000000000ull &&
-	   c->connections == 4096 && c->per_address == 256, "defaults");
-	ok(!c->user && !c->log && !c->functions, "nothing else");
+	   c->connections == 4096 && c->per_address == 256,
+	   "an empty file: defaults");
+	ok(!c->user && !c->log && !c->functions,
+	   "an empty file: no user, log or functions");
 	conf_destroy(c);
 }
 
@@ -125,7 +128,7 @@ static void test_whole(void)
 	ok(!strcmp(c->function[0].name, "total") &&
 	   !strcmp(c->function[0].image, "/etc/total.usetl") &&
 	   c->function[0].max == 9 && !c->function[0].has_min &&
-	   c->function[0].recycle == CONF_FORK, "the first");
+	   c->function[0].recycle == CONF_FORK, "the first function");
 	ok(!strcmp(c->function[1].image, "/x/t.usetl") &&
 	   c->function[1].has_min && c->function[1].min == 2 &&
 	   c->function[1].recycle == CONF_KEEP &&
@@ -269,7 +272,8 @@ static void test_example(void)
 	}
 	if (f)
 		fclose(f);
-	ok(parse(text, &c, &err) == 0, "with its defaults turned on: %s",
+	ok(parse(text, &c, &err) == 0,
+	   "the example with its defaults turned on: %s",
 	   err.msg);
 	conf_create(&d);
 	ok(c && c->drain_ns == d->drain_ns && !strcmp(c->listen, d->listen) &&
@@ -281,7 +285,7 @@ static void test_example(void)
 	   c->windows == d->windows && c->warm == d->warm &&
 	   c->fetch_timeout_ns == d->fetch_timeout_ns &&
 	   c->fetch_max == d->fetch_max, "they are the defaults");
-	ok(c && c->functions == 1, "and one function");
+	ok(c && c->functions == 1, "the example has one function");
 	conf_destroy(c);
 	conf_destroy(d);
 }

@@ -24,7 +24,7 @@ static int map(struct tender *t, unsigned slot, uint64_t addr, uint64_t len,
 	return map_error;
 }
 
-static int unmap(struct tender *t, unsigned slot)
+static int unmap(struct tender *t, unsigned slot, uint64_t addr)
 {
 	return 0;
 }
@@ -92,23 +92,24 @@ static void test_attach(void)
 	tell(MSG_ATTACH, 2, BODY, small);
 	tell(MSG_KICK, 0, 0, -1);
 	ok(ring(DB_WAIT, ~0ull) == 0 && windows() == 3,
-	   "one whose memory is too small is not, and the guest goes on");
+	   "a window whose memory is too small: the guest goes on");
 	tell(MSG_ATTACH, 3, BODY, -1);
 	ok(ring(DB_WAIT, ~0ull) == 0 && windows() == 3,
-	   "nor one without a descriptor");
+	   "a window without a descriptor is not attached");
 	map_error = -ENOMEM;
 	tell(MSG_ATTACH, 2, BODY, good);
 	ok(ring(DB_WAIT, ~0ull) == 0 && windows() == 3 &&
 	   !ram_ptr(&ram, UK_HOST_BASE + 2 * ETLFS_WINDOW_STRIDE, 1, 0),
-	   "nor one that the tender cannot map");
+	   "a window that the tender cannot map is not attached");
 	tell(MSG_ATTACH, 1, BODY, good);
 	ok(ring(DB_WAIT, ~0ull) == 0 && windows() == 1,
-	   "one in another's place that cannot be: neither is there");
+	   "a bad window in another's place: neither is there");
 	map_error = 0;
 	tell(MSG_ATTACH, 2, BODY, good);
-	ok(ring(DB_WAIT, ~0ull) == 0 && windows() == 5, "a later one is");
+	ok(ring(DB_WAIT, ~0ull) == 0 && windows() == 5,
+	   "a later window is attached");
 	guest_detach(&g);
-	ok(windows() == 1, "all are detached at the end");
+	ok(windows() == 1, "all windows are detached at the end");
 }
 
 /* rings n times with len bytes; the messages that came, and their bytes */
@@ -148,18 +149,20 @@ static void test_log(void)
 	ok(n == 100000 / UK_LOG_SIZE && bytes == n * (size_t)UK_LOG_SIZE,
 	   "a log of bytes goes out in pieces of %u", UK_LOG_SIZE);
 	ok(guest_log(&g, &rest) == 100000 % UK_LOG_SIZE,
-	   "the rest goes with the result");
+	   "the rest of a log goes with the result");
 	guest_log_limit(&g, 100000);
 	n = log_rung(1000, UINT32_MAX, &bytes);
 	bytes += guest_log(&g, &rest);
-	ok(n <= 7 && bytes == 100001, "and no more than one byte past the "
+	ok(n <= 7 && bytes == 100001, "a log is cut one byte past its "
 	   "limit (%zu in %u)", bytes, n);
 	n = log_rung(1000, UK_LOG_SIZE, &bytes);
-	ok(n == 0 && guest_log(&g, &rest) == 0, "then nothing is sent");
+	ok(n == 0 && guest_log(&g, &rest) == 0,
+	   "past the limit of a log nothing is sent");
 	guest_log_limit(&g, 0);
 	log_rung(10, UK_LOG_SIZE, &bytes);
 	ok(bytes == 0 && guest_log(&g, &rest) == 0, "a limit of 0 is silence");
-	ok(guest_log_lost(&g) == 1, "which a line without an end was lost by");
+	ok(guest_log_lost(&g) == 1,
+	   "a limit of 0: a line without an end is lost");
 
 	for (unsigned i = 99; i < UK_LOG_SIZE; i += 100)
 		text[i] = '\n';
@@ -174,11 +177,13 @@ static void test_log(void)
 	ok(guest_log(&g, &rest) == 251 && guest_log_lost(&g) == 8,
 	   "lines past the limit are counted, that which it cuts, too");
 	guest_log_limit(&g, 250);
-	ok(guest_log_lost(&g) == 0, "for each request anew");
+	ok(guest_log_lost(&g) == 0,
+	   "lost lines are counted for each request anew");
 	memset(text, '\n', UK_LOG_SIZE);
 	guest_log_limit(&g, 0);
 	log_rung(100, UINT32_MAX, &bytes);
-	ok(guest_log_lost(&g) == 100 * UK_LOG_SIZE, "empty ones are lines");
+	ok(guest_log_lost(&g) == 100 * UK_LOG_SIZE,
+	   "empty lines are counted, too");
 }
 
 int main(void)

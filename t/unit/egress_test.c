@@ -54,8 +54,9 @@ static void test_addresses(void)
 	for (i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
 		ok(is_public(yes[i]) == 1, "%s is public", yes[i]);
 	for (i = 0; i < sizeof(no) / sizeof(no[0]); i++)
-		ok(is_public(no[i]) == 0, "%s is not", no[i]);
-	ok(!egress_public((struct sockaddr *)&un), "nor is a local socket");
+		ok(is_public(no[i]) == 0, "%s is not public", no[i]);
+	ok(!egress_public((struct sockaddr *)&un),
+	   "a local socket is not public");
 }
 
 /* 0 refused, 1 allowed, 2 allowed at any address */
@@ -219,7 +220,7 @@ static void test_ways_out(void)
 		   "allowed: %s", in[i]);
 	}
 	ok(egress_allows(b, "https://h.example/v1/..%00/", NULL),
-	   "and where no entry has a path, any may be asked for");
+	   "where no entry has a path, any may be asked for");
 	egress_destroy(g);
 	egress_destroy(s);
 	egress_destroy(b);
@@ -261,7 +262,7 @@ static void test_bad_lists(void)
 		ok(egress_create(&g, list) == -EINVAL,
 		   "entry '%s' is refused", bad[i]);
 	}
-	ok(egress_create(&g, both) == -EINVAL, "none stands alone");
+	ok(egress_create(&g, both) == -EINVAL, "`none` stands alone");
 	egress_destroy(NULL);
 }
 
@@ -280,7 +281,7 @@ static void test_why(void)
 	char quoted[64];
 
 	ok(egress_check(NULL, &err) == 0 && egress_check(good, &err) == 0,
-	   "nothing is wrong");
+	   "a list without mistakes");
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		char *list[] = { "https://example.org/", bad[i].entry, NULL };
 

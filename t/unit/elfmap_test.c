@@ -127,7 +127,7 @@ static void places(void)
 		"0x70000001");
 	m.ph[2].p_memsz = 0x2000;
 	ok(check_size(&m, sizeof(m), 8192 * MB) == 0 && map.hi == 0x70000000,
-	   "up to the last byte: %s", err.msg);
+	   "a segment up to the last byte: %s", err.msg);
 }
 
 static void limits(void)
@@ -136,13 +136,13 @@ static void limits(void)
 
 	good(&m);
 	ok(check(&m) == 0 && map.lo == 0x400000 && map.hi == 0x407000,
-	   "what is right, and where: %s", err.msg);
+	   "a program that is right, and where it lies: %s", err.msg);
 	m.ph[1].p_vaddr = 0x10000000;
 	m.ph[2].p_vaddr = 0x10002000;
 	refused("beyond the memory limit", check(&m), "memory = 128M",
 		"memory = 334M");
 	ok(check_size(&m, sizeof(m), 334 * MB) == 0,
-	   "with what it asks for: %s", err.msg);
+	   "a program with as much memory as it asks for: %s", err.msg);
 	good(&m);
 	m.eh.e_type = ET_DYN;
 	m.ph[1].p_vaddr = 0;

@@ -80,7 +80,8 @@ static void test_others(void)
 		free(text);
 	}
 	ok(!wrong, "what is no such document is shown as it is");
-	shows("\033[2Jx\r\n", "?[2Jx?\n", "but for control characters");
+	shows("\033[2Jx\r\n", "?[2Jx?\n",
+	    "control characters of no document are not shown");
 }
 
 /* a document with so many lines of so many bytes */
@@ -117,7 +118,7 @@ static void test_brief(void)
 	char *json = document(128, 10, &len), *text = shown(json, len, 1);
 
 	ok(line_feeds(text) == 129 && !strstr(text, "left out"),
-	   "128 lines are shown");
+	   "a stack of 128 lines is shown");
 	free(text);
 	free(json);
 	json = document(1000, 10, &len);
@@ -128,7 +129,7 @@ static void test_brief(void)
 	   "raised");
 	free(text);
 	text = shown(json, len, 0);
-	ok(line_feeds(text) == 1001, "all of them when not in brief");
+	ok(line_feeds(text) == 1001, "all lines are shown when not in brief");
 	free(text);
 	free(json);
 	json = document(3, 5000, &len);
@@ -139,7 +140,7 @@ static void test_brief(void)
 	free(json);
 	json = document(1, 300000, &len);
 	text = shown(json, len, 1);
-	ok(strlen(text) == 1001, "and one past all bounds is not read");
+	ok(strlen(text) == 1001, "a document past all bounds is not read");
 	free(text);
 	free(json);
 }

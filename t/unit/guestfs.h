@@ -162,18 +162,6 @@ void log_printf(const char *fmt, ...)
 	log_lines++;
 }
 
-void devfs_init(void)
-{
-}
-
-void procfs_init(void)
-{
-}
-
-void usetldev_init(void)
-{
-}
-
 #include "unikernel/fs/data.c"
 #include "unikernel/fs/dir.c"
 #include "unikernel/fs/fd.c"
@@ -189,17 +177,6 @@ void usetldev_init(void)
 #include "unikernel/fs/sysdir.c"
 #undef NSEC
 #include "unikernel/fs/sysfd.c"
-
-/* there are no pipes here */
-long pipe_capacity(struct file *f)
-{
-	return -EBADF;
-}
-
-long pipe_set_capacity(struct file *f, u64 want)
-{
-	return -EBADF;
-}
 
 #include "unikernel/fs/sysio.c"
 #include "unikernel/fs/sysname.c"

@@ -206,9 +206,10 @@ static void test_event(void)
 	   !((const struct etlfs_host *)(const void *)clone.view[0])->empty,
 	   "an event is there, and the region not empty");
 	ok(host_event(host, big, sizeof(big), &off) == -EMSGSIZE,
-	   "an event that is too long is not");
+	   "an event that is too long is refused");
 	memset(big, 'x', sizeof(big));
-	ok(!host_event(host, big, sizeof(big) - 1, &off), "the longest one");
+	ok(!host_event(host, big, sizeof(big) - 1, &off),
+	   "an event as long as may be");
 	ok(get(T(1, 0), "/big?size=5000") == ETLFS_DONE &&
 	   body_is(T(1, 0), 5000) && clone.view[0][ETLFS_EVENT_MAX - 1] == 'x',
 	   "a body does not touch it");
@@ -232,19 +233,19 @@ static void test_small(void)
 	   !clone.attaches, "100 KB go to window 0");
 	ok(text_has(k->head_off, k->head_len,
 		    "Content-Type: application/octet-stream\n"),
-	   "with headers");
+	   "a ticket has its headers");
 	snprintf(url, sizeof(url), "http://127.0.0.1:%d/big?size=100000",
 		 server.port);
-	ok(text_is(k->url_off, k->url_len, url), "and URL");
+	ok(text_is(k->url_off, k->url_len, url), "a ticket has its URL");
 	ok(submit(T(8, 0), UK_GET, "/in.csv", NULL, 0, 0) == -EBUSY,
 	   "a slot in use is busy");
 	first = k->body_off;
 	host_cancel(host, T(6, 0));
 	ok(state(0) == ETLFS_DONE, "cancelling an old ticket changes nothing");
 	host_cancel(host, T(7, 0));
-	ok(state(0) == ETLFS_FREE, "cancelling it frees it");
+	ok(state(0) == ETLFS_FREE, "cancelling a ticket frees its slot");
 	ok(get(T(8, 0), "/big?size=3") == ETLFS_DONE && body_is(T(8, 0), 3) &&
-	   k->body_off == first, "and its room, which is used again");
+	   k->body_off == first, "cancelling a ticket frees its room");
 	ok(get(T(1, 1), "/redirect") == ETLFS_DONE &&
 	   ticket(1)->status == 200 && text_has(ticket(1)->url_off,
 					     ticket(1)->url_len, "/in.csv"),
@@ -257,7 +258,7 @@ static void test_small(void)
 	   host_counters(host)->bytes_in == 100000 + 3 + 48 + 9,
 	   "bytes are counted");
 	ok(!host_reset(host) && region_is_clear(), "reset");
-	ok(!host_counters(host)->bytes_in, "the counters too");
+	ok(!host_counters(host)->bytes_in, "reset: the counters, too");
 }
 
 static void test_large(void)
@@ -268,26 +269,27 @@ static void test_large(void)
 	   "5 MB get a window");
 	ok(get(T(1, 6), "/big?size=6000000") == ETLFS_DONE &&
 	   body_is(T(1, 6), 6000000) && clone.attaches == 1,
-	   "6 MB more find room in it");
+	   "6 MB more find room in that window");
 	ok(get(T(1, 7), "/big?size=40000000") == ETLFS_DONE &&
 	   body_is(T(1, 7), 40000000) && clone.attaches == 2,
-	   "40 MB get another");
+	   "40 MB get another window");
 	ok(get(T(1, 8), "/chunked?size=30000") == ETLFS_DONE &&
 	   body_is(T(1, 8), 30000) && ticket(8)->body_off < ETLFS_WINDOW0,
 	   "30 KB of unknown length stay in window 0");
 	ok(get(T(1, 9), "/chunked?size=9000000") == ETLFS_DONE &&
 	   body_is(T(1, 9), 9000000) &&
 	   ticket(9)->body_off >= ETLFS_WINDOW_STRIDE,
-	   "9 MB of unknown length move on");
+	   "9 MB of unknown length move to a window");
 	ok(get(T(1, 10), "/chunked?size=1500000") == ETLFS_DONE &&
-	   body_is(T(1, 10), 1500000), "so do 1.5 MB");
+	   body_is(T(1, 10), 1500000),
+	   "1.5 MB of unknown length move to a window");
 	ok(get(T(1, 11), "/gzip?size=1500000") == ETLFS_DONE &&
 	   ticket(11)->body_len < 1500000 &&
 	   text_has(ticket(11)->body_off, 2, "\x1f\x8b"),
 	   "what is compressed stays so");
 	ok(body_is(T(1, 5), 5000001) && body_is(T(1, 6), 6000000) &&
 	   body_is(T(1, 7), 40000000) && body_is(T(1, 8), 30000),
-	   "the others are as they were");
+	   "bodies beside those that move are as they were");
 	ok(host_reset(host) == (unsigned)clone.attaches && region_is_clear(),
 	   "reset: the windows are leaving");
 	detach();
@@ -316,11 +318,11 @@ static void test_window_is_clean(void)
 	detach();
 	host_released(host);
 	ok(get(T(1, 0), "/big?size=300000") == ETLFS_DONE &&
-	   body_is(T(1, 0), 300000), "and then 300 KB");
+	   body_is(T(1, 0), 300000), "300 KB in a window that held 20 MB");
 	p = at(ticket(0)->body_off, 16 * MB);
 	for (i = 300000; p && i < 16 * MB && !p[i]; i++)
 		;
-	ok(i == 16 * MB, "the rest of the window is zero");
+	ok(i == 16 * MB, "the rest of a window used again is zero");
 	host_reset(host);
 	detach();
 	host_released(host);
@@ -347,7 +349,7 @@ static void test_gather(void)
 		good += i % 2 ? body_is(T(1, i), 1000000) :
 				body_is(T(2, i), 1500000);
 	}
-	ok(good == ETLFS_TICKETS, "half of them replaced: %u", good);
+	ok(good == ETLFS_TICKETS, "64 bodies, half of them replaced: %u", good);
 	for (i = 0; i < ETLFS_TICKETS; i++)
 		host_cancel(host, T(i % 2 ? 1 : 2, i));
 	for (i = 0; i < 8; i++)
@@ -374,11 +376,12 @@ static void test_upload(void)
 	ok(!submit(T(1, 0), UK_PUT, "/up", iov, 4, len), "PUT of an iovec");
 	wait_for(T(1, 0));
 	ok(ticket(0)->status == 201 &&
-	   host_counters(host)->bytes_out == len, "is sent");
+	   host_counters(host)->bytes_out == len, "the iovec of a PUT is sent");
 	ok(get(T(1, 1), "/up") == ETLFS_DONE && body_is(T(1, 1), len),
-	   "all of it, in order");
+	   "the iovec of a PUT arrives, in order");
 	iov[2].addr = 4096;
-	ok(!submit(T(1, 2), UK_PUT, "/up", iov, 4, len), "memory that is not");
+	ok(!submit(T(1, 2), UK_PUT, "/up", iov, 4, len),
+	   "PUT of memory that is not there");
 	wait_for(T(1, 2));
 	failed(T(1, 2), EFAULT, "the request's body could not be read");
 	ok(submit(T(1, 3), UK_PUT, "/up", iov, 4, len - 1) == -EPROTO &&
@@ -387,7 +390,7 @@ static void test_upload(void)
 	   "a length that is not the sum: EPROTO");
 	iov[0].len = UINT64_MAX - 10;
 	ok(submit(T(1, 3), UK_PUT, "/up", iov, 4, 100) == -EPROTO,
-	   "nor one that wraps around");
+	   "a length that wraps around: EPROTO");
 	host_reset(host);
 }
 
@@ -452,7 +455,8 @@ static void test_messages(void)
 
 	ok(!message(T(1, 0), UK_GET, url, n, 0, 0, n), "a message is a fetch");
 	wait_for(T(1, 0));
-	ok(state(0) == ETLFS_DONE && ticket(0)->body_len == 48, "that is done");
+	ok(state(0) == ETLFS_DONE && ticket(0)->body_len == 48,
+	   "the fetch of a message is done");
 	ok(message(T(1, 1), UK_GET, url, n, 0, 0, n - 1) == -EPROTO &&
 	   message(T(1, 1), UK_GET, url, n, 1, 0, n) == -EPROTO &&
 	   message(T(1, 1), UK_GET, url, n, UINT64_MAX, 0, n) == -EPROTO &&
@@ -461,7 +465,7 @@ static void test_messages(void)
 	ok(message(T(1, 1), UK_GET, url, n, 0, 0, n + 1) == -EPROTO,
 	   "half an iovec");
 	ok(message(T(1, 1), UK_GET, url, n, 0, 0, n + 16 * (UK_EXTENTS + 1)) ==
-	   -EPROTO, "too many");
+	   -EPROTO, "too many of an iovec");
 	ok(message(T(0, 1), UK_GET, url, n, 0, 0, n) == -EPROTO &&
 	   message(1ull << 32 | T(1, 1), UK_GET, url, n, 0, 0, n) == -EPROTO &&
 	   message(T(1, 1), 6, url, n, 0, 0, n) == -EPROTO &&
@@ -469,10 +473,11 @@ static void test_messages(void)
 	   "no such ticket, no such method");
 	ok(!message(T(1, 1), UK_GET, "", 0, 0, 0, 0), "an empty URL");
 	failed(T(1, 1), EINVAL, "not a valid URL");
-	ok(!message(T(1, 2), UK_GET, url, n + 1, 0, 0, n + 1), "a NUL in it");
+	ok(!message(T(1, 2), UK_GET, url, n + 1, 0, 0, n + 1),
+	   "a NUL in a URL");
 	failed(T(1, 2), EINVAL, "not a valid URL");
 	ok(!message(T(1, 3), UK_GET, url, UK_URL_MAX + 1, 0, 0,
-		    UK_URL_MAX + 1), "one that is too long");
+		    UK_URL_MAX + 1), "a URL that is too long");
 	failed(T(1, 3), EINVAL, "too long");
 	ok(!message(T(1, 4), UK_GET, url, n, UK_HEADERS_MAX + 1, 0,
 		    n + UK_HEADERS_MAX + 1), "headers that are too long");

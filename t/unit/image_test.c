@@ -144,7 +144,7 @@ static void test_open(void)
 	   img->layer[2].files == 4, "the layers");
 	ok(img->layer[1].off == img->layer[0].off + img->layer[0].len &&
 	   img->layer[2].off == img->layer[1].off + img->layer[1].len,
-	   "they follow each other");
+	   "the layers follow each other");
 	test_content(img);
 	image_close(img);
 	image_close(NULL);
@@ -245,12 +245,12 @@ static void test_copy(void)
 	   (st.st_mode & 0777) == 0400 && rmdir(folder) == 0,
 	   "copy: it has no name, and nobody may write it");
 	ok(fd >= 0 && write(fd, "x", 1) < 0 && errno == EBADF,
-	   "copy: nor who has it");
+	   "copy: who has it may not write it");
 	truncate_at(5000);
 	ok(image_copy(heads, NULL, &err) == -EBADMSG &&
 	   strstr(err.msg, "it was cut short"), "copy: of half: %s", err.msg);
 	ok(image_lookup(heads, "/app/ab/c") != NULL,
-	   "heads: are there all the same");
+	   "copy: of half: its heads are there");
 	ok(fd >= 0 && !image_open_copy(&copy, at("b.usetl"), fd, &err) &&
 	   !image_verify(copy, &err), "copy: is whole: %s", err.msg);
 	test_content(copy);
@@ -364,14 +364,14 @@ int main(void)
 	snprintf(dir, sizeof(dir), "/tmp/usetl-image-XXXXXX");
 	if (!mkdtemp(dir))
 		return 1;
-	ok(!write_image(at("a.usetl")), "write");
-	ok(!write_image(at("c.usetl")), "write again");
+	ok(!write_image(at("a.usetl")), "an image is written");
+	ok(!write_image(at("c.usetl")), "an image is written again");
 	snprintf(command, sizeof(command), "cmp '%s' '%s'", at("a.usetl"),
 		 at("c.usetl"));
-	ok(!system(command), "the same bytes");
+	ok(!system(command), "an image written again has the same bytes");
 	snprintf(command, sizeof(command), "LC_ALL=C.UTF-8 tar tf '%s' 2>&1 "
 		 ">'%s' | grep . ; test $? = 1", at("a.usetl"), at("list"));
-	ok(!system(command), "tar lists it without a word");
+	ok(!system(command), "tar lists an image without a word");
 	test_open();
 	test_damage();
 	test_bits();

@@ -35,18 +35,6 @@
 #undef strchr
 #undef strrchr
 
-static int noted;
-
-void draws_note(void)
-{
-	noted++;
-}
-
-int user_ok(const void *p, size_t len, int write)
-{
-	return p != NULL;
-}
-
 #define SPAN 700
 
 static void fill(unsigned char *p, int len, unsigned seed)

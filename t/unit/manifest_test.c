@@ -168,7 +168,7 @@ static void test_lines(void)
 	manifest_destroy(m);
 	m = parse("\xef\xbb\xbf[environment]\n\tA = x\n" H, &err);
 	ok(m && m->environment.n == 1 && !strcmp(m->environment.v[0], "A=x"),
-	   "behind a byte order mark, too");
+	   "a manifest behind a byte order mark");
 	manifest_destroy(m);
 }
 
@@ -188,11 +188,11 @@ static void test_odd_text(void)
 	memset(text + len, 'x', 9000);
 	m = parse(text, &err);
 	ok(!m && strstr(err.msg, "f.ini:3: line is too long"),
-	   "a longer one is refused: %s", err.msg);
+	   "a line past the limit is refused: %s", err.msg);
 	m = NULL;
 	ok(manifest_parse(&m, "f.ini", H "x\0y = 1\n", strlen(H) + 8, &err) ==
 	   -EINVAL && strstr(err.msg, "f.ini:3: line holds a NUL"),
-	   "so is a NUL: %s", err.msg);
+	   "a NUL is refused: %s", err.msg);
 	m = parse("\xef\xbb\xbf" H "name = crlf\r\n", &err);
 	ok(m && !strcmp(m->name, "crlf"), "a byte order mark and CR LF");
 	manifest_destroy(m);

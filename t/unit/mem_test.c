@@ -369,7 +369,8 @@ static void test_exhaust(void)
 		sys_munmap(last, 1 << 20);
 	}
 	a = anon(40 << 20);
-	ok(a > 0 && all((void *)a, 0, 40 << 20), "and had again, zeroed");
+	ok(a > 0 && all((void *)a, 0, 40 << 20),
+	   "64 MB: all can be had again, zeroed");
 	sys_munmap(a, 40 << 20);
 }
 

@@ -203,7 +203,8 @@ static void test_serve(void)
 	ok(info(f).idle == 1, "min clones are made ahead");
 	ok(ask(f, &a, "1") == JOB_OK && ask(f, &b, "2") == JOB_OK,
 	   "requests are answered");
-	ok(a.pid == b.pid && b.served == 2, "by one clone, rolled back");
+	ok(a.pid == b.pid && b.served == 2,
+	   "requests are answered by one clone, rolled back");
 	failures_seen = 0;
 	ok(ask(f, &a, "raise") == JOB_ERROR && failures_seen == 1,
 	   "what is raised is an error, of which the operator hears");
@@ -212,7 +213,7 @@ static void test_serve(void)
 	logged = 0;
 	ok(ask(f, &a, "log") == JOB_OK && logged > 100000 && logged < 101000,
 	   "a log past log.max is cut");
-	ok(!lost, "which is said there, and not counted");
+	ok(!lost, "a cut log says so, and no line counts");
 	room = 70000;
 	logged = 0;
 	ok(ask(f, &a, "log") == JOB_OK && logged == 65536 && lost == 1,
@@ -226,7 +227,19 @@ static void test_serve(void)
 	ok(pool_submit(f, &a.job) == -E2BIG, "an event that is too large");
 	UNTIL(a.done);
 	ok(info(f).requests == 8 && info(f).errors == 2 &&
-	   !pool_pending(pool), "all are counted");
+	   !pool_pending(pool), "answers and refusals are counted");
+	end();
+}
+
+/* each would wake it */
+static void test_kicks(void)
+{
+	struct function *f = begin(&plain);
+	struct call a;
+	int asked = ask(f, &a, "kicks");
+
+	ok(asked == JOB_OK && a.served == 1, "four fetches end in one turn, "
+	   "and their clone is told once: %u", a.served);
 	end();
 }
 
@@ -244,11 +257,12 @@ static void test_queue(void)
 	ok(!submit(f, &c[0], "hold") && !submit(f, &c[1], "1") &&
 	   !submit(f, &c[2], "2") && info(f).busy == 1 && info(f).queued == 2,
 	   "requests wait for the only clone");
-	ok(submit(f, &c[3], "3") == -EAGAIN, "as many as the queue takes");
+	ok(submit(f, &c[3], "3") == -EAGAIN,
+	   "as many requests wait as the queue takes");
 	fake->held = 0;
 	UNTIL(c[2].done);
 	ok(c[0].served == 1 && c[1].served == 2 && c[2].served == 3,
-	   "and are answered in order");
+	   "requests that waited are answered in order");
 	function_pause(f, 1);
 	if (submit(f, &c[0], "1") < 0)
 		exit(1);
@@ -257,17 +271,17 @@ static void test_queue(void)
 	   "a function that pauses runs nothing");
 	function_pause(f, 0);
 	UNTIL(c[0].done);
-	ok(c[0].outcome == JOB_OK, "and then goes on");
+	ok(c[0].outcome == JOB_OK, "a function that paused goes on");
 	fake->held = 1;
 	if (submit(f, &c[0], "hold") < 0 || submit(f, &c[1], "1") < 0)
 		exit(1);
 	shift += 31;
 	UNTIL(c[1].done);
 	ok(c[1].outcome == JOB_UNAVAILABLE && !c[0].done,
-	   "not longer than `wait`");
+	   "no request waits longer than `wait`");
 	fake->held = 0;
 	UNTIL(c[0].done);
-	ok(c[0].outcome == JOB_OK, "the one that ran is answered");
+	ok(c[0].outcome == JOB_OK, "a request that ran meanwhile is answered");
 	end();
 }
 
@@ -304,7 +318,8 @@ static void test_clone_ends(void)
 	}
 	ok(ask(f, &a, "twice") == JOB_OK, "two results: the first counts");
 	UNTIL(strstr(notes, "an idle clone was lost: it broke the protocol"));
-	ok(ask(f, &b, "1") == JOB_OK && b.pid != a.pid, "and that clone ends");
+	ok(ask(f, &b, "1") == JOB_OK && b.pid != a.pid,
+	   "two results: that clone ends");
 	for (size_t i = 0; i < sizeof(late) / sizeof(late[0]); i++) {
 		notes[0] = '\0';
 		if (ask(f, &a, late[i]) != JOB_OK)
@@ -313,7 +328,8 @@ static void test_clone_ends(void)
 		ok(ask(f, &b, "1") == JOB_OK && b.pid != a.pid,
 		   "%s, after its result: that clone ends", late[i]);
 	}
-	ok(fake->boots && info(f).ready, "none of it hurt the reference");
+	ok(fake->boots && info(f).ready,
+	   "faults of clones do not hurt the reference");
 	end();
 }
 
@@ -357,7 +373,7 @@ static void test_clone_fails(void)
 	fake->clone = CLONE_UP_TWICE;
 	begin(&plain);
 	UNTIL(strstr(notes, "it came up twice"));
-	ok(strstr(notes, "it came up twice") != NULL, "nor may it come up "
+	ok(strstr(notes, "it came up twice") != NULL, "a clone may not come up "
 	   "twice");
 	end();
 	f = begin(&o);
@@ -370,7 +386,7 @@ static void test_clone_fails(void)
 	}
 	ok(a.done && a.outcome == JOB_UNAVAILABLE &&
 	   !strcmp(a.text, "no clone can be made"),
-	   "after some of them nobody waits any longer");
+	   "after failed clones nobody waits any longer");
 	end();
 }
 
@@ -398,13 +414,14 @@ static void test_clone_refused(void)
 	   !strcmp(a.text, "no clone can be made"),
 	   "without descriptors for a clone nobody waits for ever");
 	ok(strstr(notes, "cannot clone: Too many open files") != NULL,
-	   "and it is said");
+	   "without descriptors for a clone: it is said");
 	setrlimit(RLIMIT_NOFILE, &was);
 	shift += 15;
 	if (submit(f, &a, "2") < 0)
 		exit(1);
 	UNTIL(a.done);
-	ok(a.outcome == JOB_OK, "with them the next request is answered");
+	ok(a.outcome == JOB_OK,
+	   "with descriptors the next request is answered");
 	end();
 }
 
@@ -428,18 +445,21 @@ static void test_reference_ends(void)
 	UNTIL(info(f).ready && fake->ref != was);
 	ok(info(f).ready, "a reference that was killed boots again");
 	ok(!a.done, "a request that runs goes on");
-	ok(ask(f, &b, "1") == JOB_OK && b.pid != a.pid, "others do too");
+	ok(ask(f, &b, "1") == JOB_OK && b.pid != a.pid,
+	   "while a reference is gone other clones go on");
 	fake->held = 0;
 	UNTIL(a.done);
-	ok(a.outcome == JOB_OK, "and is answered");
+	ok(a.outcome == JOB_OK,
+	   "a request that ran without a reference is answered");
 	ok(ask(f, &b, "1") == JOB_OK && b.pid != a.pid,
-	   "its clone gets no more of them");
+	   "a clone without its reference gets no more requests");
 	kill(fake->ref, SIGKILL);
 	UNTIL(!info(f).ready);
-	ok(submit(f, &a, "1") == 0 && !a.done, "meanwhile requests wait");
+	ok(submit(f, &a, "1") == 0 && !a.done,
+	   "while a reference boots requests wait");
 	shift += 2;
 	UNTIL(a.done);
-	ok(a.outcome == JOB_OK, "until it is there");
+	ok(a.outcome == JOB_OK, "requests wait until the reference is there");
 	end();
 }
 
@@ -465,7 +485,7 @@ static void test_reference_once(void)
 	shift += 61;
 	later(0.3);
 	ok(submit(f, &a, "1") == -EHOSTDOWN && fake->boots == boots,
-	   "once: and so does the next, and nothing boots");
+	   "once: the next request fails, and nothing boots");
 	end();
 	f = begin(&o);
 	fake->held = 1;
@@ -501,11 +521,13 @@ static void test_killed(void)
 		later(0.01);
 		shift += 0.1;
 	}
-	ok(!a.done && said("a clone was lost") == 5, "as often as it takes");
+	ok(!a.done && said("a clone was lost") == 5,
+	   "an unread request is another's, as often as it takes");
 	fake->clone = CLONE_WELL;
 	shift += 5;
 	UNTIL(a.done);
-	ok(a.outcome == JOB_OK && a.served == 1, "until one does");
+	ok(a.outcome == JOB_OK && a.served == 1,
+	   "an unread request is answered by a clone that reads");
 	end();
 	f = begin(&o);
 	fake->clone = CLONE_DEAF;
@@ -515,7 +537,7 @@ static void test_killed(void)
 	shift += 31;
 	UNTIL(a.done);
 	ok(a.outcome == JOB_UNAVAILABLE && strstr(a.text, "were killed"),
-	   "but not longer than `wait`");
+	   "an unread request waits no longer than `wait`");
 	end();
 }
 
@@ -608,7 +630,8 @@ static void test_reference_hangs(void)
 	   "a reference that answers no CLONE is ended");
 	shift += 15;
 	UNTIL(a.done);
-	ok(a.done && a.outcome == JOB_OK, "and another serves");
+	ok(a.done && a.outcome == JOB_OK,
+	   "a reference that answers no CLONE: another serves");
 	end();
 }
 
@@ -621,7 +644,8 @@ static void test_astray(void)
 	f = begin(&plain);
 	ok(strstr(notes, "it is not in its cgroup: No such device") != NULL,
 	   "a reference that could not enter its cgroup: it is said");
-	ok(ask(f, &a, "1") == JOB_OK, "and it serves");
+	ok(ask(f, &a, "1") == JOB_OK,
+	   "a reference that could not enter its cgroup serves");
 	fake->boot = BOOT_WELL;
 	end();
 }
@@ -760,18 +784,20 @@ static void test_reload(void)
 	add(&o, "d2");
 	UNTIL(failed);
 	ok(failed == 1 && pool_find(pool, "f") == f && info(f).ready,
-	   "one that cannot boot replaces nothing");
+	   "an image that cannot boot replaces nothing");
 	fake->boot = BOOT_WELL;
 	g = add(&o, "d2");
-	ok(pool_find(pool, "f") == f, "the old one serves until then");
+	ok(pool_find(pool, "f") == f,
+	   "the old reference serves until the new one is there");
 	UNTIL(pool_find(pool, "f") == g);
-	ok(pool_find(pool, "f") == g && ready == 2, "the new one takes over");
+	ok(pool_find(pool, "f") == g && ready == 2,
+	   "the new reference takes over");
 	ok(ask(g, &b, "1") == JOB_OK && !a.done && b.pid != a.pid,
-	   "and answers");
-	ok(submit(f, &b, "1") == -EHOSTDOWN, "the old one takes no more");
+	   "the new reference answers");
+	ok(submit(f, &b, "1") == -EHOSTDOWN, "the old reference takes no more");
 	fake->held = 0;
 	UNTIL(a.done);
-	ok(a.outcome == JOB_OK, "what ran in it is answered");
+	ok(a.outcome == JOB_OK, "what ran in the old reference is answered");
 	o.max = 7;
 	ok(function_same(g, function_image(g), &o) == 1, "limits alone");
 	function_set(g, &o);
@@ -843,10 +869,11 @@ static void test_refresh_fails(void)
 	shift += 62;
 	UNTIL(strstr(notes, "hung while it booted"));
 	ok(strstr(notes, "hung while it booted") && ask(f, &a, "1") == JOB_OK,
-	   "nor one that hangs");
+	   "a refresh that hangs while it boots costs nothing");
 	fake->boot = BOOT_WELL;
 	UNTIL(info(f).refreshes);
-	ok(info(f).refreshes && ask(f, &a, "1") == JOB_OK, "a later one works");
+	ok(info(f).refreshes && ask(f, &a, "1") == JOB_OK,
+	   "a later refresh works");
 	end();
 }
 
@@ -862,7 +889,8 @@ static void test_bad_rule(void)
 	ok(pool_add(pool, img, &plain, &g, &err) == -EINVAL && !g &&
 	   strstr(err.msg, "'https://*.example.org/'"),
 	   "a rule that cannot be kept is said: %s", err.msg);
-	ok(pool_find(pool, "f") == f, "and the older function stays");
+	ok(pool_find(pool, "f") == f,
+	   "a rule that cannot be kept: the older function stays");
 	end();
 }
 
@@ -909,15 +937,15 @@ static void test_pids(void)
 					 pid == numbered[c].next_pid;
 		}
 	ok(PIDS > 4000000, "there are %d process ids", PIDS);
-	ok(!bad, "each comes once before one comes again (%u did not)", bad);
-	ok(!lives, "none has the number of one that lives (%u had)", lives);
+	ok(!bad, "each process id comes once before one comes again (%u)", bad);
+	ok(!lives, "no process has the id of one that lives (%u had)", lives);
 	numbered[2].next_pid = 0;
 	f->pid = UK_PID_FIRST + 499999;
 	ok(pool_clone_pid(f) == UK_PID_FIRST + 500000,
-	   "what lives no more gives its number back");
+	   "a process that ended gives its id back");
 	f->pid = UK_PID_LAST - 2;
 	ok(pool_clone_pid(f) == UK_PID_FIRST + 2,
-	   "numbers begin again past those that live, on both sides");
+	   "process ids begin again past those that live");
 }
 
 int main(void)
@@ -925,10 +953,11 @@ int main(void)
 
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	signal(SIGALRM, SIG_DFL);
-	alarm(100);
+	alarm(600);
 	fake_init();
 	fake_loop();
 	test_serve();
+	test_kicks();
 	test_queue();
 	test_clone_ends();
 	test_clone_fails();

@@ -48,8 +48,9 @@ static void test_ring(void)
 	ok(process_run(&p.t) == TENDER_INTR && atomic_load(&rw.ring),
 	   "a child that always rings does not hide a tick");
 	ok(process_run(&p.t) == TENDER_DOORBELL && !atomic_load(&rw.ring),
-	   "and is heard after it");
-	ok(process_run(&p.t) == TENDER_BROKEN, "nor does it outlive its end");
+	   "a child that always rings is heard after a tick");
+	ok(process_run(&p.t) == TENDER_BROKEN,
+	   "a child that always rings does not outlive its end");
 	munmap(at, len);
 }
 
@@ -75,7 +76,7 @@ static void test_settle(void)
 	   "a child that runs on is given up");
 	kill(p.pid, SIGKILL);
 	waitpid(p.pid, NULL, 0);
-	ok(process_settle(&p.t) < 0, "one that has ended, too");
+	ok(process_settle(&p.t) < 0, "a child that has ended is given up");
 	close(p.syscall_fd);
 }
 
@@ -149,7 +150,7 @@ static void test_anonymous(int pagemap)
 	n = 0;
 	pagemap_private(pagemap, (uintptr_t)p + 3 * UK_PAGE, UK_PAGE, 1, count,
 			&n);
-	ok(n == 1, "by itself, too");
+	ok(n == 1, "a page that was written is found by itself");
 	munmap(p, PAGES * UK_PAGE);
 }
 

@@ -26,7 +26,7 @@ static void test_text(void)
 {
 	ok(lines("") == 0 && !buf[0], "nothing said, nothing shown");
 	ok(lines("running") == 0 && !strcmp(buf, "running"),
-	   "then the tender's own line");
+	   "what was said, then the tender's own line");
 	strcpy(r->head, "fatal signal\nof mine");
 	text("Fatal: \x1b[0m\xc3\xa9\n  File \"a\"\n\n");
 	lines("running");
@@ -54,7 +54,7 @@ static void test_frames(void)
 	   report_symbol(h->text_end, name, sizeof(name)) < 0 &&
 	   report_symbol(0, name, sizeof(name)) < 0 &&
 	   report_symbol(~0ull, name, sizeof(name)) < 0,
-	   "none outside of the text");
+	   "no name outside of the text");
 	memset(r, 0, UK_REPORT_SIZE);
 	strcpy(r->head, "libOS: page fault");
 	text("Fatal Python error\n");
@@ -69,7 +69,8 @@ static void test_frames(void)
 				     "Fatal Python error"),
 	   "frames between the line and the text, at their calls");
 	r->n_frames = UINT32_MAX;
-	ok(lines("") == UK_REPORT_FRAMES, "no more frames than there are");
+	ok(lines("") == UK_REPORT_FRAMES,
+	   "no more frames than a report has room for");
 }
 
 /* the first call in the text: what follows it, and what it calls */
@@ -109,15 +110,16 @@ static void test_hidden(void)
 	   "a function without a frame yet: its caller by the stack");
 	r->stack[3] = ret + 1;
 	lines("");
-	ok(strchr(buf, '\n') == NULL, "not by what is no such call");
+	ok(strchr(buf, '\n') == NULL, "no caller by what is no direct call");
 	r->stack[0] = ret;
 	r->frame[0] = 0x1000;
 	lines("");
-	ok(strchr(buf, '\n') == NULL, "nor a jump astray by a direct call");
+	ok(strchr(buf, '\n') == NULL,
+	   "a jump astray has no caller by a direct call");
 	memset(r->stack, 0xff, sizeof(r->stack));
 	r->stack[1] = 3;
 	lines("");
-	ok(strchr(buf, '\n') == NULL, "nor by what is no address");
+	ok(strchr(buf, '\n') == NULL, "no caller by what is no address");
 }
 
 int main(void)

@@ -47,12 +47,12 @@ static void test_greedy(void)
 		give_all(part, n);
 	}
 	ok(!fair, "n greedy ones have one part in n + 1 each");
-	ok(n == 101, "and another gets half of what is left, beside 100 too");
-	ok(!share.used, "all of it comes back");
+	ok(n == 101, "another gets half of what 100 leave");
+	ok(!share.used, "all that was taken comes back");
 	for (i = 0; i < 100; i++)
 		share_leave(part[i]);
 	share_leave(last);
-	ok(!share.parts, "and nobody is left");
+	ok(!share.parts, "no owner is left");
 }
 
 static void test_edges(void)
@@ -66,14 +66,14 @@ static void test_edges(void)
 	ok(!share_take(a, 1) && share_take(a, 1) == -EAGAIN &&
 	   share_take(b, 1) == -EAGAIN, "of one thing there is one");
 	share_give(a, 1);
-	ok(!share_take(b, 1), "for the other, too");
+	ok(!share_take(b, 1), "of one thing there is one for each in turn");
 	one.limit = 0;
-	ok(!share_take(b, UINT64_MAX / 2), "no limit");
+	ok(!share_take(b, UINT64_MAX / 2), "a share without a limit");
 	one.limit = 5;
 	ok(share_take(a, 1) == -EAGAIN, "a limit below what is used");
 	give_all(&b, 1);
 	ok(share_take(a, UINT64_MAX) == -EAGAIN && !share_take(n, 1 << 20),
-	   "more than there is");
+	   "more than there is cannot be taken");
 	give_all(&n, 1);
 	share_leave(a);
 	share_leave(b);

@@ -6,6 +6,8 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -138,7 +140,7 @@ static void test_promises(void)
 	others("windows with holes");
 	reset(greedy[0]);
 	again = window_pool_share(pool)->used;
-	ok(!again, "and all of it comes back");
+	ok(!again, "windows: all of it comes back");
 }
 
 static void test_bytes(void)
@@ -158,7 +160,7 @@ static void test_bytes(void)
 	for (i = 0; i < 8; i++)
 		reset(greedy[i]);
 	submit(greedy[0], T(2, 0), "/big?size=30000000", 0);
-	ok(is_done(greedy[0], T(2, 0)), "and go on when there is room");
+	ok(is_done(greedy[0], T(2, 0)), "bodies go on when there is room");
 	reset(greedy[0]);
 	ok(!window_pool_share(pool)->used, "nothing is held at the end");
 }
@@ -180,13 +182,14 @@ static void test_connections(void)
 	   text_has(greedy[CLONES - 1], t, "no connection was free"),
 	   "one that waits for a connection times out");
 	ok(ticket(greedy[CLONES - 1], T(1, 1))->state == ETLFS_PENDING,
-	   "others wait on");
+	   "others that wait for a connection wait on");
 	host_cancel(greedy[CLONES - 1], T(1, 2));
 	for (i = 0; i < CLONES - 1; i++)
 		reset(greedy[i]);
 	for (i = 1, j = 0; i < ETLFS_TICKETS; i++)
 		j += i != 2 && is_done(greedy[CLONES - 1], T(1, i));
-	ok(j == ETLFS_TICKETS - 2, "and have theirs when others end: %d", j);
+	ok(j == ETLFS_TICKETS - 2,
+	   "who waits has a connection when others end: %d", j);
 	reset(greedy[CLONES - 1]);
 }
 
@@ -206,12 +209,13 @@ static void test_turns(void)
 
 	for (unsigned i = 0; i < n; i++)
 		submit(greedy[0], T(1, i), "/slow?seconds=0.5&head=1",
-		       20000000000);
+		       60000000000);
 	run(200);
 	done = count_done(greedy[0]);
 	/* all of the rest is answered meanwhile */
 	sleep(2);
-	for (int i = 0; now < n && i < 100000; i++, done = now) {
+	for (double end = ev_time() + 50; now < n && ev_time() < end;
+	     done = now) {
 		ev_run(loop, EVRUN_NOWAIT);
 		now = count_done(greedy[0]);
 		if (now - done > most)
@@ -220,6 +224,75 @@ static void test_turns(void)
 	ok(now == n && most > 0 && most <= PARTY_ACTS,
 	   "of %u fetches %u ended, %u in one turn at most", n, now, most);
 	reset(greedy[0]);
+}
+
+static unsigned count_failed(struct host *h)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < ETLFS_TICKETS; i++)
+		n += ticket(h, i)->state == ETLFS_FAILED;
+	return n;
+}
+
+/* the most that end in one turn, by count(), until n have ended */
+static unsigned most_of_turns(unsigned (*count)(void), unsigned n)
+{
+	unsigned before = count(), end = before - n, now = before, most = 0;
+
+	for (int i = 0; now > end && i < 100000; i++, before = now) {
+		ev_run(loop, EVRUN_NOWAIT);
+		now = count();
+		if (before > now && before - now > most)
+			most = before - now;
+	}
+	return now > end ? UINT_MAX : most;
+}
+
+static unsigned pending(void)
+{
+	return 2 * ETLFS_TICKETS - count_failed(greedy[0]) -
+	       count_failed(greedy[1]);
+}
+
+static unsigned open_files(void)
+{
+	unsigned n = 0;
+
+	for (int fd = 0; fd < 4096; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+static void stall(uint64_t timeout_ns)
+{
+	for (unsigned i = 0; i < ETLFS_TICKETS; i++)
+		for (unsigned j = 0; j < 2; j++)
+			submit(greedy[j], T(1, i), "/slow?seconds=3000&head=1",
+			       timeout_ns);
+	run(200);
+}
+
+/* those that are due, or cancelled, at one moment end in many turns */
+static void test_ends_in_turns(void)
+{
+	unsigned most, files, n = 2 * ETLFS_TICKETS;
+
+	stall(1000000000);
+	sleep(1);
+	most = most_of_turns(pending, n);
+	ok(most && most <= PARTY_ENDS && text_has(greedy[1], 0, "timed out"),
+	   "%u fetches are overdue: %u end in one turn at most", n, most);
+	for (unsigned i = 0; i < 2; i++)
+		reset(greedy[i]);
+	stall(0);
+	files = open_files();
+	for (unsigned i = 0; i < 2; i++)
+		reset(greedy[i]);
+	ok(open_files() == files, "none is closed as a request ends");
+	most = most_of_turns(open_files, n);
+	ok(most && most <= PARTY_ENDS, "of %u that a request's end leaves "
+	   "over %u are closed in one turn at most", n, most);
 }
 
 /* a socket of this process from that port, or a free one, to the listener */
@@ -271,7 +344,7 @@ static void test_ends(void)
 	   "of two connections from port %d each is known", port);
 	ends[0].ip[8] = '2';
 	ok(!party_joins(fd[0], &ends[0]) && !party_joins(-1, &ends[1]),
-	   "and not taken for one to another address");
+	   "a known connection is not taken for another address");
 	for (int i = 0; i < 2; i++) {
 		close(listener[i]);
 		close(fd[i]);
@@ -300,6 +373,7 @@ int main(void)
 	test_promises();
 	test_bytes();
 	test_turns();
+	test_ends_in_turns();
 	test_connections();
 	for (i = 0; i < CLONES; i++)
 		host_destroy(greedy[i]);

@@ -24,6 +24,7 @@
 #include "vmm/guest/chan.h"
 #include "vmm/guest/guest.h"
 #include "vmm/guest/ref.h"
+#include "vmm/host/choose.h"
 
 extern const unsigned char _binary_tiny_elf_start[], _binary_tiny_elf_end[];
 const struct blob blob_libos = {
@@ -212,12 +213,12 @@ static void check_budget(int clone, uint8_t *event)
 	for (int i = 0; i < 20; i++)
 		st = rolled_back(clone);
 	ok(st.pages_private && st.pages_copied < 1000,
-	   "and later ones do not pay for them");
+	   "later requests do not pay for a large one's pages");
 	check_answers(clone);
 	*event = 'B';
 	st = rolled_back(clone);
 	*event = 'A';
-	ok(st.pages_private > 10000, "it can be large again");
+	ok(st.pages_private > 10000, "a request can be large again");
 	check_answers(clone);
 }
 
@@ -251,14 +252,14 @@ static void run(enum tender_kind kind)
 		   o.window0, 0);
 	memset(win + ETLFS_EVENT_OFF, 'A', 16);
 	ok(ref_start(&o, &sock, &pid, &err) == 0, "a reference starts");
-	ok(next(sock, &m) && m.type == MSG_READY, "and gets ready");
+	ok(next(sock, &m) && m.type == MSG_READY, "a reference gets ready");
 	if (m.type != MSG_READY) {
 		printf("# %u %llu %.*s\n", m.type, (unsigned long long)m.a[0],
 		       (int)m.a[1], payload + sizeof(struct run_stats));
 		return;
 	}
 	clone = clone_one(sock, o.window0);
-	ok(clone >= 0, "it is cloned");
+	ok(clone >= 0, "a reference is cloned");
 	check_answers(clone);
 	clone2 = clone_one(sock, o.window0);
 	check_answers(clone2);
@@ -267,8 +268,8 @@ static void run(enum tender_kind kind)
 	m = invoke(clone, 1, 50000000);
 	ok(m.type == MSG_DIED && m.a[0] == DIED_TIMEOUT, "a loop times out");
 	report_end(&m);
-	like_report("libOS at after", "and where it was is told");
-	ok(!next(clone, &m), "and the clone is gone");
+	like_report("libOS at after", "a loop: where it was is told");
+	ok(!next(clone, &m), "a loop times out: the clone is gone");
 	win[ETLFS_EVENT_OFF] = 'U';
 	m = invoke(clone2, 1, PATIENCE);
 	ok(m.type == MSG_DIED && m.a[0] == DIED_EXIT && m.a[3] == 7,

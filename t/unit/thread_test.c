@@ -121,15 +121,6 @@ u64 now_cpu(void)
 	return mono - time_idle_ns;
 }
 
-void usetldev_poll(void);
-void usetldev_poll(void)
-{
-}
-
-void signalfd_notify(u64 bit)
-{
-}
-
 struct task_ids task_ids = { .pid = UK_PID_BOOT };
 
 void now_cpu_reset(void)
@@ -216,7 +207,7 @@ void crash_fault_handler(u64 sp)
 	handler_sp = sp;
 }
 
-void mmap_tell_refused(void) { }
+void refused_tell(void) { }
 
 void crash_overdue(void)
 {
@@ -335,8 +326,8 @@ static void test_queue(void)
 	thread_yield();
 	ok(thread_wake(&queue, 2) == 2, "two of three woken");
 	thread_yield();
-	ok(!strcmp(order, "ab"), "the first that came");
-	ok(thread_wake(&queue, 5) == 1, "one is left");
+	ok(!strcmp(order, "ab"), "the first that waited are woken");
+	ok(thread_wake(&queue, 5) == 1, "one of three still waits");
 	join_all();
 	thread_yield();
 	ok(pages_live == live && allocs_live == allocs,
@@ -366,7 +357,7 @@ static void test_deadlines(void)
 	ok(!strcmp(order, "123"), "sleepers wake in order of deadline");
 	ok(n_rung == 4 && rung[0] == 1010 * MS && rung[1] == 1020 * MS &&
 	   rung[3] == 1100 * MS, "the doorbell rings for the earliest");
-	ok(time_idle_ns - idle == 100 * MS, "and that is no CPU time");
+	ok(time_idle_ns - idle == 100 * MS, "a sleep is no CPU time");
 	ok(thread_wait(&nobody, mono) == -ETIMEDOUT && n_rung == 4,
 	   "a deadline that passed does not sleep");
 }
@@ -402,12 +393,12 @@ static void test_ticks(void)
 	clear_order();
 	ok(want_tick() == 0, "one thread needs no tick");
 	spawn(futex_forever, 'f');
-	ok(want_tick() == 1, "two that can run do");
+	ok(want_tick() == 1, "two threads that can run need a tick");
 	thread_yield();
-	ok(want_tick() == 0, "one more at a futex for ever does not");
+	ok(want_tick() == 0, "a thread at a futex for ever needs no tick");
 	spawn(futex_a_while, 'w');
 	thread_yield();
-	ok(want_tick() == 1, "one with a deadline does");
+	ok(want_tick() == 1, "a thread with a deadline needs a tick");
 	mono += 60 * MS;
 	want_tick();
 	ok(!order[0], "without a tick nothing moves");
@@ -416,7 +407,7 @@ static void test_ticks(void)
 	ok(!strcmp(order, "w"), "a tick expires deadlines, and rotates");
 	ok(sys_futex(&word, 1, 1, 0, NULL, 0) == 1, "FUTEX_WAKE");
 	join_all();
-	ok(!strcmp(order, "wf"), "wakes it");
+	ok(!strcmp(order, "wf"), "FUTEX_WAKE wakes the thread");
 }
 
 static void wait_signal(long uninterruptible)
@@ -458,7 +449,7 @@ static void test_signal_wait(void)
 	sys_rt_sigprocmask(2, &none, NULL, 8);
 	handler_set(12, K_SIG_IGN, 0);
 	sys_rt_sigpending(&set, 8);
-	ok(set == 0, "ignoring takes it back");
+	ok(set == 0, "ignoring takes a pending signal back");
 	/* the mask changed behind its back; a new one reaches it */
 	thread_find(tid)->sig.blocked = 0;
 	handler_set(12, 0x5000, 0);
@@ -484,11 +475,11 @@ static void test_queue_limit(void)
 	ok(sys_kill(1, 10) == 0, "an ordinary signal needs no entry");
 	for (i = 0; sys_rt_sigtimedwait(&set, &info, &now, 8) == 40; i++)
 		right &= info.fields[1] == (u64)i;
-	ok(i == 1024 && right, "taken in order");
+	ok(i == 1024 && right, "queued signals are taken in order");
 	set = SIGBIT(10);
 	ok(sys_rt_sigtimedwait(&set, &info, &now, 8) == 10 &&
-	   info.code == K_SI_USER, "the one without an entry too");
-	ok(allocs_live == allocs, "and freed");
+	   info.code == K_SI_USER, "the signal without an entry is taken, too");
+	ok(allocs_live == allocs, "queued signals are freed");
 	sys_rt_sigprocmask(2, &none, NULL, 8);
 }
 
@@ -529,7 +520,7 @@ static void test_frame(void)
 	   b.rcx == was.rcx && b.r11 == was.r11 && b.rax == 7 &&
 	   b.rflags == was.rflags && b.orig_rax == -1ull,
 	   "sigreturn restores all of them");
-	ok(current->sig.blocked == 0, "and the mask");
+	ok(current->sig.blocked == 0, "sigreturn restores the mask");
 }
 
 static void test_restart(void)
@@ -542,14 +533,16 @@ static void test_restart(void)
 	ok(b.rip == 0x400ffe && b.rax == 0, "read begins again");
 	r = interrupted(35, -EINTR);
 	b = there_and_back(&r);
-	ok(b.rip == 0x401000 && b.rax == (u64)-EINTR, "nanosleep does not");
+	ok(b.rip == 0x401000 && b.rax == (u64)-EINTR,
+	   "nanosleep does not begin again");
 	r = interrupted(202, -EINTR);
 	r.r10 = 1;
 	b = there_and_back(&r);
-	ok(b.rip == 0x401000, "nor does a futex with a timeout");
+	ok(b.rip == 0x401000, "a futex with a timeout does not begin again");
 	r = interrupted(0, 5);
 	b = there_and_back(&r);
-	ok(b.rip == 0x401000 && b.rax == 5, "nor a call that succeeded");
+	ok(b.rip == 0x401000 && b.rax == 5,
+	   "a call that succeeded does not begin again");
 	handler_set(10, 0x5000, 0);
 	r = interrupted(0, -EINTR);
 	b = there_and_back(&r);
@@ -604,10 +597,10 @@ static void test_fault(void)
 	ok(r.rip == 0x6000 && si->signo == 11 && si->code == 1 &&
 	   si->fields[0] == 0xabcd, "a fault with a handler");
 	ok(fault_addr == 0xabcd && fault_rip != r.rip && handler_sp == r.rsp,
-	   "what it was is noted for a report");
+	   "a fault is noted for a report");
 	fatal(11, 1);
 	ok(exit_status == 139 && fault_addr == 0x1234,
-	   "the second inside it is fatal");
+	   "a second fault inside the handler is fatal");
 	current->sig.blocked = 0;
 	handler_set(7, K_SIG_IGN, 0);
 	fatal(7, 2);
@@ -667,7 +660,7 @@ static void test_timers(void)
 	mono += 55 * MS;
 	signal_timer_run(mono);
 	sys_timer_gettime(id, left);
-	ok(left[1].b == 5 * MS, "it stays in step");
+	ok(left[1].b == 5 * MS, "an armed timer stays in step");
 	ok(sys_rt_sigtimedwait(&set, &info, &now, 8) == 34 &&
 	   info.fields[0] >> 32 == 4 && info.fields[1] == 5 && !info.pad &&
 	   sys_timer_getoverrun(id) == 4, "four expiries overran");
@@ -695,7 +688,7 @@ static void test_limits(void)
 	ok(n == THREADS_MAX, "threads have an end");
 	thread_wake(&queue, THREADS_MAX);
 	join_all();
-	ok(thread_count == 1, "and end");
+	ok(thread_count == 1, "all threads end");
 }
 
 static void test_clone_flags(void)
@@ -777,22 +770,25 @@ static void test_fork(void)
 	   "the fork returns in the child");
 	ok(task_ids.pid == 40000 && task_ids.ppid == 1 &&
 	   current->tid == 40000 && sys_gettid() == 40000,
-	   "with a number of its own, its thread's too");
+	   "the child has a number of its own, its thread's too");
 	ok(tid[0] == 40000 && current->clear_tid == (u32 *)&tid[0] &&
-	   tid[1] == 7, "at the child's address, no longer the parent's");
+	   tid[1] == 7,
+	   "the number is at the child's address, not the parent's");
 	ok(!signal_pending_set(current) && !signal_timer_armed() &&
 	   sys_timer_gettime(id, left) == -EINVAL &&
 	   sys_getitimer(0, left) == 0 && !left[1].a && !left[1].b,
 	   "signals, timers and interval timers are not inherited");
-	ok(current->sig.blocked == ~SIG_UNBLOCKABLE, "the signal mask is");
+	ok(current->sig.blocked == ~SIG_UNBLOCKABLE,
+	   "the signal mask is inherited");
 	ok(!current->robust_list && now_cpu() == 0,
-	   "nor are the robust list and the times");
+	   "the robust list and the times are not inherited");
 	ok(wiped == 1, "memory is wiped, once");
-	ok(allocs_live == allocs, "and nothing of it is left");
+	ok(allocs_live == allocs, "of wiped memory nothing is left");
 	block_all(0);
 	ok(sys_clone(FORK_FLAGS, 0, NULL, tid, 0) == -ENOSYS,
 	   "a second fork is refused");
-	ok(spawn(nothing, 0) == 40001, "threads are numbered from there");
+	ok(spawn(nothing, 0) == 40001,
+	   "threads are numbered from the process's number on");
 	join_all();
 	ok(sys_kill(1, 0) == -EPERM && sys_kill(40000, 0) == 0 &&
 	   sys_kill(2, 0) == -ESRCH, "whom a signal may be sent to");
@@ -804,8 +800,9 @@ static void test_fork(void)
 	task_begin();
 	ok(current->tid == UK_PID_LAST && tid[0] == UK_PID_LAST,
 	   "with threads alive the first has the number");
-	ok(thread_find(40002) != NULL, "and the others keep theirs");
-	ok(spawn(nothing, 0) == UK_PID_FIRST, "numbers go around");
+	ok(thread_find(40002) != NULL,
+	   "with threads alive the others keep their numbers");
+	ok(spawn(nothing, 0) == UK_PID_FIRST, "numbers of processes go around");
 	thread_wake(&queue, 1);
 	join_all();
 }

@@ -141,7 +141,8 @@ void crash_forget(void) { reports = 0; }
 void task_begin(void) { begun++; }
 void draws_end(void) { draws_over++; }
 int draws_open(struct inode *ip, struct file *f) { return 0; }
-void mmap_tell_refused(void) { }
+void (*thread_poll_hook)(void);
+void refused_tell(void) { }
 
 void crash_write(const void *buf, size_t len)
 {
@@ -279,17 +280,17 @@ static void test_ready(void)
 	ok(result_write(f, "[1]", 3, 0) == -EINVAL && !rung.count[DB_NEXT],
 	   "no answer before there is a question");
 	ok(put(fetch_new(), "GET http://x 0 -1\n") == -ENETDOWN &&
-	   !rung.count[DB_FETCH], "nor a fetch");
+	   !rung.count[DB_FETCH], "no fetch before there is a question");
 	v.out->log_len = 7;
 	event_put("{}");
 	v.ctl->event_here = 1;
 	v.ctl->event_len = 2;
 	ok(event_read(f, buf, sizeof(buf), 0) == 2 && !rung.count[DB_EVENT],
 	   "an event that is there need not be asked for");
-	ok(v.out->log_len == 7, "what was logged before it stays");
+	ok(v.out->log_len == 7, "what was logged before an event stays");
 	rung.answer = 64;
 	ok(put(fetch_new(), "GET http://x 0 -1\n") > 0 &&
-	   rung.count[DB_FETCH] == 1, "then it may fetch");
+	   rung.count[DB_FETCH] == 1, "with an event a program may fetch");
 	v.ctl->event_here = 0;
 	v.out->log_len = 0;
 
@@ -301,12 +302,12 @@ static void test_ready(void)
 	ok(event_ioctl(f, USETL_FORK, 0) == 0 && fork_hook &&
 	   !rung.count[DB_READY], "a fork that will be READY");
 	ok(fork_hook() == 0 && rung.count[DB_READY] == 1 && begun == 1 &&
-	   !fork_hook, "and is, once");
+	   !fork_hook, "a fork that will be READY is, once");
 
 	again();
 	event_ioctl(f, USETL_FORK, 0);
 	rung.answer = -EIO;
-	ok(fork_hook() == -EIO && !begun, "one that the tender refuses");
+	ok(fork_hook() == -EIO && !begun, "a fork that the tender refuses");
 	again();
 	pending = NULL;
 	marks = 0;
@@ -324,9 +325,9 @@ static void test_event(void)
 	ok(event_read(f, buf, sizeof(buf), 0) == 8 &&
 	   !memcmp(buf, "{\"a\": 1}", 8), "the first read has the event");
 	ok(rung.count[DB_READY] == 1 && rung.ready_log_len == 5 && begun == 1,
-	   "and rang READY, the log left to the tender");
+	   "the first read rang READY, the log left to the tender");
 	ok(rung.count[DB_EVENT] == 1 && rung.log_len == 0 &&
-	   v.out->log_len == 0, "then EVENT");
+	   v.out->log_len == 0, "the first read rang EVENT");
 	ok(event_ioctl(f, USETL_FORK, 0) == -EINVAL &&
 	   event_ioctl(f, USETL_READY, 0) == -EINVAL && !fork_hook,
 	   "READY is rung once");
@@ -337,7 +338,8 @@ static void test_event(void)
 	ok(report_write(f, "where", 5, 0) == 5 && reports == 1 &&
 	   !memcmp(reported, "where", 5), "a report is kept");
 	event_put("second");
-	ok(result_write(f, "[1]", 3, 0) == 3 && !reports, "until the answer");
+	ok(result_write(f, "[1]", 3, 0) == 3 && !reports,
+	   "a report is kept until the answer");
 	event_read(f, buf, sizeof(buf), 0);
 	event_put("second");
 	ok(result_write(f, "[1]", 3, 0) == 3 && rung.nr == DB_NEXT &&
@@ -345,7 +347,8 @@ static void test_event(void)
 	   !memcmp((void *)rung.b, "[1]", 3), "a result rings NEXT");
 	ok(event_read(f, buf, 3, 0) == 3 && !memcmp(buf, "sec", 3),
 	   "the next event, cut off");
-	ok(event_read(f, buf, 3, 0) == 0, "its rest is lost");
+	ok(event_read(f, buf, 3, 0) == 0,
+	   "the rest of an event that was cut off is lost");
 	rung.answer = -EFBIG;
 	ok(error_write(f, "{}", 2, 0) == -EFBIG && rung.a == UK_RESULT_ERROR,
 	   "a refused result");
@@ -388,7 +391,7 @@ static void end_done(void)
 {
 	/* an earlier use of the slot is not ours */
 	ticket_put(waited++ < 2 ? 64 + 3 : 128 + 3, ETLFS_DONE, "A: b\n");
-	usetldev_poll();
+	fetchdev_poll();
 }
 
 static void test_fetch(void)
@@ -419,7 +422,8 @@ static void test_fetch(void)
 	   "the answer");
 	ok(waited == 3, "waits out a stale ticket");
 	ok(f->ops->poll(f) == POLLIN && marks == 1, "poll: in");
-	ok(f->ops->read(f, answer, 9, 0) == 0, "then its end");
+	ok(f->ops->read(f, answer, 9, 0) == 0,
+	   "after an answer its end is read");
 	f->ops->close(f);
 	ok(released == 131, "the close gives the ticket back");
 }
@@ -463,9 +467,10 @@ static void test_fetch_failed(void)
 	released = 0;
 	event_put("next");
 	result_write(f, "1", 1, 0);
-	ok(!strncmp(get(f), "ERROR 125\n", 10), "its invocation is over");
+	ok(!strncmp(get(f), "ERROR 125\n", 10),
+	   "a fetch whose invocation is over");
 	f->ops->close(f);
-	ok(released == 0, "and so is its ticket");
+	ok(released == 0, "an invocation that is over gives no ticket back");
 }
 
 static void test_fetch_body(void)
@@ -479,16 +484,17 @@ static void test_fetch_body(void)
 	ok(put(f, "POST http://x/ 0 5\n") == 19 && out->n_ext == 2 &&
 	   out->body_len == BODY_LEN, "a body");
 	ext = (const void *)out->ext;
-	ok(ext[0].len + ext[1].len == BODY_LEN, "its extents");
-	ok(files[5].refs == 1, "held while it is sent");
+	ok(ext[0].len + ext[1].len == BODY_LEN, "a body's extents");
+	ok(files[5].refs == 1, "a body is held while it is sent");
 	f->ops->close(f);
-	ok(files[5].refs == 0, "until the close");
+	ok(files[5].refs == 0, "a body is held until the close");
 	f = fetch_new();
 	extents_err = -E2BIG;
 	ok(put(f, "POST http://x/ 0 5\n") == 19 && out->n_ext == 1 &&
 	   out->body_len == BODY_LEN, "too many pieces become one");
 	f->ops->close(f);
-	ok(unmapped == 1 && files[5].refs == 0, "which is unpinned");
+	ok(unmapped == 1 && files[5].refs == 0,
+	   "the piece of a body is unpinned");
 	f = fetch_new();
 	extents_err = -EINVAL;
 	ok(put(f, "POST http://x/ 0 5\n") == -EINVAL, "not a regular file");
@@ -535,7 +541,7 @@ static void test_info(void)
 	ok(strstr(buf, "\"timeout\": 10.250, ") != NULL, "timeout");
 	m = info_read(&files[0], buf, 5, (u64)n - 3);
 	ok(m == 3 && info_read(&files[0], buf, 5, (u64)n) == 0,
-	   "in pieces, and its end");
+	   "the description in pieces, and its end");
 }
 
 int main(void)

@@ -61,13 +61,14 @@ static void test_image(void)
 	struct k_stat st, st2;
 
 	is(content("/lib/a.py"), 9, "an image file is read");
-	ok(!strcmp(buf, "print(1)\n"), "its bytes are right");
+	ok(!strcmp(buf, "print(1)\n"), "an image file's bytes are right");
 	is(content("/lib64/link"), 9, "through links of the image");
 	is(content("/lib/up/x"), 1, "through a link with '..' and '/'");
 	is(content("/lib/loop"), -ELOOP, "a loop of links is ELOOP");
 	is(content("/lib/none"), -ENOENT, "a missing name is ENOENT");
 	is(content("/lib/a.py/x"), -ENOTDIR, "a file is no directory");
-	is(content("/lib/a.py/"), -ENOTDIR, "nor with a slash behind it");
+	is(content("/lib/a.py/"), -ENOTDIR,
+	   "a file with a slash behind it is no directory");
 	sys_stat("/lib", &st);
 	is(st.nlink, 3, "a directory's links: 2 and its subdirectories");
 	sys_stat("/lib/deep/..", &st2);
@@ -89,35 +90,42 @@ static void test_cow(void)
 
 	is(sys_pwrite64(fd, "W", 1, 50000), 1, "an image file is written");
 	is(extent_used() - before, 1, "one extent was copied");
-	is(sys_pread64(fd, buf, 100000, 0), 100000, "and all is read");
+	is(sys_pread64(fd, buf, 100000, 0), 100000,
+	   "a written image file is read");
 	for (i = 0; i < 100000; i++)
 		good &= buf[i] == (i == 50000 ? 'W' : 'I');
-	ok(good, "the rest is the image's");
+	ok(good, "the rest of a written image file is the image's");
 	sys_fstat(fd, &st);
-	is(st.blocks, 196 - 32 + 32, "st_blocks counts it once");
-	is(sys_ftruncate(fd, 60000), 0, "truncated");
-	is(sys_ftruncate(fd, 100000), 0, "and grown");
+	is(st.blocks, 196 - 32 + 32, "st_blocks counts a copied extent once");
+	is(sys_ftruncate(fd, 60000), 0, "an image file is truncated");
+	is(sys_ftruncate(fd, 100000), 0, "an image file is grown");
 	sys_pread64(fd, buf, 100000, 0);
 	for (good = 1, i = 60000; i < 100000; i++)
 		good &= buf[i] == 0;
 	ok(good && buf[59999] == 'I' && buf[50000] == 'W',
 	   "what was cut off stays gone");
 	is(sys_lseek(fd, 0, SEEK_HOLE), 65536, "SEEK_HOLE finds the end");
-	is(sys_pwrite64(fd, "Z", 1, 99999), 1, "written in the hole");
-	is(sys_lseek(fd, 70000, SEEK_DATA), 98304, "SEEK_DATA finds it");
+	is(sys_pwrite64(fd, "Z", 1, 99999), 1,
+	   "an image file is written in its hole");
+	is(sys_lseek(fd, 70000, SEEK_DATA), 98304,
+	   "SEEK_DATA finds what was written in a hole");
 	sys_ftruncate(fd, 0);
 	is(extent_used(), before, "truncated to nothing, all extents are free");
 	sys_close(fd);
 	is(sys_unlink("/lib/big"), 0, "an image file is removed");
-	is(content("/lib/big"), -ENOENT, "and gone");
-	is(sys_close(fd_of("/lib/big", O_CREAT | O_WRONLY)), 0, "made anew");
-	is(size_of("/lib/big"), 0, "it is empty");
+	is(content("/lib/big"), -ENOENT, "a removed image file is gone");
+	is(sys_close(fd_of("/lib/big", O_CREAT | O_WRONLY)), 0,
+	   "a removed image file is made anew");
+	is(size_of("/lib/big"), 0, "a file made anew is empty");
 	is(sys_rename("/lib/deep", "/moved"), 0, "an image directory moves");
-	is(content("/moved/x"), 1, "with what is in it");
-	is(content("/lib/up/x"), -ENOENT, "and from where it was");
-	is(sys_rmdir("/moved"), -ENOTEMPTY, "it is not empty");
-	is(sys_unlink("/moved/x"), 0, "until it is");
-	is(sys_rmdir("/moved"), 0, "and then goes");
+	is(content("/moved/x"), 1,
+	   "an image directory moves with what is in it");
+	is(content("/lib/up/x"), -ENOENT,
+	   "an image directory moves from where it was");
+	is(sys_rmdir("/moved"), -ENOTEMPTY,
+	   "a directory that is not empty stays");
+	is(sys_unlink("/moved/x"), 0, "an image directory is emptied");
+	is(sys_rmdir("/moved"), 0, "an emptied image directory is removed");
 }
 
 static int seen[100000], removed[100000];
@@ -155,7 +163,7 @@ static void test_many(void)
 	ok(!bad, "each name that stays is listed once while others go");
 	for (bad = 0, i = 0; i < n; i++)
 		bad += removed[i];
-	is(bad, n / 2, "which half of them did");
+	is(bad, n / 2, "half of the files went meanwhile");
 	is(sys_rmdir("/tmp/many"), -ENOTEMPTY, "half of them stay");
 	for (i = 0; i < n; i++) {
 		snprintf(name, sizeof(name), "/tmp/many/%d", i);
@@ -176,26 +184,32 @@ static void test_limit(void)
 		total += n;
 	is(n, -ENOSPC, "past the limit a write is ENOSPC");
 	is(total, (long)FILES_LIMIT - before * ETLFS_EXTENT,
-	   "and not before it");
+	   "before the limit a write is not ENOSPC");
 	sys_statfs("/tmp", &sf);
 	is(sf.bfree, 0, "statfs says so");
-	is(sys_pwrite64(fd, buf, 100, 5), 100, "what is there is writable");
+	is(sys_pwrite64(fd, buf, 100, 5), 100,
+	   "past the limit what is there is writable");
 	sys_ftruncate(fd, 1 << 30);
-	is(sys_pwrite64(fd, buf, 1, (1 << 30) - 1), -ENOSPC, "a hole is not");
+	is(sys_pwrite64(fd, buf, 1, (1 << 30) - 1), -ENOSPC,
+	   "past the limit a hole is not writable");
 	is(log_lines, 1, "a line of the log says why, once");
 	sys_unlink("/tmp/full");
 	is(extent_used(), (long)FILES_LIMIT / ETLFS_EXTENT,
 	   "an unlinked open file keeps its bytes");
 	sys_close(fd);
-	is(extent_used(), before, "until it is closed");
+	is(extent_used(), before,
+	   "an unlinked open file is freed when it is closed");
 	fd = fd_of("/tmp/sparse", O_CREAT | O_RDWR);
 	is(sys_pwrite64(fd, "x", 1, 1ll << 40), 1, "a terabyte of hole");
-	is(extent_used(), before + 1, "takes one extent");
-	is(sys_pread64(fd, buf, 2, (1ll << 40) - 1), 2, "is read");
-	ok(buf[0] == 0 && buf[1] == 'x', "and right");
+	is(extent_used(), before + 1,
+	   "a byte behind a terabyte of hole takes one extent");
+	is(sys_pread64(fd, buf, 2, (1ll << 40) - 1), 2,
+	   "a byte behind a terabyte of hole is read");
+	ok(buf[0] == 0 && buf[1] == 'x',
+	   "a byte behind a terabyte of hole is right");
 	sys_close(fd);
 	sys_unlink("/tmp/sparse");
-	is(extent_used(), before, "and is given back");
+	is(extent_used(), before, "a terabyte of hole is given back");
 }
 
 static void test_recycled(void)
@@ -221,8 +235,10 @@ static void test_map(void)
 	at = file_map(fd_get(fd), 0, 4096, 0, &err);
 	ok(at > UK_IMAGE_BASE && !memcmp((void *)at, "print", 5),
 	   "an image file is mapped in place");
-	is(file_map(fd_get(fd), 0, 4096, 1, &err), 0, "not for writing");
-	is(err, -EACCES, "when it is open for reading");
+	is(file_map(fd_get(fd), 0, 4096, 1, &err), 0,
+	   "an image file in place is not for writing");
+	is(err, -EACCES,
+	   "to map for writing what is open for reading is EACCES");
 	sys_close(fd);
 
 	/* two files that grow in turn are scattered */
@@ -241,7 +257,7 @@ static void test_map(void)
 	sys_pread64(fd, buf, 1, 100000);
 	is(buf[0], 'W', "a write through the mapping is read");
 	sys_pwrite64(fd, "V", 1, 5);
-	is(((char *)at)[5], 'V', "and the other way round");
+	is(((char *)at)[5], 'V', "a write to the file is seen in the mapping");
 	at2 = file_map(fd_get(fd), ETLFS_EXTENT, 4096, 0, &err);
 	is(at2, at + ETLFS_EXTENT, "a second mapping is the same memory");
 	sys_ftruncate(fd, 10);
@@ -279,7 +295,7 @@ static void test_extents(void)
 	sys_ftruncate(fd, 4 * ETLFS_EXTENT + 7);
 	n = file_extents(fd_get(fd), ext, 8, &size);
 	ok(n == 3 && ext[2].len == 7 && *(u8 *)ext[1].addr == 0,
-	   "with zeros in them");
+	   "holes are extents with zeros in them");
 	sys_close(fd);
 	sys_unlink("/tmp/e");
 }
@@ -300,31 +316,34 @@ static void test_host(void)
 	t->state = ETLFS_PENDING;
 	is(content("/usetl/in/5"), -ENOENT, "a pending body is not there");
 	t->state = ETLFS_DONE;
-	is(content("/usetl/in/5"), 50000, "by its slot");
-	is(content("/usetl/in/197"), 50000, "by its ticket");
-	is(content("/usetl/in/133"), -ENOENT, "not by a stale ticket");
-	is(content("/usetl/in/05"), -ENOENT, "not by another spelling");
+	is(content("/usetl/in/5"), 50000, "a body by its slot");
+	is(content("/usetl/in/197"), 50000, "a body by its ticket");
+	is(content("/usetl/in/133"), -ENOENT,
+	   "a body is not found by a stale ticket");
+	is(content("/usetl/in/05"), -ENOENT,
+	   "a body is not found by another spelling");
 	fd = fd_of("/usetl/in/197", O_RDWR);
 	fd2 = fd_of("/usetl/in/5", O_RDONLY);
 	is(sys_pwrite64(fd, "c", 1, 9), 1, "a body is written");
-	ok(body[9] == 'H', "which the host does not see");
+	ok(body[9] == 'H', "what is written to a body the host does not see");
 	sys_pread64(fd2, buf, 10, 0);
-	is(buf[9], 'c', "and the guest does");
-	is(sys_unlink("/usetl/in/5"), -EPERM, "it is not to be removed");
+	is(buf[9], 'c', "what is written to a body the guest sees");
+	is(sys_unlink("/usetl/in/5"), -EPERM, "a body is not to be removed");
 	cancelled = 0;
 	hostfs_release(197);
 	is(cancelled, 0, "a release waits for open files");
-	is(content("/usetl/in/5"), -ENOENT, "that the name no longer finds");
+	is(content("/usetl/in/5"), -ENOENT, "a released body has no name");
 	sys_close(fd);
 	sys_close(fd2);
-	is(cancelled, 197, "then the ticket is cancelled");
+	is(cancelled, 197, "a released body's ticket is cancelled");
 	hostfs_release(64 + 9);
-	is(cancelled, 64 + 9, "one without a body at once");
+	is(cancelled, 64 + 9, "a ticket without a body is cancelled at once");
 	t->gen = 4;
 	ctl_set(windows, 1);
-	is(content("/usetl/in/5"), -ENOENT, "nor one whose window is not");
+	is(content("/usetl/in/5"), -ENOENT,
+	   "a body whose window is not there is not");
 	ctl_set(windows, 3);
-	is(content("/usetl/in/5"), 50000, "until it is");
+	is(content("/usetl/in/5"), 50000, "a body is there once its window is");
 	hostfs_release(4 * 64 + 5);
 	t->gen = 5;
 	t->body_off = 15 * ETLFS_WINDOW_STRIDE + 1;
@@ -367,26 +386,29 @@ static void test_nodes(void)
 	is(vfs_add_node("/dev/x/y", S_IFCHR | 0666, KDEV(1, 3), &dev,
 			(void *)7), 0, "a device node, and its directory");
 	is(vfs_add_node("/dev/x/y", S_IFCHR | 0666, 0, &dev, NULL), -EEXIST,
-	   "not twice");
+	   "a device node is made once");
 	is(vfs_add_node("/proc/lnk", S_IFLNK | 0777, 0, NULL, "/dev/x"), 0,
 	   "a link node");
 	is(vfs_add_node("/proc/d", S_IFDIR | 0555, 0, &dyn, NULL), 0,
 	   "a directory of code");
-	is(sys_stat("/proc/lnk/y", &st), 0, "found through the link");
-	ok(S_ISCHR(st.mode) && st.rdev == 0x103, "it is the device");
+	is(sys_stat("/proc/lnk/y", &st), 0, "a device is found through a link");
+	ok(S_ISCHR(st.mode) && st.rdev == 0x103,
+	   "a device's stat is the device's");
 	fd = fd_of("/proc/d/dyn", O_RDONLY);
 	ok(fd >= 0 && sys_close(fd) == 0, "a child that code made is opened");
-	is(sys_open("/proc/d/no", O_RDONLY, 0), -ENOENT, "others are not");
+	is(sys_open("/proc/d/no", O_RDONLY, 0), -ENOENT,
+	   "a child that code does not make is not opened");
 	is(sys_open("/proc/d/new", O_CREAT | O_WRONLY, 0644), -EPERM,
 	   "nothing is made there");
 	fd = fd_of("/proc/d", O_RDONLY);
-	is(sys_getdents64(fd, buf, sizeof(buf)), 24 * 3, "it is listed");
+	is(sys_getdents64(fd, buf, sizeof(buf)), 24 * 3,
+	   "a directory of code is listed");
 	sys_close(fd);
 	is(sys_rename("/tmp", "/tmp2"), -EBUSY, "/tmp stays where it is");
 	fd = fd_of("/dev/shm/sem", O_CREAT | O_RDWR);
 	ok(fd >= 0, "files are made in /dev/shm");
 	is(sys_link("/dev/shm/sem", "/tmp/sem"), -EXDEV,
-	   "which is another device");
+	   "/dev/shm is another device");
 	sys_close(fd);
 	sys_unlink("/dev/shm/sem");
 }
@@ -402,15 +424,17 @@ static void test_path(void)
 	fd = fd_of("old/f", O_CREAT | O_RDWR);
 	sys_rename("old", "new");
 	is(file_path(fd_get(fd), buf, 100), 12, "a path follows renames");
-	ok(!memcmp(buf, "/tmp/w/new/f", 12), "and is right");
+	ok(!memcmp(buf, "/tmp/w/new/f", 12),
+	   "the path after a rename is right");
 	sys_unlink("new/f");
 	buf[file_path(fd_get(fd), buf, 100)] = 0;
-	ok(strstr(buf, " (deleted)") != NULL, "one that is gone says so");
+	ok(strstr(buf, " (deleted)") != NULL,
+	   "the path of a removed file says so");
 	sys_close(fd);
 	is(sys_getcwd(buf, sizeof(buf)), 7, "getcwd");
-	is(sys_getcwd(buf, 6), -ERANGE, "with too small a buffer");
+	is(sys_getcwd(buf, 6), -ERANGE, "getcwd with too small a buffer");
 	is(sys_stat((char *)8, &st), -EFAULT, "a bad path is EFAULT");
-	is(sys_stat("/", (void *)8), -EFAULT, "a bad buffer too");
+	is(sys_stat("/", (void *)8), -EFAULT, "a bad buffer is EFAULT");
 	sys_rmdir("new");
 	sys_chdir("/");
 	sys_rmdir("/tmp/w");
@@ -441,8 +465,8 @@ static void test_no_memory(void)
 			break;
 	}
 	is(i, 40, "a failed allocation loses no file");
-	is(extent_used(), before, "nor extents");
-	is(sys_rmdir("/tmp/nm"), 0, "nor names");
+	is(extent_used(), before, "a failed allocation loses no extents");
+	is(sys_rmdir("/tmp/nm"), 0, "a failed allocation loses no names");
 }
 
 int main(void)

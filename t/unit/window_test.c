@@ -45,13 +45,15 @@ static void test_one(void)
 	ok(ro != MAP_FAILED && ro[5999] == 0xa5,
 	   "what is written is seen through its descriptor");
 	ok(mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, w->fd, 0) ==
-	   MAP_FAILED && errno == EACCES, "which cannot be mapped writable");
+	   MAP_FAILED && errno == EACCES,
+	   "a window's descriptor cannot be mapped writable");
 	ok(ftruncate(w->fd, 0) < 0 && pwrite(w->fd, "x", 1, 0) < 0,
-	   "nor be truncated or written");
-	ok(fcntl(w->fd, F_GETFD) & FD_CLOEXEC, "and is closed by exec");
+	   "a window's descriptor cannot be truncated or written");
+	ok(fcntl(w->fd, F_GETFD) & FD_CLOEXEC,
+	   "a window's descriptor is closed by exec");
 	window_clear(w);
 	ok(!allocated(w), "cleared: nothing stays allocated");
-	ok(all_zero(ro, 8192) && !w->used, "and it reads as zeros");
+	ok(all_zero(ro, 8192) && !w->used, "cleared: it reads as zeros");
 	w->resident = 4096;
 	scribble(w, 0, 6000);
 	window_clear(w);
@@ -67,16 +69,17 @@ static void test_warm(void)
 	struct window *w;
 
 	ok(!window_create(9 * MB, &w), "a window of 9 MB");
-	ok(!((uintptr_t)w->map % (2 * MB)), "lies on a 2 MB boundary");
+	ok(!((uintptr_t)w->map % (2 * MB)),
+	   "a window of 9 MB lies on a 2 MB boundary");
 	ok(!window_warm(w, 0, 3 * MB) && w->huge == 4 * MB,
 	   "3 MB warm are two huge pages");
-	ok(allocated(w) == 4 * MB, "which are allocated");
-	ok(all_zero(w->map, 9 * MB), "and zero");
+	ok(allocated(w) == 4 * MB, "3 MB warm are allocated");
+	ok(all_zero(w->map, 9 * MB), "3 MB warm are zero");
 	scribble(w, MB, 3 * MB);
 	ok(!window_warm(w, 0, 64 * MB) && w->huge == 9 * MB,
 	   "warming ends where the window does");
 	ok(w->map[3 * MB - 1] == 0xa5 && w->map[MB] == 0xa5 &&
-	   all_zero(w->map + 3 * MB, 6 * MB), "and keeps what is there");
+	   all_zero(w->map + 3 * MB, 6 * MB), "warming keeps what is there");
 	window_clear(w);
 	ok(!allocated(w) && !w->huge, "cleared: all of it is given back");
 	window_destroy(w);
@@ -88,13 +91,13 @@ static void test_pool(void)
 	struct window *a, *b, *c, *first;
 
 	ok(!window_pool_create(&pool, 2, 4 * MB), "a pool that keeps two");
-	ok(!window_pool_prepare(pool), "prepared");
+	ok(!window_pool_prepare(pool), "a pool that keeps two is prepared");
 	ok(!window_get(pool, 64 * MB, 0, &a) && !window_get(pool, 1, 0, &b) &&
 	   !window_get(pool, ETLFS_WINDOW_STRIDE, 0, &c),
-	   "hands out three, the third a new one");
+	   "a pool that keeps two hands out three, one of them new");
 	ok(a->resident == 4 * MB && allocated(a) == 4 * MB &&
 	   b->resident == 4 * MB && !allocated(c),
-	   "the kept ones are resident as far as they were to be warm");
+	   "kept windows are resident as far as they were to be warm");
 	first = a;
 	window_warm(a, 0, 7 * MB);
 	window_warm(c, 0, 2 * MB);
@@ -104,18 +107,21 @@ static void test_pool(void)
 	window_put(pool, c);
 	window_put(pool, b);
 	ok(!window_get(pool, 1, 0, &b) && !window_get(pool, 1, 0, &a),
-	   "two of them come back");
-	ok(a == first || b == first, "used ones, not new ones");
-	ok(allocated(first) == 4 * MB, "the warm part stays, the rest not");
+	   "two windows come back to their pool");
+	ok(a == first || b == first,
+	   "used windows are handed out, not new ones");
+	ok(allocated(first) == 4 * MB,
+	   "of a used window the warm part stays, the rest not");
 	ok(all_zero(a->map, 8 * MB) && all_zero(b->map, 8 * MB),
-	   "and they read as zeros, before any prepare");
+	   "used windows read as zeros, before any prepare");
 	scribble(a, 0, 5 * MB);
 	window_put(pool, a);
 	window_put(pool, b);
 	ok(!window_pool_prepare(pool) && !window_get(pool, 1, 0, &a) &&
 	   !window_get(pool, 1, 0, &b) && allocated(a) == 4 * MB &&
 	   allocated(b) == 4 * MB && all_zero(a->map, 8 * MB) &&
-	   all_zero(b->map, 8 * MB), "prepare zeroes them and warms them");
+	   all_zero(b->map, 8 * MB),
+	   "prepare zeroes used windows and warms them");
 	ok(window_get(pool, ETLFS_WINDOW_STRIDE + 1, 0, &c) == -EFBIG,
 	   "more than a window can be: EFBIG");
 	window_put(pool, a);
@@ -139,11 +145,12 @@ static void test_owner(void)
 	a->owner = 7;
 	window_put(pool, a);
 	ok(!window_get(pool, 1, 7, &a) && a == first && all_zero(a->map, MB),
-	   "and the same again, zeroed");
+	   "an owner gets its window again, zeroed");
 	fstat(a->fd, &sa);
 	window_put(pool, a);
 	ok(!window_get(pool, 1, 8, &b) && !fstat(b->fd, &sb) &&
-	   sb.st_ino != sa.st_ino && !b->owner, "another gets other memory");
+	   sb.st_ino != sa.st_ino && !b->owner,
+	   "another owner gets other memory");
 	window_put(pool, b);
 	ok(!window_get(pool, 1, 7, &a) && !fstat(a->fd, &sa) &&
 	   sb.st_ino == sa.st_ino, "what nobody kept is anybody's");

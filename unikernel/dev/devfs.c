@@ -1,7 +1,7 @@
 /*
  * devfs.c - the devices that every program expects under /dev
  */
-#include "unikernel/dev/draws.h"
+#include "unikernel/dev/devices.h"
 #include "unikernel/ipc/syspoll.h"
 #include "unikernel/fs/vfs.h"
 
@@ -28,18 +28,6 @@ static long full_write(struct file *f, const void *buf, size_t len, u64 pos)
 	return -ENOSPC;
 }
 
-static long random_read(struct file *f, void *buf, size_t len, u64 pos)
-{
-	random_bytes(buf, len);
-	draws_note();
-	return (long)len;
-}
-
-static int random_poll(struct file *f)
-{
-	return POLLIN | POLLOUT;
-}
-
 static void dev_close(struct file *f)
 {
 }
@@ -64,16 +52,6 @@ static const struct file_ops full_ops = {
 	.name = "full",
 	.read = zero_read,
 	.write = full_write,
-	.close = dev_close,
-	.seekable = 1,
-};
-
-/* what is written to it is not taken as entropy: the tender's is enough */
-static const struct file_ops random_ops = {
-	.name = "random",
-	.read = random_read,
-	.write = null_write,
-	.poll = random_poll,
 	.close = dev_close,
 	.seekable = 1,
 };

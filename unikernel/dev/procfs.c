@@ -7,6 +7,7 @@
  * it boots, found by the number that it has.
  */
 #include "unikernel/mem/mem.h"
+#include "unikernel/dev/devices.h"
 #include "unikernel/dev/proctext.h"
 #include "unikernel/start/syscall.h"
 #include "unikernel/ipc/syspoll.h"
@@ -111,7 +112,7 @@ static const struct node_ops text_nodes = { .open = text_open };
 
 static long exe_readlink(struct inode *ip, char *buf, size_t len)
 {
-	const char *path = boot_program();
+	const char *path = task_program;
 	size_t n = strlen(path);
 
 	if (n > len)

@@ -53,13 +53,13 @@ static void environ_text(struct proctext *t)
 static const char *comm(void)
 {
 	static char name[sizeof(current->name)];
-	const char *base = strrchr(boot_program(), '/');
+	const char *base = strrchr(task_program, '/');
 
 	if (current->name[0])
 		return current->name;
 	/* as exec names a thread: the program's file, cut off */
 	k_snprintf(name, sizeof(name), "%s", base ? base + 1 :
-		   boot_program());
+		   task_program);
 	return name;
 }
 

@@ -8,6 +8,7 @@
  */
 #include "etlfs/format.h"
 #include "unikernel/task/crash.h"
+#include "unikernel/dev/devices.h"
 #include "unikernel/dev/dev.h"
 #include "unikernel/dev/draws.h"
 #include "unikernel/dev/fetchdev.h"
@@ -193,7 +194,7 @@ static long result_write(struct file *f, const void *buf, size_t len, u64 pos)
 
 static long error_write(struct file *f, const void *buf, size_t len, u64 pos)
 {
-	mmap_tell_refused();
+	refused_tell();
 	return next_write(buf, len, UK_RESULT_ERROR);
 }
 
@@ -306,11 +307,6 @@ static const struct node_ops usetldev_nodes = { .open = usetldev_open };
 static const struct node_ops draws_nodes = { .open = draws_open };
 static const struct node_ops fetch_nodes = { .open = fetchdev_open };
 
-void usetldev_poll(void)
-{
-	fetchdev_poll();
-}
-
 void usetldev_init(void)
 {
 	static const struct {
@@ -337,4 +333,5 @@ void usetldev_init(void)
 			panic("libOS: usetldev_init: %s: error %d",
 			      devices[i].path, -r);
 	}
+	thread_poll_hook = fetchdev_poll;
 }

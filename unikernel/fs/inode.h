@@ -42,9 +42,9 @@
 #define I_MEMFD		16		/* seals are possible */
 
 /*
- * A file's bytes.  Extent i of the file is leaf[i / LEAF][i % LEAF], an
- * extent number as usf.h counts (0: none), and then wins; else what base has
- * there; else zeros.  Invariant: bytes of an extent past the file's size are
+ * A file's bytes.  Extent i of the file is leaf[i / LEAF][i % LEAF], a
+ * number of extent.c (0: none), and then wins; else what base has there; else
+ * zeros.  Invariant: bytes of an extent past the file's size are
  * zero unless a mapping wrote them, and base_len <= size.
  */
 #define DATA_LEAF	256

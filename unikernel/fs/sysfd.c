@@ -94,6 +94,11 @@ static long add_seals(struct file *f, u32 seals)
 	return 0;
 }
 
+static long pipe_size(struct file *f, u64 want)
+{
+	return f->ops->pipe_size ? f->ops->pipe_size(f, want) : -EBADF;
+}
+
 static long fcntl_other(struct file *f, int cmd, u64 arg)
 {
 	switch (cmd) {
@@ -105,9 +110,9 @@ static long fcntl_other(struct file *f, int cmd, u64 arg)
 	case F_GETLEASE:
 		return F_UNLCK;
 	case F_SETPIPE_SZ:
-		return pipe_set_capacity(f, (u32)arg);
+		return pipe_size(f, MAX((u32)arg, 1u));
 	case F_GETPIPE_SZ:
-		return pipe_capacity(f);
+		return pipe_size(f, 0);
 	case F_ADD_SEALS:
 		return add_seals(f, arg);
 	case F_GET_SEALS:

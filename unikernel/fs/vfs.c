@@ -160,7 +160,4 @@ void vfs_init(void)
 	if (hostfs_init() < 0)
 		panic("libOS: cannot make /usetl/in");
 	mount("/usetl/in", DEV_IN, 0555, I_FIXED);
-	devfs_init();
-	procfs_init();
-	usetldev_init();
 }

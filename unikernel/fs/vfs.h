@@ -41,6 +41,8 @@ struct file_ops {
 	/* poll bits that hold now; NULL: always in and out */
 	int (*poll)(struct file *f);
 	long (*ioctl)(struct file *f, unsigned cmd, u64 arg);
+	/* F_SETPIPE_SZ, or F_GETPIPE_SZ when want is 0; NULL: no pipe */
+	long (*pipe_size)(struct file *f, u64 want);
 	void (*close)(struct file *f);		/* last reference went */
 	int seekable;
 };
@@ -129,9 +131,8 @@ struct node_ops {
 /*
  * Adds a node at an absolute path, with missing parent directories (0755);
  * one that exists already is an error (-EEXIST).  ops and priv outlive it.
- * vfs_init() has made /dev, /proc, /sys, /usetl, /usetl/in and /tmp, and
- * called devfs_init(), procfs_init() and usetldev_init(), which poll's files
- * provide.
+ * vfs_init() has made /dev, /proc, /sys, /usetl, /usetl/in and /tmp; the
+ * devices of dev/ add themselves after it (boot.c).
  */
 int vfs_add_node(const char *path, u32 mode, u64 rdev,
 		 const struct node_ops *ops, void *priv);
@@ -144,9 +145,6 @@ struct inode *vfs_find(const char *path);
 struct inode *inode_get(struct inode *ip);	/* one reference more */
 /* a directory that is there has the children of ops as well */
 void node_set_ops(const char *path, const struct node_ops *ops);
-void devfs_init(void);
-void procfs_init(void);
-void usetldev_init(void);
 
 /* absolute path of what f has open, no NUL; length, or -errno.  Pipes and
    the like: "pipe:[N]" with f->ops->name.  For /proc/self/fd, exe, maps */

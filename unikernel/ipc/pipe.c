@@ -193,38 +193,12 @@ static void pipe_close(struct file *f)
 	kfree(p);
 }
 
-static const struct file_ops reader_ops = {
-	.name = "pipe",
-	.read = pipe_read,
-	.poll = pipe_poll_read,
-	.ioctl = pipe_ioctl,
-	.close = pipe_close,
-};
-
-static const struct file_ops writer_ops = {
-	.name = "pipe",
-	.write = pipe_write,
-	.poll = pipe_poll_write,
-	.ioctl = pipe_ioctl,
-	.close = pipe_close,
-};
-
-long pipe_capacity(struct file *f)
+static long pipe_size(struct file *f, u64 want)
 {
 	struct pipe *p = f->priv;
+	u32 cap = PIPE_BUF, old = p->cap;
 
-	if (f->ops != &reader_ops && f->ops != &writer_ops)
-		return -EBADF;
-	return p->cap;
-}
-
-long pipe_set_capacity(struct file *f, u64 want)
-{
-	long old = pipe_capacity(f);
-	struct pipe *p = f->priv;
-	u32 cap = PIPE_BUF;
-
-	if (old < 0)
+	if (!want)
 		return old;
 	if (want > PIPE_CAP_MAX)
 		return -EPERM;
@@ -234,10 +208,28 @@ long pipe_set_capacity(struct file *f, u64 want)
 		return -EBUSY;
 	/* the ring may be larger by now, and stays */
 	p->cap = cap;
-	if (cap > (u32)old)
+	if (cap > old)
 		pipe_changed(p, WRITER);
 	return cap;
 }
+
+static const struct file_ops reader_ops = {
+	.name = "pipe",
+	.read = pipe_read,
+	.poll = pipe_poll_read,
+	.ioctl = pipe_ioctl,
+	.pipe_size = pipe_size,
+	.close = pipe_close,
+};
+
+static const struct file_ops writer_ops = {
+	.name = "pipe",
+	.write = pipe_write,
+	.poll = pipe_poll_write,
+	.ioctl = pipe_ioctl,
+	.pipe_size = pipe_size,
+	.close = pipe_close,
+};
 
 /* the two ends; nothing is left over when memory is out */
 static int pipe_create(struct file *end[2], int flags)

@@ -42,7 +42,7 @@ struct signalfd {
 
 static struct signalfd *all;
 
-void signalfd_notify(u64 bit)
+static void signalfd_notify(u64 bit)
 {
 	struct signalfd *s;
 
@@ -169,6 +169,7 @@ long sys_signalfd4(int fd, const u64 *mask, size_t size, int flags)
 	s->file = fd_get(made);
 	s->link = all;
 	all = s;
+	signal_pending_hook = signalfd_notify;
 	return made;
 }
 

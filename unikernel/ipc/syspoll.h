@@ -55,15 +55,9 @@ _Static_assert(sizeof(struct k_mmsghdr) == 64, "struct mmsghdr");
 
 /*
  * Installs descriptors 0 (always at its end), 1 and 2 (the invocation's
- * log); called by devfs_init(), so vfs_init() leaves a console behind.
+ * log); called by devfs_init().
  */
 void console_init(void);
-
-/*
- * Looks at the host table for fetches that ended and wakes who waits for
- * them.  The scheduler calls it after DB_WAIT and at ticks.
- */
-void usetldev_poll(void);
 
 /*
  * Something happened to f: edge-triggered epoll items of f are due again,
@@ -104,8 +98,6 @@ int anon_install(const struct file_ops *ops, void *priv, int mode, int flags);
 int anon_install_pair(struct file *f, struct file *g, int cloexec, int *fds);
 
 /* pipe.c: F_GETPIPE_SZ and F_SETPIPE_SZ, for any file */
-long pipe_capacity(struct file *f);
-long pipe_set_capacity(struct file *f, u64 want);
 
 long sys_pipe(int *fds);
 long sys_pipe2(int *fds, int flags);

@@ -7,16 +7,10 @@
  * snapshot never share output: entropy_gen moves before a clone's first
  * instruction and after every rollback).
  */
-#include "unikernel/dev/draws.h"
-#include "unikernel/start/syscall.h"
+#include "unikernel/lib/lib.h"
 
 #define KEY_WORDS	8
 #define BLOCK		64
-
-#define GRND_NONBLOCK	1
-#define GRND_RANDOM	2
-#define GRND_INSECURE	4
-#define GETRANDOM_MAX	0x1ffffff	/* as Linux: one call's limit */
 
 static u32 key[KEY_WORDS];
 static u64 seeded_gen;
@@ -113,18 +107,4 @@ void random_bytes(void *buf, size_t len)
 	}
 	wipe(old, sizeof(old));
 	wipe(block, sizeof(block));
-}
-
-long sys_getrandom(void *buf, size_t len, unsigned flags)
-{
-	if (flags & ~(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE))
-		return -EINVAL;
-	if ((flags & GRND_RANDOM) && (flags & GRND_INSECURE))
-		return -EINVAL;
-	len = MIN(len, GETRANDOM_MAX);
-	if (!user_ok(buf, len, 1))
-		return -EFAULT;
-	random_bytes(buf, len);
-	draws_note();
-	return len;
 }

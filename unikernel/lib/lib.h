@@ -52,8 +52,13 @@ int k_snprintf(char *buf, size_t len, const char *fmt, ...)
 void log_write(const void *buf, size_t len);
 void log_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* our own bug: one line, then the end; crash.c */
-void panic(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
+/*
+ * Our own bug: one line, then the end.  The hook, once there is one, ends it as
+ * it ends any crash of the libOS and does not return.
+ */
+void panic(const char *fmt, ...)
+	__attribute__((noreturn, format(printf, 1, 2)));
+extern void (*panic_hook)(u64 rip, u64 rsp, u64 rbp, const char *line);
 #define assert(x) do { \
 	if (!(x)) \
 		panic("libOS: %s:%d: assertion failed: %s", \

@@ -7,7 +7,7 @@
 #include "unikernel/map/elf.h"
 #include "unikernel/lib/kabi.h"
 #include "unikernel/mem/mem.h"
-#include "unikernel/mem/module.h"
+#include "unikernel/map/mman.h"
 #include "unikernel/fs/vfs.h"
 
 static int phdr_ok(const struct elf_phdr *p)
@@ -86,7 +86,7 @@ static int load_segment(struct file *f, const struct elf_phdr *p, u64 base)
 		got += n;
 	}
 	if (p->flags & PF_X)
-		module_add(f, ROUND_DOWN(base + p->vaddr, UK_PAGE),
+		map_module(f, ROUND_DOWN(base + p->vaddr, UK_PAGE),
 			   ROUND_UP(p->vaddr + p->memsz, UK_PAGE) -
 			   ROUND_DOWN(p->vaddr, UK_PAGE),
 			   ROUND_DOWN(p->offset, UK_PAGE));

@@ -109,11 +109,19 @@ static long fill(const struct mmap_request *q, u64 addr, u64 len)
 	return 0;
 }
 
+void map_module(struct file *f, u64 addr, u64 len, u64 off)
+{
+	char path[MODULE_PATH_MAX];
+	long n = file_path(f, path, sizeof(path));
+
+	module_add(path, MAX(n, 0), addr, len, off);
+}
+
 /* len bytes of the file are at addr now */
 static void filled(const struct mmap_request *q, u64 addr, u64 len)
 {
 	if (q->prot & PROT_EXEC)
-		module_add(q->file, addr, len, q->off);
+		map_module(q->file, addr, len, q->off);
 }
 
 /* at the very place: MAP_FIXED, or a hint that happens to be free */
@@ -165,29 +173,10 @@ static int reservation_refused(const struct mmap_request *q)
 	       q->len > MIN(uk_ctl->mem_limit / 4, RESERVE_MAX);
 }
 
-/* bytes of the first mapping that the invocation was refused, or 0 */
-static u64 refused;
-
 static long past_limit(const struct mmap_request *q)
 {
-	if (!refused)
-		refused = q->len;
+	refused_note(q->len);
 	return -ENOMEM;
-}
-
-void mmap_tell_refused(void)
-{
-	if (refused)
-		log_printf("usetl: %lu KB more would have passed the memory "
-			   "limit of %lu MB; see memory in function.ini(5)\n",
-			   refused >> 10, uk_ctl->mem_limit >> 20);
-	mmap_forget_refused();
-}
-
-void mmap_forget_refused(void)
-{
-	if (refused)			/* a write costs a page */
-		refused = 0;
 }
 
 static long map_anonymous(const struct mmap_request *q)

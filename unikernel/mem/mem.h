@@ -73,12 +73,13 @@ void kfree(void *p);
 u64 mem_used(void);
 
 /*
- * mmap.c: memory that was refused.  Many a program does without, so nothing is
+ * refused.c: memory that was refused.  Many a program does without, so nothing is
  * said until one ends badly: then a line of the log names the first, because
  * what failed for it, a loader, say, often does not.
  */
-void mmap_tell_refused(void);
-void mmap_forget_refused(void);
+void refused_note(u64 len);
+void refused_tell(void);
+void refused_forget(void);
 
 long sys_mmap(u64 addr, u64 len, int prot, int flags, int fd, s64 off);
 long sys_munmap(u64 addr, u64 len);

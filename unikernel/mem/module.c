@@ -6,7 +6,6 @@
  */
 #include "unikernel/mem/module.h"
 #include "unikernel/mem/mem.h"
-#include "unikernel/fs/vfs.h"
 
 struct module *modules;
 static unsigned count;
@@ -33,15 +32,12 @@ static __attribute__((noinline)) void module_added(const struct module *m)
 	__asm__ volatile("" : : "r"(m) : "memory");
 }
 
-void module_add(struct file *f, u64 addr, u64 len, u64 off)
+void module_add(const char *path, size_t n, u64 addr, u64 len, u64 off)
 {
-	char path[MODULE_PATH_MAX];
 	struct module *m;
-	long n;
 
 	module_remove(addr, len);
-	n = file_path(f, path, sizeof(path));
-	if (n <= 0)
+	if (!n)
 		return;
 	m = entry_new(path, n);
 	if (!m)

@@ -16,8 +16,6 @@
 #define MODULES_MAX	1024	/* more are not remembered */
 #define MODULE_PATH_MAX	512	/* nor are those with a longer path */
 
-struct file;
-
 struct module {
 	struct module *next;
 	u64 addr, len;			/* whole pages */
@@ -27,8 +25,8 @@ struct module {
 
 extern struct module *modules;		/* no order; the libOS's own memory */
 
-/* in place of what was known of these addresses */
-void module_add(struct file *f, u64 addr, u64 len, u64 off);
+/* in place of what was known of these addresses; n bytes of path, 0: none */
+void module_add(const char *path, size_t n, u64 addr, u64 len, u64 off);
 /* the range is unmapped, or something else is mapped there */
 void module_remove(u64 addr, u64 len);
 /* the mapping that addr lies in, or NULL */

@@ -7,6 +7,8 @@
  */
 #include "unikernel/map/elf.h"
 #include "unikernel/lib/kabi.h"
+#include "unikernel/dev/devices.h"
+#include "unikernel/task/crash.h"
 #include "unikernel/mem/mem.h"
 #include "unikernel/start/syscall.h"
 #include "unikernel/task/thread.h"
@@ -25,13 +27,6 @@ struct stack {
 	u64 sp;				/* strings end here */
 	u64 *word;
 };
-
-static char program[PATH_MAX];
-
-const char *boot_program(void)
-{
-	return program;
-}
 
 static void __attribute__((noreturn)) cannot_run(const char *path, int err)
 {
@@ -155,7 +150,7 @@ static u64 build_stack(const struct elf_image *img,
 
 	random_bytes(&variety, 1);
 	s.sp -= variety * 16u;
-	execfn = push_bytes(&s, program, strlen(program) + 1);
+	execfn = push_bytes(&s, task_program, strlen(task_program) + 1);
 	args = push_bytes(&s, (const char *)uk_ctl->strings, strings_len);
 	platform = push_bytes(&s, "x86_64", 7);
 	random_bytes(seed, sizeof(seed));
@@ -188,14 +183,18 @@ void boot_main(void)
 	struct elf_image img, interp = { 0 };
 	struct regs *r;
 
+	panic_hook = crash_panic;
 	check_contract();
 	now_cpu();			/* CPU time counts from here */
 	mem_init();
 	thread_init();
-	k_snprintf(program, sizeof(program), "%s",
+	k_snprintf(task_program, sizeof(task_program), "%s",
 		   (const char *)uk_ctl->strings);
 	vfs_init();
-	load(program, &img);
+	devfs_init();
+	procfs_init();
+	usetldev_init();
+	load(task_program, &img);
 	if (img.interp[0])
 		load(img.interp, &interp);
 	r = current->regs;

@@ -1,5 +1,5 @@
 /*
- * entry.S - the ways into the libOS and back to the program
+ * entry.S - the ways into the libOS (task/iret.S: the way out)
  *
  * Into it (abi.h): boot, syscall, trap, preempt.  None has a stack; each goes
  * to the top of the current thread's libOS stack (current_kstack_top, kept by
@@ -7,25 +7,6 @@
  * written below the program's stack pointer: its red zone is the program's.
  * Only one entry is live at a time on a libOS stack: the tender never enters
  * preempt inside [__text, __text_end), and a trap in there is a panic.
- *
- * Out of it there is one way:
- *
- *   ret_to_user_full
- *	rsp = address of the struct regs, at the top of the current thread's
- *	libOS stack (current_kstack_top - REGS_SIZE); every other register and
- *	flag may hold anything but DF.  Does not return.
- *	Calls user_return(regs) first (signals, due switches, vector state).
- *	Then, by regs->orig_rax:
- *	  -1	everything is restored: all 16 registers, rip and rflags, by
- *		iretq at CPL 3.  Traps, pre-emptions, sigreturn, new threads.
- *	  else	a system call's return, as sysret does it: rcx = rip and r11
- *		are clobbered, and the arithmetic flags; everything else is
- *		restored.
- *	A new thread: fill a struct regs there, orig_rax -1, and let its
- *	first switch "return" to ret_to_user_full with rsp at the regs.
- *
- * iretq takes its frame from iret_frame.  One is enough: nothing runs between
- * filling it and iretq.
  *
  * For debuggers: the directives say where the program's registers are, so that
  * a backtrace goes on from a handler into what made the call.  The canonical
@@ -36,35 +17,12 @@
 
 	.cfi_sections .debug_frame
 
-/* the program's registers lie in a struct regs at \base */
-.macro cfi_regs base
-	.cfi_def_cfa \base, REGS_SIZE
-	.cfi_offset %rsp, REG_RSP - REGS_SIZE
-	.cfi_offset 49, REG_RFLAGS - REGS_SIZE
-	.cfi_offset %rip, REG_RIP - REGS_SIZE
-	cfi_regs_from REG_R15, %r15, %r14, %r13, %r12, %rbp, %rbx, %r11, \
-		%r10, %r9, %r8, %rax, %rcx, %rdx, %rsi, %rdi
-.endm
-
-.macro cfi_regs_from at reg rest:vararg
-	.cfi_offset \reg, \at - REGS_SIZE
-	.ifnb \rest
-	cfi_regs_from (\at + 8), \rest
-	.endif
-.endm
-
 /* until then they cannot be found */
 .macro cfi_entry
 	.cfi_startproc simple
 	.cfi_signal_frame
 	.cfi_def_cfa %rsp, 0
 	.cfi_undefined %rip
-.endm
-
-.macro pop reg
-	popq	\reg
-	.cfi_adjust_cfa_offset -8
-	.cfi_same_value \reg
 .endm
 
 /* orig_rax ... r15, below rip, rflags and rsp */
@@ -85,24 +43,6 @@
 	pushq	%r13
 	pushq	%r14
 	pushq	%r15
-.endm
-
-.macro pop_regs
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbp
-	pop	%rbx
-	pop	%r11
-	pop	%r10
-	pop	%r9
-	pop	%r8
-	pop	%rax
-	pop	%rcx
-	pop	%rdx
-	pop	%rsi
-	pop	%rdi
 .endm
 
 /* calls fn(regs), then leaves; regs is at rsp, which fn's call must align */
@@ -211,63 +151,6 @@ preempt_entry:
 	push_regs $-1
 	handle	preempt_enter
 	.cfi_endproc
-
-	.globl	ret_to_user_full
-	.balign	64
-ret_to_user_full:
-	.cfi_startproc simple
-	.cfi_signal_frame
-	cfi_regs %rsp
-	movq	%rsp, %rdi
-	movq	%rsp, %rbx
-	.cfi_def_cfa_register %rbx
-	andq	$-16, %rsp
-	call	user_return
-	movq	%rbx, %rsp
-	.cfi_def_cfa_register %rsp
-	cmpq	$-1, REG_ORIG_RAX(%rsp)
-	je	1f
-
-	.cfi_remember_state
-	pop_regs			/* all below orig_rax */
-	movq	REG_RIP - REG_ORIG_RAX(%rsp), %rcx
-	.cfi_register %rip, %rcx
-	movq	REG_RSP - REG_ORIG_RAX(%rsp), %rsp
-	.cfi_def_cfa %rsp, 0
-	.cfi_val_offset %rsp, 0
-	.cfi_same_value 49
-	jmp	*%rcx
-
-	.cfi_restore_state
-1:	movq	REG_RIP(%rsp), %rax
-	movq	%rax, iret_frame
-	movq	REG_RFLAGS(%rsp), %rax
-	movq	%rax, iret_frame + 16
-	movq	REG_RSP(%rsp), %rax
-	movq	%rax, iret_frame + 24
-	pop_regs
-	movq	$iret_frame, %rsp
-	.cfi_def_cfa %rsp, 40
-	.cfi_offset %rip, -40
-	.cfi_offset 49, -24
-	.cfi_offset %rsp, -16
-	iretq
-	.cfi_endproc
-
-/* void user_start(struct regs *r): boot's first way out */
-	.globl	user_start
-user_start:
-	.cfi_startproc simple
-	.cfi_signal_frame
-	cfi_regs %rdi
-	movq	%rdi, %rsp
-	jmp	ret_to_user_full
-	.cfi_endproc
-
-	.data
-	.balign	16
-iret_frame:
-	.quad	0, USER_CS, 0, 0, USER_SS
 
 	.bss
 	.balign	64

@@ -13,9 +13,6 @@
 #define CTL_PREEMPT_RSP		256
 #define CTL_PREEMPT_RFLAGS	264
 
-#define USER_CS			0x33
-#define USER_SS			0x2b
-
 #define BOOT_STACK_SIZE		0x4000
 #define TRAP_STACK_SIZE		0x2000
 

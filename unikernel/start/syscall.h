@@ -37,12 +37,12 @@ void preempt_enter(struct regs *r);
 /* on every way back: signals, due switches, vector state */
 void user_return(struct regs *r);
 
-/* to entry.S: the program at r, on the current thread's libOS stack */
+/* to iret.S: the program at r, on the current thread's libOS stack */
 void ret_to_user_full(void);
 void user_start(struct regs *r) __attribute__((noreturn));
 
-/* the guest path of the running program and its loader's base (boot.c) */
-const char *boot_program(void);
+/* the path of the running program, as the tender named it */
+extern char task_program[PATH_MAX];	/* task.c */
 
 /*
  * What a program gets that asks for another process: one line to the log,
@@ -69,7 +69,7 @@ long sys_clock_getres(int id, struct k_timespec *ts);
 long sys_clock_nanosleep(int id, int flags, const struct k_timespec *req,
 			 struct k_timespec *rem);
 
-/* entropy.c */
+/* random.c */
 long sys_getrandom(void *buf, size_t len, unsigned flags);
 
 /* mmap.c: memory never leaves, so locking it is done already */

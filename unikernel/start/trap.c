@@ -6,6 +6,7 @@
  * not allowed, or the program wrote over us: crash.c.
  */
 #include "unikernel/task/crash.h"
+#include "unikernel/arch/regs.h"
 #include "unikernel/start/entry.h"
 #include "unikernel/lib/kabi.h"
 #include "unikernel/task/signal.h"
@@ -39,20 +40,6 @@ _Static_assert(CTL_OFFSET(preempt.rflags) == CTL_PREEMPT_RFLAGS, "entry.h");
 #define SEGV_ACCERR	2
 #define BUS_ADRALN	1
 #define TRAP_TRACE	2
-
-#define VEC_DE		0
-#define VEC_DB		1
-#define VEC_BP		3
-#define VEC_UD		6
-#define VEC_NP		11
-#define VEC_SS		12
-#define VEC_GP		13
-#define VEC_PF		14
-#define VEC_MF		16
-#define VEC_AC		17
-#define VEC_XM		19
-
-#define PF_PRESENT	1
 
 static struct uk_trap trap_copy(void)
 {
@@ -165,21 +152,4 @@ void trap_enter(struct regs *r)
 void preempt_enter(struct regs *r)
 {
 	current->regs = r;
-}
-
-/* vector state that waits in the thread's area is loaded last */
-void user_return(struct regs *r)
-{
-	if (crashing)
-		return;
-	thread_return(r);
-	/* iretq to such an address would fault in the libOS */
-	if (r->rip >> 47) {
-		signal_fault(r, SIGSEGV, SI_KERNEL, 0, VEC_GP, 0);
-		r->orig_rax = -1;
-	}
-	if (current->xsave_valid) {
-		current->xsave_valid = 0;
-		xstate_load(current->xsave);
-	}
 }

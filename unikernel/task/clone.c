@@ -145,7 +145,7 @@ long sys_sched_yield(void)
 long sys_exit_group(int status)
 {
 	if (status & 0xff)
-		mmap_tell_refused();
+		refused_tell();
 	doorbell(status & 0xff, 0, 0, DB_EXIT);
 	panic("DB_EXIT returned");
 }

@@ -71,7 +71,7 @@ void crash_write(const void *buf, size_t len)
 
 void crash_forget(void)
 {
-	mmap_forget_refused();
+	refused_forget();
 	/* a write costs a page of every clone */
 	if (!report->len && !report->n_frames && !report->head[0])
 		return;
@@ -140,7 +140,7 @@ void crash_end(void)
 {
 	int signo = crashing ? crashing : K_SIGABRT;
 
-	mmap_tell_refused();
+	refused_tell();
 	for (;;)
 		doorbell(128 + signo, signo, 0, DB_EXIT);
 }
@@ -294,19 +294,9 @@ void crash_syscall(struct regs *r)
 	}
 }
 
-/* our own bug: one line, then the end as after any crash of the libOS */
-void panic(const char *fmt, ...)
+void crash_panic(u64 rip, u64 rsp, u64 rbp, const char *line)
 {
-	struct crash_at at = {
-		.rip = (u64)__builtin_return_address(0) - 1,
-		.rsp = (u64)__builtin_frame_address(0),
-	};
-	char line[UK_REPORT_HEAD / 2];
-	va_list ap;
+	struct crash_at at = { rip, rsp, rbp };
 
-	at.rbp = *(u64 *)at.rsp;
-	va_start(ap, fmt);
-	k_vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
 	crash_libos(&at, K_SIGABRT, line);
 }

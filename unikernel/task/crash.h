@@ -35,6 +35,9 @@ struct crash_at {
 };
 void crash_libos(const struct crash_at *at, int signo, const char *what)
 	__attribute__((noreturn));
+/* panic()'s end: line says what is wrong */
+void crash_panic(u64 rip, u64 rsp, u64 rbp, const char *line)
+	__attribute__((noreturn));
 /* uk_ctl says that time is over: current, or a waiting thread, says where */
 void crash_overdue(void);
 /* the second time */

@@ -1,5 +1,5 @@
 /*
- * signal.c - who gets a signal, and what it does to him
+ * signal.c - which thread gets a signal, and what happens to it
  *
  * A signal for the process is given to one thread when it is sent, if any
  * does not block it, so that exactly one wait is interrupted; it stays with
@@ -33,6 +33,8 @@ static struct k_sigaction actions[NSIG];
 static struct sigpending shared;	/* of the process */
 static u64 ignored = IGNORED_BY_DEFAULT;	/* by their present actions */
 static int queued;
+
+void (*signal_pending_hook)(u64 bit);
 
 u64 signal_pending_set(struct thread *t)
 {
@@ -173,8 +175,8 @@ int signal_send(struct thread *t, int signo, const struct k_siginfo *info)
 	if (to && to->state == THREAD_WAIT && to->interruptible &&
 	    wants(to, bit))
 		thread_wake_one(to, -EINTR);
-	if (!to || (to->sig.blocked & bit))
-		signalfd_notify(bit);
+	if (signal_pending_hook && (!to || (to->sig.blocked & bit)))
+		signal_pending_hook(bit);
 	return 1;
 }
 

@@ -161,8 +161,8 @@ void signal_restart(struct regs *r, const struct k_sigaction *act);
 /* current's call answers EINTR, whoever handles the signal */
 void signal_no_restart(void);
 
-/* signalfd.c: a signal is pending that descriptors may look for */
-void signalfd_notify(u64 bit);
+/* a signal is pending that descriptors may look for (signalfd.c sets it) */
+extern void (*signal_pending_hook)(u64 bit);
 
 /* timer.c: earliest timer, mono ns or ~0; fires what is due */
 u64 signal_timer_next(void);

@@ -8,6 +8,8 @@ struct task_ids task_ids = {
 	.pid = UK_PID_BOOT, .pgid = UK_PID_BOOT, .sid = UK_PID_BOOT,
 };
 
+char task_program[PATH_MAX];
+
 long task_refuse(void)
 {
 	static int told;

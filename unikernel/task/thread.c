@@ -22,6 +22,7 @@ struct kframe {
 };
 
 struct thread *current;
+void (*thread_poll_hook)(void);
 struct thread *thread_list;
 int thread_count;
 u64 current_kstack_top;
@@ -154,7 +155,8 @@ static void expire(void)
 	struct thread *t, *first = NULL;
 	u64 now;
 
-	usetldev_poll();
+	if (thread_poll_hook)
+		thread_poll_hook();
 	now = now_mono();
 	signal_timer_run(now);
 	/*

@@ -85,6 +85,12 @@ extern u64 current_kstack_top;
 void thread_init(void);
 
 /*
+ * What devices do when they are looked at: after DB_WAIT and at ticks.  Makes
+ * threads runnable whose wait is over.  NULL: there are none (dev/ sets it).
+ */
+extern void (*thread_poll_hook)(void);
+
+/*
  * Sleeps until thread_wake() on q, or until deadline (mono ns, ~0: never), or
  * until a signal is pending and unblocked.  0, -ETIMEDOUT or -EINTR.  A
  * caller re-checks its condition: wake-ups may be spurious.  When no thread

@@ -86,22 +86,10 @@ static void send_result(struct clone *c)
 		_exit(0);
 }
 
-/*
- * The components themselves, not XSTATE_BV (at 512): a register that holds
- * its initial value may or may not be marked in use.
- */
-static int same_vectors(const uint8_t *a, const uint8_t *b)
-{
-	return !memcmp(a, b, 464) &&
-	       !memcmp(a + 576, b + 576, sizeof(((struct cpu_state *)0)->xsave)
-		       - 576);
-}
-
 /* everything that a guest could change must be as it was at READY */
 static void verify(struct clone *c)
 {
 	static struct cpu_state now;
-	const struct cpu_state *want = c->o->ready;
 	struct guest *g = &c->g;
 	uint64_t addr;
 
@@ -118,9 +106,7 @@ static void verify(struct clone *c)
 	if (g->t->ops->run(g->t) != TENDER_INTR ||
 	    g->t->ops->save(g->t, &now) < 0)
 		fail(c, "verify", -EIO);
-	if (memcmp(&now.regs, &want->regs, sizeof(now.regs)) ||
-	    now.fs_base != want->fs_base || now.gs_base != want->gs_base ||
-	    !same_vectors(now.xsave, want->xsave))
+	if (!snapshot_cpu_same(c->o->from, &now))
 		fail(c, "rollback left different registers", -EUCLEAN);
 	if (g->t->ops->verify && g->t->ops->verify(g->t) < 0)
 		fail(c, "rollback left different signals", -EUCLEAN);
@@ -143,7 +129,7 @@ static void rollback(struct clone *c)
 		ram_learn(g->ram);
 		c->first = 0;
 	}
-	rc = g->t->ops->load(g->t, c->o->ready);
+	rc = g->t->ops->load(g->t, &c->o->from->cpu);
 	if (rc < 0)
 		fail_as(c, DIED_ROLLBACK, "rollback of registers", rc);
 	guest_detach(g);
@@ -301,10 +287,7 @@ static enum guest_end child(struct clone *c, struct msg *m)
 	while (!here && !region_empty(c));
 	c->child_ns = 0;
 	stats_begin(c);
-	/* nothing that the guest can read tells how many were before it */
-	g->entropy_gen = c->o->entropy_gen;
-	g->ticks = 0;
-	memcpy(g->ticket_gen, c->o->ticket_gen, sizeof(g->ticket_gen));
+	snapshot_begin(c->o->from, g);
 	guest_child(g, c->pid, child_deadline(c));
 	guest_log_limit(g, UK_LOG_SIZE - 1);
 	if (here) {
@@ -382,11 +365,12 @@ static int setup(struct clone *c, struct err *err)
 	struct guest *g = &c->g;
 	int rc;
 
+	snapshot_layout(o->from, o->ram);
 	rc = ram_map_host(o->ram, 0, o->window0, ETLFS_WINDOW0);
 	if (rc == 0)
 		rc = guest_create(g, o->ops, err);
 	if (rc == 0) {
-		rc = g->t->ops->load(g->t, o->ready);
+		rc = g->t->ops->load(g->t, &o->from->cpu);
 		if (rc < 0)
 			err_set(err, rc, "cannot start the guest: %s",
 				g->t->broken[0] ? g->t->broken :
@@ -406,7 +390,7 @@ void clone_main(const struct clone_opts *o)
 	struct guest *g = &c.g;
 	struct msg up = { .type = MSG_UP };
 	struct err err = { "" };
-	int keep[4 + TENDER_FDS] = { o->sock, -1, -1, -1 }, rc;
+	int keep[2 + TENDER_FDS] = { o->sock }, rc;
 
 	prctl(PR_SET_NAME, "usetl-clone");
 	signal(SIGCHLD, SIG_DFL);
@@ -419,7 +403,6 @@ void clone_main(const struct clone_opts *o)
 	g->img = o->ref->img;
 	g->sock = o->sock;
 	g->trace = o->ref->trace;
-	g->entropy_gen = o->entropy_gen;
 	rc = setup(&c, &err);
 	if (rc < 0) {
 		g->died = DIED_HOST;
@@ -427,23 +410,20 @@ void clone_main(const struct clone_opts *o)
 		send_died(&c);
 		_exit(1);
 	}
-	up.a[1] = ram_populate(o->ram, o->ram->base);
+	up.a[1] = ram_populate(o->ram);
 	keep[1] = o->ram->pagemap;
-	keep[2] = o->ram->stat;
-	keep[3] = o->ram->mem;
-	g->t->ops->descriptors(g->t, keep + 4);
-	rc = jail_close_others(keep, 4 + TENDER_FDS);
+	g->t->ops->descriptors(g->t, keep + 2);
+	rc = jail_close_others(keep, 2 + TENDER_FDS);
 	if (rc < 0)
 		fail(&c, "descriptors", rc);
-	o->ram->memfd = -1;
 	/* the gateway sees it all the same, by its capability */
 	if (o->hide)
 		prctl(PR_SET_DUMPABLE, 0);
-	rc = jail_lock(o->jail, o->ram->remote);
+	rc = jail_lock(o->jail, g->t->remote);
 	if (rc < 0)
 		fail(&c, "jail", rc);
 	up.a[0] = g->st.setup_ns = guest_now() - o->forked;
-	up.a[2] = (uint64_t)o->ram->remote;
+	up.a[2] = (uint64_t)g->t->remote;
 	if (chan_send(g->sock, &up, NULL, 0) < 0)
 		_exit(0);
 	serve(&c);

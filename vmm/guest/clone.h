@@ -1,8 +1,8 @@
 /*
  * clone.h - a clone: one process, one VM, one request at a time
  *
- * Runs in a child of the reference and does not return.  Whatever follows
- * `ready` in guest memory is the snapshot's.
+ * Runs in a child of the reference and does not return.  Each request begins
+ * from the snapshot.
  */
 #ifndef VMM_CLONE_H
 #define VMM_CLONE_H
@@ -10,17 +10,16 @@
 #include "vmm/guest/guest.h"
 #include "vmm/jail/jail.h"
 #include "vmm/guest/ref.h"
+#include "vmm/guest/snapshot.h"
 
 struct clone_opts {
 	const struct ref_opts *ref;
 	const struct tender_ops *ops;
-	struct ram *ram;
-	const struct cpu_state *ready;	/* as it was when READY rang */
+	const struct snapshot *from;
+	struct ram *ram;		/* over the snapshot's pages */
 	const struct jail *jail;
 	int proc;			/* an open /proc */
 	int sock, window0;
-	uint64_t entropy_gen;
-	const uint32_t *ticket_gen;	/* UK_TICKETS of them, used already */
 	int hide;			/* from its user's other processes */
 	uint32_t pid;			/* the guest's, of its first request */
 	uint64_t forked;		/* mono ns, just before the fork */

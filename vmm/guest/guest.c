@@ -1,5 +1,5 @@
 /*
- * guest.c - run a guest: exits, traps, ticks, the control and clock pages
+ * guest.c - run a guest: exits, traps, ticks, the control page
  *
  * The control page is the host's to write and the guest's to read; what is
  * read from the guest (struct uk_out, registers) is hostile.
@@ -17,12 +17,6 @@
 #include <unistd.h>
 
 #include "vmm/tender/machine.h"
-#include "vmm/tender/hostclock.h"
-
-#define SLOT_IMAGE	RAM_WINDOWS
-#define SLOT_HOST	(RAM_WINDOWS + 1)
-_Static_assert(SLOT_HOST == TENDER_SLOT_HOST, "tenderopt.h");
-#define SLOT_GROW	(SLOT_HOST + ETLFS_WINDOWS)
 
 #define TICK_US		10000
 #define GRACE_NS	100000000	/* for last words at the deadline */
@@ -67,27 +61,6 @@ void guest_idle(struct guest *g)
 		g->t->ops->idle(g->t);
 }
 
-static int windows_map(struct guest *g)
-{
-	struct ram *ram = g->ram;
-	int rc = 0;
-
-	for (unsigned i = 0; i < RAM_WINDOWS && rc == 0; i++)
-		rc = g->t->ops->map(g->t, i, ram->win[i].base,
-				    ram->win[i].top,
-				    ram->base + ram->win[i].base, 0);
-	if (rc == 0 && ram->image_size)
-		rc = g->t->ops->map(g->t, SLOT_IMAGE, UK_IMAGE_BASE,
-				    ram->image_size,
-				    ram->base + UK_IMAGE_BASE, 1);
-	if (rc == 0 && ram->host_size[0])
-		rc = g->t->ops->map(g->t, SLOT_HOST, UK_HOST_BASE,
-				    ram->host_size[0],
-				    ram->base + UK_HOST_BASE, 1);
-	g->slots = SLOT_GROW;
-	return rc;
-}
-
 int guest_create(struct guest *g, const struct tender_ops *ops,
 		 struct err *err)
 {
@@ -96,7 +69,7 @@ int guest_create(struct guest *g, const struct tender_ops *ops,
 
 	if (rc < 0)
 		return rc;
-	rc = windows_map(g);
+	rc = guest_windows_map(g);
 	if (rc < 0) {
 		guest_destroy(g);
 		return err_set(err, rc, "cannot map guest memory: %s",
@@ -166,52 +139,12 @@ int guest_ctl_init(struct guest *g, struct err *err)
 	return 0;
 }
 
-/* what the guest's monotonic clock says by what was told last */
-static uint64_t mono_told(const struct guest *g, uint64_t tsc)
-{
-	const struct uk_clock *k = &g->clock;
-	uint64_t passed = tsc > k->tsc ? tsc - k->tsc : 0;
-
-	return k->mono + (uint64_t)((unsigned __int128)passed * k->mult >>
-				    k->shift);
-}
-
-void guest_clock(struct guest *g)
-{
-	struct uk_clock *k = ram_sys(g->ram, UK_CLOCK);
-	uint64_t khz = tender_cpu.tsc_khz, told;
-	struct uk_clock now = { .shift = 32 };
-	struct hostclock h;
-
-	now.mult = ((uint64_t)1000000 << 32) / (khz ? khz : 1);
-	while (now.mult >> 32) {
-		now.mult >>= 1;
-		now.shift--;
-	}
-	hostclock_read(&h);
-	/* the counter's rate is known nearly; that may not turn time back */
-	told = mono_told(g, h.tsc);
-	now.tsc = h.tsc;
-	now.mono = h.mono > told ? h.mono : told;
-	now.real = h.real;
-	k->seq++;
-	__atomic_thread_fence(__ATOMIC_RELEASE);
-	k->tsc = now.tsc;
-	k->shift = now.shift;
-	k->mult = now.mult;
-	k->mono = now.mono;
-	k->real = now.real;
-	__atomic_thread_fence(__ATOMIC_RELEASE);
-	k->seq++;
-	g->clock = now;
-}
-
 void guest_refresh(struct guest *g)
 {
 	struct uk_ctl *c = ctl(g);
 
 	/* nothing of it knows what an earlier request was told */
-	g->clock = (struct uk_clock){ 0 };
+	g->clock = (struct uk_clock){ .mono = g->mono_least };
 	guest_clock(g);
 	/* never fails for up to 256 bytes once the pool is up (random(4)) */
 	if (getrandom(c->entropy, sizeof(c->entropy), 0) !=
@@ -410,60 +343,4 @@ enum guest_end guest_run(struct guest *g)
 	g->st.guest_ns += guest_now() - t0;
 	g->st.exits += g->t->exits - exits;
 	return end;
-}
-
-static void window_detach(struct guest *g, unsigned w)
-{
-	g->t->ops->unmap(g->t, SLOT_HOST + w);
-	ram_unmap_host(g->ram, w);
-	g->windows &= ~(1u << w);
-	ctl(g)->windows = g->windows | 1;
-}
-
-void guest_detach(struct guest *g)
-{
-	for (unsigned w = 1; w < ETLFS_WINDOWS; w++)
-		if (g->windows & 1u << w)
-			window_detach(g, w);
-	g->ticket_used = 0;
-}
-
-static int window_attach(struct guest *g, uint64_t w, uint64_t size, int fd)
-{
-	int rc;
-
-	if (w < 1 || w >= ETLFS_WINDOWS)
-		return -EINVAL;
-	if (g->windows & 1u << w)
-		window_detach(g, (unsigned)w);
-	rc = ram_map_host(g->ram, (unsigned)w, fd, size);
-	if (rc < 0)
-		return rc;
-	rc = g->t->ops->map(g->t, SLOT_HOST + (unsigned)w,
-			    UK_HOST_BASE + w * ETLFS_WINDOW_STRIDE, size,
-			    g->ram->base + UK_HOST_BASE +
-			    w * ETLFS_WINDOW_STRIDE, 1);
-	if (rc < 0)
-		ram_unmap_host(g->ram, (unsigned)w);
-	else
-		g->windows |= 1u << w;
-	/* what is not there the libOS makes a failed fetch of */
-	ctl(g)->windows = g->windows | 1;
-	return rc;
-}
-
-int guest_message(struct guest *g, const struct msg *m, int fds[])
-{
-	int rc = 0;
-
-	if (m->type == MSG_ATTACH) {
-		g->window_seen = 1;
-		rc = window_attach(g, m->a[0], m->a[1], fds[0]);
-	} else if (m->type != MSG_KICK) {
-		rc = -EPROTO;
-	}
-	for (int i = 0; i < 2; i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
-	return rc;
 }

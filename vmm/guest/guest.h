@@ -44,6 +44,7 @@ struct guest {
 	int overdue;			/* that was over; this is a grace */
 	uint64_t entropy_gen, ticks;
 	struct uk_clock clock;		/* as it was told last */
+	uint64_t mono_least;		/* ns: its snapshot knew that time */
 	uint64_t turns_end;		/* mono ns: guestpace.c; 0: a new phase */
 
 	/*
@@ -87,8 +88,13 @@ void guest_destroy(struct guest *g);
 int guest_ctl_init(struct guest *g, struct err *err);
 /* fresh clock and entropy, before the next instruction */
 void guest_refresh(struct guest *g);
-/* what time it is; until the next guest_refresh() never earlier than before */
+/*
+ * guestclock.c: what time it is; until the next guest_refresh() never earlier
+ * than before, and never than the snapshot's
+ */
 void guest_clock(struct guest *g);
+/* what it is by the guest's monotonic clock now, ns */
+uint64_t guest_clock_told(const struct guest *g);
 /* READY is to return, in process pid, which has until deadline, mono ns */
 void guest_child(struct guest *g, uint32_t pid, uint64_t deadline);
 /* a request: an event of len bytes at off in the host region */
@@ -114,6 +120,8 @@ uint64_t guest_log_lost(struct guest *g);
 uint32_t guest_log(struct guest *g, const char **log);
 /* DB_LOG; 0 or -errno */
 int guest_log_rung(struct guest *g);
+/* guestwindow.c: to the new tender, all that a guest has at first */
+int guest_windows_map(struct guest *g);
 /* detach every host window but 0, forget every ticket */
 void guest_detach(struct guest *g);
 /* a KICK or ATTACH from the gateway; fds are consumed */

@@ -18,6 +18,7 @@
 
 #include "vmm/tender/machine.h"
 #include "vmm/host/cgroup.h"
+#include "vmm/host/choose.h"
 #include "vmm/guest/chan.h"
 #include "vmm/guest/clone.h"
 #include "vmm/host/hostshare.h"
@@ -32,7 +33,7 @@ struct ref {
 	int sock, proc;
 	struct ram ram;
 	struct guest g;
-	struct cpu_state ready;
+	struct snapshot snap;		/* from READY on */
 	struct jail jail, own;		/* a clone's, and this one's */
 	pid_t parent;
 	struct boot_stats st;
@@ -128,20 +129,19 @@ static int lock(struct ref *r, struct err *err)
 /* power-on: the libOS's first instruction, at CPL 3 */
 static int power_on(struct ref *r)
 {
-	struct cpu_state *s = &r->ready;
+	static struct cpu_state s;
 	uint16_t fcw = 0x37f;
 	uint32_t mxcsr = 0x1f80;
 	uint64_t xstate = 3;
 	int rc;
 
-	memset(s, 0, sizeof(*s));
-	s->regs.rip = machine_header()->boot;
-	s->regs.rdi = UK_CTL;
-	s->regs.rflags = 0x202;
-	memcpy(s->xsave, &fcw, 2);
-	memcpy(s->xsave + 24, &mxcsr, 4);
-	memcpy(s->xsave + 512, &xstate, 8);
-	rc = r->g.t->ops->load(r->g.t, s);
+	s.regs.rip = machine_header()->boot;
+	s.regs.rdi = UK_CTL;
+	s.regs.rflags = 0x202;
+	memcpy(s.xsave, &fcw, 2);
+	memcpy(s.xsave + 24, &mxcsr, 4);
+	memcpy(s.xsave + 512, &xstate, 8);
+	rc = r->g.t->ops->load(r->g.t, &s);
 	/* the vCPU is there now, so the rate of its clock is known */
 	guest_refresh(&r->g);
 	return rc;
@@ -153,7 +153,7 @@ static int power_on(struct ref *r)
  */
 static int debugger_wait(struct ref *r)
 {
-	struct msg m = { .type = MSG_UP, .a = { [2] = r->ram.remote } };
+	struct msg m = { .type = MSG_UP, .a = { [2] = (uint64_t)r->g.t->remote } };
 	int fds[CHAN_FDS], rc;
 
 	rc = chan_send(r->sock, &m, NULL, 0);
@@ -169,32 +169,17 @@ static int debugger_wait(struct ref *r)
 	return rc;
 }
 
-/* saves the vCPU as it will be when READY returns in a clone */
 static int freeze(struct ref *r, struct err *err)
 {
 	uint64_t t0 = guest_now();
-	struct guest *g = &r->g;
-	uint64_t rip = g->t->regs->rip;
 	int rc;
 
-	if (rip < UK_STUB || rip > MACHINE_DB_RET)
-		return err_set(err, -EPROTO, "the guest rang READY outside "
-			       "its stub");
-	rc = g->t->ops->save(g->t, &r->ready);
-	if (rc < 0)
-		return err_set(err, rc, "cannot save the vCPU: %s",
-			       strerror(-rc));
-	r->ready.regs.rip = MACHINE_DB_RET;
-	r->st.exits = g->st.exits;
-	/* of what warm-up fetched, clones inherit nothing */
-	guest_detach(g);
-	guest_destroy(g);
-	ram_unmap_host(&r->ram, 0);
-	rc = ram_seal(&r->ram, err);
+	r->st.exits = r->g.st.exits;
+	r->st.ram_bytes = ram_resident(&r->ram);
+	rc = snapshot_take(&r->snap, &r->g, err);
 	if (rc == 0)
 		rc = ram_workset_init(&r->ram);
 	r->st.seal_ns = guest_now() - t0;
-	r->st.ram_bytes = ram_resident(&r->ram);
 	return rc;
 }
 
@@ -256,11 +241,9 @@ static int boot(struct ref *r, struct err *err)
 static int do_clone(struct ref *r, uint64_t guest_pid, int fds[CHAN_FDS])
 {
 	struct clone_opts o = {
-		.ref = r->o, .ops = r->ops, .ram = &r->ram,
-		.ready = &r->ready, .jail = &r->jail, .proc = r->proc,
-		.sock = fds[0], .window0 = fds[1],
-		.entropy_gen = r->g.entropy_gen,
-		.ticket_gen = r->g.ticket_gen, .hide = r->hide,
+		.ref = r->o, .ops = r->ops, .from = &r->snap,
+		.ram = &r->ram, .jail = &r->jail, .proc = r->proc,
+		.sock = fds[0], .window0 = fds[1], .hide = r->hide,
 		.pid = (uint32_t)guest_pid,
 		.forked = guest_now(),
 	};
@@ -291,7 +274,7 @@ static void serve(struct ref *r)
 	for (;;) {
 		rc = poll(&p, 1, r->collapsed ? -1 : IDLE_MS);
 		if (rc == 0) {
-			ram_collapse(&r->ram);
+			ram_collapse(&r->ram, r->snap.memfd);
 			r->collapsed = 1;
 			continue;
 		}

@@ -1,5 +1,5 @@
-/* tenderopt.c - which tender there is, and what the processor is like in it */
-#include "vmm/tender/tender.h"
+/* choose.c - which tender there is, and what it wants of the processor */
+#include "vmm/host/choose.h"
 
 #include <cpuid.h>
 #include <errno.h>
@@ -9,9 +9,6 @@
 #include "vmm/host/probe.h"
 
 #define HWCAP2_FSGSBASE_BIT	(1ul << 1)
-
-struct tender_cpu tender_cpu;
-int tender_debug;
 
 static const struct tender_ops *ops_of(enum tender_kind t)
 {

@@ -272,7 +272,7 @@ static void child_look(pid_t pid, int pidfd)
 	pagemap_look(CHILD_PAGEMAP, pid, UK_EXEC_BASE);
 	look(CHILD_STAT, pid, "stat", 0, text, sizeof(text));
 	look(CHILD_STATM, pid, "statm", 0, text, sizeof(text));
-	/* one of the two, as in remote.c */
+	/* one of the two, as in ram_remote.c */
 	if (process_vm_readv(pid, &mine, 1, &theirs, 1, 0) < 0)
 		look(CHILD_MEMORY, pid, "mem", UK_EXEC_BASE, text, 9);
 	kill(pid, SIGKILL);

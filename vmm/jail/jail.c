@@ -1,16 +1,15 @@
 /*
  * jail.c - the system calls of a clone's process, each with its reason
  *
- * Nothing here opens, connects, forks or executes.  A call that is not in
- * the list kills the process; the gateway sees its socket close and clones
- * again.
+ * Those that only one tender needs come from it (jail_rule.h).  Nothing here
+ * opens, connects, forks or executes.  A call that is not in the list kills the
+ * process; the gateway sees its socket close and clones again.
  */
 #include "vmm/jail/jail_impl.h"
 #include "vmm/memory/pagemap.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/kvm.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
 #include <stdlib.h>
@@ -43,30 +42,7 @@ static const struct jail_rule clone_rules[] = {
 	JAIL_CALL(exit_group),		/* the end */
 	/* host windows read-only, allocator's memory; never executable */
 	JAIL_BITS(mmap, 2, PROT_EXEC, 0),
-	JAIL_ARG(ioctl, 1, KVM_RUN),	/* run the guest */
-	/* DB_GROW, host windows */
-	JAIL_ARG(ioctl, 1, KVM_SET_USER_MEMORY_REGION),
-	JAIL_ARG(ioctl, 1, KVM_GET_SREGS), /* fault address, verify */
-	JAIL_ARG(ioctl, 1, KVM_SET_XSAVE), /* rollback of vector state */
-	JAIL_ARG(ioctl, 1, KVM_GET_XSAVE), /* verify */
 	JAIL_ARG(ioctl, 1, PAGEMAP_SCAN_CALL),
-};
-
-/* stands for the number that is filled in at the lock */
-#define REMOTE_PID	0x7e5d1a11u
-
-/* of a process tender only */
-static const struct jail_rule process_rules[] = {
-	JAIL_CALL(futex),		/* wake the child, wait for it */
-	JAIL_CALL(wait4),		/* has it died? */
-	JAIL_CALL(pidfd_send_signal),	/* a tick; the one pidfd is its own */
-	JAIL_CALL(sched_yield),		/* until it sleeps */
-	JAIL_CALL(getcpu),		/* where the vDSO cannot */
-	/* that one process and this on one processor (process_pin.c) */
-	JAIL_ARG(sched_setaffinity, 0, 0),
-	JAIL_ARG(sched_setaffinity, 0, REMOTE_PID),
-	/* results, requests, of that one process */
-	JAIL_ARG(process_vm_readv, 0, REMOTE_PID),
 };
 
 /*
@@ -108,6 +84,15 @@ static int rule_add(scmp_filter_ctx f, const struct jail_rule *r)
 				      &c);
 }
 
+static int list_add(scmp_filter_ctx f, const struct jail_list *l)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < l->n; i++)
+		rc = rule_add(f, &l->rule[i]);
+	return rc;
+}
+
 /* the compiled program, out of libseccomp by way of a memfd */
 static int program_take(struct jail *j, scmp_filter_ctx f)
 {
@@ -140,11 +125,10 @@ out:
 	return rc;
 }
 
-int jail_compile(struct jail *j, const struct jail_rule *const list[],
-		 const size_t count[], unsigned lists, uint32_t otherwise,
-		 struct err *err)
+int jail_compile(struct jail *j, const struct jail_list list[], unsigned lists,
+		 uint32_t otherwise, struct err *err)
 {
-	const size_t reports = JAIL_COUNT(report_rules);	/* may be none */
+	const struct jail_list reports = JAIL_LIST(report_rules);
 	scmp_filter_ctx f = seccomp_init(otherwise);
 	int rc = f ? 0 : -ENOMEM;
 
@@ -152,11 +136,10 @@ int jail_compile(struct jail *j, const struct jail_rule *const list[],
 	/* 32-bit and x32 calls: not known here, so not allowed either */
 	if (rc == 0)
 		rc = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, otherwise);
-	for (unsigned i = 0; i < lists; i++)
-		for (size_t k = 0; rc == 0 && k < count[i]; k++)
-			rc = rule_add(f, &list[i][k]);
-	for (size_t k = 0; rc == 0 && k < reports; k++)
-		rc = rule_add(f, &report_rules[k]);
+	for (unsigned i = 0; rc == 0 && i < lists; i++)
+		rc = list_add(f, &list[i]);
+	if (rc == 0)
+		rc = list_add(f, &reports);
 	if (rc == 0)
 		rc = program_take(j, f);
 	if (f)
@@ -167,13 +150,11 @@ int jail_compile(struct jail *j, const struct jail_rule *const list[],
 
 int jail_prepare(struct jail *j, const struct tender_ops *ops, struct err *err)
 {
-	const struct jail_rule *const list[] = { clone_rules, process_rules };
-	const size_t count[] = {
-		JAIL_COUNT(clone_rules), JAIL_COUNT(process_rules),
+	const struct jail_list list[] = {
+		JAIL_LIST(clone_rules), ops->jail->clone,
 	};
 
-	return jail_compile(j, list, count, ops == &tender_process ? 2 : 1,
-			    SCMP_ACT_KILL_PROCESS, err);
+	return jail_compile(j, list, 2, SCMP_ACT_KILL_PROCESS, err);
 }
 
 /* in this process's own copy; a number that is none's where there is none */
@@ -181,7 +162,7 @@ static void remote_set(const struct jail *j, pid_t remote)
 {
 	for (unsigned i = 0; i < j->prog.len; i++)
 		if (BPF_CLASS(j->prog.filter[i].code) == BPF_JMP &&
-		    j->prog.filter[i].k == REMOTE_PID)
+		    j->prog.filter[i].k == JAIL_REMOTE)
 			j->prog.filter[i].k = remote > 0 ? (uint32_t)remote :
 					      UINT32_MAX;
 }

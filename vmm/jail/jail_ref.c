@@ -8,10 +8,9 @@
  * a filter cannot see, which file is opened and whose memory is reached,
  * Landlock confines: to /proc, and to processes forked from here.
  *
- * Under the process tender a call that is not in the list answers EPERM
- * instead of ending the process: the filter is also the guest's, whose own
- * says TRAP for all that is the libOS's to answer, and of two filters the
- * one that kills would win.
+ * A call that is not in the list ends the process; or answers EPERM, where a
+ * guest's process inherits the filter (jail_rule.h).  What only one tender
+ * needs comes from it.
  */
 #include "vmm/jail/jail_impl.h"
 #include "vmm/memory/pagemap.h"
@@ -20,7 +19,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <linux/kvm.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -65,21 +63,6 @@ static const struct jail_rule ref_rules[] = {
 	JAIL_CALL(fstat),		/* its size; a window's */
 	JAIL_CALL(newfstatat),		/* the same, as glibc 2.33 asks */
 	JAIL_ARG(fcntl, 1, F_ADD_SEALS), /* the snapshot's, at READY */
-	JAIL_ARG(fcntl, 1, F_SETFD),	/* FD_CLOEXEC on what KVM made */
-	/* a virtual machine, and its one processor */
-	JAIL_ARG(ioctl, 1, KVM_RUN),
-	JAIL_ARG(ioctl, 1, KVM_CREATE_VM),
-	JAIL_ARG(ioctl, 1, KVM_SET_USER_MEMORY_REGION),
-	JAIL_ARG(ioctl, 1, KVM_CREATE_VCPU),
-	JAIL_ARG(ioctl, 1, KVM_SET_CPUID2),
-	JAIL_ARG(ioctl, 1, KVM_GET_SREGS),
-	JAIL_ARG(ioctl, 1, KVM_SET_SREGS),
-	JAIL_ARG(ioctl, 1, KVM_SET_XCRS),
-	JAIL_ARG(ioctl, 1, KVM_SET_MSRS),
-	JAIL_ARG(ioctl, 1, KVM_GET_TSC_KHZ),
-	JAIL_ARG(ioctl, 1, KVM_SET_DEVICE_ATTR), /* the TSC's offset */
-	JAIL_ARG(ioctl, 1, KVM_GET_XSAVE),
-	JAIL_ARG(ioctl, 1, KVM_SET_XSAVE),
 	JAIL_ARG(ioctl, 1, PAGEMAP_SCAN_CALL), /* rollback */
 	/* time and signals of one's own */
 	JAIL_CALL(setitimer),		/* the tick */
@@ -92,47 +75,16 @@ static const struct jail_rule ref_rules[] = {
 	JAIL_CALL(exit_group),
 };
 
-/* of a process tender only: for the child, and what that does until its lock */
-static const struct jail_rule process_rules[] = {
-	JAIL_ARG(clone, 0, CLONE_PIDFD | SIGCHLD),
-	JAIL_CALL(getpid),		/* is who forked it still there? */
-	JAIL_CALL(getppid),
-	JAIL_CALL(wait4),		/* has it died? */
-	JAIL_CALL(pidfd_send_signal),	/* a tick, the end: of children only */
-	JAIL_CALL(sched_yield),		/* until it sleeps */
-	JAIL_CALL(process_vm_readv),	/* results, requests */
-	JAIL_CALL(getcpu),		/* both on one processor */
-	JAIL_CALL(sched_getaffinity),
-	JAIL_CALL(sched_setaffinity),
-	JAIL_CALL(memfd_create),	/* what both see; large windows */
-	JAIL_CALL(ftruncate),		/* their size */
-	JAIL_ARG(prctl, 0, PR_SET_PDEATHSIG), /* it ends with its tender */
-	JAIL_CALL(rseq),		/* leave the C library's area */
-	JAIL_CALL(mprotect),		/* the guest's code is executable */
-	JAIL_CALL(sigaltstack),		/* of the stub page's handlers */
-	JAIL_CALL(futex),		/* the doorbell, from both ends */
-};
-
-/* while tender_debug */
-static const struct jail_rule debug_rules[] = {
-	JAIL_ARG(prctl, 0, PR_SET_PTRACER), /* who is no forebear of it may */
-};
-
 int jail_ref_prepare(struct jail *j, const struct tender_ops *ops,
 		     struct err *err)
 {
-	const struct jail_rule *const list[] = {
-		ref_rules, process_rules, debug_rules,
-	};
-	const size_t count[] = {
-		JAIL_COUNT(ref_rules), JAIL_COUNT(process_rules),
-		JAIL_COUNT(debug_rules),
+	const struct tender_jail *t = ops->jail;
+	const struct jail_list list[] = {
+		JAIL_LIST(ref_rules), t->ref, t->debug,
 	};
 
-	if (ops == &tender_process)
-		return jail_compile(j, list, count, tender_debug ? 3 : 2,
-				    SCMP_ACT_ERRNO(EPERM), err);
-	return jail_compile(j, list, count, 1, SCMP_ACT_KILL_PROCESS, err);
+	return jail_compile(j, list, tender_debug ? 3 : 2, t->guest_inherits ?
+			    SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_KILL_PROCESS, err);
 }
 
 /*

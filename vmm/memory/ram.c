@@ -1,9 +1,8 @@
 /*
  * ram.c - guest memory on the host's side: reserve, grow, reach, seal
  *
- * Rollback is in rollback.c, memory in another process in remote.c.
+ * Rollback is in rollback.c; where the pages are, ram_ops.h.
  */
-#include "vmm/memory/ram.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "etlfs/format.h"
+#include "vmm/memory/ram_ops.h"
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE	25
@@ -108,7 +108,8 @@ int ram_create(struct ram *ram, uint64_t mem_limit, uint64_t files_limit,
 	int rc;
 
 	memset(ram, 0, sizeof(*ram));
-	ram->memfd = ram->pagemap = ram->stat = ram->mem = -1;
+	ram->memfd = ram->pagemap = -1;
+	ram->ops = &ram_local_ops;
 	ram->mem_limit = big_up(mem_limit);
 	windows_init(ram, files_limit);
 	ram->base = mmap(NULL, UK_END + UK_BIG, PROT_NONE,
@@ -149,12 +150,8 @@ void ram_destroy(struct ram *ram)
 		close(ram->memfd);
 	if (ram->pagemap >= 0)
 		close(ram->pagemap);
-	if (ram->stat >= 0)
-		close(ram->stat);
-	if (ram->mem >= 0)
-		close(ram->mem);
 	memset(ram, 0, sizeof(*ram));
-	ram->memfd = ram->pagemap = ram->stat = ram->mem = -1;
+	ram->memfd = ram->pagemap = -1;
 }
 
 /* [addr, addr + len) inside [base, base + size) */
@@ -189,6 +186,16 @@ void *ram_ptr(const struct ram *ram, uint64_t addr, uint64_t len, int write)
 		       inside_host(ram, addr, len)))
 		return ram->base + addr;
 	return NULL;
+}
+
+const void *ram_pull(struct ram *ram, uint64_t addr, uint64_t len)
+{
+	void *p = ram_ptr(ram, addr, len, 0);
+
+	/* before there is a snapshot all see the same, and in windows always */
+	if (!p || !len || !ram->snap || addr >= UK_RAM_END)
+		return p;
+	return ram->ops->read(ram, addr, len) == 0 ? p : NULL;
 }
 
 int ram_grow(struct ram *ram, unsigned arena, uint64_t span, uint64_t *from)
@@ -280,17 +287,19 @@ int ram_seal(struct ram *ram, struct err *err)
 			       strerror(-rc));
 	for (int i = 0; i < RAM_WINDOWS; i++)
 		ram->win[i].sealed = ram->win[i].span;
-	return 0;
+	rc = ram->memfd;
+	ram->memfd = -1;
+	return rc;
 }
 
-void ram_collapse(struct ram *ram)
+void ram_collapse(const struct ram *ram, int memfd)
 {
 	for (int i = 0; i < RAM_WINDOWS; i++) {
-		struct ram_window *w = &ram->win[i];
+		const struct ram_window *w = &ram->win[i];
 		uint64_t a = w->base;
 
 		while (a < w->base + w->sealed) {
-			off_t data = lseek(ram->memfd, (off_t)a, SEEK_DATA);
+			off_t data = lseek(memfd, (off_t)a, SEEK_DATA);
 
 			if (data < 0 ||
 			    (uint64_t)data >= w->base + w->sealed)

@@ -5,8 +5,9 @@
  * is a memfd whose offsets are guest addresses (sparse).  Life:
  *
  *   ram_create     mapped shared: the reference boots in it
- *   ram_seal       the memfd is sealed: the snapshot.  RAM is now a private
- *                  mapping of it, snap a read-only shared one
+ *   ram_seal       the memfd is sealed, and given to who asked for it: the
+ *                  snapshot's pages.  RAM is now a private mapping of it,
+ *                  snap a read-only shared one
  *   fork           a clone's writes stay its own
  *   ram_rollback   what the clone wrote is copied back from snap
  *
@@ -45,41 +46,23 @@ struct ram_list {
 	size_t n, cap;
 };
 
-/*
- * How a remote guest's pages are restored: by that process's own stub, when
- * it is settled (tenderopt.h).  Both are done when they answer 0.
- */
-struct ram_far {
-	/* as in the snapshot */
-	int (*copy)(struct ram_far *f, const uint32_t *page, size_t n);
-	/* the same, and the memory is given back; may come back at a touch */
-	int (*drop)(struct ram_far *f, const uint32_t *page, size_t n);
-};
+struct ram_ops;
 
 struct ram {
 	uint8_t *base;			/* UK_END bytes reserved */
 	const uint8_t *snap;		/* the snapshot; NULL before ram_seal */
-	int memfd;
+	int memfd;			/* until ram_seal */
 	int pagemap;		/* of the guest's process, -1 until opened */
-	int stat;		/* a remote's /proc/PID/stat, likewise */
-	int mem;		/* and mem, where that is the only way */
 	struct ram_window win[RAM_WINDOWS];
 	uint64_t mem_limit;		/* EXEC + HEAP + DATA */
 	uint64_t image_size;		/* mapped at UK_IMAGE_BASE */
 	uint64_t host_size[16];		/* host windows mapped, by number */
-	/*
-	 * Not 0: the guest's RAM is that process's, at the guest's addresses.
-	 * Here are then its snapshot, what both map (process.h), and copies
-	 * that ram_pull() made.
-	 */
-	pid_t remote;
-	struct ram_far *far;
-	uint64_t pulled[RAM_WINDOWS][2];	/* [from, to) of such copies */
+	const struct ram_ops *ops;	/* who has the pages; the tender's */
+	void *own;			/* what these keep besides */
 
 	/* rollback, in a clone */
 	struct ram_list list;		/* private pages, at the last scan */
-	struct ram_list before, fresh;	/* remote: at the last, new since */
-	long minflt;			/* at the last scan */
+	long faults;			/* of the guest's process, by then */
 	unsigned calm, since, patience;	/* rollbacks; see rollback.c:tidy() */
 	struct ram_workset *ws;	/* shared by all clones of a reference */
 };
@@ -116,28 +99,34 @@ int ram_map_image(struct ram *ram, int fd, uint64_t size);
 int ram_map_host(struct ram *ram, unsigned window, int fd, uint64_t size);
 void ram_unmap_host(struct ram *ram, unsigned window);
 
+/* the sealed memfd, which is the caller's now, or -errno */
 int ram_seal(struct ram *ram, struct err *err);
-/* make the snapshot's pages huge where they can be; slow, when idle */
-void ram_collapse(struct ram *ram);
-/* bytes resident in the snapshot */
+/* make the sealed memfd's pages huge where they can be; slow, when idle */
+void ram_collapse(const struct ram *ram, int memfd);
+/* bytes resident in it, before it is sealed */
 uint64_t ram_resident(const struct ram *ram);
 
 /* in the reference, before the first fork */
 int ram_workset_init(struct ram *ram);
-/* in a new clone: open pagemap (proc: an open /proc), populate the set */
+/* in a new clone, once it has its tender; proc: an open /proc */
 int ram_clone_init(struct ram *ram, int proc);
-/* RAM being mapped at base: ram->base, or NULL in a remote's process */
-uint64_t ram_populate(struct ram *ram, uint8_t *base);
+/*
+ * In a new clone: what earlier ones wrote is present before it is touched.
+ * The number of pages, whoever does it: ram_populate(), or who has the pages
+ * as it is made, RAM being mapped at base.
+ */
+uint64_t ram_populate(struct ram *ram);
+uint64_t ram_populate_at(struct ram *ram, uint8_t *base);
 
 struct ram_stats {
 	uint64_t pages_private, pages_copied, pages_dropped;
 };
 int ram_rollback(struct ram *ram, struct ram_stats *st);
-/* publish what this clone wrote, for ram_populate in later clones */
+/* publish what this clone wrote, for ram_populate() in later ones */
 void ram_learn(struct ram *ram);
 /* 0, or -EUCLEAN and the first address that differs from the snapshot */
 int ram_verify(const struct ram *ram, uint64_t *addr);
-/* pages mapped here, private or not */
+/* pages that are mapped, private or not */
 uint64_t ram_touched(const struct ram *ram);
 
 #endif

@@ -40,6 +40,7 @@ struct pool_proc {
 	pid_t pid;			/* 0: not known */
 	int pidfd;			/* -1: not known */
 	struct ev_io exited;		/* on pidfd */
+	struct ev_prepare kick;		/* while there is a KICK to send */
 	double deadline;		/* of its boot, set-up or request */
 	uint64_t log_left;		/* bytes, in this request */
 	int log_over;			/* there were more */

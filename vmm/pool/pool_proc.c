@@ -100,6 +100,7 @@ void pool_proc_close(struct pool_proc *p)
 {
 	struct ev_loop *loop = p->f->pool->loop;
 
+	ev_prepare_stop(loop, &p->kick);
 	peer_destroy(p->peer);
 	host_destroy(p->host);
 	if (p->pidfd >= 0) {
@@ -125,13 +126,22 @@ static int on_attach(void *arg, unsigned window, int fd, uint64_t size)
 }
 
 /* a peer that does not take it is at its end, which its socket will say */
+static void send_kick(struct ev_loop *loop, struct ev_prepare *w, int revents)
+{
+	struct pool_proc *p = w->data;
+	struct msg m = { .type = MSG_KICK };
+
+	ev_prepare_stop(loop, w);
+	if (p->peer)
+		peer_send(p->peer, &m, NULL, NULL, 0);
+}
+
+/* as this turn of the loop ends, one for all tickets: each wakes the clone */
 static void on_kick(void *arg)
 {
 	struct pool_proc *p = arg;
-	struct msg m = { .type = MSG_KICK };
 
-	if (p->peer)
-		peer_send(p->peer, &m, NULL, NULL, 0);
+	ev_prepare_start(p->f->pool->loop, &p->kick);
 }
 
 static ssize_t on_read_body(void *arg, const struct proto_iov *iov, size_t n,
@@ -156,6 +166,8 @@ int pool_proc_open(struct pool_proc *p, struct function *f)
 	p->peer = NULL;
 	p->pid = 0;
 	p->pidfd = -1;
+	ev_prepare_init(&p->kick, send_kick);
+	p->kick.data = p;
 	return host_create(&p->host, pool->engine, pool->windows,
 			   pool->o.fetch_max, f->id, &host_ops, p);
 }
@@ -235,4 +247,5 @@ void pool_proc_reset(struct pool_proc *p)
 		return;
 	p->f->fetched += host_counters(p->host)->bytes_in;
 	host_reset(p->host);
+	ev_prepare_stop(p->f->pool->loop, &p->kick);
 }

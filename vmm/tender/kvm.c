@@ -25,8 +25,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "vmm/tender/machine.h"
+#include "vmm/memory/ram_ops.h"
 #include "vmm/tender/kvm_cpu.h"
+#include "vmm/tender/kvm_jail.h"
+#include "vmm/tender/machine.h"
 
 struct kvm {
 	struct tender t;
@@ -208,6 +210,7 @@ static int kvm_create(struct tender **out, struct ram *ram, struct err *err)
 	fcntl(k->vm, F_SETFD, FD_CLOEXEC);
 	k->t.ops = &tender_kvm;
 	k->ram = ram;
+	ram->ops = &ram_local_ops;
 	*out = &k->t;
 	return 0;
 }
@@ -225,7 +228,7 @@ static int kvm_map(struct tender *t, unsigned slot, uint64_t addr,
 	return xioctl(k->vm, KVM_SET_USER_MEMORY_REGION, &r);
 }
 
-static int kvm_unmap(struct tender *t, unsigned slot)
+static int kvm_unmap(struct tender *t, unsigned slot, uint64_t addr)
 {
 	struct kvm *k = (struct kvm *)t;
 	struct kvm_userspace_memory_region r = { .slot = slot };
@@ -423,11 +426,13 @@ static void kvm_descriptors(struct tender *t, int fd[TENDER_FDS])
 {
 	fd[0] = ((struct kvm *)t)->vm;
 	fd[1] = ((struct kvm *)t)->vcpu;
-	fd[2] = fd[3] = fd[4] = -1;
+	for (int i = 2; i < TENDER_FDS; i++)
+		fd[i] = -1;
 }
 
 const struct tender_ops tender_kvm = {
 	.name = "kvm",
+	.jail = &kvm_jail,
 	.check = kvm_check,
 	.init = kvm_init,
 	.create = kvm_create,

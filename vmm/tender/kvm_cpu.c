@@ -42,6 +42,84 @@ static int xioctl(int fd, unsigned long req, void *arg)
 	return rc < 0 ? -errno : rc;
 }
 
+/*
+ * What CPUID says of guests otherwise than of the host: in a leaf, of a
+ * register, the bits of mask are value.  Intel SDM 2A (CPUID), AMD APM 3,
+ * appendix E.
+ */
+enum { EAX, EBX, ECX, EDX };
+#define BIT(n)	(1u << (n))
+static const struct cpuid_row {
+	uint32_t leaf, index;
+	unsigned reg;
+	uint32_t mask, value;
+	const char *name;
+} cpuid_rows[] = {
+	/* what a guest has no device, or no level of its own, for */
+	{ 1, 0, ECX, BIT(5), 0, "vmx" },
+	{ 1, 0, ECX, BIT(21), 0, "x2apic" },
+	{ 1, 0, ECX, BIT(24), 0, "tsc_deadline" },
+	/* as CR4 has it */
+	{ 1, 0, ECX, BIT(27), BIT(27), "osxsave" },
+	/* state beyond XCR0, or a bit of CR4 that is not set */
+	{ 7, 0, EBX, BIT(14), 0, "mpx" },
+	{ 7, 0, EBX, BIT(16), 0, "avx512f" },
+	{ 7, 0, EBX, BIT(17), 0, "avx512dq" },
+	{ 7, 0, EBX, BIT(21), 0, "avx512ifma" },
+	{ 7, 0, EBX, BIT(26), 0, "avx512pf" },
+	{ 7, 0, EBX, BIT(27), 0, "avx512er" },
+	{ 7, 0, EBX, BIT(28), 0, "avx512cd" },
+	{ 7, 0, EBX, BIT(30), 0, "avx512bw" },
+	{ 7, 0, EBX, BIT(31), 0, "avx512vl" },
+	{ 7, 0, ECX, BIT(1), 0, "avx512vbmi" },
+	{ 7, 0, ECX, BIT(3), 0, "pku" },
+	{ 7, 0, ECX, BIT(4), 0, "ospke" },
+	{ 7, 0, ECX, BIT(6), 0, "avx512_vbmi2" },
+	{ 7, 0, ECX, BIT(7), 0, "cet_ss" },
+	{ 7, 0, ECX, BIT(11), 0, "avx512_vnni" },
+	{ 7, 0, ECX, BIT(12), 0, "avx512_bitalg" },
+	{ 7, 0, ECX, BIT(14), 0, "avx512_vpopcntdq" },
+	{ 7, 0, EDX, BIT(2), 0, "avx512_4vnniw" },
+	{ 7, 0, EDX, BIT(3), 0, "avx512_4fmaps" },
+	{ 7, 0, EDX, BIT(8), 0, "avx512_vp2intersect" },
+	{ 7, 0, EDX, BIT(20), 0, "cet_ibt" },
+	{ 7, 0, EDX, BIT(22), 0, "amx_bf16" },
+	{ 7, 0, EDX, BIT(23), 0, "avx512_fp16" },
+	{ 7, 0, EDX, BIT(24), 0, "amx_tile" },
+	{ 7, 0, EDX, BIT(25), 0, "amx_int8" },
+	{ 7, 1, EAX, BIT(5), 0, "avx512_bf16" },
+	{ 7, 1, EDX, BIT(19), 0, "avx10" },
+	{ 0xd, 1, EAX, ~BIT(0), 0, "all ways to save but xsaveopt" },
+	{ 0xd, 1, EBX, ~0u, 0, "size of the compacted area" },
+	{ 0xd, 1, ECX, ~0u, 0, "xss" },
+	{ 0xd, 1, EDX, ~0u, 0, "xss, upper half" },
+};
+#define CPUID_ROWS (sizeof(cpuid_rows) / sizeof(cpuid_rows[0]))
+
+static void entry_filter(struct kvm_cpuid_entry2 *e)
+{
+	uint32_t *const reg[] = { &e->eax, &e->ebx, &e->ecx, &e->edx };
+
+	for (size_t i = 0; i < CPUID_ROWS; i++) {
+		const struct cpuid_row *r = &cpuid_rows[i];
+
+		if (r->leaf == e->function && r->index == e->index)
+			*reg[r->reg] = (*reg[r->reg] & ~r->mask) | r->value;
+	}
+}
+
+/* the area that xsave writes, and its components */
+static void entry_xstate(struct kvm_cpuid_entry2 *e)
+{
+	if (e->index == 0) {
+		e->eax = (uint32_t)tender_cpu.xcr0;
+		e->edx = 0;
+		e->ebx = e->ecx = tender_cpu.xsave_size;
+	} else if (e->index > 2) {
+		e->eax = e->ebx = e->ecx = e->edx = 0;
+	}
+}
+
 /* the guest's processor: the host's without what XCR0 or CR4 leave out */
 static void cpuid_filter(void)
 {
@@ -57,34 +135,9 @@ static void cpuid_filter(void)
 	/* legacy area and header, then the upper halves of the ymm registers */
 	tender_cpu.xsave_size = xcr0 & 4 ? 576 + 256 : 576;
 	for (unsigned i = 0; i < cpuid.head.nent; i++) {
-		struct kvm_cpuid_entry2 *e = &cpuid.entry[i];
-
-		if (e->function == 1) {
-			/* no VMX, x2APIC, TSC deadline; OSXSAVE as CR4 has */
-			e->ecx &= ~((1u << 5) | (1u << 21) | (1u << 24));
-			e->ecx |= 1u << 27;
-		} else if (e->function == 7 && e->index == 0) {
-			/* no AVX-512 (state beyond XCR0), MPX, PKU, AMX, CET */
-			e->ebx &= ~((1u << 14) | (1u << 16) | (1u << 17) |
-				    (1u << 21) | 0xdc000000u);
-			e->ecx &= ~((1u << 1) | (1u << 3) | (1u << 4) |
-				    (1u << 6) | (1u << 7) | (1u << 11) |
-				    (1u << 12) | (1u << 14));
-			e->edx &= ~((1u << 2) | (1u << 3) | (1u << 8) |
-				    (1u << 20) | (0xfu << 22));
-		} else if (e->function == 7 && e->index == 1) {
-			e->eax &= ~(1u << 5);	/* AVX512_BF16 */
-			e->edx &= ~(1u << 19);	/* AVX10 */
-		} else if (e->function == 0xd && e->index == 0) {
-			e->eax = (uint32_t)xcr0;
-			e->edx = 0;
-			e->ebx = e->ecx = xcr0 & 4 ? 832 : 576;
-		} else if (e->function == 0xd && e->index == 1) {
-			e->eax &= 1;		/* XSAVEOPT only */
-			e->ebx = e->ecx = e->edx = 0;
-		} else if (e->function == 0xd && e->index > 2) {
-			e->eax = e->ebx = e->ecx = e->edx = 0;
-		}
+		entry_filter(&cpuid.entry[i]);
+		if (cpuid.entry[i].function == 0xd)
+			entry_xstate(&cpuid.entry[i]);
 	}
 }
 

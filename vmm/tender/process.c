@@ -124,7 +124,10 @@ static int process_create(struct tender **out, struct ram *ram, struct err *err)
 	process_pin_init(p);
 	process_child_ended = 0;
 	sigaction(SIGCHLD, &sa, NULL);
-	p->far = (struct ram_far){ process_copy, process_drop };
+	p->remote = (struct ram_remote){
+		.orders = &process_orders, .stat = -1, .mem = -1,
+		.shared = PROC_SHARED, .shared_end = PROC_SHARED_END,
+	};
 	rc = shared_map(p);
 	if (rc == 0)
 		rc = beyond_map(ram);
@@ -152,6 +155,8 @@ static void process_descriptors(struct tender *t, int fd[TENDER_FDS])
 	fd[2] = p->statm_fd;
 	fd[3] = p->windows_fd;
 	fd[4] = p->status_fd;
+	fd[5] = p->remote.stat;
+	fd[6] = p->remote.mem;
 }
 
 static void process_destroy(struct tender *t)
@@ -165,8 +170,7 @@ static void process_destroy(struct tender *t)
 		process_signal(p, SIGKILL);
 		waitpid(p->pid, NULL, 0);
 	}
-	p->ram->remote = 0;
-	p->ram->far = NULL;
+	ram_remote_end(p->ram, &p->remote);
 	signal(SIGCHLD, SIG_IGN);
 	if (p->windows)
 		munmap(p->windows, WINDOWS_SIZE);
@@ -202,8 +206,8 @@ static int child_create(struct process *p)
 		rc = fd_open(p, "statm", &p->statm_fd);
 	if (rc == 0)
 		rc = fd_open(p, "status", &p->status_fd);
-	p->ram->remote = p->pid;
-	p->ram->far = &p->far;
+	p->t.remote = p->remote.pid = p->pid;
+	ram_remote_begin(p->ram, &p->remote);
 	return rc;
 }
 
@@ -254,6 +258,7 @@ static int process_save(struct tender *t, struct cpu_state *s)
 
 const struct tender_ops tender_process = {
 	.name = "process",
+	.jail = &process_jail,
 	.check = process_check,
 	.init = process_init,
 	.create = process_create,

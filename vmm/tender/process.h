@@ -192,14 +192,6 @@ static inline uint64_t process_stub_at(const uint8_t *label)
 	return UK_STUB + (uint64_t)(label - process_stub);
 }
 
-/* what both map of RAM, but for the pages above: the snapshot's after a
-   rollback (process_settle.c) */
-struct process_span {
-	uint64_t addr, len;
-};
-#define PROC_RESTORED	5
-extern const struct process_span process_restored[PROC_RESTORED];
-
 /* process_check.c */
 int process_check(struct err *err);
 int process_init(struct err *err);

@@ -254,7 +254,7 @@ static void child_main(const struct process_child *c, pid_t parent)
 		/* a core would also fill the holes of what is sparse */
 		madvise((void *)UK_EXEC_BASE, PROC_SNAP_END - UK_EXEC_BASE,
 			MADV_DONTDUMP);
-		ram_populate(c->ram, NULL);
+		ram_populate_at(c->ram, NULL);
 		signals_set();
 		((void (*)(void))process_stub_at(process_leave))();
 	}

@@ -8,6 +8,7 @@
 #include <signal.h>
 
 #include "etlfs/format.h"
+#include "vmm/memory/ram_remote.h"
 #include "vmm/tender/process.h"
 
 #define WINDOWS_SIZE	((ETLFS_WINDOWS - 1) * ETLFS_WINDOW_STRIDE)
@@ -26,7 +27,7 @@ enum place { NOWHERE, PARKED, RUNNING, AT_DOORBELL, AT_TRAP, AT_TICK };
 struct process {
 	struct tender t;
 	struct ram *ram;
-	struct ram_far far;
+	struct ram_remote remote;
 	struct cpu_regs regs;		/* t.regs */
 	enum place place;
 	struct process_ro *ro;
@@ -50,6 +51,9 @@ struct process {
 	uint64_t used[ETLFS_WINDOWS];	/* bytes from 0 that may not be 0 */
 	uint32_t copied[ETLFS_TICKETS];	/* gen of what was copied last */
 };
+
+/* process_jail.c */
+extern const struct tender_jail process_jail;
 
 uint64_t process_now(void);		/* CLOCK_MONOTONIC, ns */
 
@@ -83,8 +87,7 @@ int process_limit_windows(struct process *p);
 int process_settle(struct tender *t);
 int process_rest(struct tender *t, int over);
 int process_verify(struct tender *t);
-int process_copy(struct ram_far *f, const uint32_t *page, size_t n);
-int process_drop(struct ram_far *f, const uint32_t *page, size_t n);
+extern const struct ram_orders process_orders;
 /* what both map of RAM, as in the snapshot; nothing while there is none */
 void process_shared_restore(struct process *p);
 
@@ -92,7 +95,7 @@ void process_shared_restore(struct process *p);
 int process_windows_create(struct process *p);
 int process_map(struct tender *t, unsigned slot, uint64_t addr, uint64_t len,
 		void *from, int readonly);
-int process_unmap(struct tender *t, unsigned slot);
+int process_unmap(struct tender *t, unsigned slot, uint64_t addr);
 /* before the guest goes on: what came in them, where it can see it */
 void process_windows_copy(struct process *p);
 

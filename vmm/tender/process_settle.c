@@ -198,33 +198,53 @@ static int restore(struct process *p, const uint32_t *page, size_t n, int drop)
 	return rc;
 }
 
-static struct process *of_far(struct ram_far *f)
+static struct process *of_remote(const struct ram_remote *r)
 {
-	return (struct process *)((char *)f - offsetof(struct process, far));
+	return (struct process *)((char *)r - offsetof(struct process, remote));
 }
 
-int process_copy(struct ram_far *f, const uint32_t *page, size_t n)
+static int order_copy(struct ram_remote *r, const uint32_t *page, size_t n)
 {
-	return restore(of_far(f), page, n, 0);
+	return restore(of_remote(r), page, n, 0);
 }
 
-int process_drop(struct ram_far *f, const uint32_t *page, size_t n)
+static int order_drop(struct ram_remote *r, const uint32_t *page, size_t n)
 {
-	return restore(of_far(f), page, n, 1);
+	return restore(of_remote(r), page, n, 1);
 }
 
-const struct process_span process_restored[PROC_RESTORED] = {
+/* what both map of RAM, but for the pages of process.h */
+static const struct {
+	uint64_t addr, len;
+} shared[] = {
 	{ UK_CLOCK, UK_PAGE }, { UK_CTL, UK_CTL_PAGES * UK_PAGE },
 	{ UK_OUT, UK_PAGE }, { UK_REPORT, UK_REPORT_SIZE },
 	{ UK_LOG, UK_LOG_SIZE },
 };
+#define SHARED	(sizeof(shared) / sizeof(shared[0]))
+
+static int shared_verify(const struct ram_remote *r, uint64_t *addr)
+{
+	const struct ram *ram = of_remote(r)->ram;
+
+	for (size_t i = 0; i < SHARED; i++) {
+		*addr = shared[i].addr;
+		if (memcmp(ram->base + *addr, ram->snap + *addr,
+			   shared[i].len))
+			return -EUCLEAN;
+	}
+	return 0;
+}
+
+const struct ram_orders process_orders = {
+	order_copy, order_drop, shared_verify,
+};
 
 static void shared_restore(struct ram *ram)
 {
-	for (size_t i = 0; ram->snap && i < PROC_RESTORED; i++)
-		memcpy(ram_sys(ram, process_restored[i].addr),
-		       ram->snap + process_restored[i].addr,
-		       process_restored[i].len);
+	for (size_t i = 0; ram->snap && i < SHARED; i++)
+		memcpy(ram_sys(ram, shared[i].addr),
+		       ram->snap + shared[i].addr, shared[i].len);
 }
 
 void process_shared_restore(struct process *p)

@@ -34,8 +34,8 @@ int process_windows_create(struct process *p)
 }
 
 /* RAM is there to its caps; only the gateway's large windows come later */
-int process_map(struct tender *t, unsigned slot, uint64_t addr,
-		    uint64_t len, void *from, int readonly)
+int process_map(struct tender *t, unsigned slot, uint64_t addr, uint64_t len,
+		void *from, int readonly)
 {
 	struct process *p = (struct process *)t;
 	uint64_t w = (addr - UK_HOST_BASE) / ETLFS_WINDOW_STRIDE;
@@ -57,12 +57,12 @@ static int attached(const struct process *p)
 	return 0;
 }
 
-int process_unmap(struct tender *t, unsigned slot)
+int process_unmap(struct tender *t, unsigned slot, uint64_t addr)
 {
 	struct process *p = (struct process *)t;
-	unsigned w = slot - TENDER_SLOT_HOST;
+	uint64_t w = (addr - UK_HOST_BASE) / ETLFS_WINDOW_STRIDE;
 
-	if (w < 1 || w >= ETLFS_WINDOWS)
+	if (addr < UK_HOST_BASE || w < 1 || w >= ETLFS_WINDOWS)
 		return 0;
 	if (p->used[w])
 		madvise(p->windows + (w - 1) * ETLFS_WINDOW_STRIDE,

@@ -1,13 +1,13 @@
 /*
- * tenderopt.h - the waist: what differs between the ways to run a guest
+ * tender.h - the waist: what differs between the ways to run a guest
  *
- * Above it nothing knows which tender runs: memory (ram.h), doorbells
- * (doorbell.h), clones (clone.h) and rollback are shared.  A tender runs one
- * vCPU in the calling thread.  All calls answer 0 or -errno.
+ * In this folder is what runs a guest: a tender for each way, and what its
+ * guest finds in memory at power-on.  Whoever uses a tender does not know
+ * which it is.  A tender runs one vCPU in the calling thread.  All calls
+ * answer 0 or -errno.
  *
  * kvm	    (kvm.c) a virtual machine over this process's own memory
- * process  (process.c) a locked child; its memory is reached from outside,
- *	    which ram.h hides behind ram->remote
+ * process  (process.c) a locked child, whose memory is reached from outside
  */
 #ifndef VMM_TENDER_H
 #define VMM_TENDER_H
@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 #include "conf/err.h"
+#include "vmm/tender/jail_rule.h"
 
 struct tender;
 struct ram;
@@ -47,21 +48,25 @@ enum tender_exit {
 	TENDER_BROKEN,		/* anything else: the guest is finished */
 };
 
-#define TENDER_FDS	5
-#define TENDER_SLOT_HOST 7	/* slot of host window 0; see guest.c */
+#define TENDER_FDS	7
 
 struct tender_ops {
 	const char *name;
+	const struct tender_jail *jail;
 	int (*check)(struct err *err);
 	/* host-wide things, once, before any create; inherited by fork */
 	int (*init)(struct err *err);
 	int (*create)(struct tender **out, struct ram *ram, struct err *err);
 	/* what this tender's stub page holds, before the first create */
 	void (*stubs)(struct ram *ram);
-	/* guest [addr, addr + len) is host memory at p */
+	/*
+	 * Guest [addr, addr + len) is host memory at p.  The caller numbers
+	 * its mappings by slots, from 0; unmap names the slot and address of
+	 * one of them.
+	 */
 	int (*map)(struct tender *t, unsigned slot, uint64_t addr,
 		   uint64_t len, void *p, int readonly);
-	int (*unmap)(struct tender *t, unsigned slot);
+	int (*unmap)(struct tender *t, unsigned slot, uint64_t addr);
 	/* the first one, after all map calls of a new guest, makes the vCPU */
 	int (*load)(struct tender *t, const struct cpu_state *s);
 	/*
@@ -106,6 +111,8 @@ struct tender_ops {
 /* fields that every tender has at its start */
 struct tender {
 	const struct tender_ops *ops;
+	/* the process in which the guest runs, from load on; 0: in this one */
+	pid_t remote;
 	struct cpu_regs *regs;		/* valid after run; see regs_dirty */
 	int regs_dirty;			/* regs were changed: take them */
 	unsigned vector;		/* of TENDER_TRAP */
@@ -121,18 +128,6 @@ struct tender {
 extern const struct tender_ops tender_kvm, tender_process;
 
 enum tender_kind { TENDER_AUTO, TENDER_KVM, TENDER_PROCESS };
-
-/*
- * The operations of a kind.  AUTO is KVM where that works, else process;
- * NULL and an error where none does.
- */
-const struct tender_ops *choose_ops(enum tender_kind t, struct err *err);
-/* can this host run KVM or PROCESS?  0, or -errno and a line with the fix */
-int choose_check(enum tender_kind t, struct err *err);
-/* what AUTO is here; why, unless "", says what KVM lacked.  0, or -errno */
-int choose_auto(enum tender_kind *t, struct err *why, struct err *err);
-/* 0, or -EINVAL: auto, kvm, process */
-int choose_parse(const char *text, enum tender_kind *out);
 
 /* the processor that guests get here; set by init and create */
 struct tender_cpu {

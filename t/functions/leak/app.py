@@ -445,7 +445,7 @@ local = threading.local()
 start_cwd = os.getcwd()
 start_locale = locale.setlocale(locale.LC_NUMERIC)
 # an unchanged file of the image, in the guest
-removable = "/usetl/lib/usetl.py" if IN_GUEST else TMP + "/removable"
+removable = "/usetl/lib/usetl/__init__.py" if IN_GUEST else TMP + "/removable"
 if not IN_GUEST:
     open(removable, "w").close()
 stdout_is = (os.fstat(1).st_dev, os.fstat(1).st_ino)

@@ -1,0 +1,53 @@
+#!/usr/bin/python3
+"""Fails, naming both ends, where a lower wing uses a higher one.
+
+    wings.py BUILD      the folder of the objects
+
+A wing uses itself and those before it in its row; what uses what is read from
+the objects' symbols (nm)."""
+import pathlib
+import subprocess
+import sys
+
+ROWS = [
+    ["unikernel/" + w for w in
+     "lib arch mem task fs map ipc dev start".split()],
+    ["conf"] +
+    ["etlfs/" + w for w in "image fetch region bake".split()] +
+    ["vmm/" + w for w in "memory tender jail host guest pool".split()] +
+    ["cmd"],
+]
+
+
+def symbols(path, which):
+    """Global names of an object that are defined defined or used, by kind."""
+    out = subprocess.run(["nm", "-gj", which, path], check=True, text=True,
+                         stdout=subprocess.PIPE).stdout
+    return set(out.split())
+
+
+def upward(build, row):
+    """Each use of a higher wing, as a line; and how many uses there are."""
+    objects = {o: n for n, wing in enumerate(row)
+               for o in sorted((build / wing).glob("*.o"))
+               if list(pathlib.Path(wing).glob(o.stem + ".[cS]"))}
+    home = {s: o for o in objects for s in symbols(o, "--defined-only")}
+    uses = [(o, home[s], s) for o in objects for s in symbols(o, "--undefined-only")
+            if s in home]
+    return [f"{a.relative_to(build)} uses {name} of {b.relative_to(build)}"
+            for a, b, name in uses if objects[b] > objects[a]], len(uses)
+
+
+def main():
+    build = pathlib.Path(sys.argv[1])
+    bad = []
+    for row in ROWS:
+        lines, uses = upward(build, row)
+        if uses < 100:
+            lines.append(f"{row}: only {uses} uses, is it built?")
+        bad += lines
+    print("\n".join(bad), end="\n" if bad else "")
+    return bool(bad)
+
+
+sys.exit(main())

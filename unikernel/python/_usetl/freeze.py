@@ -1,0 +1,65 @@
+"""freeze.py - the fork() in which the reference is frozen.
+
+Every clone, fresh or rolled back, returns from it as the child: what
+libraries do for safety after a fork() happens before each request, and
+before its event is there.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .failure import message
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+USETL_FORK = 0x5502         # ioctls of /dev/usetl/event, unikernel/dev/dev.h
+USETL_READY = 0x5503
+EBUSY = 16
+
+
+def unraisable(what: Any) -> None:
+    """A fork handler raised: one line, and the child goes on."""
+    exc, tb = what.exc_value, what.exc_traceback
+    where = ""
+    while tb is not None:
+        where = f" ({tb.tb_frame.f_code.co_filename}, line {tb.tb_lineno})"
+        tb = tb.tb_next
+    name = getattr(what.object, "__qualname__", None) or repr(what.object)
+    print(f"usetl: fork handler '{name}' raised {what.exc_type.__name__}: "
+          f"{message(exc)}{where}".replace("\n", " "), file=sys.stderr)
+
+
+def fork(event: int) -> bool:
+    """READY: returns in each clone, and after each rollback, as the child of
+    a fork(); False where there was none to be had, for other threads live."""
+    import fcntl
+    saved = sys.unraisablehook
+    try:
+        fcntl.ioctl(event, USETL_FORK)
+    except OSError as e:
+        if e.errno != EBUSY:
+            raise
+        fcntl.ioctl(event, USETL_READY)
+        return False
+    sys.unraisablehook = unraisable
+    try:
+        os.fork()
+    finally:
+        sys.unraisablehook = saved
+    return True
+
+
+def renew_alone() -> None:
+    """What of a child's handlers may run although other threads live: they
+    have locks and queues that most handlers would take for dead."""
+    random, threading = sys.modules.get("random"), sys.modules.get("threading")
+    if random:
+        random.seed()
+    try:
+        threading.main_thread()._set_native_id()    # type: ignore
+    except AttributeError:
+        pass                            # no threading, or an older one

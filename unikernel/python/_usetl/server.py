@@ -1,0 +1,144 @@
+"""server.py - the function, ready to be called, and the loop that calls it.
+
+Invariant: one result or one error is written per event; with rollback that
+write does not return.
+"""
+
+from __future__ import annotations
+
+import gc
+import io
+import json
+import os
+import sys
+import time
+
+from . import DEV
+from .context import Context
+from .failure import failure, message
+from .freeze import fork, renew_alone
+from .loader import BootError
+from .renewal import read_ahead_drop, reseeders, sqlite_reset, uuid_reset
+from .streams import flush, leave
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, NoReturn
+
+    from .loader import Handler
+    from .unseeded import Unseeded
+
+EVENT_MAX = 0x200000        # bytes, as ETLFS_EVENT_MAX in etlfs/format.h
+WARM_ROUNDS = 64            # more than any interpreter's specialiser waits
+
+
+def each_request() -> list[Callable[[], Any]]:
+    """What comes before each call of the handler, when the event is there."""
+    body = sys.modules.get("usetl._body")
+    hooks = sys.modules.get("usetl._hooks")
+    calls: list[Callable[[], Any]] = []
+    if hasattr(body, "named"):
+        calls.append(body.named.clear)
+    calls.extend(getattr(hooks, "clone", ()))
+    return calls
+
+
+class Server:
+    """The function, ready to be called; answers events one at a time."""
+
+    def __init__(self, handler: Handler, spec: str) -> None:
+        self.handler = handler
+        self.spec = spec
+        self.decode = json.JSONDecoder().raw_decode
+        self.encode = json.JSONEncoder(allow_nan=False).encode
+        self.before: list[Callable[[], Any]] = []
+
+    def answer(self, view: memoryview) -> tuple[bool, bytes]:
+        """(True, result) or (False, error), both JSON text."""
+        start = time.monotonic()
+        try:
+            for call in self.before:
+                call()
+            try:
+                text = str(view, "utf-8").strip(" \t\r\n")
+                event, end = self.decode(text)
+                if end != len(text):
+                    raise ValueError(f"data after its end, at {end}")
+            except (ValueError, RecursionError) as e:
+                return False, failure(e, "Runtime.UnmarshalError",
+                                      f"the event is not JSON: {message(e)}")
+            result = self.handler(event, Context(start))
+            try:
+                return True, self.encode(result).encode()
+            except (TypeError, ValueError, RecursionError) as e:
+                return False, failure(
+                    e, "Runtime.MarshalError",
+                    f"the result of '{self.spec}' cannot be written as "
+                    f"JSON: {message(e)}")
+        except SystemExit as e:
+            leave(e)
+        except BaseException as e:
+            return False, failure(e)
+
+    def warm(self) -> None:
+        """Run everything but the handler itself as requests will."""
+        saved = self.handler
+        sample = memoryview(b' {"a": [1, 2.5, "x\\u00e9\\n", null, true]} ')
+        self.handler = lambda event, context: event
+        try:
+            for _ in range(WARM_ROUNDS):
+                ok, text = self.answer(sample)
+                flush()
+                if not ok:
+                    raise BootError(f"warm-up failed: {text.decode()}")
+        finally:
+            self.handler = saved
+
+    def settle(self, unseeded: Unseeded) -> list[Callable[[], Any]]:
+        """The last before the freeze; what a child calls first."""
+        self.before = each_request()
+        renew = unseeded.end() + reseeders()
+        if unseeded.draws:
+            for line in unseeded.draws.end():
+                print(f"usetl: note: {line}", file=sys.stderr)
+        for reset in read_ahead_drop, sqlite_reset, uuid_reset:
+            reset()
+        flush()
+        gc.collect()
+        # Collections during requests need not visit, and so not write to,
+        # what the reference made.
+        gc.freeze()
+        return renew
+
+    def serve(self, unseeded: Unseeded) -> NoReturn:
+        """Freeze, then answer for ever; raises OSError when the descriptors
+        are gone."""
+        event = io.FileIO(os.open(DEV + "event", os.O_RDONLY | os.O_CLOEXEC))
+        result = os.open(DEV + "result", os.O_WRONLY | os.O_CLOEXEC)
+        error = os.open(DEV + "error", os.O_WRONLY | os.O_CLOEXEC)
+        # Writable memory that is zero without being written (a bytearray
+        # would be): only as many pages are touched as the event has.
+        buf = io.BytesIO(bytes(EVENT_MAX)).getbuffer()
+        self.warm()
+        renew = self.settle(unseeded)
+        if not fork(event.fileno()):
+            renew_alone()
+        for call in renew:
+            try:
+                call()
+            except Exception as e:
+                print("usetl: a generator made in warm-up cannot be seeded "
+                      f"anew: {type(e).__name__}: {message(e)}"
+                      .replace("\n", " "), file=sys.stderr)
+        while True:
+            n = event.readinto(buf)
+            ok, text = self.answer(buf[:n])
+            flush()
+            try:
+                os.write(result if ok else error, text)
+            except OSError as e:
+                # Too long, or the function closed our descriptors and this
+                # one stays (recycle = keep); the second failure is final.
+                os.write(error, failure(
+                    e, "Runtime.ResultError",
+                    f"a result of {len(text)} bytes: {message(e)}"))

@@ -1,0 +1,99 @@
+/*
+ * guestwindow.c - what a guest's tender maps: its memory, and host windows
+ *
+ * The tender's slots are numbered here: RAM, the image, the host windows, and
+ * from SLOT_GROW on each piece by which an arena grows.
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include "vmm/guest/guest.h"
+
+#define SLOT_IMAGE	RAM_WINDOWS
+#define SLOT_HOST	(RAM_WINDOWS + 1)
+#define SLOT_GROW	(SLOT_HOST + ETLFS_WINDOWS)
+
+int guest_windows_map(struct guest *g)
+{
+	struct ram *ram = g->ram;
+	int rc = 0;
+
+	for (unsigned i = 0; i < RAM_WINDOWS && rc == 0; i++)
+		rc = g->t->ops->map(g->t, i, ram->win[i].base,
+				    ram->win[i].top,
+				    ram->base + ram->win[i].base, 0);
+	if (rc == 0 && ram->image_size)
+		rc = g->t->ops->map(g->t, SLOT_IMAGE, UK_IMAGE_BASE,
+				    ram->image_size,
+				    ram->base + UK_IMAGE_BASE, 1);
+	if (rc == 0 && ram->host_size[0])
+		rc = g->t->ops->map(g->t, SLOT_HOST, UK_HOST_BASE,
+				    ram->host_size[0],
+				    ram->base + UK_HOST_BASE, 1);
+	g->slots = SLOT_GROW;
+	return rc;
+}
+
+/* what is not there the libOS makes a failed fetch of */
+static void windows_tell(struct guest *g)
+{
+	struct uk_ctl *c = ram_sys(g->ram, UK_CTL);
+
+	c->windows = g->windows | 1;
+}
+
+static void window_detach(struct guest *g, unsigned w)
+{
+	g->t->ops->unmap(g->t, SLOT_HOST + w,
+			 UK_HOST_BASE + w * ETLFS_WINDOW_STRIDE);
+	ram_unmap_host(g->ram, w);
+	g->windows &= ~(1u << w);
+	windows_tell(g);
+}
+
+void guest_detach(struct guest *g)
+{
+	for (unsigned w = 1; w < ETLFS_WINDOWS; w++)
+		if (g->windows & 1u << w)
+			window_detach(g, w);
+	g->ticket_used = 0;
+}
+
+static int window_attach(struct guest *g, uint64_t w, uint64_t size, int fd)
+{
+	int rc;
+
+	if (w < 1 || w >= ETLFS_WINDOWS)
+		return -EINVAL;
+	if (g->windows & 1u << w)
+		window_detach(g, (unsigned)w);
+	rc = ram_map_host(g->ram, (unsigned)w, fd, size);
+	if (rc < 0)
+		return rc;
+	rc = g->t->ops->map(g->t, SLOT_HOST + (unsigned)w,
+			    UK_HOST_BASE + w * ETLFS_WINDOW_STRIDE, size,
+			    g->ram->base + UK_HOST_BASE +
+			    w * ETLFS_WINDOW_STRIDE, 1);
+	if (rc < 0)
+		ram_unmap_host(g->ram, (unsigned)w);
+	else
+		g->windows |= 1u << w;
+	windows_tell(g);
+	return rc;
+}
+
+int guest_message(struct guest *g, const struct msg *m, int fds[])
+{
+	int rc = 0;
+
+	if (m->type == MSG_ATTACH) {
+		g->window_seen = 1;
+		rc = window_attach(g, m->a[0], m->a[1], fds[0]);
+	} else if (m->type != MSG_KICK) {
+		rc = -EPROTO;
+	}
+	for (int i = 0; i < 2; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	return rc;
+}
