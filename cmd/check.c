@@ -68,8 +68,7 @@ static void check_auto(struct err *err)
 		line(FAIL, "tender", "%s", err->msg);
 	else
 		line(note.msg[0] ? WARN : OK, "tender", "%s%s%s",
-		     kind == TENDER_KVM ? "kvm" : "process",
-		     note.msg[0] ? "; " : "", note.msg);
+		     tender_words[kind], note.msg[0] ? "; " : "", note.msg);
 }
 
 /* a way to run functions; what both ways lack has been said already */

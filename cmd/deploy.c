@@ -2,11 +2,9 @@
 #include "cmd/deploy.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "etlfs/image/image.h"
 
@@ -25,44 +23,11 @@ struct deploy {
 	struct want want[];
 };
 
-int deploy_uid(const char *user, uid_t *out, struct err *err)
-{
-	struct passwd *pw;
-
-	*out = 0;
-	if (geteuid() != 0)
-		return user ? err_set(err, -EPERM, "[serve] user '%s': only "
-				      "root can run clones as another user",
-				      user) : 0;
-	errno = 0;
-	pw = getpwnam(user ? user : "nobody");
-	if (!pw && user)
-		return err_set(err, -ENOENT, "[serve] user '%s': %s", user,
-			       errno ? strerror(errno) : "no such user");
-	*out = pw ? pw->pw_uid : 65534;
-	return 0;
-}
-
 int deploy_verify(void)
 {
 	const char *s = getenv("USETL_VERIFY");
 
 	return s && !strcmp(s, "1");
-}
-
-void deploy_pool_opts(const struct conf *c, struct pool_opts *o)
-{
-	o->response_max = c->response_max;
-	o->log_max = c->log_max;
-	o->queue = c->queue;
-	o->wait_ns = c->wait_ns;
-	o->boot_ns = c->boot_ns;
-	o->fetch_timeout_ns = c->fetch_timeout_ns;
-	o->fetch_max = c->fetch_max;
-	o->fetch_total = c->fetch_total;
-	o->windows = c->windows;
-	o->warm = c->warm;
-	o->copies = c->copies;
 }
 
 static const char *name_of(const struct want *w)
@@ -73,11 +38,6 @@ static const char *name_of(const struct want *w)
 static void fill_opts(const struct conf *c, const struct want *w,
 		      struct function_opts *o)
 {
-	static const enum recycle recycle[] = {
-		[CONF_ROLLBACK] = RECYCLE_ROLLBACK,
-		[CONF_FORK] = RECYCLE_FORK,
-		[CONF_KEEP] = RECYCLE_KEEP,
-	};
 	const struct conf_function *f = w->f;
 
 	*o = (struct function_opts){
@@ -86,13 +46,12 @@ static void fill_opts(const struct conf *c, const struct want *w,
 		.max = f && f->max ? f->max : c->max,
 		.idle_ns = c->idle_ns,
 		.timeout_ns = f ? f->timeout_ns : 0,
+		.memory = f ? f->memory : 0,
 		.refresh_ns = f && f->has_refresh ? f->refresh_ns :
 			      c->refresh_ns,
-		.recycle = recycle[f ? f->recycle : CONF_ROLLBACK],
+		.recycle = f ? f->recycle : RECYCLE_ROLLBACK,
 		.verify = deploy_verify(),
 	};
-	if (f && f->memory)
-		w->img->memory = f->memory;
 }
 
 static int open_all(struct deploy *d, struct err *err)

@@ -10,16 +10,9 @@
 #include "conf/err.h"
 #include "vmm/pool/pool.h"
 
-/*
- * The user that clones run as: `user`, else nobody when this process is
- * root, else 0 (no change).
- */
-int deploy_uid(const char *user, uid_t *out, struct err *err);
 /* USETL_VERIFY=1 in the environment: compare everything after each rollback,
    for the tests */
 int deploy_verify(void);
-/* o->ops, ->arg, ->uid, ->tender and ->copy_images are left alone */
-void deploy_pool_opts(const struct conf *c, struct pool_opts *o);
 
 /*
  * The functions of c and of the n images, which are named by themselves, with

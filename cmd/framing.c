@@ -15,6 +15,7 @@
 #include "cmd/framing.h"
 
 #include <ctype.h>
+#include <microhttpd.h>
 #include <string.h>
 #include <strings.h>
 

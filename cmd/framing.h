@@ -8,9 +8,10 @@
 #ifndef CMD_FRAMING_H
 #define CMD_FRAMING_H
 
-#include <microhttpd.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct MHD_Connection;
 
 /* a head as the daemon gives it to the first callback of a request */
 struct request_head {

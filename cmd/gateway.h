@@ -1,5 +1,8 @@
 /*
- * gateway.h - functions over HTTP: POST /function/NAME and what goes with it
+ * gateway.h - functions over HTTP
+ *
+ * The daemon and its life.  What it answers is in the table of routes
+ * (route.h); one request that it has is a struct request (request.h).
  */
 #ifndef CMD_GATEWAY_H
 #define CMD_GATEWAY_H
@@ -11,6 +14,7 @@
 #include "vmm/pool/pool.h"
 
 struct gateway;
+struct request;
 
 struct gateway_opts {
 	uint64_t request_max;		/* bytes of a body */
@@ -31,5 +35,15 @@ const char *gateway_url(const struct gateway *g);
 void gateway_set(struct gateway *g, const struct gateway_opts *o);
 /* accepts nothing new; done is called, once, when all is answered and sent */
 void gateway_drain(struct gateway *g, void (*done)(void *arg), void *arg);
+
+/* for routes */
+
+/* NULL: it was destroyed, see gateway_destroy() */
+struct pool *gateway_pool(const struct gateway *g);
+/* gateway_drain() was called */
+int gateway_is_draining(const struct gateway *g);
+/* 503: the server is stopping; what gateway_stopping says, too */
+int gateway_refuse(struct request *r);
+extern const char gateway_stopping[];
 
 #endif

@@ -248,6 +248,36 @@ int http_head(struct MHD_Connection *c, const char *method, const char *target,
 	return 0;
 }
 
+static struct MHD_Daemon *start_daemon(struct http *h, int fd,
+				       MHD_AccessHandlerCallback handler,
+				       MHD_RequestCompletedCallback completed,
+				       void *arg)
+{
+	return MHD_start_daemon(
+		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
+		0, callers_accept, h->callers, handler, arg,
+		MHD_OPTION_EXTERNAL_LOGGER, no_log, NULL,
+		MHD_OPTION_LISTEN_SOCKET, fd,
+		MHD_OPTION_CONNECTION_LIMIT, h->connections,
+		MHD_OPTION_CONNECTION_TIMEOUT, KEEP_ALIVE_S,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEM,
+		MHD_OPTION_NOTIFY_COMPLETED, completed, arg,
+		MHD_OPTION_NOTIFY_CONNECTION, callers_notify, h->callers,
+		MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL,
+		MHD_OPTION_UNESCAPE_CALLBACK, unescape_nothing, NULL,
+		MHD_OPTION_END);
+}
+
+static void watch(struct http *h, int epoll_fd)
+{
+	ev_io_init(&h->ready, on_ready, epoll_fd, EV_READ);
+	ev_timer_init(&h->timeout, on_timeout, 0.0, 0.0);
+	ev_prepare_init(&h->prepare, on_prepare);
+	h->ready.data = h->timeout.data = h->prepare.data = h;
+	ev_io_start(h->loop, &h->ready);
+	ev_prepare_start(h->loop, &h->prepare);
+}
+
 int http_create(struct http **out, struct ev_loop *loop, int fd,
 		MHD_AccessHandlerCallback handler,
 		MHD_RequestCompletedCallback completed, void *arg,
@@ -266,50 +296,31 @@ int http_create(struct http **out, struct ev_loop *loop, int fd,
 	/* another may have come to listen there since */
 	if (listen(fd, BACKLOG) < 0) {
 		r = cannot_listen(h->url + strlen("http://"), -errno, err);
-		close(fd);
-		free(h);
-		return r;
+		goto out;
 	}
 	r = callers_create(&h->callers, loop);
 	if (r < 0) {
-		close(fd);
-		free(h);
-		return err_set(err, r, "no table of callers: %s",
-			       strerror(-r));
+		err_set(err, r, "no table of callers: %s", strerror(-r));
+		goto out;
 	}
 	h->connections = connection_limit();
-	h->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
-		0, callers_accept, h->callers, handler, arg,
-		MHD_OPTION_EXTERNAL_LOGGER, no_log, NULL,
-		MHD_OPTION_LISTEN_SOCKET, fd,
-		MHD_OPTION_CONNECTION_LIMIT, h->connections,
-		MHD_OPTION_CONNECTION_TIMEOUT, KEEP_ALIVE_S,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEM,
-		MHD_OPTION_NOTIFY_COMPLETED, completed, arg,
-		MHD_OPTION_NOTIFY_CONNECTION, callers_notify, h->callers,
-		MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL,
-		MHD_OPTION_UNESCAPE_CALLBACK, unescape_nothing, NULL,
-		MHD_OPTION_END);
+	h->daemon = start_daemon(h, fd, handler, completed, arg);
 	info = h->daemon ? MHD_get_daemon_info(h->daemon,
 					       MHD_DAEMON_INFO_EPOLL_FD) :
 	       NULL;
-	if (!info) {
-		if (h->daemon)
-			MHD_stop_daemon(h->daemon);
-		callers_destroy(h->callers);
-		close(fd);
-		free(h);
-		return err_set(err, -EIO, "cannot start the HTTP server");
+	if (info) {
+		watch(h, info->epoll_fd);
+		*out = h;
+		return 0;
 	}
-	ev_io_init(&h->ready, on_ready, info->epoll_fd, EV_READ);
-	ev_timer_init(&h->timeout, on_timeout, 0.0, 0.0);
-	ev_prepare_init(&h->prepare, on_prepare);
-	h->ready.data = h->timeout.data = h->prepare.data = h;
-	ev_io_start(loop, &h->ready);
-	ev_prepare_start(loop, &h->prepare);
-	*out = h;
-	return 0;
+	r = err_set(err, -EIO, "cannot start the HTTP server");
+	if (h->daemon)
+		MHD_stop_daemon(h->daemon);
+out:
+	callers_destroy(h->callers);
+	close(fd);
+	free(h);
+	return r;
 }
 
 void http_destroy(struct http *h)

@@ -16,31 +16,19 @@
 #include "cmd/deploy.h"
 #include "cmd/gdb.h"
 #include "cmd/invoke_opts.h"
+#include "cmd/invoke_stats.h"
 #include "cmd/loglines.h"
-#include "cmd/median.h"
+#include "cmd/openpool.h"
 #include "cmd/remote.h"
-#include "cmd/tenderopt.h"
-#include "conf/conf.h"
-#include "vmm/pool/pool.h"
 
 #define LOG_MAX		((uint64_t)1 << 40)
 #define IDLE_WAIT_S	5.0
 
 static const char who[] = "usetl invoke";
 
-/* what --stats shows the median of; times in microseconds */
-enum {
-	RUN, CHILD, GUEST, ROLLBACK, TOUCHED, WRITTEN, COPIED, EXITS, FETCHES,
-	SETUP,				/* of the clone: fork to first entry */
-	CLONE,				/* the same: asked for to up */
-	FIRST,				/* fork to the first result */
-	ROWS
-};
-
 struct run {
 	const struct invoke_opts *o;
-	struct ev_loop *loop;
-	struct pool *pool;
+	struct openpool open;
 	struct function *f;
 	struct job job;
 	struct gdb *gdb;
@@ -50,14 +38,14 @@ struct run {
 	size_t result_len;
 	int status;
 	int failed;			/* it cannot boot, and that was said */
-	unsigned done, idle;		/* answers, reports of rollbacks */
-	double *stat[ROWS];		/* NULL, or o->repeat of each */
+	unsigned done;			/* answers */
+	struct invoke_stats *stats;	/* NULL: not asked for */
 };
 
 static void finish(struct run *r, int status)
 {
 	r->status = status;
-	ev_break(r->loop, EVBREAK_ALL);
+	ev_break(r->open.loop, EVBREAK_ALL);
 }
 
 /* what the pool has to tell */
@@ -84,16 +72,11 @@ static void on_event(void *arg, struct function *f, enum pool_event what,
 static void on_idle(void *arg, struct function *f, const struct run_stats *st)
 {
 	struct run *r = arg;
-	unsigned i = r->idle;
 
-	if (!r->o->stats || i >= r->o->repeat)
+	if (!r->stats)
 		return;
-	r->idle++;
-	r->stat[ROLLBACK][i] = st->rollback_ns / 1e3;
-	r->stat[TOUCHED][i] = st->pages_touched;
-	r->stat[WRITTEN][i] = st->pages_private;
-	r->stat[COPIED][i] = st->pages_copied;
-	if (r->idle == r->o->repeat && r->done == r->o->repeat)
+	invoke_stats_rolled_back(r->stats, st);
+	if (invoke_stats_whole(r->stats))
 		finish(r, 0);
 }
 
@@ -153,7 +136,7 @@ static void submit_next(struct run *r)
 	}
 	ev_timer_init(&r->pause, on_pause, r->o->pause_ns / 1e9, 0.0);
 	r->pause.data = r;
-	ev_timer_start(r->loop, &r->pause);
+	ev_timer_start(r->open.loop, &r->pause);
 }
 
 static void fail(const struct job_result *res)
@@ -170,17 +153,10 @@ static void note_run(struct run *r, const struct run_stats *st)
 {
 	struct function_info i;
 
-	if (!r->o->stats)
+	if (!r->stats)
 		return;
 	function_info(r->f, &i);
-	r->stat[SETUP][r->done] = st->setup_ns / 1e3;
-	r->stat[CLONE][r->done] = i.clone_ns / 1e3;
-	r->stat[FIRST][r->done] = (st->setup_ns + st->run_ns) / 1e3;
-	r->stat[RUN][r->done] = st->run_ns / 1e3;
-	r->stat[CHILD][r->done] = st->child_ns / 1e3;
-	r->stat[GUEST][r->done] = st->guest_ns / 1e3;
-	r->stat[EXITS][r->done] = st->exits;
-	r->stat[FETCHES][r->done] = st->fetches;
+	invoke_stats_answered(r->stats, st, &i);
 }
 
 static void on_done(struct job *j, const struct job_result *res)
@@ -212,111 +188,57 @@ static void on_done(struct job *j, const struct job_result *res)
 	}
 	ev_timer_init(&r->patience, on_patience, IDLE_WAIT_S, 0.0);
 	r->patience.data = r;
-	ev_timer_start(r->loop, &r->patience);
+	ev_timer_start(r->open.loop, &r->patience);
 }
 
 static int submit(struct run *r)
 {
-	int rc;
+	const size_t len = r->o->event_len;
+	char *event = malloc(len);
+	int rc = -ENOMEM;
 
-	r->job = (struct job){
-		.event = r->o->event, .event_len = r->o->event_len,
-		.done = on_done,
-	};
-	rc = pool_submit(r->f, &r->job);
-	if (rc < 0)
-		fprintf(stderr, "%s: %s\n", who, rc == -E2BIG ?
-			"the event is too large" : rc == -EHOSTDOWN ?
-			"the function's reference ended" : strerror(-rc));
+	if (event) {
+		memcpy(event, r->o->event, len);
+		r->job = (struct job){ event, len, .done = on_done };
+		rc = pool_submit(r->f, &r->job);
+	}
+	if (rc == 0)
+		return 0;
+	free(event);
+	fprintf(stderr, "%s: %s\n", who, rc == -E2BIG ?
+		"the event is too large" : rc == -EHOSTDOWN ?
+		"the function's reference ended" : strerror(-rc));
 	return rc;
-}
-
-/* figures */
-
-static double row(struct run *r, int which, unsigned n)
-{
-	return median(r->stat[which], n);
-}
-
-static void print_stats(struct run *r)
-{
-	struct function_info i;
-	unsigned n = r->done, m = r->idle;
-
-	function_info(r->f, &i);
-	fprintf(stderr, "%-10s %10.1f us   %.1f MB resident, %llu exits\n",
-		"boot", i.boot.boot_ns / 1e3, i.boot.ram_bytes / 1048576.0,
-		(unsigned long long)i.boot.exits);
-	fprintf(stderr, "%-10s %10.1f us   %llu pages populated\n", "clone",
-		i.clone_ns / 1e3, (unsigned long long)i.clone_pages);
-	fprintf(stderr, "%-10s %10.1f us   %.1f us of it in the guest%s\n",
-		"run", row(r, RUN, n), row(r, GUEST, n),
-		n > 1 ? "; medians" : "");
-	/* 0: the request was there already, and it is part of run */
-	if (row(r, CHILD, n) > 0)
-		fprintf(stderr, "%-10s %10.1f us   of a fork, before its "
-			"request came\n", "child", row(r, CHILD, n));
-	fprintf(stderr, "%-10s %10.1f us   %.0f pages copied back\n",
-		"rollback", row(r, ROLLBACK, m), row(r, COPIED, m));
-	fprintf(stderr, "%-10s %10.0f touched, %.0f written\n", "pages",
-		row(r, TOUCHED, m), row(r, WRITTEN, m));
-	fprintf(stderr, "%-10s %10.0f\n", "exits", row(r, EXITS, n));
-	fprintf(stderr, "%-10s %10llu bytes in %.0f fetches%s\n", "fetched",
-		(unsigned long long)(n ? i.fetched / n : 0),
-		row(r, FETCHES, n), n > 1 ? " per run" : "");
-}
-
-/* the same for programs, on one line; first_us is of each clone's first run */
-static void print_json(struct run *r, double first_us)
-{
-	struct function_info i;
-	unsigned n = r->done, m = r->idle;
-
-	function_info(r->f, &i);
-	fprintf(stderr, "{\"boot_us\": %.1f, \"boot_exits\": %llu, "
-		"\"resident\": %llu, \"clone_us\": %.1f, \"setup_us\": %.1f, "
-		"\"populated\": %llu, \"first_us\": %.1f, \"run_us\": %.1f, "
-		"\"child_us\": %.1f, "
-		"\"guest_us\": %.1f, \"rollback_us\": %.1f, \"touched\": %.0f, "
-		"\"written\": %.0f, \"copied\": %.0f, \"exits\": %.0f, "
-		"\"fetches\": %.0f, \"fetched\": %llu, \"runs\": %u}\n",
-		i.boot.boot_ns / 1e3, (unsigned long long)i.boot.exits,
-		(unsigned long long)i.boot.ram_bytes, row(r, CLONE, n),
-		row(r, SETUP, n), (unsigned long long)i.clone_pages, first_us,
-		row(r, RUN, n), row(r, CHILD, n), row(r, GUEST, n), row(r, ROLLBACK, m),
-		row(r, TOUCHED, m), row(r, WRITTEN, m), row(r, COPIED, m),
-		row(r, EXITS, n), row(r, FETCHES, n),
-		(unsigned long long)(n ? i.fetched / n : 0), n);
 }
 
 static void show_stats(struct run *r)
 {
+	struct function_info i;
 	/* one clone's later runs are not first; each of fork's is */
 	unsigned firsts = r->o->recycle == RECYCLE_FORK ? r->done : 1;
 
-	if (r->o->json)
-		print_json(r, row(r, FIRST, firsts));
-	else
-		print_stats(r);
+	if (!r->stats)
+		return;
+	function_info(r->f, &i);
+	invoke_stats_print(r->stats, stderr, &i, firsts, r->o->json);
 }
 
 /* wiring */
 
 /* before anything runs */
-static int start_gdb(struct run *r, enum tender_kind tender,
-		     const struct image *img, struct err *err)
+static int start_gdb(struct run *r, const struct image *img, struct err *err)
 {
 	const struct invoke_opts *o = r->o;
 	struct gdb_opts go = {
-		.loop = r->loop, .img = img, .boot = o->debug == DEBUG_BOOT,
-		.command = o->gdb, .commands = o->n_gdb,
+		.loop = r->open.loop, .img = img,
+		.boot = o->debug == DEBUG_BOOT, .command = o->gdb, .commands = o->n_gdb,
 		.attached = on_attached, .arg = r,
 	};
 	int rc;
 
 	if (!o->debug)
 		return 0;
-	if (tender != TENDER_PROCESS) {
+	if (r->open.tender != TENDER_PROCESS) {
 		r->status = 2;
 		return err_set(err, -EINVAL, "--gdb needs a process to debug: "
 			       "--tender=process");
@@ -325,51 +247,47 @@ static int start_gdb(struct run *r, enum tender_kind tender,
 	return rc < 0 ? rc : gdb_create(&r->gdb, &go, err);
 }
 
-static int start(struct run *r, const char *path, struct err *err)
+static void say(const char *text)
 {
-	struct pool_opts po = { .ops = &invoke_ops, .arg = r };
+	fprintf(stderr, "%s: %s\n", who, text);
+}
+
+static int add(struct run *r, const char *path, struct err *err)
+{
+	const struct invoke_opts *o = r->o;
 	struct function_opts fo = {
-		.min = 1, .max = 1, .once = 1, .trace = r->o->trace,
-		.say_idle = r->o->stats, .timeout_ns = r->o->timeout_ns,
-		.recycle = r->o->recycle, .verify = deploy_verify(),
-		.debug = r->o->debug,
+		.min = 1, .max = 1, .once = 1, .trace = o->trace,
+		.say_idle = o->stats, .timeout_ns = o->timeout_ns,
+		.idle_ns = r->open.conf->idle_ns, .verify = deploy_verify(),
+		/* a rollback would take breakpoints for the guest's doing */
+		.recycle = o->debug ? RECYCLE_KEEP : o->recycle,
+		.debug = o->debug,
 	};
-	struct err note;
 	struct image *img;
-	struct conf *conf;
-	int rc = conf_create(&conf);
+	int rc = image_open(&img, path, err);
 
 	if (rc < 0)
 		return rc;
-	/* a rollback would take breakpoints for the guest's doing */
-	if (fo.debug)
-		fo.recycle = RECYCLE_KEEP;
-	fo.idle_ns = conf->idle_ns;
-	deploy_pool_opts(conf, &po);
-	rc = tenderopt_resolve(r->o->tender, conf, &po.tender, &note, err);
-	conf_destroy(conf);
-	if (rc < 0)
+	rc = start_gdb(r, img, err);
+	if (rc < 0) {
+		image_close(img);
 		return rc;
-	if (note.msg[0])
-		fprintf(stderr, "%s: %s\n", who, note.msg);
-	/* a reference may take its time to boot; what it prints is shown */
-	po.wait_ns = 600000000000ull;
-	po.log_max = LOG_MAX;
-	if (r->o->boot_ns)
-		po.boot_ns = r->o->boot_ns;
-	rc = deploy_uid(NULL, &po.uid, err);
-	if (rc == 0)
-		rc = pool_create(&r->pool, r->loop, &po);
-	if (rc == 0)
-		rc = image_open(&img, path, err);
-	if (rc == 0) {
-		rc = start_gdb(r, po.tender, img, err);
-		if (rc < 0)
-			image_close(img);
 	}
-	if (rc == 0)
-		rc = pool_add(r->pool, img, &fo, &r->f, err);
-	return rc;
+	return pool_add(r->open.pool, img, &fo, &r->f, err);
+}
+
+static int start(struct run *r, const char *path, struct err *err)
+{
+	struct openpool_opts po = {
+		.tender = r->o->tender, .boot_ns = r->o->boot_ns,
+		/* a reference may take its time to boot; what it prints is
+		   shown */
+		.wait_ns = 600000000000ull, .log_max = LOG_MAX,
+		.say = say, .ops = &invoke_ops, .arg = r,
+	};
+	int rc = openpool_create(&r->open, &po, err);
+
+	return rc < 0 ? rc : add(r, path, err);
 }
 
 static int run_image(const char *path, const struct invoke_opts *o)
@@ -378,29 +296,23 @@ static int run_image(const char *path, const struct invoke_opts *o)
 	struct err err = { "" };
 	int rc = 0;
 
-	r.loop = ev_loop_new(EVFLAG_AUTO);
-	for (int i = 0; o->stats && i < ROWS; i++) {
-		r.stat[i] = calloc(o->repeat, sizeof(double));
-		rc = r.stat[i] ? rc : -ENOMEM;
-	}
+	if (o->stats)
+		rc = invoke_stats_create(&r.stats, o->repeat);
 	if (rc == 0)
-		rc = r.loop ? start(&r, path, &err) : -ENOMEM;
+		rc = start(&r, path, &err);
 	if (rc < 0)
-		fprintf(stderr, "%s: %s\n", who, err.msg[0] ? err.msg :
-			strerror(-rc));
+		say(err.msg[0] ? err.msg : strerror(-rc));
 	else if (submit(&r) == 0)
-		ev_run(r.loop, 0);
+		ev_run(r.open.loop, 0);
 	if (r.result && r.status == 0) {
 		r.status = answer_show(who, r.result, r.result_len);
-		if (o->stats)
-			show_stats(&r);
+		show_stats(&r);
 	}
-	pool_destroy(r.pool);
+	openpool_stop(&r.open);
+	/* it waits on the loop for gdb's end, which is the guest's */
 	gdb_destroy(r.gdb);
-	if (r.loop)
-		ev_loop_destroy(r.loop);
-	for (int i = 0; i < ROWS; i++)
-		free(r.stat[i]);
+	openpool_destroy(&r.open);
+	invoke_stats_destroy(r.stats);
 	free(r.result);
 	return r.status;
 }

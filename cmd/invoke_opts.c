@@ -125,17 +125,12 @@ static void usage(FILE *to)
 
 static int set_recycle(struct invoke_opts *o, const char *text)
 {
-	static const char *const name[] = {
-		[RECYCLE_ROLLBACK] = "rollback",
-		[RECYCLE_FORK] = "fork",
-		[RECYCLE_KEEP] = "keep",
-	};
+	int i = words_find(recycle_words, text);
 
-	for (unsigned i = 0; i < sizeof(name) / sizeof(name[0]); i++)
-		if (!strcmp(text, name[i])) {
-			o->recycle = i;
-			return 0;
-		}
+	if (i >= 0) {
+		o->recycle = i;
+		return 0;
+	}
 	fprintf(stderr, "%s: --recycle '%s' is not rollback, fork or keep\n",
 		who, text);
 	return 2;

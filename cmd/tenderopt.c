@@ -57,10 +57,13 @@ static int resolve(enum tender_kind *out, struct err *note, struct err *err)
 
 static int parse(const char *name, enum tender_kind *kind, struct err *err)
 {
-	if (choose_parse(name, kind) == 0)
-		return 0;
-	return err_set(err, -EINVAL, "tender '%s' is none of auto, kvm, "
-		       "process", name);
+	int i = words_find(tender_words, name);
+
+	if (i < 0)
+		return err_set(err, i, "tender '%s' is none of auto, kvm, "
+			       "process", name);
+	*kind = i;
+	return 0;
 }
 
 int tenderopt_check(const char *option, struct err *err)
@@ -73,13 +76,8 @@ int tenderopt_check(const char *option, struct err *err)
 int tenderopt_resolve(const char *option, const struct conf *c,
 		      enum tender_kind *out, struct err *note, struct err *err)
 {
-	static const enum tender_kind of_conf[] = {
-		[CONF_AUTO] = TENDER_AUTO,
-		[CONF_KVM] = TENDER_KVM,
-		[CONF_PROCESS] = TENDER_PROCESS,
-	};
 	const char *env = getenv("USETL_TENDER");
-	enum tender_kind kind = of_conf[c->tender];
+	enum tender_kind kind = c->tender;
 	struct err traced, *said;
 	size_t len;
 	int rc;

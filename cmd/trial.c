@@ -6,20 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd/deploy.h"
-#include "cmd/tenderopt.h"
-#include "conf/conf.h"
-#include "vmm/pool/pool.h"
+#include "cmd/openpool.h"
 
 #define LOG_KEPT	((size_t)16 << 10)
 #define TICK_S		0.1
 
 struct trial {
 	const struct trial_opts *o;
-	struct ev_loop *loop;
+	struct openpool open;
 	struct ev_timer tick;
 	struct err *err;
-	enum tender_kind tender;
 	int result;
 	char log[LOG_KEPT + 1];		/* the last bytes */
 	size_t len;
@@ -65,7 +61,7 @@ static void on_event(void *arg, struct function *f, enum pool_event what,
 	if (what == POOL_FAILED)
 		t->result = err_set(t->err, -ENOEXEC, "function '%s' cannot "
 				    "boot: %s", function_name(f), text);
-	ev_break(t->loop, EVBREAK_ALL);
+	ev_break(t->open.loop, EVBREAK_ALL);
 }
 
 static void on_tick(struct ev_loop *loop, struct ev_timer *w, int revents)
@@ -100,81 +96,48 @@ static void keep_notes(char *text)
 
 static void watch_boot(struct trial *t)
 {
-	ev_now_update(t->loop);
+	struct ev_loop *loop = t->open.loop;
+
+	ev_now_update(loop);
 	ev_timer_init(&t->tick, on_tick, TICK_S, TICK_S);
 	t->tick.data = t;
-	ev_timer_start(t->loop, &t->tick);
-	ev_run(t->loop, 0);
-	ev_timer_stop(t->loop, &t->tick);
+	ev_timer_start(loop, &t->tick);
+	ev_run(loop, 0);
+	ev_timer_stop(loop, &t->tick);
 }
 
 static const struct pool_ops trial_ops = { .log = on_log, .event = on_event };
 
-static int run(struct trial *t, struct image *img, struct err *err)
+static int run(struct trial *t, struct err *err)
 {
-	struct pool_opts po = { .ops = &trial_ops, .arg = t };
 	struct function_opts fo = { .max = 1, .once = 1, .trial = 1 };
-	struct pool *pool;
-	struct conf *conf;
-	int rc = conf_create(&conf);
+	struct image *img;
+	int rc = image_open(&img, t->o->image, err);
 
-	if (rc == 0) {
-		deploy_pool_opts(conf, &po);
-		conf_destroy(conf);
-		rc = deploy_uid(NULL, &po.uid, err);
-	}
-	po.tender = t->tender;
-	if (t->o->boot_ns)
-		po.boot_ns = t->o->boot_ns;
 	if (rc == 0)
-		rc = pool_create(&pool, t->loop, &po);
-	if (rc < 0) {
-		image_close(img);
-		return err_set(err, rc, "cannot boot: %s", strerror(-rc));
-	}
-	rc = pool_add(pool, img, &fo, NULL, err);
-	if (rc == 0) {
-		watch_boot(t);
-		rc = t->result;
-	}
-	pool_destroy(pool);
-	return rc;
-}
-
-/* what would run the function here; a host that cannot may bake all the same */
-static int choose_tender(enum tender_kind *out, struct err *err)
-{
-	struct err note, why = { "" };
-	struct conf *conf;
-	int rc = conf_create(&conf);
-
+		rc = pool_add(t->open.pool, img, &fo, NULL, err);
 	if (rc < 0)
-		return err_set(err, rc, "out of memory");
-	rc = tenderopt_resolve(NULL, conf, out, &note, &why);
-	conf_destroy(conf);
-	return rc == 0 ? 0 :
-		err_set(err, rc, "%.900s; or bake with --no-check, without a "
-			"trial boot", why.msg);
+		return rc;
+	watch_boot(t);
+	return t->result;
 }
 
 int trial_boot(const struct trial_opts *o, char **log, struct err *err)
 {
 	struct trial t = { .o = o, .err = err };
-	struct image *img;
-	int rc = choose_tender(&t.tender, err);
+	/* a host that cannot run the function may bake it all the same */
+	struct openpool_opts po = {
+		.boot_ns = o->boot_ns, .ops = &trial_ops, .arg = &t,
+		.or_else = "; or bake with --no-check, without a trial boot",
+	};
+	int rc = openpool_create(&t.open, &po, err);
 
 	*log = NULL;
-	if (rc == 0)
-		rc = image_open(&img, o->image, err);
 	if (rc < 0)
-		return rc;
-	t.loop = ev_loop_new(EVFLAG_AUTO);
-	if (!t.loop) {
-		image_close(img);
-		return err_set(err, -ENOMEM, "no event loop");
-	}
-	rc = run(&t, img, err);
-	ev_loop_destroy(t.loop);
+		return err->msg[0] ? rc : err_set(err, rc, "cannot boot: %s",
+						 strerror(-rc));
+	rc = run(&t, err);
+	openpool_destroy(&t.open);
 	*log = strdup(log_tail(&t));
 	if (*log && rc == 0)
 		keep_notes(*log);

@@ -39,15 +39,6 @@ static int set_path(struct ini *p, const struct ini_key *k, const char *value)
 	return 0;
 }
 
-static const char *const recycle_words[] = {
-	[CONF_ROLLBACK] = "rollback", [CONF_FORK] = "fork",
-	[CONF_KEEP] = "keep", NULL
-};
-static const char *const tender_words[] = {
-	[CONF_AUTO] = "auto", [CONF_KVM] = "kvm",
-	[CONF_PROCESS] = "process", NULL
-};
-
 #define C(f)		offsetof(struct conf, f)
 #define F(f)		offsetof(struct conf_function, f)
 #define PATH		INI_RANGE(1, 4095), .set = set_path

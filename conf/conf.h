@@ -13,9 +13,7 @@
 #include <stdint.h>
 
 #include "conf/err.h"
-
-enum conf_recycle { CONF_ROLLBACK, CONF_FORK, CONF_KEEP };
-enum conf_tender { CONF_AUTO, CONF_KVM, CONF_PROCESS };
+#include "conf/words.h"
 
 struct conf_function {
 	char *name;
@@ -24,7 +22,7 @@ struct conf_function {
 	unsigned min, max;		/* 0 max: [pool] decides */
 	int has_min, has_refresh;
 	uint64_t refresh_ns;
-	unsigned recycle;		/* enum conf_recycle */
+	enum recycle recycle;
 	uint64_t timeout_ns;		/* 0: the image's */
 	uint64_t memory;		/* 0: the image's */
 };
@@ -36,7 +34,7 @@ struct conf {
 	char *log;			/* NULL: standard error */
 	char *copies;			/* folder of images' copies; NULL: see
 					   etlfs/image/image.h */
-	unsigned tender;		/* enum conf_tender */
+	enum tender_kind tender;
 	uint64_t drain_ns;
 	/* [limits] */
 	uint64_t request_max, response_max, log_max;

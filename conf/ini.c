@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "conf/value.h"
+#include "conf/words.h"
 
 static int fail(struct ini *p, unsigned line, int code, const char *fmt,
 		va_list ap)
@@ -72,17 +73,17 @@ int ini_set_string(struct ini *p, const struct ini_key *k, const char *value)
 
 static int set_word(struct ini *p, const struct ini_key *k, const char *value)
 {
+	int word = words_find(k->words, value);
 	char all[256] = "";
 	size_t at = 0;
 
-	for (unsigned i = 0; k->words[i]; i++) {
-		if (!strcmp(value, k->words[i])) {
-			*(unsigned *)ini_field(p, k) = i;
-			return 0;
-		}
+	if (word >= 0) {
+		*(unsigned *)ini_field(p, k) = word;
+		return 0;
+	}
+	for (unsigned i = 0; k->words[i]; i++)
 		at += snprintf(all + at, sizeof(all) - at, "%s%s",
 			       i ? ", " : "", k->words[i]);
-	}
 	return ini_fail(p, -EINVAL, "%s = '%s' is none of %s", k->name, value,
 			all);
 }

@@ -36,7 +36,7 @@ enum ini_type {
 	INI_SIZE,			/* uint64_t, bytes */
 	INI_TIME,			/* uint64_t, nanoseconds */
 	INI_COUNT,			/* unsigned */
-	INI_WORD,			/* unsigned, index of one of `words` */
+	INI_WORD,			/* an enum, by its words (words.h) */
 	INI_OWN,			/* by set() */
 };
 
@@ -46,7 +46,7 @@ struct ini_key {
 	size_t off;			/* of the value in what is filled */
 	uint64_t min, max;
 	int (*set)(struct ini *p, const struct ini_key *k, const char *value);
-	const char *const *words;	/* ended by NULL */
+	const char *const *words;	/* of an INI_WORD, ended by NULL */
 	size_t has;			/* of an int that becomes 1, 0: none */
 	int repeats;			/* the key may; lines go on with it */
 };

@@ -41,10 +41,8 @@ $(O)/t/unit/tiny_blob.o: t/unit/tiny_guest.S t/unit/tiny_guest.ld unikernel/abi.
 	$(Q)cd $(O)/t/unit && $(LD) -r -b binary -z noexecstack \
 	  -o tiny_blob.o tiny.elf
 
-# over references that are no virtual machines, on a clock of their own
-$(O)/t/unit/pool_test $(O)/t/unit/callers_test: private CFLAGS += \
-	  -Wl,--wrap=ref_start,--wrap=ev_now \
-	  -Wl,--wrap=image_verify,--wrap=image_close
+# the gateway on a clock of the test's: it reads the loop's
+$(O)/t/unit/callers_test: private CFLAGS += -Wl,--wrap=ev_now
 
 # the libOS's scheduler and signals, run natively: its own objects
 THREAD_TEST = $(addprefix task/,thread switch clone fork futex robust signal \

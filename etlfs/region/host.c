@@ -26,8 +26,8 @@ struct slot {
 	int used;
 	uint32_t gen;
 	struct fetch *fetch;		/* in flight */
-	struct proto_iov *iov;		/* of the request's body */
-	size_t n_iov;
+	struct body_part *body_part;	/* of the request's body */
+	size_t parts;
 	struct area body, text;
 	int space_error;		/* why there was no room */
 };
@@ -108,7 +108,7 @@ static void slot_clear(struct slot *s)
 	struct host *h = s->host;
 
 	fetch_cancel(s->fetch);
-	free(s->iov);
+	free(s->body_part);
 	bodies_free(h->space, &s->body);
 	bodies_free(h->space, &s->text);
 	memset(s, 0, sizeof(*s));
@@ -245,8 +245,8 @@ static void on_done(void *arg, struct fetch *f)
 	int err = r->error;
 
 	s->fetch = NULL;
-	free(s->iov);
-	s->iov = NULL;
+	free(s->body_part);
+	s->body_part = NULL;
 	h->counters.bytes_in += r->body_len;
 	h->counters.bytes_out += r->sent_len;
 	if (err == -ENOSPC && s->space_error == -ENOSPC) {
@@ -348,48 +348,49 @@ static ssize_t on_read(void *arg, uint64_t off, void *buf, size_t len)
 {
 	struct slot *s = arg;
 
-	return s->host->ops->read_body(s->host->arg, s->iov, s->n_iov, off, buf,
-				       len);
+	return s->host->ops->read_body(s->host->arg, s->body_part, s->parts,
+				       off, buf, len);
 }
 
-static int iov_adds_up(const struct proto_iov *iov, size_t n, uint64_t len)
+static int parts_add_up(const struct body_part *part, size_t n, uint64_t len)
 {
 	size_t i;
 
 	if (n > UK_EXTENTS)
 		return 0;
 	for (i = 0; i < n; i++) {
-		if (iov[i].len > len)
+		if (part[i].len > len)
 			return 0;
-		len -= iov[i].len;
+		len -= part[i].len;
 	}
 	return len == 0;
 }
 
 /* 0, or why the request cannot be made, in words */
-static const char *request_flaw(const char *url, size_t url_len,
-				size_t headers_len)
+static const char *request_flaw(const struct host_request *r)
 {
-	if (url_len > UK_URL_MAX)
+	if (r->url_len > UK_URL_MAX)
 		return "the URL is too long";
-	if (!url_len || memchr(url, 0, url_len))
+	if (!r->url_len || memchr(r->url, 0, r->url_len))
 		return "not a valid URL";
-	if (headers_len > UK_HEADERS_MAX)
+	if (r->headers_len > UK_HEADERS_MAX)
 		return "the headers are too long";
 	return NULL;
 }
 
-static int slot_submit(struct slot *s, struct fetch_request *r,
-		       const char *url, size_t url_len)
+static int slot_submit(struct slot *s, const struct host_request *r)
 {
-	char *copy = strndup(url, url_len);
-	int err = -ENOMEM;
+	char *url = strndup(r->url, r->url_len);
+	struct fetch_request f = {
+		.method = r->method, .url = url, .headers = r->headers,
+		.headers_len = r->headers_len, .body_len = r->body_len,
+		.has_body = r->body_len > 0, .timeout_ns = r->timeout_ns,
+		.egress = r->egress, .owner = s->host->owner, .read = on_read,
+		.sink = on_sink, .done = on_done, .arg = s,
+	};
+	int err = url ? fetch_submit(s->host->engine, &f, &s->fetch) : -ENOMEM;
 
-	if (copy) {
-		r->url = copy;
-		err = fetch_submit(s->host->engine, r, &s->fetch);
-	}
-	free(copy);
+	free(url);
 	return err;
 }
 
@@ -405,66 +406,45 @@ static void slot_begin(struct slot *s, uint32_t gen)
 	s->host->counters.fetches++;
 }
 
-int host_fetch(struct host *h, uint32_t ticket, unsigned method,
-	       const char *url, size_t url_len,
-	       const char *headers, size_t headers_len,
-	       const struct proto_iov *iov, size_t n, uint64_t body_len,
-	       uint64_t timeout_ns, const struct egress *egress)
+/* its body's parts, for as long as the fetch may read them */
+static int slot_keep_body(struct slot *s, const struct host_request *r)
 {
-	struct slot *s = &h->slot[ticket % ETLFS_TICKETS];
-	struct fetch_request r = {
-		.method = method, .headers = headers,
-		.headers_len = headers_len, .body_len = body_len,
-		.has_body = body_len > 0, .timeout_ns = timeout_ns,
-		.egress = egress, .owner = h->owner, .read = on_read,
-		.sink = on_sink, .done = on_done, .arg = s,
-	};
+	size_t size = r->parts * sizeof(*r->body);
+
+	if (!r->parts)
+		return 0;
+	s->body_part = malloc(size);
+	if (!s->body_part)
+		return -ENOMEM;
+	memcpy(s->body_part, r->body, size);
+	s->parts = r->parts;
+	return 0;
+}
+
+int host_fetch(struct host *h, const struct host_request *r)
+{
+	struct slot *s = &h->slot[r->ticket % ETLFS_TICKETS];
+	uint32_t gen = r->ticket / ETLFS_TICKETS;
 	const char *flaw;
 	int err;
 
-	if (!(ticket / ETLFS_TICKETS) || method > UK_PATCH ||
-	    !iov_adds_up(iov, n, body_len))
+	if (!gen || r->method > UK_PATCH ||
+	    !parts_add_up(r->body, r->parts, r->body_len))
 		return -EPROTO;
 	if (s->used)
 		return -EBUSY;
-	slot_begin(s, ticket / ETLFS_TICKETS);
-	flaw = request_flaw(url, url_len, headers_len);
+	slot_begin(s, gen);
+	flaw = request_flaw(r);
 	if (flaw) {
 		slot_failed(s, -EINVAL, flaw);
 		return 0;
 	}
-	if (n) {
-		s->iov = malloc(n * sizeof(*iov));
-		if (s->iov)
-			memcpy(s->iov, iov, n * sizeof(*iov));
-		s->n_iov = n;
-	}
-	err = n && !s->iov ? -ENOMEM : slot_submit(s, &r, url, url_len);
+	err = slot_keep_body(s, r);
+	if (!err)
+		err = slot_submit(s, r);
 	if (err)
 		slot_failed(s, err, strerror(-err));
 	return 0;
-}
-
-int host_fetch_msg(struct host *h, const struct msg *m, const void *payload,
-		   uint64_t timeout_ns, const struct egress *egress)
-{
-	struct proto_iov iov[UK_EXTENTS];
-	uint64_t left = m->len, url_len = m->a[2], headers_len = m->a[3];
-	const char *url = payload;
-
-	if (m->a[0] > UINT32_MAX || m->a[1] > UINT32_MAX || url_len > left ||
-	    headers_len > left - url_len)
-		return -EPROTO;
-	left -= url_len + headers_len;
-	if (left % sizeof(iov[0]) || left > sizeof(iov))
-		return -EPROTO;
-	/* they lie behind text, on no boundary */
-	memcpy(iov, url + url_len + headers_len, left);
-	if (m->a[5] && (!timeout_ns || m->a[5] < timeout_ns))
-		timeout_ns = m->a[5];
-	return host_fetch(h, m->a[0], m->a[1], url, url_len, url + url_len,
-			  headers_len, iov, left / sizeof(iov[0]), m->a[4],
-			  timeout_ns, egress);
 }
 
 void host_cancel(struct host *h, uint32_t ticket)

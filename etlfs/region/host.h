@@ -7,9 +7,9 @@
  * it is cancelled.
  *
  * Nothing that the clone sent is trusted: a negative answer of host_fetch()
- * or host_fetch_msg() means that it broke the protocol, and its tender should
- * be ended.  A request that is merely wrong (a bad URL, a refused host) is a
- * FAILED ticket with a line of text.
+ * means that it broke the protocol, and its tender should be ended.  A request
+ * that is merely wrong (a bad URL, a refused host) is a FAILED ticket with a
+ * line of text.
  *
  * The guest reads a ticket's gen first (acquire) and then its state: PENDING
  * is written before a new gen, so a new gen is never seen with an old DONE.
@@ -23,9 +23,13 @@
 
 #include "etlfs/fetch/fetch.h"
 #include "etlfs/region/window.h"
-#include "vmm/proto.h"
 
 struct host;
+
+/* a part of a request's body, in the clone's address space */
+struct body_part {
+	uint64_t addr, len;		/* bytes */
+};
 
 /*
  * Called from the loop or from host_*(); none may call host_*() of the same
@@ -40,7 +44,7 @@ struct host_ops {
 	/* MSG_KICK: a ticket is DONE or FAILED; attach was called before */
 	void (*kick)(void *arg);
 	/* > 0 bytes at offset off of a request's body, or -errno */
-	ssize_t (*read_body)(void *arg, const struct proto_iov *iov, size_t n,
+	ssize_t (*read_body)(void *arg, const struct body_part *part, size_t n,
 			     uint64_t off, void *buf, size_t len);
 };
 
@@ -71,22 +75,25 @@ struct window *host_window0(struct host *h);
  */
 int host_event(struct host *h, const void *data, size_t len, uint64_t *off);
 
+/* what a clone asks for, as it said it */
+struct host_request {
+	uint32_t ticket;
+	unsigned method;		/* UK_GET and so on */
+	const char *url, *headers;	/* need no NUL */
+	size_t url_len, headers_len;
+	const struct body_part *body;
+	size_t parts;
+	uint64_t body_len;		/* the sum of its parts */
+	uint64_t timeout_ns;		/* 0: none */
+	const struct egress *egress;	/* the caller's; outlives the fetch */
+};
+
 /*
- * url and headers need no NUL and are copied, as iov is.  timeout_ns: 0 is
- * none.  -EPROTO: no such ticket or method, or iov and body_len disagree;
- * -EBUSY: the slot is in use.
+ * All that r points to is copied, except its egress policy.  -EPROTO: no such
+ * ticket or method, or the parts do not add up to body_len; -EBUSY: the slot
+ * is in use.
  */
-int host_fetch(struct host *h, uint32_t ticket, unsigned method,
-	       const char *url, size_t url_len,
-	       const char *headers, size_t headers_len,
-	       const struct proto_iov *iov, size_t n, uint64_t body_len,
-	       uint64_t timeout_ns, const struct egress *egress);
-/*
- * The same for a MSG_FETCH with its m->len bytes of payload, all checked.
- * timeout_ns: what is left of the invocation's time, 0 for none.
- */
-int host_fetch_msg(struct host *h, const struct msg *m, const void *payload,
-		   uint64_t timeout_ns, const struct egress *egress);
+int host_fetch(struct host *h, const struct host_request *r);
 /* ends the fetch and frees what it brought; an unknown ticket is ignored */
 void host_cancel(struct host *h, uint32_t ticket);
 
@@ -103,7 +110,7 @@ void host_released(struct host *h);
 const struct host_counters *host_counters(const struct host *h);
 
 /* host_read.c: a read_body for a process on this machine */
-ssize_t host_read_process(pid_t pid, const struct proto_iov *iov, size_t n,
+ssize_t host_read_process(pid_t pid, const struct body_part *part, size_t n,
 			  uint64_t off, void *buf, size_t len);
 
 #endif

@@ -64,26 +64,26 @@ static ssize_t mem_read(pid_t pid, const struct iovec *v, size_t n, char *buf)
 	return sum;
 }
 
-ssize_t host_read_process(pid_t pid, const struct proto_iov *iov, size_t n,
+ssize_t host_read_process(pid_t pid, const struct body_part *part, size_t n,
 			  uint64_t off, void *buf, size_t len)
 {
 	struct iovec remote[READ_IOVS];
 	struct iovec local = { .iov_base = buf };
 	size_t i, k = 0;
-	uint64_t part;
+	uint64_t here;
 	ssize_t r;
 
 	for (i = 0; i < n && k < READ_IOVS && local.iov_len < len; i++) {
-		if (off >= iov[i].len) {
-			off -= iov[i].len;
+		if (off >= part[i].len) {
+			off -= part[i].len;
 			continue;
 		}
-		part = iov[i].len - off;
-		if (part > len - local.iov_len)
-			part = len - local.iov_len;
-		remote[k].iov_base = (void *)(uintptr_t)(iov[i].addr + off);
-		remote[k++].iov_len = part;
-		local.iov_len += part;
+		here = part[i].len - off;
+		if (here > len - local.iov_len)
+			here = len - local.iov_len;
+		remote[k].iov_base = (void *)(uintptr_t)(part[i].addr + off);
+		remote[k++].iov_len = here;
+		local.iov_len += here;
 		off = 0;
 	}
 	r = process_vm_readv(pid, &local, 1, remote, k, 0);

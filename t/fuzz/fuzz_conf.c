@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		const struct conf_function *f = &c->function[i];
 
 		if (!value_name_ok(f->name) || !f->image ||
-		    f->recycle > CONF_KEEP)
+		    f->recycle > RECYCLE_KEEP)
 			abort();
 		for (size_t j = 0; j < i; j++)
 			if (!strcmp(f->name, c->function[j].name))

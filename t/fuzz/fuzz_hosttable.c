@@ -21,6 +21,7 @@
 #include "etlfs/fetch/url.h"
 #include "t/fuzz/fuzz.h"
 #include "unikernel/abi.h"
+#include "vmm/pool/peer.h"
 
 const unsigned fuzz_runs = 60000;
 
@@ -39,7 +40,7 @@ static void on_kick(void *arg)
 {
 }
 
-static ssize_t on_read(void *arg, const struct proto_iov *iov, size_t n,
+static ssize_t on_read(void *arg, const struct body_part *part, size_t n,
 		       uint64_t off, void *buf, size_t len)
 {
 	abort();		/* nothing is sent */
@@ -74,6 +75,18 @@ static void check_failed(const uint8_t *region, uint32_t t)
 		MUST(region[k->head_off + i] >= 0x20);
 }
 
+/* as the pool does */
+static int fetch(const struct msg *m, const uint8_t *payload)
+{
+	struct body_part part[UK_EXTENTS];
+	struct host_request r;
+
+	if (peer_fetch(m, payload, &r, part) < 0)
+		return -EPROTO;
+	r.egress = nothing;
+	return host_fetch(host, &r);
+}
+
 static void try_message(const struct msg *m, const uint8_t *payload)
 {
 	const uint8_t *region = host_window0(host)->map;
@@ -82,14 +95,14 @@ static void try_message(const struct msg *m, const uint8_t *payload)
 	uint32_t t = m->a[0];
 
 	before = *h;
-	if (host_fetch_msg(host, m, payload, 0, nothing) < 0) {
+	if (fetch(m, payload) < 0) {
 		MUST(!memcmp(&before, h, sizeof(before)));
 		return;
 	}
 	while (h->ticket[t % ETLFS_TICKETS].state == ETLFS_PENDING)
 		ev_run(loop, EVRUN_ONCE);
 	check_failed(region, t);
-	MUST(host_fetch_msg(host, m, payload, 0, nothing) == -EBUSY);
+	MUST(fetch(m, payload) == -EBUSY);
 	host_cancel(host, t);
 	MUST(h->ticket[t % ETLFS_TICKETS].state == ETLFS_FREE);
 	MUST(!host_reset(host));

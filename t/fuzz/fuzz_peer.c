@@ -16,6 +16,7 @@
 #include "etlfs/fetch/fetch.h"
 #include "etlfs/region/host.h"
 #include "t/fuzz/fuzz.h"
+#include "unikernel/abi.h"
 #include "vmm/pool/peer.h"
 
 const unsigned fuzz_runs = 12000;
@@ -41,7 +42,7 @@ static void on_kick(void *arg)
 {
 }
 
-static ssize_t on_read(void *arg, const struct proto_iov *iov, size_t n,
+static ssize_t on_read(void *arg, const struct body_part *part, size_t n,
 		       uint64_t off, void *buf, size_t len)
 {
 	return -ESRCH;
@@ -59,6 +60,8 @@ static void touch(struct target *t, const char *p, size_t len)
 static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
 {
 	struct target *t = arg;
+	struct body_part part[UK_EXTENTS];
+	struct host_request fetch;
 	struct boot_stats boot;
 	struct peer_report r;
 	const char *log;
@@ -82,7 +85,11 @@ static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
 			host_reset(t->host);
 		break;
 	case MSG_FETCH:
-		host_fetch_msg(t->host, m, payload, 1, egress);
+		if (peer_fetch(m, payload, &fetch, part) < 0)
+			break;
+		fetch.timeout_ns = 1;
+		fetch.egress = egress;
+		host_fetch(t->host, &fetch);
 		break;
 	case MSG_CANCEL:
 		host_cancel(t->host, m->a[0]);

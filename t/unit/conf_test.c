@@ -123,15 +123,15 @@ static void test_whole(void)
 	   c->warm == 2 << 20 && c->fetch_timeout_ns == 60000000000ull,
 	   "its values");
 	ok(!strcmp(c->log, "/etc/log/f.log"), "a path is the file's");
-	ok(c->tender == CONF_PROCESS, "a word is one of its key's");
+	ok(c->tender == TENDER_PROCESS, "a word is one of its key's");
 	ok(c->functions == 2, "two functions");
 	ok(!strcmp(c->function[0].name, "total") &&
 	   !strcmp(c->function[0].image, "/etc/total.usetl") &&
 	   c->function[0].max == 9 && !c->function[0].has_min &&
-	   c->function[0].recycle == CONF_FORK, "the first function");
+	   c->function[0].recycle == RECYCLE_FORK, "the first function");
 	ok(!strcmp(c->function[1].image, "/x/t.usetl") &&
 	   c->function[1].has_min && c->function[1].min == 2 &&
-	   c->function[1].recycle == CONF_KEEP &&
+	   c->function[1].recycle == RECYCLE_KEEP &&
 	   c->function[1].timeout_ns == 2000000000 &&
 	   c->function[1].memory == 64 << 20, "the second");
 	conf_destroy(c);

@@ -1,10 +1,11 @@
 /*
  * fakeref.h - a reference and clones that are no virtual machines
  *
- * Linked with --wrap=ref_start, so that a pool forks these.  They speak
+ * A pool forks these where pool_opts.start is fake_start().  They speak
  * proto.h as the real ones do, and go wrong in every way that `fake`, which
  * they share with the test, or the event of a request tells them to.  With
- * them come images that are no files, and a clock that can be put forward.
+ * them come images that are no files, fake_verify() for these, and seconds by
+ * which the test's clock is ahead.
  */
 #ifndef T_UNIT_FAKEREF_H
 #define T_UNIT_FAKEREF_H
@@ -46,7 +47,7 @@ enum fake_clone {
 struct fake {
 	volatile int boot, clone;	/* how they do */
 	volatile int held;		/* "hold" requests wait while it is 1 */
-	volatile int altered;		/* image_verify() finds that */
+	volatile int altered;		/* fake_verify() finds that */
 	volatile unsigned boots;	/* references so far */
 	volatile pid_t ref;		/* the last one */
 };
@@ -283,11 +284,8 @@ static void fake_main(int sock, int window)
 	_exit(0);
 }
 
-int __wrap_ref_start(const struct ref_opts *o, int *sock, pid_t *pid,
-		     struct err *err);
-
-int __wrap_ref_start(const struct ref_opts *o, int *sock, pid_t *pid,
-		     struct err *err)
+static int fake_start(const struct ref_opts *o, int *sock, pid_t *pid,
+		      struct err *err)
 {
 	int sv[2];
 
@@ -340,27 +338,12 @@ static void fake_loop(void)
 	ev_timer_start(loop, &beat);
 }
 
-/* seconds that the loop's clock is ahead */
+/* seconds that the test's clock is ahead of the loop's */
 static double shift;
 
-ev_tstamp __real_ev_now(struct ev_loop *l);
-ev_tstamp __wrap_ev_now(struct ev_loop *l);
-int __wrap_image_verify(const struct image *img, struct err *err);
-void __wrap_image_close(struct image *img);
-
-ev_tstamp __wrap_ev_now(struct ev_loop *l)
-{
-	return __real_ev_now(l) + shift;
-}
-
-int __wrap_image_verify(const struct image *img, struct err *err)
+static int fake_verify(const struct image *img, struct err *err)
 {
 	return fake->altered ? err_set(err, -EBADMSG, "altered") : 0;
-}
-
-void __wrap_image_close(struct image *img)
-{
-	free(img);
 }
 
 static struct image *image(const char *digest)
@@ -370,8 +353,8 @@ static struct image *image(const char *digest)
 	if (!img)
 		exit(1);
 	img->fd = -1;
-	img->name = "f";
-	img->handler = "app.handler";
+	img->name = strdup("f");
+	img->handler = strdup("app.handler");
 	img->timeout_ns = 5000000000;
 	strcpy(img->digest, digest);
 	return img;

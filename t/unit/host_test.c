@@ -9,6 +9,7 @@
 #include "etlfs/region/host.h"
 #include "t/unit/server.h"
 #include "unikernel/abi.h"
+#include "vmm/pool/peer.h"
 
 #define MB	((uint64_t)1 << 20)
 #define LIMIT	(96 * MB)
@@ -52,10 +53,10 @@ static void on_kick(void *arg)
 	ev_break(loop, EVBREAK_ALL);
 }
 
-static ssize_t on_read(void *arg, const struct proto_iov *iov, size_t n,
+static ssize_t on_read(void *arg, const struct body_part *part, size_t n,
 		       uint64_t off, void *buf, size_t len)
 {
-	return host_read_process(getpid(), iov, n, off, buf, len);
+	return host_read_process(getpid(), part, n, off, buf, len);
 }
 
 static const struct host_ops ops = {
@@ -125,14 +126,18 @@ static int is_pattern(const uint8_t *p, uint64_t len)
 }
 
 static int submit(uint32_t t, unsigned method, const char *path,
-		  const struct proto_iov *iov, size_t n, uint64_t len)
+		  const struct body_part *part, size_t n, uint64_t len)
 {
 	char url[512];
 
 	snprintf(url, sizeof(url), path[0] == '/' ?
 		 "http://127.0.0.1:%2$d%1$s" : "%s", path, server.port);
-	return host_fetch(host, t, method, url, strlen(url), "X-Test: 1\n", 10,
-			  iov, n, len, 20000000000, policy);
+	return host_fetch(host, &(struct host_request){
+		.ticket = t, .method = method, .url = url,
+		.url_len = strlen(url), .headers = "X-Test: 1\n",
+		.headers_len = 10, .body = part, .parts = n, .body_len = len,
+		.timeout_ns = 20000000000, .egress = policy,
+	});
 }
 
 static void wait_for(uint32_t t)
@@ -364,7 +369,7 @@ static void test_gather(void)
 static void test_upload(void)
 {
 	static char a[3000], b[70000], c[5];
-	struct proto_iov iov[4] = {
+	struct body_part part[4] = {
 		{ (uintptr_t)a, sizeof(a) }, { 0, 0 },
 		{ (uintptr_t)b, sizeof(b) }, { (uintptr_t)c, sizeof(c) },
 	};
@@ -373,23 +378,23 @@ static void test_upload(void)
 	for (i = 0; i < len; i++)
 		*(i < 3000 ? &a[i] : i < 73000 ? &b[i - 3000] :
 		  &c[i - 73000]) = i % 251;
-	ok(!submit(T(1, 0), UK_PUT, "/up", iov, 4, len), "PUT of an iovec");
+	ok(!submit(T(1, 0), UK_PUT, "/up", part, 4, len), "PUT of an iovec");
 	wait_for(T(1, 0));
 	ok(ticket(0)->status == 201 &&
 	   host_counters(host)->bytes_out == len, "the iovec of a PUT is sent");
 	ok(get(T(1, 1), "/up") == ETLFS_DONE && body_is(T(1, 1), len),
 	   "the iovec of a PUT arrives, in order");
-	iov[2].addr = 4096;
-	ok(!submit(T(1, 2), UK_PUT, "/up", iov, 4, len),
+	part[2].addr = 4096;
+	ok(!submit(T(1, 2), UK_PUT, "/up", part, 4, len),
 	   "PUT of memory that is not there");
 	wait_for(T(1, 2));
 	failed(T(1, 2), EFAULT, "the request's body could not be read");
-	ok(submit(T(1, 3), UK_PUT, "/up", iov, 4, len - 1) == -EPROTO &&
-	   submit(T(1, 3), UK_PUT, "/up", iov, 4, len + 1) == -EPROTO &&
+	ok(submit(T(1, 3), UK_PUT, "/up", part, 4, len - 1) == -EPROTO &&
+	   submit(T(1, 3), UK_PUT, "/up", part, 4, len + 1) == -EPROTO &&
 	   submit(T(1, 3), UK_PUT, "/up", NULL, 0, 1) == -EPROTO,
 	   "a length that is not the sum: EPROTO");
-	iov[0].len = UINT64_MAX - 10;
-	ok(submit(T(1, 3), UK_PUT, "/up", iov, 4, 100) == -EPROTO,
+	part[0].len = UINT64_MAX - 10;
+	ok(submit(T(1, 3), UK_PUT, "/up", part, 4, 100) == -EPROTO,
 	   "a length that wraps around: EPROTO");
 	host_reset(host);
 }
@@ -437,6 +442,8 @@ static int message(uint64_t t, uint64_t method, const char *url,
 		   uint32_t len)
 {
 	static char payload[1 << 18];
+	struct body_part part[UK_EXTENTS];
+	struct host_request r;
 	struct msg m = {
 		.type = MSG_FETCH, .len = len,
 		.a = { t, method, url_len, headers_len, body_len, 0 },
@@ -444,7 +451,11 @@ static int message(uint64_t t, uint64_t method, const char *url,
 
 	memset(payload, 0, sizeof(payload));
 	memcpy(payload, url, strlen(url));
-	return host_fetch_msg(host, &m, payload, 1000000000, policy);
+	if (peer_fetch(&m, (const uint8_t *)payload, &r, part) < 0)
+		return -EPROTO;
+	r.timeout_ns = 1000000000;
+	r.egress = policy;
+	return host_fetch(host, &r);
 }
 
 static void test_messages(void)

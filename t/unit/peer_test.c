@@ -21,6 +21,7 @@ struct seen {
 	struct msg last;
 	size_t sum;			/* of the payloads' bytes */
 	int destroy;			/* from inside the callback */
+	int early;			/* and before it looks at anything */
 	double hold;			/* s, after each message */
 	unsigned lost;			/* that came out of order */
 	int take;			/* a payload that can be */
@@ -31,7 +32,12 @@ struct seen {
 static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
 {
 	struct seen *s = arg;
+	struct peer *peer = s->peer;
 
+	if (s->early) {
+		peer_destroy(peer);
+		s->peer = NULL;
+	}
 	if (m->type == MSG_CANCEL)
 		s->lost += m->a[0] != s->messages;
 	s->messages++;
@@ -41,7 +47,7 @@ static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
 	for (uint32_t i = 0; i < m->len; i++)
 		s->sum += payload[i];
 	if (s->take) {
-		s->taken = peer_take(s->peer, &s->size);
+		s->taken = peer_take(peer, &s->size);
 		s->payload = (uint8_t *)payload;
 	}
 	if (s->destroy) {
@@ -233,6 +239,24 @@ static void test_bytes_of_turn(void)
 	else
 		ok(!before && most == 256 << 10, "of a result, %d bytes, %d "
 		   "are received in one turn", all, most);
+	end(&s, fd);
+}
+
+/* who hears of a payload may be done with its peer, and not yet with it */
+static void test_take_late(void)
+{
+	size_t len = 5u << 20, ones = 0;
+	struct seen s;
+	int fd = begin(&s);
+
+	s.take = s.early = 1;
+	put_large(&s, fd, len);
+	for (size_t at = 0; s.taken && at < len; at++)
+		ones += s.payload[at];
+	ok(s.messages == 1 && s.sum == len && ones == len && !s.closed,
+	   "a payload outlives its peer until its callback returns, and is "
+	   "taken then");
+	free(s.taken);
 	end(&s, fd);
 }
 
@@ -480,6 +504,7 @@ int main(void)
 	test_large();
 	test_take();
 	test_bytes_of_turn();
+	test_take_late();
 	test_refused();
 	test_report();
 	test_send();

@@ -30,7 +30,7 @@ struct call {
 
 static struct pool *pool;
 static struct pool_opts opts;
-static unsigned ready, failed, idles;
+static unsigned ready, failed, idles, freed;
 static size_t logged;
 static char notes[65536];
 
@@ -83,6 +83,11 @@ static void on_failed(void *arg, struct function *f,
 	failures_seen++;
 }
 
+static ev_tstamp on_now(struct ev_loop *l)
+{
+	return ev_now(l) + shift;
+}
+
 static const struct pool_ops ops = {
 	.log = on_log, .event = on_event, .idle = on_idle,
 	.log_room = on_log_room, .log_lost = on_log_lost, .failed = on_failed,
@@ -101,20 +106,29 @@ static void on_done(struct job *j, const struct job_result *r)
 	snprintf(c->text, sizeof(c->text), "%.*s", (int)(r->len < 100 ? r->len
 		 : 100), r->text);
 	sscanf(c->text, "%d %u %u", &c->pid, &c->boot, &c->served);
+	freed += !j->event;
 	if (c->left) {
 		c->left--;
-		if (pool_submit(c->again, j) < 0)
+		j->event = strdup("1");
+		if (pool_submit(c->again, j) < 0) {
+			free(j->event);
 			c->failed++;
+		}
 	}
 }
 
 static int submit(struct function *f, struct call *c, const char *event)
 {
+	int r;
+
 	memset(c, 0, sizeof(*c));
-	c->job.event = event;
+	c->job.event = strdup(event);
 	c->job.event_len = strlen(event);
 	c->job.done = on_done;
-	return pool_submit(f, &c->job);
+	r = pool_submit(f, &c->job);
+	if (r < 0)
+		free(c->job.event);
+	return r;
 }
 
 static enum outcome ask(struct function *f, struct call *c, const char *event)
@@ -163,6 +177,7 @@ static struct function *begin(const struct function_opts *o)
 		.wait_ns = 30000 * MS, .boot_ns = 60000 * MS,
 		.fetch_timeout_ns = 1000 * MS,
 		.fetch_max = 1 << 20, .ops = &ops,
+		.start = fake_start, .verify = fake_verify, .now = on_now,
 	};
 	if (pool_create(&pool, loop, &opts) < 0)
 		exit(1);
@@ -285,6 +300,68 @@ static void test_queue(void)
 	end();
 }
 
+static struct function_info seen;
+
+static void on_done_retire(struct job *j, const struct job_result *r)
+{
+	struct call *c = (struct call *)j;
+
+	function_info(c->again, &seen);
+	pool_retire(c->again);
+	on_done(j, r);
+}
+
+/* who is called back sees no half of a change, and may make another */
+static void test_called_back(void)
+{
+	struct function_opts o = plain;
+	struct function *f;
+	struct call a, b;
+
+	o.max = 1;
+	o.timeout_ns = 60000 * MS;
+	f = begin(&o);
+	UNTIL(info(f).idle == 1);
+	fake->held = 1;
+	if (submit(f, &a, "hold") < 0 || submit(f, &b, "1") < 0)
+		exit(1);
+	a.job.done = on_done_retire;
+	a.again = f;
+	fake->held = 0;
+	UNTIL(a.done);
+	ok(seen.idle == 1 && !seen.busy && seen.queued == 1,
+	   "when an answer is told its clone is done with it, and what waits "
+	   "is not begun (%u idle, %u busy, %u wait)", seen.idle, seen.busy,
+	   seen.queued);
+	UNTIL(b.done);
+	ok(b.outcome == JOB_OK && !pool_find(pool, "f"),
+	   "an answer may retire its function, which serves what waits");
+	end();
+}
+
+/* an event is the job's: freed before it is answered, or if it never is */
+static void test_events(void)
+{
+	struct function_opts o = plain;
+	struct function *f;
+	struct call a, b;
+
+	o.max = 1;
+	o.timeout_ns = 60000 * MS;
+	f = begin(&o);
+	freed = 0;
+	ok(ask(f, &a, "1") == JOB_OK && freed == 1,
+	   "an event is freed before its request is answered");
+	fake->held = 1;
+	if (submit(f, &a, "hold") < 0 || submit(f, &b, "1") < 0)
+		exit(1);
+	ok(a.job.event && b.job.event && info(f).busy == 1,
+	   "and not while it runs or waits");
+	end();
+	ok(!a.job.event && !b.job.event && !a.done && !b.done,
+	   "a pool that ends frees those that it does not answer");
+}
+
 static void test_clone_ends(void)
 {
 	static const struct {
@@ -357,7 +434,7 @@ static void test_clone_fails(void)
 		fake->clone = ways[i].how;
 		if (submit(f, &a, "1") < 0)
 			exit(1);
-		UNTIL(info(f).coming || a.done);
+		UNTIL(info(f).coming || strstr(notes, ways[i].note));
 		later(ways[i].wait ? 0.05 : 0);
 		shift += ways[i].wait;
 		UNTIL(strstr(notes, ways[i].note));
@@ -387,6 +464,35 @@ static void test_clone_fails(void)
 	ok(a.done && a.outcome == JOB_UNAVAILABLE &&
 	   !strcmp(a.text, "no clone can be made"),
 	   "after failed clones nobody waits any longer");
+	end();
+}
+
+/* nobody is refused for what was so before it came */
+static void test_comes_again(void)
+{
+	struct function_opts o = plain;
+	struct function *f;
+	struct call a;
+
+	o.min = 0;
+	f = begin(&o);
+	fake->clone = CLONE_ENDS;
+	if (submit(f, &a, "1") < 0)
+		exit(1);
+	a.again = f;
+	a.left = 9;
+	for (int i = 0; i < 100 && !a.done; i++) {
+		later(0.01);
+		shift += 0.2;
+	}
+	ok(a.done == 1 && a.outcome == JOB_UNAVAILABLE && info(f).queued == 1,
+	   "a request that comes again when it is refused waits, and is not "
+	   "refused for the same (%u were)", a.done);
+	a.left = 0;
+	fake->clone = CLONE_WELL;
+	shift += 15;
+	UNTIL(a.outcome == JOB_OK);
+	ok(a.done == 2 && a.outcome == JOB_OK, "and then it is answered");
 	end();
 }
 
@@ -880,12 +986,12 @@ static void test_refresh_fails(void)
 /* an image that was baked when nobody looked at its rules */
 static void test_bad_rule(void)
 {
-	char *rules[] = { "https://*.example.org/", NULL };
 	struct function *f = begin(&plain), *g = NULL;
 	struct image *img = image("22");
 	struct err err = { "" };
 
-	img->egress = rules;
+	img->egress = calloc(2, sizeof(img->egress[0]));
+	img->egress[0] = strdup("https://*.example.org/");
 	ok(pool_add(pool, img, &plain, &g, &err) == -EINVAL && !g &&
 	   strstr(err.msg, "'https://*.example.org/'"),
 	   "a rule that cannot be kept is said: %s", err.msg);
@@ -959,8 +1065,11 @@ int main(void)
 	test_serve();
 	test_kicks();
 	test_queue();
+	test_events();
+	test_called_back();
 	test_clone_ends();
 	test_clone_fails();
+	test_comes_again();
 	test_clone_refused();
 	test_reference_ends();
 	test_reference_once();

@@ -39,10 +39,10 @@ static void on_kick(void *arg)
 	ev_break(loop, EVBREAK_ALL);
 }
 
-static ssize_t on_read(void *arg, const struct proto_iov *iov, size_t n,
+static ssize_t on_read(void *arg, const struct body_part *part, size_t n,
 		       uint64_t off, void *buf, size_t len)
 {
-	return host_read_process(getpid(), iov, n, off, buf, len);
+	return host_read_process(getpid(), part, n, off, buf, len);
 }
 
 static const struct host_ops ops = { on_attach, on_kick, on_read };
@@ -60,9 +60,12 @@ static void submit(struct host *h, uint32_t t, const char *path,
 	char url[256];
 	int n = snprintf(url, sizeof(url), "http://127.0.0.1:%d%s",
 			 server.port, path);
+	struct host_request r = {
+		.ticket = t, .method = UK_GET, .url = url, .url_len = n,
+		.headers = "", .timeout_ns = timeout_ns, .egress = policy,
+	};
 
-	if (host_fetch(h, t, UK_GET, url, n, "", 0, NULL, 0, 0, timeout_ns,
-		       policy) < 0)
+	if (host_fetch(h, &r) < 0)
 		exit(1);
 }
 

@@ -87,7 +87,8 @@ static int build(struct ref *r, struct err *err)
 {
 	const struct image *img = r->o->img;
 	struct guest *g = &r->g;
-	int rc = ram_create(&r->ram, img->memory, img->files, err);
+	uint64_t memory = r->o->memory ? r->o->memory : img->memory;
+	int rc = ram_create(&r->ram, memory, img->files, err);
 
 	if (rc < 0)
 		return rc;

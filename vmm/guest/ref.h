@@ -13,16 +13,16 @@
 #include <sys/types.h>
 
 #include "conf/err.h"
+#include "conf/words.h"
 #include "etlfs/image/image.h"
 #include "vmm/tender/tender.h"
-
-enum recycle { RECYCLE_ROLLBACK, RECYCLE_FORK, RECYCLE_KEEP };
 
 /* guests that wait for a debugger: a process tender's, see pool_ops.attach */
 enum debug { DEBUG_NONE, DEBUG_CLONES, DEBUG_BOOT };
 
 struct ref_opts {
 	const struct image *img;
+	uint64_t memory;		/* bytes; 0: the image's */
 	int window0;			/* memfd of ETLFS_WINDOW0 bytes */
 	enum tender_kind tender;
 	enum recycle recycle;

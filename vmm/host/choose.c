@@ -67,19 +67,3 @@ const struct tender_ops *choose_ops(enum tender_kind t, struct err *err)
 		return NULL;
 	return ops_of(t);
 }
-
-int choose_parse(const char *text, enum tender_kind *out)
-{
-	static const char *const name[] = {
-		[TENDER_AUTO] = "auto",
-		[TENDER_KVM] = "kvm",
-		[TENDER_PROCESS] = "process",
-	};
-
-	for (unsigned i = 0; i < sizeof(name) / sizeof(name[0]); i++)
-		if (!strcmp(text, name[i])) {
-			*out = i;
-			return 0;
-		}
-	return -EINVAL;
-}

@@ -16,7 +16,5 @@ const struct tender_ops *choose_ops(enum tender_kind t, struct err *err);
 int choose_check(enum tender_kind t, struct err *err);
 /* what AUTO is here; why, unless "", says what KVM lacked.  0, or -errno */
 int choose_auto(enum tender_kind *t, struct err *why, struct err *err);
-/* 0, or -EINVAL: auto, kvm, process */
-int choose_parse(const char *text, enum tender_kind *out);
 
 #endif

@@ -377,11 +377,11 @@ static void mock_clone(enum tender_kind tender, int sock)
 
 static int files_check(pid_t pid)
 {
-	struct proto_iov iov = {
+	struct body_part part = {
 		(uintptr_t)seen->text, sizeof(seen->text),
 	};
 	char buf[sizeof(seen->text)];
-	ssize_t n = host_read_process(pid, &iov, 1, 0, buf, sizeof(buf));
+	ssize_t n = host_read_process(pid, &part, 1, 0, buf, sizeof(buf));
 
 	return n == sizeof(buf) && !memcmp(buf, seen->text, sizeof(buf)) ? 0 :
 	       n < 0 ? (int)n : -EIO;

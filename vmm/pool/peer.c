@@ -7,8 +7,8 @@
  * message of which a part may have been sent, and the write watcher runs
  * exactly while the queue is not empty.
  *
- * A callback may destroy the peer, so `alive` points at a flag on the
- * stack of the dispatching function while it runs.
+ * A message's callback may destroy the peer: its socket is closed then, and its
+ * memory stays until the callback returns.
  */
 #include "vmm/pool/peer.h"
 
@@ -40,7 +40,8 @@ struct peer {
 	double hold;			/* s; set by a message's callback */
 	const struct peer_ops *ops;
 	void *arg;
-	int *alive;
+	int handing;			/* a message's callback runs */
+	int destroyed;			/* by it */
 	uint8_t *in;
 	size_t in_len, in_size;
 	struct peer_out *head, **tail;
@@ -132,7 +133,43 @@ int peer_ready(const struct msg *m, const uint8_t *payload,
 	return 0;
 }
 
+int peer_fetch(const struct msg *m, const uint8_t *payload,
+	       struct host_request *out, struct body_part *part)
+{
+	uint64_t rest = m->len, url_len = m->a[2], headers_len = m->a[3];
+	const uint8_t *at;
+	struct proto_iov iov;
+
+	if (m->a[0] > UINT32_MAX || m->a[1] > UINT32_MAX || url_len > rest ||
+	    headers_len > rest - url_len)
+		return -EPROTO;
+	rest -= url_len + headers_len;
+	if (rest % sizeof(iov) || rest / sizeof(iov) > UK_EXTENTS)
+		return -EPROTO;
+	*out = (struct host_request){
+		.ticket = m->a[0], .method = m->a[1],
+		.url = (const char *)payload, .url_len = url_len,
+		.headers = (const char *)payload + url_len,
+		.headers_len = headers_len,
+		.body = part, .parts = rest / sizeof(iov),
+		.body_len = m->a[4], .timeout_ns = m->a[5],
+	};
+	/* they lie behind text, on no boundary */
+	at = payload + url_len + headers_len;
+	for (size_t i = 0; i < out->parts; i++) {
+		memcpy(&iov, at + i * sizeof(iov), sizeof(iov));
+		part[i] = (struct body_part){ iov.addr, iov.len };
+	}
+	return 0;
+}
+
 /* receiving */
+
+static void release(struct peer *p)
+{
+	free(p->in);
+	free(p);
+}
 
 static void fail(struct peer *p, int error)
 {
@@ -150,22 +187,23 @@ static int hand_up(struct peer *p, int *later)
 {
 	const uint8_t *payload;
 	size_t at = 0;
-	int alive = 1;
 	struct msg m;
 	int64_t n = 1;
 
-	p->alive = &alive;
 	p->hold = 0;
 	for (int i = 0; i < PEER_TURN && n > 0 && p->hold <= 0; i++) {
 		n = peer_parse(p->in + at, p->in_len - at, &m, &payload);
 		if (n <= 0)
 			break;
+		p->handing = 1;
 		p->ops->message(p->arg, &m, payload);
-		if (!alive)
+		p->handing = 0;
+		if (p->destroyed) {
+			release(p);
 			return 0;
+		}
 		at = p->in_len ? at + n : 0;
 	}
-	p->alive = NULL;
 	if (n < 0) {
 		fail(p, n);
 		return 0;
@@ -435,11 +473,10 @@ void peer_destroy(struct peer *p)
 	ev_io_stop(p->loop, &p->rd);
 	ev_io_stop(p->loop, &p->wr);
 	ev_timer_stop(p->loop, &p->later);
-	if (p->alive)
-		*p->alive = 0;
 	while (p->head)
 		drop_out(p);
 	close(p->rd.fd);
-	free(p->in);
-	free(p);
+	p->destroyed = 1;
+	if (!p->handing)
+		release(p);
 }

@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "etlfs/region/host.h"
 #include "vmm/proto.h"
 
 #define PEER_FDS	2		/* most descriptors on one message */
@@ -31,9 +32,9 @@ struct peer;
 
 /*
  * Both may call peer_destroy().  The payload is the peer's and ends with the
- * call, unless it is taken.  closed is called once: error is 0 for an end of
- * file at a message's
- * boundary, otherwise -errno (-EPROTO: the peer broke the protocol).
+ * call, also where that destroyed the peer, unless it is taken.  closed is
+ * called once: error is 0 for an end of file at a message's boundary,
+ * otherwise -errno (-EPROTO: the peer broke the protocol).
  */
 struct peer_ops {
 	void (*message)(void *arg, const struct msg *m,
@@ -57,7 +58,7 @@ int peer_send(struct peer *p, const struct msg *m, const void *payload,
 /*
  * From `message`, of a large payload: the block that holds it, of *size bytes,
  * which is the caller's to free() from then on.  NULL: it is small, or there is
- * no memory.
+ * no memory.  Allowed after peer_destroy(), too.
  */
 void *peer_take(struct peer *p, size_t *size);
 
@@ -88,5 +89,11 @@ int peer_report(const struct msg *m, const uint8_t *payload,
 		struct peer_report *out);
 int peer_ready(const struct msg *m, const uint8_t *payload,
 	       struct boot_stats *stats, const char **log, size_t *log_len);
+/*
+ * A FETCH, but for its egress policy.  url and headers point into the payload,
+ * the body's parts are copied to part, which has room for UK_EXTENTS.
+ */
+int peer_fetch(const struct msg *m, const uint8_t *payload,
+	       struct host_request *out, struct body_part *part);
 
 #endif

@@ -39,7 +39,10 @@ enum outcome {
 	JOB_UNAVAILABLE,		/* text: one line; try again later */
 };
 
-/* valid during the call that brings it */
+/*
+ * Valid during the call that brings it.  The text is the pool's, and goes with
+ * that call, unless it is taken.
+ */
 struct job_result {
 	enum outcome outcome;
 	enum died died;			/* of JOB_DIED */
@@ -57,15 +60,21 @@ struct job_result {
  */
 void *job_result_take(const struct job_result *r, size_t *size);
 
-/* the caller's memory, from pool_submit() until done is called */
+/*
+ * The struct is the caller's memory, the pool's to use from pool_submit() until
+ * done is called.  Its event is malloc()ed, and the job's own from the
+ * pool_submit() that returns 0: it is freed with the job's end, before done is
+ * called, or by pool_destroy().  One that is not submitted stays the caller's.
+ */
 struct job {
-	const void *event;		/* JSON */
+	char *event;			/* JSON; NULL: freed */
 	size_t event_len;
 	void (*done)(struct job *j, const struct job_result *r);
 	/* the pool's */
 	struct job *next;
 	double queued;
 	unsigned again;			/* clones that ended before reading it */
+	const char *refused;		/* why, once it is */
 };
 
 enum pool_event {
@@ -74,6 +83,10 @@ enum pool_event {
 	POOL_NOTE,			/* text: one line for the operator */
 };
 
+/*
+ * These and job.done may call the pool, which then does nothing but note it
+ * for later, but for pool_destroy(); log, log_room and log_lost may not.
+ */
 struct pool_ops {
 	/* the function's own log; any bytes, whole lines or not */
 	void (*log)(void *arg, struct function *f, const char *text,
@@ -124,6 +137,12 @@ struct pool_opts {
 					   the caller's, NULL: sessions */
 	const struct pool_ops *ops;
 	void *arg;
+	/* another's in their place, for tests; NULL: as named here */
+	int (*start)(const struct ref_opts *o, int *sock, pid_t *pid,
+		     struct err *err);			/* ref_start() */
+	int (*verify)(const struct image *img,
+		      struct err *err);			/* image_verify() */
+	ev_tstamp (*now)(struct ev_loop *loop);		/* ev_now() */
 };
 
 struct function_opts {
@@ -131,6 +150,7 @@ struct function_opts {
 	unsigned min, max;		/* clones; max >= 1 */
 	uint64_t idle_ns;		/* after which one over min is reaped */
 	uint64_t timeout_ns;		/* 0: the image's */
+	uint64_t memory;		/* bytes; 0: the image's */
 	uint64_t refresh_ns;		/* age of a reference, about, when
 					   another replaces it; 0: never */
 	enum recycle recycle;
@@ -156,7 +176,7 @@ struct function_info {
 
 int pool_create(struct pool **out, struct ev_loop *loop,
 		const struct pool_opts *o);
-/* kills what runs; requests in flight are not answered */
+/* kills what runs; requests in flight are not answered, their events freed */
 void pool_destroy(struct pool *pool);
 /* new limits; windows and warm stay as they were */
 void pool_set(struct pool *pool, const struct pool_opts *o);
@@ -180,7 +200,10 @@ struct function *pool_find(struct pool *pool, const char *name);
 /* each that takes requests: NULL for the first; NULL after the last */
 struct function *pool_next(struct pool *pool, struct function *f);
 
-/* 0, -EAGAIN: the queue is full, -EHOSTDOWN: it cannot boot, -E2BIG */
+/*
+ * 0: j->event is the job's; -EAGAIN: the queue is full, -EHOSTDOWN: it cannot
+ * boot, -E2BIG
+ */
 int pool_submit(struct function *f, struct job *j);
 
 /*

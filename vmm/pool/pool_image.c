@@ -7,8 +7,7 @@
  * A function of the same digest, verified already, shares its copy.
  *
  * Reading a whole image takes a while, so a thread does it, one at a time for
- * each function: f->work.copy is 1 until there is a copy, and f->verify_result
- * until that is verified.
+ * each function; f->image says how far it is.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -36,8 +35,9 @@ static void *work(void *arg)
 	struct function *f = arg;
 	struct image_work *w = &f->work;
 
-	w->answer = w->copy ? image_copy(f->img, w->dir, &w->err) :
-			      image_verify(f->img, &w->err);
+	w->answer = f->image == IMAGE_COPYING ?
+		    image_copy(f->img, w->dir, &w->err) :
+		    w->verify(f->img, &w->err);
 	ev_async_send(f->pool->loop, &w->done);
 	return NULL;
 }
@@ -63,7 +63,6 @@ static int adopt(struct function *f, int fd, struct err *err)
 		image_close(copy);
 		return err_set(err, r, "out of memory");
 	}
-	copy->memory = was->memory;	/* the configuration may say another */
 	egress_destroy(f->egress);
 	f->egress = egress;
 	f->img = copy;
@@ -76,6 +75,8 @@ static int start(struct function *f)
 {
 	struct image_work *w = &f->work;
 
+	/* pool_set() is for the loop's thread alone */
+	w->verify = f->pool->o.verify;
 	ev_async_start(f->pool->loop, &w->done);
 	if (pthread_create(&w->thread, NULL, work, f) == 0) {
 		w->running = 1;
@@ -87,18 +88,21 @@ static int start(struct function *f)
 
 static void verified(struct function *f, int answer)
 {
-	f->verify_result = answer;
+	f->image = answer < 0 ? IMAGE_BAD : IMAGE_GOOD;
 	if (answer < 0)
-		pool_ref_image_failed(f, f->work.err.msg);
+		pool_boot_image_failed(f, f->work.err.msg);
 	else
-		pool_ref_verified(f);
+		pool_boot_verified(f);
 }
 
-static void verify(struct function *f)
+void image_pump(struct function *f)
 {
+	if (f->image != IMAGE_UNVERIFIED || f->retired)
+		return;
+	f->image = IMAGE_VERIFYING;
 	/* without a thread to be had, not in parallel */
 	if (start(f) < 0)
-		verified(f, image_verify(f->img, &f->work.err));
+		verified(f, f->pool->o.verify(f->img, &f->work.err));
 }
 
 static void on_done(struct ev_loop *loop, struct ev_async *a, int revents)
@@ -108,24 +112,15 @@ static void on_done(struct ev_loop *loop, struct ev_async *a, int revents)
 	int r = w->answer;
 
 	join(f);
-	if (!w->copy) {
-		verified(f, r);
-		return;
-	}
-	w->copy = 0;
-	if (r >= 0)
+	function_mark(f);
+	if (f->image == IMAGE_COPYING && r >= 0) {
 		r = adopt(f, r, &w->err);
-	if (r < 0) {
-		verified(f, r);
-		return;
+		if (r == 0) {
+			f->image = IMAGE_UNVERIFIED;
+			return;
+		}
 	}
-	if (f->retired)
-		return;
-	r = pool_ref_boot(f->ref, &w->err);
-	if (r < 0)
-		pool_ref_image_failed(f, w->err.msg);
-	/* a later boot may go well */
-	verify(f);
+	verified(f, r);
 }
 
 /* another function's, of the same bytes: a descriptor of it, or -1 */
@@ -138,7 +133,7 @@ static int shared_copy(const struct function *f)
 
 	for (int i = 0; i < 2; i++)
 		TAILQ_FOREACH(g, lists[i], link)
-			if (g != f && g->copied && g->verify_result == 0 &&
+			if (g != f && g->copied && g->image == IMAGE_GOOD &&
 			    g->img->size == f->img->size &&
 			    !strcmp(g->img->digest, f->img->digest))
 				return fcntl(g->img->fd, F_DUPFD_CLOEXEC, 0);
@@ -151,47 +146,36 @@ static int copy_begin(struct function *f, struct err *err)
 	int fd = shared_copy(f), r;
 
 	if (fd >= 0) {
+		f->image = IMAGE_GOOD;
 		r = adopt(f, fd, err);
-		if (r == 0)
-			r = pool_ref_boot(f->ref, err);
-		f->verify_result = 0;
-		return r;
+		return r < 0 ? r : pool_ref_boot(f->ref, err);
 	}
 	f->work.dir = o->copies ? strdup(o->copies) : NULL;
 	if (o->copies && !f->work.dir)
 		return err_set(err, -ENOMEM, "out of memory");
-	f->work.copy = 1;
+	f->image = IMAGE_COPYING;
 	if (start(f) == 0)
 		return 0;
 	fd = image_copy(f->img, f->work.dir, err);
 	r = fd < 0 ? fd : adopt(f, fd, err);
-	f->work.copy = 0;
-	if (r == 0)
-		r = pool_ref_boot(f->ref, err);
-	if (r == 0)
-		verify(f);
-	return r;
+	f->image = IMAGE_UNVERIFIED;
+	return r < 0 ? r : pool_ref_boot(f->ref, err);
 }
 
 int image_begin(struct function *f, struct err *err)
 {
-	int r;
-
 	ev_async_init(&f->work.done, on_done);
 	f->work.done.data = f;
-	f->verify_result = 1;
 	if (f->pool->o.copy_images)
 		return copy_begin(f, err);
-	r = pool_ref_boot(f->ref, err);
-	if (r == 0)
-		verify(f);
-	return r;
+	f->image = IMAGE_UNVERIFIED;
+	return pool_ref_boot(f->ref, err);
 }
 
 void image_end(struct function *f)
 {
 	struct image_work *w = &f->work;
-	int unused = w->running && w->copy;
+	int unused = w->running && f->image == IMAGE_COPYING;
 
 	join(f);
 	if (unused && w->answer >= 0)

@@ -1,16 +1,22 @@
 /*
  * pool_impl.h - what the parts of the pool share; nobody else includes it
  *
- *   pool.c        the table of functions, the tick
- *   pool_queue.c  requests: waiting, dispatched, answered
- *   pool_ref.c    a function's references: boot, back-off, refresh
- *   pool_image.c  what they boot: copied, verified
- *   pool_new.c    its new clones: asked for, come up, or not
- *   pool_clone.c  its clones: running, stopped
- *   pool_size.c   how many of them there are
- *   pool_proc.c   what both are: a process, its socket, its host region
+ *   pool.c           the pool: made, set, ended
+ *   pool_pump.c      what follows from what happened; what may run where
+ *   pool_function.c  the table of functions, and what each is
+ *   pool_queue.c     requests: waiting, dispatched, answered
+ *   pool_ref.c       a function's references, as processes: started, ended
+ *   pool_boot.c      their boots: how they went, and what follows
+ *   pool_refresh.c   another reference in the place of the one
+ *   pool_image.c     what they boot: copied, verified
+ *   pool_new.c       its new clones: asked for, come up, or not
+ *   pool_clone.c     its clones: idle, lost, stopped
+ *   pool_run.c       a request in a clone
+ *   pool_size.c      how many of them there are
+ *   pool_proc.c      what both are: a process, its socket, its host region
+ *   pool_log.c       what they may log
  *
- * A function is freed by the tick alone, so no callback need fear for it; a
+ * A function is freed by its pump alone, so no callback need fear for it; a
  * clone by pool_clone_stop(), pool_clone_free() and what calls them.
  */
 #ifndef VMM_POOL_IMPL_H
@@ -32,9 +38,23 @@
 #define GRACE_S		1.0		/* over what a clone enforces */
 #define DEBUG_S		1e9		/* all of them, with a debugger */
 
+struct pool_proc;
+
+/*
+ * What the owner of a process hears of it.  Each may stop and close it;
+ * message and closed are as those of peer_ops.
+ */
+struct pool_proc_ops {
+	void (*message)(struct pool_proc *p, const struct msg *m,
+			const uint8_t *payload);
+	void (*closed)(struct pool_proc *p, int error);
+	void (*ended)(struct pool_proc *p);	/* after pool_proc_stop() */
+};
+
 /* one process under the pool */
 struct pool_proc {
 	struct function *f;
+	const struct pool_proc_ops *ops;
 	struct peer *peer;		/* NULL once stopped */
 	struct host *host;
 	pid_t pid;			/* 0: not known */
@@ -53,7 +73,7 @@ struct pool_proc {
 enum clone_state { CLONE_COMING, CLONE_IDLE, CLONE_BUSY, CLONE_DYING };
 
 struct pool_clone {
-	struct pool_proc proc;		/* first: proc.c hands it back */
+	struct pool_proc proc;
 	struct pool_ref *ref;		/* whose child it is, or will be */
 	TAILQ_ENTRY(pool_clone) link;	/* in f->clones[state] */
 	TAILQ_ENTRY(pool_clone) ask;	/* in ref->asked, while `asked` */
@@ -69,7 +89,7 @@ struct pool_clone {
 	int said;			/* something, in this request */
 	double since;			/* in this state */
 	double asked_at;
-	struct job *job;		/* of BUSY */
+	struct job *job;		/* of BUSY, else NULL */
 };
 
 TAILQ_HEAD(clone_list, pool_clone);
@@ -82,15 +102,24 @@ enum ref_state {
 };
 
 struct pool_ref {
-	struct pool_proc proc;		/* first, as in a clone */
+	struct pool_proc proc;
 	enum ref_state state;
 	struct clone_list asked;	/* in the order of MSG_CLONE */
 	unsigned clones;		/* that are not freed yet */
 	double retry_at;		/* of DOWN */
 	double ready_at;
+	int tried;			/* to boot */
 	unsigned failures;		/* in a row */
-	int failed;			/* the last boot; requests refused */
+	const char *failed;		/* why requests are refused, or NULL */
 	struct boot_stats stats;
+};
+
+enum image_state {
+	IMAGE_COPYING,
+	IMAGE_UNVERIFIED,
+	IMAGE_VERIFYING,
+	IMAGE_GOOD,
+	IMAGE_BAD,			/* neither booted nor served any more */
 };
 
 /* a thread that copies or verifies an image, at most one per function */
@@ -98,8 +127,8 @@ struct image_work {
 	struct ev_async done;
 	pthread_t thread;
 	int running;			/* it is not joined */
-	int copy;			/* it copies, into folder dir or NULL */
-	char *dir;
+	char *dir;			/* that it copies into, or NULL */
+	int (*verify)(const struct image *img, struct err *err);
 	int answer;			/* the thread's, ours once joined */
 	struct err err;
 };
@@ -107,6 +136,9 @@ struct image_work {
 struct function {
 	struct pool *pool;
 	TAILQ_ENTRY(function) link;	/* in pool->current or ->others */
+	TAILQ_ENTRY(function) mark;	/* in pool->marked, while `marked` */
+	int marked;
+	int ticked;			/* by the tick: is anything late? */
 	char *name;
 	uint64_t id;			/* never 0, never used again */
 	struct image *img;
@@ -123,14 +155,14 @@ struct function {
 	 */
 	struct pool_ref refs[2], *ref;
 	struct ev_timer refresh;	/* runs while f->ref is READY */
-	struct image_work work;		/* on f->img */
+	int refresh_due;		/* it has run out */
+	enum image_state image;		/* of f->img */
+	struct image_work work;
 	int copied;			/* f->img is nobody else's to change */
-	int verify_result;		/* 1: not known yet; 0, -errno */
 
 	struct clone_list clones[CLONE_DYING + 1];
 	unsigned n[CLONE_DYING + 1];
 	unsigned clone_failures;	/* in a row */
-	int clone_refused;		/* by this process's own limits */
 	double clone_retry_at;
 
 	struct job *head, **tail;	/* waiting */
@@ -157,30 +189,48 @@ struct pool {
 	struct pool_opts o;
 	struct fetch_engine *engine;
 	struct window_pool *windows;
-	struct ev_timer tick;
+	struct ev_prepare pump;		/* both run while any is marked */
+	struct ev_idle awake;
+	struct ev_timer tick;		/* while time changes anything */
 	struct function_list current, others;	/* others: coming, retired */
+	struct function_list marked;
 	unsigned pending;
 	uint64_t functions;		/* ever made */
 };
 
 /* pool.c */
 double pool_now(const struct function *f);
-void pool_wake(struct pool *pool);	/* there is something to watch */
 void pool_event(struct function *f, enum pool_event what, const char *text);
 void pool_note(struct function *f, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* pool_pump.c */
+/* something happened to f: it is pumped before the loop sleeps */
+void function_mark(struct function *f);
+void function_unmark(struct function *f);
+/* decides what follows from f's state; may free it */
+void function_pump(struct function *f);
+void pool_pump_init(struct pool *pool);
+void pool_pump_end(struct pool *pool);
+
+/* pool_function.c */
 /* the new one of its name is ready: the old one retires */
 void function_promote(struct function *f);
 /* it cannot boot: one that was to replace another goes away */
 void function_failed(struct function *f, const char *why);
+/* a retired one ends once it has answered; frees it when all is gone */
+void function_settle(struct function *f);
+void function_free(struct function *f);
 
 /* pool_queue.c */
-void queue_dispatch(struct function *f);
-void queue_fail(struct function *f, const char *why);
+void queue_give(struct function *f);	/* to those that are idle */
+void queue_refuse(struct function *f, double now);	/* who waits in vain */
+void queue_give_up(struct function *f, const char *why);	/* all who wait */
 void queue_push_back(struct function *f, struct job *j);	/* the head */
-void queue_tick(struct function *f, double now);
 void job_finish(struct function *f, struct job *j,
 		const struct job_result *r);
+void job_drop(struct job *j);		/* nobody hears of it; NULL: none */
+void queue_drop(struct function *f);	/* all of them */
 
 /* pool_ref.c */
 void pool_ref_init(struct function *f);
@@ -188,15 +238,37 @@ int pool_ref_boot(struct pool_ref *r, struct err *err);
 void pool_ref_kill(struct pool_ref *r);
 struct pool_ref *pool_ref_other(struct function *f);	/* the one not f->ref */
 int pool_ref_usable(const struct function *f);	/* ready and verified */
-void pool_ref_refresh_arm(struct function *f);	/* as f->o says */
-void pool_ref_tick(struct function *f, double now);
+/*
+ * Killed, or out of memory, rather than the function's own doing, which was
+ * ready before: requests wait for another attempt, as long as they may.
+ */
+int pool_ref_vanished(const struct pool_ref *r);
+void pool_ref_expire(struct function *f, double now);	/* hung boots */
+void pool_ref_pump(struct function *f, double now);
+
+/* pool_boot.c */
+void pool_boot_failed(struct pool_ref *r, const char *why);
 /* nothing but a verified image is ever served: said by pool_image.c */
-void pool_ref_verified(struct function *f);
-void pool_ref_image_failed(struct function *f, const char *why);
-void pool_ref_attached(struct pool_ref *r);
+void pool_boot_verified(struct function *f);
+void pool_boot_image_failed(struct function *f, const char *why);
+void pool_boot_attached(struct pool_ref *r);
+/* messages; UP: it waits for a debugger to come, or to go */
+void pool_boot_up(struct pool_ref *r, const struct msg *m);
+void pool_boot_ready(struct pool_ref *r, const struct msg *m,
+		     const uint8_t *payload);
+void pool_boot_died(struct pool_ref *r, const struct msg *m,
+		    const uint8_t *payload);
+
+/* pool_refresh.c */
+void pool_refresh_init(struct function *f);
+void pool_refresh_arm(struct function *f);	/* as f->o says */
+void pool_refresh_pump(struct function *f);
+/* r has booted beside another, and takes its place */
+void pool_refresh_done(struct pool_ref *r);
 
 /* pool_image.c: copied where the pool wants that, then booted and verified */
 int image_begin(struct function *f, struct err *err);
+void image_pump(struct function *f);
 void image_end(struct function *f);	/* waits for the thread */
 
 /*
@@ -207,47 +279,56 @@ void image_end(struct function *f);	/* waits for the thread */
  */
 uint32_t pool_clone_pid(struct function *f);
 extern const char clone_ended[];
-int pool_clone_start(struct function *f);
+int pool_clone_start(struct function *f);	/* it calls nobody back */
 void pool_clone_cloned(struct pool_ref *r, const struct msg *m);
 void pool_clone_up(struct pool_clone *c, const struct msg *m);
 void pool_clone_attached(struct function *f);
 /* it did not come up; requests are refused after some of these in a row */
 void pool_clone_missed(struct pool_clone *c, const char *why);
-void pool_clone_give_up(struct function *f);
+void pool_clone_failed(struct function *f, const char *why);
 /* no other one before some time, the longer the more there were */
 void pool_clone_back_off(struct function *f, unsigned failures);
 
 /* pool_clone.c */
-extern const struct peer_ops clone_ops;
+extern const struct pool_proc_ops clone_ops;
 void pool_clone_enter(struct pool_clone *c, enum clone_state s);
-void pool_clone_run(struct pool_clone *c, struct job *j);
 void pool_clone_stop(struct pool_clone *c);
-void pool_clone_await_end(struct pool_clone *c);
 /* its process ended or broke the protocol, or it has to end */
 void pool_clone_lost(struct pool_clone *c, enum died died, const char *why);
-void pool_clone_tick(struct function *f, double now);
+void pool_clone_expire(struct function *f, double now);	/* what is late */
 void pool_clone_free(struct pool_clone *c);
 
+/* pool_run.c */
+void pool_clone_run(struct pool_clone *c, struct job *j);
+void pool_run_died(struct function *f, struct job *j, enum died died,
+		   const char *why);
+void pool_run_give_back(struct pool_clone *c, const char *why);
+/* messages: RESULT, DIED */
+void pool_run_result(struct pool_clone *c, const struct msg *m,
+		     const uint8_t *payload);
+void pool_run_report(struct pool_clone *c, const struct msg *m,
+		     const uint8_t *payload);
+
 /* pool_size.c */
-void pool_clone_top_up(struct function *f);	/* to min */
-void pool_clone_reap(struct function *f, double now);	/* idle, over min */
+/* those that take requests, or will */
+unsigned pool_clones_live(const struct function *f);
+void pool_size_pump(struct function *f, double now);
 void pool_clone_orphans(struct pool_ref *r);	/* the reference is gone */
 void pool_clone_renew(struct function *f);	/* f->ref is another one now */
-void pool_clone_stop_last(struct function *f);	/* where others are idle */
 
 /* pool_proc.c */
-int pool_proc_open(struct pool_proc *p,
-		   struct function *f); /* its host region */
-int pool_proc_connect(struct pool_proc *p, int sock,
-		      const struct peer_ops *ops);
+/* its host region */
+int pool_proc_open(struct pool_proc *p, struct function *f,
+		   const struct pool_proc_ops *ops);
+int pool_proc_connect(struct pool_proc *p, int sock);
 /* the pid is the other side's word: checked to be parent's child; parent 0:
    it is our own, not reaped, and counts also when it has ended */
 int pool_proc_identify(struct pool_proc *p, pid_t pid, pid_t parent);
 /* is it what p says that it is, p's child? */
 int pool_proc_is_child(const struct pool_proc *p, uint64_t pid);
-void pool_proc_watch(struct pool_proc *p,
-		     void (*cb)(struct ev_loop *, struct ev_io *, int));
 void pool_proc_kill(struct pool_proc *p);
+/* nothing more is heard of it but its end: killed, where it has a number */
+void pool_proc_stop(struct pool_proc *p);
 void pool_proc_close(struct pool_proc *p);
 /* the request is over: what it fetched is gone */
 void pool_proc_reset(struct pool_proc *p);

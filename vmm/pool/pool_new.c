@@ -27,27 +27,21 @@ void pool_clone_back_off(struct function *f, unsigned failures)
 					   RETRY_MAX_S);
 }
 
-static void failed(struct function *f, const char *why)
+void pool_clone_failed(struct function *f, const char *why)
 {
-	pool_note(f, "cannot clone: %s", why);
 	pool_clone_back_off(f, f->clone_failures++);
-}
-
-void pool_clone_give_up(struct function *f)
-{
-	if (f->clone_failures >= GIVE_UP && !f->n[CLONE_BUSY] &&
-	    !f->n[CLONE_IDLE] && !f->n[CLONE_COMING])
-		queue_fail(f, "no clone can be made");
-	pool_wake(f->pool);
+	if (f->clone_failures >= GIVE_UP && !pool_clones_live(f))
+		queue_give_up(f, "no clone can be made");
+	function_mark(f);
+	pool_note(f, "cannot clone: %s", why);
 }
 
 void pool_clone_missed(struct pool_clone *c, const char *why)
 {
 	struct function *f = c->proc.f;
 
-	failed(f, why);
 	pool_clone_stop(c);
-	pool_clone_give_up(f);
+	pool_clone_failed(f, why);
 }
 
 /* what it says of itself, and what its reference says */
@@ -72,8 +66,6 @@ static void maybe_usable(struct pool_clone *c)
 	f->clone_ns = (ev_time() - c->asked_at) * 1e9;
 	f->clone_failures = 0;
 	pool_clone_enter(c, CLONE_IDLE);
-	pool_clone_stop_last(f);
-	queue_dispatch(f);
 }
 
 void pool_clone_up(struct pool_clone *c, const struct msg *m)
@@ -121,7 +113,7 @@ void pool_clone_cloned(struct pool_ref *ref, const struct msg *m)
 		if (r < 0)
 			pool_clone_free(c);
 		else
-			pool_clone_await_end(c);
+			pool_proc_stop(&c->proc);
 		return;
 	}
 	if (r == -ESRCH || (r == 0 && c->ended))
@@ -165,7 +157,7 @@ static int ask(struct pool_clone *c)
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
 		return -errno;
-	r = pool_proc_connect(&c->proc, sv[0], &clone_ops);
+	r = pool_proc_connect(&c->proc, sv[0]);
 	if (r == 0) {
 		fds[0] = sv[1];
 		fds[1] = host_window0(c->proc.host)->fd;
@@ -179,14 +171,14 @@ static int ask(struct pool_clone *c)
 	return r;
 }
 
-static int start(struct function *f)
+int pool_clone_start(struct function *f)
 {
 	struct pool_clone *c = calloc(1, sizeof(*c));
 	int r;
 
 	if (!c)
 		return -ENOMEM;
-	r = pool_proc_open(&c->proc, f);
+	r = pool_proc_open(&c->proc, f, &clone_ops);
 	if (r < 0) {
 		free(c);
 		return r;
@@ -203,18 +195,5 @@ static int start(struct function *f)
 	r = ask(c);
 	if (r < 0)
 		pool_clone_free(c);
-	return r;
-}
-
-int pool_clone_start(struct function *f)
-{
-	int r = start(f);
-
-	/* too little of something here; ask again in a while */
-	if (r < 0) {
-		failed(f, strerror(-r));
-		f->clone_refused = 1;
-	}
-	pool_wake(f->pool);
 	return r;
 }

@@ -1,6 +1,9 @@
 /*
  * pool_proc.c - a reference or clone as a process: socket, host region, pid
  *
+ * Which of the two it is only its owner knows, who hears of it by
+ * pool_proc_ops.
+ *
  * A clone's number is only its reference's word, so it is checked to be that
  * reference's child, and held by a pidfd from then on.  Numbers can be used
  * again: whatever was read from a process's memory by number counts only
@@ -82,18 +85,31 @@ int pool_proc_is_child(const struct pool_proc *p, uint64_t pid)
 	return pid > 0 && pid <= INT32_MAX && parent_of((pid_t)pid) == p->pid;
 }
 
-void pool_proc_watch(struct pool_proc *p,
-		     void (*cb)(struct ev_loop *, struct ev_io *, int))
-{
-	ev_io_init(&p->exited, cb, p->pidfd, EV_READ);
-	p->exited.data = p;
-	ev_io_start(p->f->pool->loop, &p->exited);
-}
-
 void pool_proc_kill(struct pool_proc *p)
 {
 	if (p->pidfd >= 0)
 		syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
+}
+
+static void on_exit_of(struct ev_loop *loop, struct ev_io *w, int revents)
+{
+	struct pool_proc *p = w->data;
+
+	function_mark(p->f);
+	p->ops->ended(p);
+}
+
+void pool_proc_stop(struct pool_proc *p)
+{
+	peer_destroy(p->peer);
+	p->peer = NULL;
+	pool_proc_reset(p);
+	if (p->pidfd < 0)
+		return;
+	pool_proc_kill(p);
+	ev_io_init(&p->exited, on_exit_of, p->pidfd, EV_READ);
+	p->exited.data = p;
+	ev_io_start(p->f->pool->loop, &p->exited);
 }
 
 void pool_proc_close(struct pool_proc *p)
@@ -144,7 +160,7 @@ static void on_kick(void *arg)
 	ev_prepare_start(p->f->pool->loop, &p->kick);
 }
 
-static ssize_t on_read_body(void *arg, const struct proto_iov *iov, size_t n,
+static ssize_t on_read_body(void *arg, const struct body_part *part, size_t n,
 			    uint64_t off, void *buf, size_t len)
 {
 	struct pool_proc *p = arg;
@@ -152,17 +168,19 @@ static ssize_t on_read_body(void *arg, const struct proto_iov *iov, size_t n,
 
 	if (!p->pid)
 		return -ESRCH;
-	r = host_read_process(p->pid, iov, n, off, buf, len);
+	r = host_read_process(p->pid, part, n, off, buf, len);
 	return alive(p) ? r : -ESRCH;
 }
 
 static const struct host_ops host_ops = { on_attach, on_kick, on_read_body };
 
-int pool_proc_open(struct pool_proc *p, struct function *f)
+int pool_proc_open(struct pool_proc *p, struct function *f,
+		   const struct pool_proc_ops *ops)
 {
 	struct pool *pool = f->pool;
 
 	p->f = f;
+	p->ops = ops;
 	p->peer = NULL;
 	p->pid = 0;
 	p->pidfd = -1;
@@ -172,9 +190,27 @@ int pool_proc_open(struct pool_proc *p, struct function *f)
 			   pool->o.fetch_max, f->id, &host_ops, p);
 }
 
-int pool_proc_connect(struct pool_proc *p, int sock, const struct peer_ops *ops)
+static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
 {
-	return peer_create(&p->peer, p->f->pool->loop, sock, ops, p);
+	struct pool_proc *p = arg;
+
+	function_mark(p->f);
+	p->ops->message(p, m, payload);
+}
+
+static void on_closed(void *arg, int error)
+{
+	struct pool_proc *p = arg;
+
+	function_mark(p->f);
+	p->ops->closed(p, error);
+}
+
+static const struct peer_ops peer_ops = { on_message, on_closed };
+
+int pool_proc_connect(struct pool_proc *p, int sock)
+{
+	return peer_create(&p->peer, p->f->pool->loop, sock, &peer_ops, p);
 }
 
 /* what a fetch may take: its own limit, and no more than the request has */
@@ -212,17 +248,28 @@ static void pay(struct pool_proc *p, double cost)
 		peer_hold(p->peer, -f->asks / ASK_RATE);
 }
 
+static int fetch(struct pool_proc *p, const struct msg *m,
+		 const uint8_t *payload)
+{
+	struct body_part part[UK_EXTENTS];
+	uint64_t left = fetch_time(p);
+	struct host_request r;
+
+	if (peer_fetch(m, payload, &r, part) < 0)
+		return -EPROTO;
+	if (!r.timeout_ns || r.timeout_ns > left)
+		r.timeout_ns = left;
+	r.egress = p->f->egress;
+	return host_fetch(p->host, &r) < 0 ? -EPROTO : 1;
+}
+
 int pool_proc_message(struct pool_proc *p, const struct msg *m,
 		      const uint8_t *payload)
 {
-	int r;
-
 	switch (m->type) {
 	case MSG_FETCH:
 		pay(p, 1);
-		r = host_fetch_msg(p->host, m, payload, fetch_time(p),
-				   p->f->egress);
-		return r < 0 ? -EPROTO : 1;
+		return fetch(p, m, payload);
 	case MSG_CANCEL:
 		if (m->a[0] > UINT32_MAX)
 			return -EPROTO;

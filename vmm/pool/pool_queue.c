@@ -1,8 +1,8 @@
 /*
- * pool_queue.c - requests: waiting, dispatched, answered
+ * pool_queue.c - requests: waiting, given, answered
  *
  * Invariant: a request waits only while no clone that may run it is idle, so
- * the queue and the idle list are never both filled once queue_dispatch()
+ * the queue and the idle list are never both filled once queue_give()
  * returns, unless the function is not ready, or pauses, or what waits was
  * given back.
  *
@@ -12,6 +12,7 @@
  * would lose it again.  So often as that takes, while it may wait.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "vmm/pool/pool_impl.h"
@@ -51,8 +52,24 @@ void queue_push_back(struct function *f, struct job *j)
 	f->queued++;
 }
 
+/* the one place where an event is freed */
+void job_drop(struct job *j)
+{
+	if (!j)
+		return;
+	free(j->event);
+	j->event = NULL;
+}
+
+void queue_drop(struct function *f)
+{
+	while (f->head)
+		job_drop(pop(f));
+}
+
 void job_finish(struct function *f, struct job *j, const struct job_result *r)
 {
+	job_drop(j);
 	f->requests++;
 	if (r->outcome != JOB_OK)
 		f->errors++;
@@ -65,45 +82,50 @@ void job_finish(struct function *f, struct job *j, const struct job_result *r)
 	j->done(j, r);
 }
 
-static void refuse(struct function *f, struct job *j, const char *why)
+/* why j, the head, is to wait no longer; NULL: it is */
+static const char *refusal(const struct function *f, const struct job *j,
+			   double now)
 {
-	struct job_result r = {
-		.outcome = JOB_UNAVAILABLE, .text = why, .len = strlen(why),
-	};
-
-	job_finish(f, j, &r);
+	if (f->ref->failed)
+		return f->ref->failed;
+	if (j->queued + f->pool->o.wait_ns / 1e9 <= now)
+		return !pool_ref_usable(f) ?
+		       "the function was not ready in time" : j->again ?
+		       "its clones were killed, one after the other" :
+		       "no clone became free in time";
+	return j->refused;
 }
 
-void queue_fail(struct function *f, const char *why)
+void queue_give_up(struct function *f, const char *why)
 {
-	while (f->head)
-		refuse(f, pop(f), why);
+	for (struct job *j = f->head; j; j = j->next)
+		j->refused = why;
 }
 
-/* one more when none is idle and none is coming; with fork, one each */
-static int may_clone(const struct function *f)
+void queue_refuse(struct function *f, double now)
 {
-	unsigned live = f->n[CLONE_COMING] + f->n[CLONE_IDLE] +
-			f->n[CLONE_BUSY];
-	unsigned coming = f->o.recycle == RECYCLE_FORK ? f->queued : 1;
+	struct job *out = NULL, **tail = &out, *j;
+	const char *why;
 
-	return live < f->o.max && f->n[CLONE_COMING] < coming &&
-	       pool_now(f) >= f->clone_retry_at;
+	while (f->head && (why = refusal(f, f->head, now))) {
+		*tail = pop(f);
+		(*tail)->refused = why;
+		tail = &(*tail)->next;
+		*tail = NULL;
+	}
+	/* whoever hears of it may come again */
+	while ((j = out)) {
+		struct job_result r = {
+			.outcome = JOB_UNAVAILABLE, .text = j->refused,
+			.len = strlen(j->refused),
+		};
+
+		out = j->next;
+		job_finish(f, j, &r);
+	}
 }
 
-/* what was given back waits, but there is no room for a new clone */
-static void make_room(struct function *f)
-{
-	unsigned live = f->n[CLONE_COMING] + f->n[CLONE_IDLE] +
-			f->n[CLONE_BUSY];
-	struct pool_clone *c = TAILQ_LAST(&f->clones[CLONE_IDLE], clone_list);
-
-	if (f->head && c && live >= f->o.max && !f->n[CLONE_COMING] &&
-	    pool_now(f) >= f->clone_retry_at)
-		pool_clone_stop(c);
-}
-
-void queue_dispatch(struct function *f)
+void queue_give(struct function *f)
 {
 	struct pool_clone *c, *after;
 	struct job *j;
@@ -116,23 +138,6 @@ void queue_dispatch(struct function *f)
 		if (j)
 			pool_clone_run(c, j);
 	}
-	make_room(f);
-	while (f->head && may_clone(f))
-		if (pool_clone_start(f) < 0)
-			break;
-}
-
-void queue_tick(struct function *f, double now)
-{
-	double wait = f->pool->o.wait_ns / 1e9;
-
-	while (f->head && f->head->queued + wait <= now)
-		refuse(f, pop(f), !pool_ref_usable(f) ?
-		       "the function was not ready in time" : f->head->again ?
-		       "its clones were killed, one after the other" :
-		       "no clone became free in time");
-	if (f->head)
-		queue_dispatch(f);
 }
 
 int pool_submit(struct function *f, struct job *j)
@@ -141,16 +146,20 @@ int pool_submit(struct function *f, struct job *j)
 		return -EHOSTDOWN;
 	if (j->event_len > POOL_EVENT_MAX)
 		return -E2BIG;
+	/* what came in this turn may have made room */
+	if (f->queued >= f->pool->o.queue)
+		queue_give(f);
 	if (f->queued >= f->pool->o.queue)
 		return -EAGAIN;
 	j->next = NULL;
 	j->again = 0;
+	j->refused = NULL;
 	j->queued = pool_now(f);
 	*f->tail = j;
 	f->tail = &j->next;
 	f->queued++;
 	f->pool->pending++;
-	pool_wake(f->pool);
-	queue_dispatch(f);
+	function_mark(f);
+	queue_give(f);
 	return 0;
 }

@@ -1,20 +1,11 @@
 /*
- * pool_ref.c - a function's references: boot, back-off, refresh
+ * pool_ref.c - a function's references, as processes: started, ended
  *
- * The image is verified while the reference boots (pool_image.c); the
- * function is usable when both have ended well, so nothing that an altered
- * image computed is ever shown.  A reference that is to end is killed and
- * stays DYING until it was reaped; what follows (another boot, or none) is
- * decided there and nowhere else.
- *
- * A refresh boots the other of the two beside f->ref, so that clones do not
- * share one address-space layout for ever.  One that fails costs a line for
- * the operator and nothing else: what there is goes on.
+ * A reference that is to end is killed and stays DYING until it was reaped;
+ * only then it is known when another boots, if any does.
  */
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,7 +16,6 @@
 #define RETRY_MAX_S	60.0
 #define KILLED_MAX_S	5.0		/* after a reference that was killed */
 #define STEADY_S	60.0		/* up for so long: failures forgotten */
-#define SPREAD		0.2		/* of refresh: not all at one time */
 
 struct pool_ref *pool_ref_other(struct function *f)
 {
@@ -34,253 +24,84 @@ struct pool_ref *pool_ref_other(struct function *f)
 
 int pool_ref_usable(const struct function *f)
 {
-	return f->ref->state == REF_READY && f->verify_result == 0;
+	return f->ref->state == REF_READY && f->image == IMAGE_GOOD;
 }
 
-static void usable(struct function *f)
-{
-	if (!pool_ref_usable(f))
-		return;
-	if (!f->was_ready) {
-		f->was_ready = 1;
-		function_promote(f);
-		pool_event(f, POOL_READY, "");
-	} else {
-		pool_note(f, "its reference was booted again");
-	}
-	pool_clone_top_up(f);
-	queue_dispatch(f);
-}
-
-static void boot_failed(struct pool_ref *r, const char *why)
-{
-	struct function *f = r->proc.f;
-	int again = r->failed;
-
-	pool_ref_kill(r);
-	if (r != f->ref) {
-		pool_note(f, "a new reference cannot boot, the old one goes "
-			  "on: %s", why);
-		pool_ref_refresh_arm(f);
-		return;
-	}
-	r->failed = 1;
-	/* said once; the attempts after it are made in silence */
-	if (!again)
-		function_failed(f, why);
-	queue_fail(f, "the function cannot boot");
-}
-
-/* the image */
-
-void pool_ref_verified(struct function *f)
-{
-	usable(f);
-}
-
-void pool_ref_image_failed(struct function *f, const char *why)
-{
-	boot_failed(f->ref, why);
-}
-
-/* messages */
-
-/* r has booted beside another, and takes its place */
-static void take_over(struct pool_ref *r)
-{
-	struct function *f = r->proc.f;
-
-	f->ref = r;
-	r->failures = 0;
-	f->refreshes++;
-	pool_note(f, "a new reference took over");
-	pool_clone_renew(f);
-	queue_dispatch(f);
-}
-
-static void on_ready(struct pool_ref *r, const struct msg *m,
-		     const uint8_t *payload)
-{
-	struct function *f = r->proc.f;
-	const char *log;
-	size_t len;
-
-	if (r->state != REF_BOOTING) {
-		pool_ref_kill(r);
-		return;
-	}
-	if (peer_ready(m, payload, &r->stats, &log, &len) < 0) {
-		boot_failed(r, "it broke the protocol");
-		return;
-	}
-	if (m->a[0])
-		pool_note(f, "it is not in its cgroup: %s",
-			  strerror((int)m->a[0]));
-	pool_proc_log(&r->proc, log, len);
-	r->state = REF_READY;
-	r->ready_at = pool_now(f);
-	r->failed = 0;
-	pool_proc_reset(&r->proc);
-	host_released(r->proc.host);
-	if (r == f->ref)
-		usable(f);
-	else
-		take_over(r);
-	pool_ref_refresh_arm(f);
-}
-
-/*
- * Killed, or out of memory, rather than the function's own doing, which was
- * ready before: requests wait for another attempt, as long as they may.
- */
-static int vanished(const struct pool_ref *r)
+int pool_ref_vanished(const struct pool_ref *r)
 {
 	const struct function *f = r->proc.f;
 
 	return r == f->ref && f->was_ready && !f->o.once;
 }
 
-static void on_died(struct pool_ref *r, const struct msg *m,
-		    const uint8_t *payload)
+static struct pool_ref *ref_of(struct pool_proc *p)
 {
-	const struct function *f = r->proc.f;
-	struct peer_report rep;
-	char head[192], why[8192];
-
-	if (peer_report(m, payload, &rep) < 0) {
-		boot_failed(r, "it broke the protocol");
-		return;
-	}
-	pool_proc_log(&r->proc, rep.log, rep.log_len);
-	if (rep.code == DIED_KILLED && vanished(r)) {
-		pool_ref_kill(r);
-		return;
-	}
-	switch (rep.code) {
-	case DIED_EXIT:
-		snprintf(head, sizeof(head), "it exited with status %d before "
-			 "it was ready", (int)rep.status);
-		break;
-	case DIED_SIGNAL:
-		snprintf(head, sizeof(head), "it ended by signal %d before it "
-			 "was ready", (int)rep.status);
-		break;
-	case DIED_TIMEOUT:
-		snprintf(head, sizeof(head), "it was not ready within %g "
-			 "s; the limit is 'boot' in [limits] of "
-			 "usetl.conf, --boot-timeout of bake and invoke",
-			 f->pool->o.boot_ns / 1e9);
-		break;
-	case DIED_MEMORY:
-		snprintf(head, sizeof(head), "its memory limit is too small "
-			 "to boot");
-		break;
-	default:
-		head[0] = '\0';
-	}
-	snprintf(why, sizeof(why), "%s%s%.*s", head,
-		 head[0] && rep.text_len ? "\n" : "",
-		 (int)(rep.text_len < 8000 ? rep.text_len : 8000), rep.text);
-	boot_failed(r, why);
+	return (struct pool_ref *)((char *)p - offsetof(struct pool_ref, proc));
 }
 
-/* it waits for a debugger to come, or to go */
-static void on_up(struct pool_ref *r, const struct msg *m)
+static void on_message(struct pool_proc *p, const struct msg *m,
+		       const uint8_t *payload)
 {
-	struct function *f = r->proc.f;
-
-	if (r->state != REF_BOOTING)
-		pool_ref_kill(r);
-	else if (f->o.debug != DEBUG_BOOT ||
-		 !pool_proc_is_child(&r->proc, m->a[2]))
-		boot_failed(r, "it broke the protocol");
-	else
-		f->pool->o.ops->attach(f->pool->o.arg, f, (pid_t)m->a[2]);
-}
-
-void pool_ref_attached(struct pool_ref *r)
-{
-	struct msg m = { .type = MSG_KICK };
-
-	if (r->state == REF_BOOTING && r->proc.f->o.debug == DEBUG_BOOT)
-		peer_send(r->proc.peer, &m, NULL, NULL, 0);
-}
-
-static void on_message(void *arg, const struct msg *m, const uint8_t *payload)
-{
-	struct pool_ref *r = arg;
+	struct pool_ref *r = ref_of(p);
 
 	switch (m->type) {
 	case MSG_UP:
-		on_up(r, m);
+		pool_boot_up(r, m);
 		return;
 	case MSG_READY:
-		on_ready(r, m, payload);
+		pool_boot_ready(r, m, payload);
 		return;
 	case MSG_CLONED:
 		pool_clone_cloned(r, m);
 		return;
 	case MSG_DIED:
 		if (r->state == REF_BOOTING)
-			on_died(r, m, payload);
+			pool_boot_died(r, m, payload);
 		else
 			pool_ref_kill(r);
 		return;
 	}
 	/* once frozen it has nothing of its own to say */
 	if (r->state == REF_BOOTING &&
-	    pool_proc_message(&r->proc, m, payload) > 0)
+	    pool_proc_message(p, m, payload) > 0)
 		return;
 	if (r->state == REF_BOOTING)
-		boot_failed(r, "it broke the protocol");
+		pool_boot_failed(r, "it broke the protocol");
 	else
 		pool_ref_kill(r);
 }
 
-
-static void on_closed(void *arg, int error)
+static void on_closed(struct pool_proc *p, int error)
 {
-	struct pool_ref *r = arg;
+	struct pool_ref *r = ref_of(p);
 
-	if (r->state != REF_BOOTING || (error != -EPROTO && vanished(r)))
+	if (r->state != REF_BOOTING ||
+	    (error != -EPROTO && pool_ref_vanished(r)))
 		pool_ref_kill(r);
 	else
-		boot_failed(r, error == -EPROTO ? "it broke the protocol" :
+		pool_boot_failed(r, error == -EPROTO ? "it broke the protocol" :
 			    "its process ended without a word");
 }
-
-static const struct peer_ops ref_ops = { on_message, on_closed };
 
 /* its life */
 
 /* and none boots in its place: whoever waits for it hears so */
 static void ended_for_good(struct pool_ref *r)
 {
-	static const char why[] = "its reference ended";
 	struct function *f = r->proc.f;
 
-	r->failed = 1;
+	r->failed = "its reference ended";
 	if (!f->was_ready)
-		function_failed(f, why);
+		function_failed(f, r->failed);
 	else if (!f->queued)
-		pool_note(f, why);
-	queue_fail(f, why);
+		pool_note(f, "%s", r->failed);
 }
 
-static void on_exit_of(struct ev_loop *loop, struct ev_io *w, int revents)
+/* f->ref: another boots in its place, the later the more have ended */
+static void back_off(struct pool_ref *r)
 {
-	struct pool_ref *r = w->data;
-	struct function *f = r->proc.f;
-	double delay, most, now = pool_now(f);
+	double delay, most, now = pool_now(r->proc.f);
 
-	waitpid(r->proc.pid, NULL, WNOHANG);
-	pool_proc_close(&r->proc);
-	pool_clone_orphans(r);
-	if (r != f->ref) {
-		r->state = REF_DOWN;
-		pool_wake(f->pool);
-		return;
-	}
 	if (now - r->ready_at > STEADY_S)
 		r->failures = 0;
 	delay = RETRY_S * (1 << (r->failures < 7 ? r->failures : 7));
@@ -288,117 +109,115 @@ static void on_exit_of(struct ev_loop *loop, struct ev_io *w, int revents)
 	/* requests wait for one that was killed, so that comes sooner */
 	most = r->failed ? RETRY_MAX_S : KILLED_MAX_S;
 	r->retry_at = now + (delay < most ? delay : most);
+}
+
+static void on_ended(struct pool_proc *p)
+{
+	struct pool_ref *r = ref_of(p);
+	struct function *f = p->f;
+
+	waitpid(p->pid, NULL, WNOHANG);
+	pool_proc_close(p);
 	r->state = REF_DOWN;
+	pool_clone_orphans(r);
+	if (r != f->ref)
+		return;
+	back_off(r);
 	if (f->o.once && !r->failed)
 		ended_for_good(r);
 	else if (!f->retired && !r->failed)
 		pool_note(f, "its reference ended; another boots in %.1f s",
-			  r->retry_at - now);
-	pool_wake(f->pool);
+			  r->retry_at - pool_now(f));
 }
+
+static const struct pool_proc_ops ref_ops = { on_message, on_closed, on_ended };
 
 void pool_ref_kill(struct pool_ref *r)
 {
 	if (r->state != REF_BOOTING && r->state != REF_READY)
 		return;
 	r->state = REF_DYING;
-	peer_destroy(r->proc.peer);
-	r->proc.peer = NULL;
-	pool_proc_reset(&r->proc);
-	pool_proc_kill(&r->proc);
-	pool_proc_watch(&r->proc, on_exit_of);
+	pool_proc_stop(&r->proc);
 }
 
-/* where its processes are to be; -1: beside the gateway's */
-static int cgroup_of(struct function *f)
+static double boot_limit(const struct function *f)
 {
-	struct cgroup *c = f->pool->o.cgroup;
-	int fd = c ? cgroup_add(c, f->name, f->id) : -1;
+	return f->o.debug == DEBUG_BOOT ? DEBUG_S : f->pool->o.boot_ns / 1e9;
+}
 
-	if (c && fd < 0)
-		pool_note(f, "it has no cgroup: %s", strerror(-fd));
-	return fd;
+/* cgroup: where its processes are to be; < 0: beside the gateway's */
+static int start(struct pool_ref *r, int cgroup, int *sock, pid_t *pid,
+		 struct err *err)
+{
+	struct function *f = r->proc.f;
+	const struct pool_opts *po = &f->pool->o;
+	struct ref_opts o = {
+		.img = f->img, .memory = f->o.memory,
+		.recycle = f->o.recycle, .trace = f->o.trace,
+		.trial = f->o.trial, .verify = f->o.verify,
+		.boot_timeout_ns = boot_limit(f) * 1e9, .debug = f->o.debug,
+		.uid = po->uid, .tender = po->tender, .log_max = po->log_max,
+		.window0 = host_window0(r->proc.host)->fd,
+		.cgroup = cgroup < 0 ? -1 : cgroup,
+	};
+
+	return po->start(&o, sock, pid, err);
+}
+
+/* sock is taken over; what is not held on to is gone */
+static int hold(struct pool_ref *r, int sock, pid_t pid, struct err *err)
+{
+	int rc = pool_proc_identify(&r->proc, pid, 0);
+
+	if (rc == 0)
+		rc = pool_proc_connect(&r->proc, sock);
+	else
+		close(sock);
+	if (rc == 0)
+		return 0;
+	/* our own child, not reaped: the number is still its */
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return err_set(err, rc, "cannot hold on to process %d: %s", (int)pid,
+		       strerror(-rc));
+}
+
+static int boot(struct pool_ref *r, int cgroup, struct err *err)
+{
+	struct function *f = r->proc.f;
+	pid_t pid;
+	int rc, sock;
+
+	r->tried = 1;
+	rc = pool_proc_open(&r->proc, f, &ref_ops);
+	if (rc < 0)
+		return err_set(err, rc, "cannot make a host region: %s",
+			       strerror(-rc));
+	rc = start(r, cgroup, &sock, &pid, err);
+	if (rc == 0)
+		rc = hold(r, sock, pid, err);
+	if (rc < 0) {
+		pool_proc_close(&r->proc);
+		return rc;
+	}
+	pool_proc_log_limit(&r->proc);
+	r->state = REF_BOOTING;
+	r->proc.deadline = pool_now(f) + boot_limit(f) + GRACE_S;
+	return 0;
 }
 
 int pool_ref_boot(struct pool_ref *r, struct err *err)
 {
 	struct function *f = r->proc.f;
-	struct pool *pool = f->pool;
-	const double limit = f->o.debug == DEBUG_BOOT ? DEBUG_S :
-			     pool->o.boot_ns / 1e9;
-	struct ref_opts o = {
-		.img = f->img, .recycle = f->o.recycle, .trace = f->o.trace,
-		.trial = f->o.trial,
-		.verify = f->o.verify, .boot_timeout_ns = limit * 1e9,
-		.debug = f->o.debug,
-		.uid = pool->o.uid, .tender = pool->o.tender,
-		.log_max = pool->o.log_max,
-	};
-	pid_t pid;
-	int rc, sock;
+	struct cgroup *c = f->pool->o.cgroup;
+	int fd = c ? cgroup_add(c, f->name, f->id) : -1;
+	int rc = boot(r, fd, err);
 
-	rc = pool_proc_open(&r->proc, f);
-	if (rc < 0)
-		return err_set(err, rc, "cannot make a host region: %s",
-			       strerror(-rc));
-	o.window0 = host_window0(r->proc.host)->fd;
-	o.cgroup = cgroup_of(f);
-	rc = ref_start(&o, &sock, &pid, err);
-	if (o.cgroup >= 0)
-		close(o.cgroup);
-	if (rc < 0) {
-		pool_proc_close(&r->proc);
-		return rc;
-	}
-	rc = pool_proc_identify(&r->proc, pid, 0);
-	if (rc == 0)
-		rc = pool_proc_connect(&r->proc, sock, &ref_ops);
-	else
-		close(sock);
-	if (rc < 0) {
-		/* our own child, not reaped: the number is still its */
-		kill(pid, SIGKILL);
-		waitpid(pid, NULL, 0);
-		pool_proc_close(&r->proc);
-		return err_set(err, rc, "cannot hold on to process %d: %s",
-			       (int)pid, strerror(-rc));
-	}
-	pool_proc_log_limit(&r->proc);
-	r->state = REF_BOOTING;
-	r->proc.deadline = pool_now(f) + limit + GRACE_S;
-	pool_wake(pool);
-	return 0;
-}
-
-static void on_refresh(struct ev_loop *loop, struct ev_timer *w, int revents)
-{
-	struct function *f = w->data;
-	struct pool_ref *next = pool_ref_other(f);
-	struct err err = { "" };
-
-	if (f->retired || f->ref->state != REF_READY)
-		return;
-	/* clones of the one before are still at work: later, then */
-	if (next->state == REF_DOWN && pool_ref_boot(next, &err) < 0)
-		pool_note(f, "no new reference: %s", err.msg);
-	if (next->state != REF_BOOTING)
-		pool_ref_refresh_arm(f);
-}
-
-void pool_ref_refresh_arm(struct function *f)
-{
-	double every = f->o.refresh_ns / 1e9, after;
-
-	ev_timer_stop(f->pool->loop, &f->refresh);
-	if (!f->o.refresh_ns || f->ref->state != REF_READY)
-		return;
-	after = every * (1 - SPREAD / 2 + SPREAD * drand48()) -
-		(pool_now(f) - f->ref->ready_at);
-	/* not at once when it is overdue: one may just have failed */
-	if (after < every * SPREAD / 2)
-		after = every * SPREAD / 2;
-	ev_timer_set(&f->refresh, after, 0.0);
-	ev_timer_start(f->pool->loop, &f->refresh);
+	if (fd >= 0)
+		close(fd);
+	else if (c)
+		pool_note(f, "it has no cgroup: %s", strerror(-fd));
+	return rc;
 }
 
 void pool_ref_init(struct function *f)
@@ -409,30 +228,42 @@ void pool_ref_init(struct function *f)
 		TAILQ_INIT(&r->asked);
 	}
 	f->ref = f->refs;
-	ev_timer_init(&f->refresh, on_refresh, 0.0, 0.0);
-	f->refresh.data = f;
+	pool_refresh_init(f);
 }
 
-void pool_ref_tick(struct function *f, double now)
+void pool_ref_expire(struct function *f, double now)
+{
+	for (struct pool_ref *r = f->refs; r < f->refs + 2; r++)
+		if (r->state == REF_BOOTING && now >= r->proc.deadline)
+			pool_boot_failed(r, "it hung while it booted");
+}
+
+static int may_boot(const struct function *f, double now)
+{
+	const struct pool_ref *r = f->ref;
+
+	return r->state == REF_DOWN && !f->retired && now >= r->retry_at &&
+	       !(f->o.once && r->tried) && f->image != IMAGE_COPYING &&
+	       f->image != IMAGE_BAD;
+}
+
+void pool_ref_pump(struct function *f, double now)
 {
 	struct pool_ref *r = f->ref, *other = pool_ref_other(f);
+	int again = r->tried;
 	struct err err;
 
-	if (other->state == REF_BOOTING && now >= other->proc.deadline)
-		boot_failed(other, "it hung while it booted");
-	else if (other->state == REF_READY && !other->clones)
+	/* its last clone has ended */
+	if (other->state == REF_READY && !other->clones)
 		pool_ref_kill(other);
-	if (r->state == REF_BOOTING && now >= r->proc.deadline) {
-		boot_failed(r, "it hung while it booted");
+	if (!may_boot(f, now) || other->state == REF_BOOTING ||
+	    pool_ref_boot(r, &err) == 0)
 		return;
-	}
-	if (r->state != REF_DOWN || f->retired || f->o.once ||
-	    now < r->retry_at || f->verify_result < 0 || f->work.copy ||
-	    other->state == REF_BOOTING)
-		return;
-	if (pool_ref_boot(r, &err) < 0) {
+	r->retry_at = now + (again ? RETRY_MAX_S : RETRY_S);
+	if (again) {
 		r->failures++;
-		r->retry_at = now + RETRY_MAX_S;
 		pool_note(f, "%s", err.msg);
+	} else {
+		pool_boot_failed(r, err.msg);
 	}
 }

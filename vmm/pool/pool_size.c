@@ -1,10 +1,17 @@
 /*
  * pool_size.c - how many clones a function has, and of which reference
  *
- * Between min and max of those that take requests; those that are `last` go
- * as soon as others can do their work.
+ * Between min and max of those that take requests, one more where somebody
+ * waits; those that are `last` go as soon as others can do their work.
  */
+#include <string.h>
+
 #include "vmm/pool/pool_impl.h"
+
+unsigned pool_clones_live(const struct function *f)
+{
+	return f->n[CLONE_COMING] + f->n[CLONE_IDLE] + f->n[CLONE_BUSY];
+}
 
 /* the least recently used of those that should get no more requests */
 static struct pool_clone *last_idle(struct function *f)
@@ -17,15 +24,19 @@ static struct pool_clone *last_idle(struct function *f)
 	return NULL;
 }
 
-/* where something newer is idle, requests need these no more */
-void pool_clone_stop_last(struct function *f)
+/*
+ * What is `last` goes on until something newer is idle.  Where nothing has to
+ * be there, and nobody waits, it ends at once.
+ */
+static void stop_last(struct function *f)
 {
 	struct pool_clone *c = TAILQ_FIRST(&f->clones[CLONE_IDLE]);
 
 	while (c && c->last)
 		c = TAILQ_NEXT(c, link);
-	while (c && (c = last_idle(f)))
-		pool_clone_stop(c);
+	if (c || !f->o.min)
+		while ((c = last_idle(f)))
+			pool_clone_stop(c);
 }
 
 /* those that can take requests still to come */
@@ -42,25 +53,82 @@ static unsigned lasting(const struct function *f)
 	return n;
 }
 
-void pool_clone_top_up(struct function *f)
+/* to min; for the first of them one that is `last` makes room */
+static int top_up(struct function *f)
 {
-	unsigned live = f->n[CLONE_COMING] + f->n[CLONE_IDLE] +
-			f->n[CLONE_BUSY];
-	unsigned want = lasting(f);
+	unsigned n = lasting(f), want = f->o.min > n ? f->o.min - n : 0;
+	struct pool_clone *c;
+	int r;
 
-	if (!pool_ref_usable(f) || f->retired ||
-	    pool_now(f) < f->clone_retry_at)
-		return;
-	want = f->o.min > want ? f->o.min - want : 0;
-	for (; want && live < f->o.max; want--, live++)
-		if (pool_clone_start(f) < 0)
-			return;
+	if (want && !n && pool_clones_live(f) >= f->o.max &&
+	    (c = last_idle(f)))
+		pool_clone_stop(c);
+	for (; want && pool_clones_live(f) < f->o.max; want--) {
+		r = pool_clone_start(f);
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
-/*
- * What there is goes on until something newer can take its place.  Where
- * there is no room for both, or nobody waits for anything, it ends first.
- */
+/* what was given back waits, but there is no room for a new clone */
+static void make_room(struct function *f)
+{
+	struct pool_clone *c = TAILQ_LAST(&f->clones[CLONE_IDLE], clone_list);
+
+	if (f->head && c && pool_clones_live(f) >= f->o.max &&
+	    !f->n[CLONE_COMING])
+		pool_clone_stop(c);
+}
+
+/* one more when none is idle and none is coming; with fork, one each */
+static int for_the_queue(struct function *f)
+{
+	unsigned coming = f->o.recycle == RECYCLE_FORK ? f->queued : 1;
+	int r;
+
+	make_room(f);
+	while (f->head && pool_clones_live(f) < f->o.max &&
+	       f->n[CLONE_COMING] < coming) {
+		r = pool_clone_start(f);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void reap(struct function *f, double now)
+{
+	unsigned live = pool_clones_live(f);
+	struct pool_clone *c;
+
+	/* the least recently used are at the tail */
+	while (live-- > f->o.min &&
+	       (c = TAILQ_LAST(&f->clones[CLONE_IDLE], clone_list)) &&
+	       c->since + f->o.idle_ns / 1e9 <= now)
+		pool_clone_stop(c);
+}
+
+void pool_size_pump(struct function *f, double now)
+{
+	int r = 0;
+
+	reap(f, now);
+	if (!pool_ref_usable(f))
+		return;
+	stop_last(f);
+	if (now < f->clone_retry_at)
+		return;
+	if (!f->retired)
+		r = top_up(f);
+	if (r == 0 && !f->paused)
+		r = for_the_queue(f);
+	/* too little of something here; asked again in a while */
+	if (r < 0)
+		pool_clone_failed(f, strerror(-r));
+}
+
+/* the clones of another reference than f->ref get no further request */
 void pool_clone_renew(struct function *f)
 {
 	struct pool_clone *c;
@@ -70,14 +138,6 @@ void pool_clone_renew(struct function *f)
 			c->last = c->ref != f->ref;
 	f->clone_failures = 0;
 	f->clone_retry_at = 0;
-	pool_clone_top_up(f);
-	if (!lasting(f) && (c = last_idle(f))) {
-		pool_clone_stop(c);
-		pool_clone_top_up(f);
-	}
-	if (!f->o.min)
-		while ((c = last_idle(f)))
-			pool_clone_stop(c);
 }
 
 static void stop_all(struct clone_list *list, const struct pool_ref *r)
@@ -107,17 +167,4 @@ void pool_clone_orphans(struct pool_ref *r)
 			pool_clone_free(c);
 	}
 	stop_all(&f->clones[CLONE_COMING], r);
-}
-
-void pool_clone_reap(struct function *f, double now)
-{
-	unsigned live = f->n[CLONE_COMING] + f->n[CLONE_IDLE] +
-			f->n[CLONE_BUSY];
-	struct pool_clone *c;
-
-	/* the least recently used are at the tail */
-	while (live-- > f->o.min &&
-	       (c = TAILQ_LAST(&f->clones[CLONE_IDLE], clone_list)) &&
-	       c->since + f->o.idle_ns / 1e9 <= now)
-		pool_clone_stop(c);
 }

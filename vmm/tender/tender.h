@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 #include "conf/err.h"
+#include "conf/words.h"
 #include "vmm/tender/jail_rule.h"
 
 struct tender;
@@ -126,8 +127,6 @@ struct tender {
 };
 
 extern const struct tender_ops tender_kvm, tender_process;
-
-enum tender_kind { TENDER_AUTO, TENDER_KVM, TENDER_PROCESS };
 
 /* the processor that guests get here; set by init and create */
 struct tender_cpu {

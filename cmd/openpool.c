@@ -1,0 +1,140 @@
+/* openpool.c - a pool and what it stands on */
+#include "cmd/openpool.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/tenderopt.h"
+#include "vmm/host/cgroup.h"
+
+/*
+ * The user that clones run as: `user`, else nobody when this process is
+ * root, else 0 (no change).
+ */
+static int find_uid(const char *user, uid_t *out, struct err *err)
+{
+	struct passwd *pw;
+
+	*out = 0;
+	if (geteuid() != 0)
+		return user ? err_set(err, -EPERM, "[serve] user '%s': only "
+				      "root can run clones as another user",
+				      user) : 0;
+	errno = 0;
+	pw = getpwnam(user ? user : "nobody");
+	if (!pw && user)
+		return err_set(err, -ENOENT, "[serve] user '%s': %s", user,
+			       errno ? strerror(errno) : "no such user");
+	*out = pw ? pw->pw_uid : 65534;
+	return 0;
+}
+
+int openpool_limits(const struct openpool *p, const struct conf *c,
+		    struct pool_opts *out, struct err *err)
+{
+	const struct openpool_opts *o = &p->o;
+
+	*out = (struct pool_opts){
+		.response_max = c->response_max,
+		.log_max = o->log_max ? o->log_max : c->log_max,
+		.queue = c->queue,
+		.wait_ns = o->wait_ns ? o->wait_ns : c->wait_ns,
+		.boot_ns = o->boot_ns ? o->boot_ns : c->boot_ns,
+		.fetch_timeout_ns = c->fetch_timeout_ns,
+		.fetch_max = c->fetch_max,
+		.fetch_total = c->fetch_total,
+		.copy_images = o->copy_images,
+		.copies = c->copies,
+		.windows = c->windows,
+		.warm = c->warm,
+		.tender = p->tender,
+		.cgroup = p->cgroup,
+		.ops = o->ops,
+		.arg = o->arg,
+	};
+	return find_uid(c->user, &out->uid, err);
+}
+
+static int choose_tender(struct openpool *p, struct err *err)
+{
+	const char *more = p->o.or_else;
+	struct err note, why = { "" };
+	int r = tenderopt_resolve(p->o.tender, p->conf, &p->tender, &note,
+				  &why);
+
+	if (r < 0)
+		return err_set(err, r, more ? "%.900s%s" : "%s%s", why.msg,
+			       more ? more : "");
+	if (note.msg[0] && p->o.say)
+		p->o.say(note.msg);
+	return 0;
+}
+
+static void say_no_cgroup(const struct openpool *p, const struct err *why)
+{
+	char text[sizeof(why->msg) + 64];
+
+	snprintf(text, sizeof(text), "functions have no cgroups of their own: "
+		 "%s", why->msg);
+	if (p->o.say)
+		p->o.say(text);
+}
+
+static int open_all(struct openpool *p, struct err *err)
+{
+	int r = 0, shares = 0;
+	struct pool_opts po;
+	struct err why;
+
+	p->loop = p->o.loop ? p->o.loop : ev_loop_new(EVFLAG_AUTO);
+	if (!p->loop)
+		return err_set(err, -ENOMEM, "no event loop");
+	if (!p->conf)
+		r = conf_create(&p->defaults);
+	if (r < 0)
+		return r;
+	if (!p->conf)
+		p->conf = p->defaults;
+	if (p->o.cgroups)
+		shares = cgroup_open(&p->cgroup, "", &why);
+	r = choose_tender(p, err);
+	if (r < 0)
+		return r;
+	if (shares < 0)
+		say_no_cgroup(p, &why);
+	r = openpool_limits(p, p->conf, &po, err);
+	return r < 0 ? r : pool_create(&p->pool, p->loop, &po);
+}
+
+int openpool_create(struct openpool *p, const struct openpool_opts *o,
+		    struct err *err)
+{
+	int r;
+
+	*p = (struct openpool){ .o = *o, .conf = o->conf };
+	err->msg[0] = '\0';
+	r = open_all(p, err);
+	if (r < 0)
+		openpool_destroy(p);
+	return r;
+}
+
+void openpool_stop(struct openpool *p)
+{
+	pool_destroy(p->pool);
+	cgroup_close(p->cgroup);
+	p->pool = NULL;
+	p->cgroup = NULL;
+}
+
+void openpool_destroy(struct openpool *p)
+{
+	openpool_stop(p);
+	conf_destroy(p->defaults);
+	if (p->loop && !p->o.loop)
+		ev_loop_destroy(p->loop);
+	*p = (struct openpool){ 0 };
+}

@@ -1,0 +1,74 @@
+/*
+ * pool_refresh.c - another reference now and then, in the place of the one
+ *
+ * A refresh boots the other of the two beside f->ref, so that clones do not
+ * share one address-space layout for ever.  One that fails costs a line for
+ * the operator and nothing else: what there is goes on.
+ */
+#include <stdlib.h>
+
+#include "vmm/pool/pool_impl.h"
+
+#define SPREAD		0.2		/* of refresh: not all at one time */
+
+void pool_refresh_done(struct pool_ref *r)
+{
+	struct function *f = r->proc.f;
+
+	f->ref = r;
+	r->failures = 0;
+	f->refreshes++;
+	pool_clone_renew(f);
+	pool_refresh_arm(f);
+	pool_note(f, "a new reference took over");
+}
+
+static void on_refresh(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	struct function *f = w->data;
+
+	f->refresh_due = 1;
+	function_mark(f);
+}
+
+void pool_refresh_pump(struct function *f)
+{
+	struct pool_ref *next = pool_ref_other(f);
+	struct err err = { "" };
+	int r = 0;
+
+	if (!f->refresh_due)
+		return;
+	f->refresh_due = 0;
+	if (f->retired || f->ref->state != REF_READY)
+		return;
+	/* clones of the one before are still at work: later, then */
+	if (next->state == REF_DOWN)
+		r = pool_ref_boot(next, &err);
+	if (next->state != REF_BOOTING)
+		pool_refresh_arm(f);
+	if (r < 0)
+		pool_note(f, "no new reference: %s", err.msg);
+}
+
+void pool_refresh_arm(struct function *f)
+{
+	double every = f->o.refresh_ns / 1e9, after;
+
+	ev_timer_stop(f->pool->loop, &f->refresh);
+	if (!f->o.refresh_ns || f->ref->state != REF_READY)
+		return;
+	after = every * (1 - SPREAD / 2 + SPREAD * drand48()) -
+		(pool_now(f) - f->ref->ready_at);
+	/* not at once when it is overdue: one may just have failed */
+	if (after < every * SPREAD / 2)
+		after = every * SPREAD / 2;
+	ev_timer_set(&f->refresh, after, 0.0);
+	ev_timer_start(f->pool->loop, &f->refresh);
+}
+
+void pool_refresh_init(struct function *f)
+{
+	ev_timer_init(&f->refresh, on_refresh, 0.0, 0.0);
+	f->refresh.data = f;
+}
