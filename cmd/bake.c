@@ -22,7 +22,6 @@
 #include "cmd/trial.h"
 #include "conf/value.h"
 #include "etlfs/bake/pack.h"
-#include "vmm/tender/blob.h"
 
 struct bake {
 	const char *dir, *image, *manifest;
@@ -30,7 +29,7 @@ struct bake {
 	uint64_t boot_ns;		/* the trial boot's limit; 0: serve's */
 	struct progress progress;
 	char temp[PATH_MAX];		/* "" while there is none */
-	char *log;			/* of pip or a boot that failed, or of one
+	char *log;			/* of a tool or a boot that failed; of one
 					   that did not, its notes; or NULL */
 };
 
@@ -135,33 +134,13 @@ static int open_temp(struct bake *b, struct err *err)
 	return fd;
 }
 
-/* the guest's Python, to be freed; NULL when out of memory */
-static struct pack_extra *make_extras(void)
-{
-	struct pack_extra *extra;
-	size_t n = 0;
-
-	while (blob_python[n].name)
-		n++;
-	extra = calloc(n + 1, sizeof(*extra));
-	for (size_t i = 0; extra && i < n; i++) {
-		const struct blob *f = &blob_python[i];
-
-		extra[i] = (struct pack_extra){
-			f->name, f->data, f->end - f->data
-		};
-	}
-	return extra;
-}
-
 static int pack(struct bake *b, const struct manifest *m,
 		struct pack_result *r, struct err *err)
 {
-	struct pack_extra *extra = make_extras();
 	char base[PATH_MAX];
 	struct pack_opts o = {
 		.dir = b->dir, .base = base, .image = b->image,
-		.manifest = m, .extra = extra, .progress = on_progress,
+		.manifest = m, .progress = on_progress,
 		.warn = on_warning, .said = on_said, .arg = b,
 	};
 	char *slash;
@@ -173,16 +152,11 @@ static int pack(struct bake *b, const struct manifest *m,
 		slash[slash == base] = 0;
 	else
 		strcpy(base, ".");
-	if (!extra)
-		return err_set(err, -ENOMEM, "out of memory");
 	fd = open_temp(b, err);
-	if (fd < 0) {
-		free(extra);
+	if (fd < 0)
 		return fd;
-	}
 	rc = pack_function(&o, fd, r, err);
-	free(extra);
-	if (close(fd) && !rc)
+	if (close(fd) && rc == 0)
 		rc = err_set(err, -errno, "cannot write '%s': %s", b->image,
 			     strerror(errno));
 	progress_erase(&b->progress);
@@ -208,12 +182,12 @@ static int check_and_name(struct bake *b, struct err *err)
 	if (b->check)
 		rc = trial_boot(&o, &b->log, err);
 	progress_erase(&b->progress);
-	if (!rc && stopped)
+	if (rc == 0 && stopped)
 		rc = err_set(err, -EINTR, "stopped");
-	if (!rc && rename(b->temp, b->image))
+	if (rc == 0 && rename(b->temp, b->image))
 		rc = err_set(err, -errno, "cannot write '%s': %s", b->image,
 			     strerror(errno));
-	if (!rc)
+	if (rc == 0)
 		b->temp[0] = 0;
 	return rc;
 }
@@ -254,26 +228,26 @@ static int bake(struct bake *b, struct err *err)
 		return err_set(err, rc, "cannot open '%.900s': %s; "
 			       "function.ini(5) says what to write",
 			       b->manifest, strerror(-rc));
-	if (rc)
+	if (rc < 0)
 		return rc;
 	if (!b->image) {
 		rc = default_image(b, m, image, sizeof(image));
 		b->image = image;
 	}
-	if (!rc)
+	if (rc == 0)
 		rc = may_replace(b->image, err);
-	if (!rc)
+	if (rc == 0)
 		rc = pack(b, m, &r, err);
-	if (!rc)
+	if (rc == 0)
 		rc = check_and_name(b, err);
 	if (b->temp[0])
 		unlink(b->temp);
 	manifest_destroy(m);
-	if (rc)
+	if (rc < 0)
 		return rc;
 	print_size(size, sizeof(size), r.bytes);
-	printf("baked %s: python %s, %llu files, %s, sha256 %.12s\n",
-	       b->image, r.python, (unsigned long long)r.files, size,
+	printf("baked %s: %s %s, %llu files, %s, sha256 %.12s\n", b->image,
+	       r.runtime, r.version, (unsigned long long)r.files, size,
 	       r.digest);
 	return 0;
 }
@@ -358,7 +332,7 @@ int cmd_bake(int argc, char **argv)
 	sigaction(SIGHUP, &sa, NULL);
 	progress_begin(&b.progress, "usetl bake");
 	rc = bake(&b, &err);
-	if (rc) {
+	if (rc < 0) {
 		progress_erase(&b.progress);
 		fprintf(stderr, "usetl bake: %s\n", stopped ? "stopped" :
 			err.msg);
@@ -369,5 +343,5 @@ int cmd_bake(int argc, char **argv)
 		print_notes(b.log);
 	}
 	free(b.log);
-	return rc ? 1 : 0;
+	return rc < 0 ? 1 : 0;
 }

@@ -124,7 +124,7 @@ static void print_head(const struct image *img)
 	printf("%-12s %s\n", "name", img->name);
 	printf("%-12s %s\n", "handler", img->handler);
 	printf("%-12s %s, python %s\n", "interpreter", img->interpreter,
-	       img->python);
+	       img->version);
 	print_limit("memory", img->memory);
 	print_limit("files", img->files);
 	printf("%-12s ", "timeout");
@@ -209,7 +209,7 @@ static int print_json(const struct image *img)
 		"{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, "
 		"s:I, s:I, s:s}",
 		"name", img->name, "handler", img->handler,
-		"interpreter", img->interpreter, "python", img->python,
+		"interpreter", img->interpreter, "python", img->version,
 		"memory", (json_int_t)img->memory,
 		"files", (json_int_t)img->files,
 		"timeout_ns", (json_int_t)img->timeout_ns,

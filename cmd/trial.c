@@ -112,12 +112,12 @@ static int run(struct trial *t, struct err *err)
 {
 	struct function_opts fo = { .max = 1, .once = 1, .trial = 1 };
 	struct image *img;
-	int r = image_open(&img, t->o->image, err);
+	int rc = image_open(&img, t->o->image, err);
 
-	if (r == 0)
-		r = pool_add(t->open.pool, img, &fo, NULL, err);
-	if (r < 0)
-		return r;
+	if (rc == 0)
+		rc = pool_add(t->open.pool, img, &fo, NULL, err);
+	if (rc < 0)
+		return rc;
 	watch_boot(t);
 	return t->result;
 }
@@ -130,20 +130,20 @@ int trial_boot(const struct trial_opts *o, char **log, struct err *err)
 		.boot_ns = o->boot_ns, .ops = &trial_ops, .arg = &t,
 		.or_else = "; or bake with --no-check, without a trial boot",
 	};
-	int r = openpool_create(&t.open, &po, err);
+	int rc = openpool_create(&t.open, &po, err);
 
 	*log = NULL;
-	if (r < 0)
-		return err->msg[0] ? r : err_set(err, r, "cannot boot: %s",
-						 strerror(-r));
-	r = run(&t, err);
+	if (rc < 0)
+		return err->msg[0] ? rc : err_set(err, rc, "cannot boot: %s",
+						 strerror(-rc));
+	rc = run(&t, err);
 	openpool_destroy(&t.open);
 	*log = strdup(log_tail(&t));
-	if (*log && r == 0)
+	if (*log && rc == 0)
 		keep_notes(*log);
 	if (*log && !**log) {
 		free(*log);
 		*log = NULL;
 	}
-	return r;
+	return rc;
 }

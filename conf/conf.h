@@ -1,5 +1,5 @@
 /*
- * conf.h - usetl.conf(5), read with inih
+ * conf.h - usetl.conf(5), read (conf/ini.h)
  *
  * This folder: the two configuration files, usetl.conf and function.ini, and
  * what all of the host's side uses: text, values, errors.

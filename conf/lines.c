@@ -1,4 +1,4 @@
-/* lines.c - the lines of a manifest, as inih has to get them */
+/* lines.c - the lines of a file, as inih has to get them */
 #include "conf/lines.h"
 
 #include <string.h>
@@ -24,9 +24,9 @@ static void look_at_indent(struct lines *l, char *line)
 	char *text;
 	int indent;
 
-	/* inih takes a byte order mark off */
+	/* a byte order mark */
 	if (l->number == 1 && !strncmp(line, "\xef\xbb\xbf", 3))
-		line += 3;
+		memmove(line, line + 3, strlen(line + 3) + 1);
 	indent = indent_of(line, &text);
 	l->more = 0;
 	if (strchr("#;\r\n", *text))	/* a comment, or nothing */
@@ -41,7 +41,7 @@ static void look_at_indent(struct lines *l, char *line)
 char *lines_next(struct lines *l, char *buf, int size, const char **why)
 {
 	const char *nl;
-	size_t len;
+	size_t len, room;
 
 	*why = NULL;
 	if (l->at == l->end)
@@ -49,8 +49,10 @@ char *lines_next(struct lines *l, char *buf, int size, const char **why)
 	l->number++;
 	nl = memchr(l->at, '\n', l->end - l->at);
 	len = (nl ? nl + 1 : l->end) - l->at;
-	if (len >= (size_t)size || memchr(l->at, 0, len)) {
-		*why = len >= (size_t)size ? "line is too long" :
+	/* the last line may lack its end, and is no longer for that */
+	room = size - 1 - !nl;
+	if (len > room || memchr(l->at, 0, len)) {
+		*why = len > room ? "line is too long" :
 			"line holds a NUL byte";
 		l->at = l->end;
 		return NULL;

@@ -1,5 +1,5 @@
 /*
- * lines.h - the lines of a manifest, as inih has to get them
+ * lines.h - the lines of a file, as inih has to get them
  *
  * For inih a line that is indented at all goes on with the key above it.  Here
  * it does when it is indented deeper than that key: what is not deeper loses
@@ -18,7 +18,8 @@ struct lines {
 /* of text up to end, which has to stay */
 void lines_init(struct lines *l, const char *text, const char *end);
 /*
- * The next line, with its end, in buf; NULL at the end of the text.  What inih
+ * The next line, with its end, in buf, without a byte order mark; NULL at the
+ * end of the text.  What inih
  * would not take well, a NUL or a line longer than the buffer, ends the text
  * too: then *why says so, without a full stop.
  */

@@ -1,5 +1,5 @@
 /*
- * manifest.h - function.ini(5), read
+ * manifest.h - function.ini(5), read (conf/ini.h)
  *
  * Every value was checked: names are well formed, sizes and durations are
  * in range, a handler is there.  Paths are as written; the caller resolves

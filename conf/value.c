@@ -29,19 +29,19 @@ static int scale(uint64_t *v, uint64_t by)
 int value_count(const char *s, uint64_t *out)
 {
 	const char *rest;
-	int r = number(s, out, &rest);
+	int rc = number(s, out, &rest);
 
-	return r < 0 ? r : *rest ? -EINVAL : 0;
+	return rc < 0 ? rc : *rest ? -EINVAL : 0;
 }
 
 int value_size(const char *s, uint64_t *out)
 {
 	static const char units[] = "KMGT";
 	const char *rest, *u;
-	int r = number(s, out, &rest);
+	int rc = number(s, out, &rest);
 
-	if (r < 0 || !*rest)
-		return r;
+	if (rc < 0 || !*rest)
+		return rc;
 	u = strchr(units, toupper((unsigned char)*rest));
 	if (!u || rest[1])
 		return -EINVAL;
@@ -82,21 +82,33 @@ void value_print_size(char buf[VALUE_SIZE_MAX], uint64_t bytes)
 		 units[u]);
 }
 
+static const struct { const char *name; uint64_t ns; } time_units[] = {
+	{ "h", 3600 * SEC }, { "m", 60 * SEC }, { "s", SEC },
+	{ "ms", SEC / 1000 }, { "us", SEC / 1000000 }, { "", SEC },
+};
+
+void value_print_time(char buf[VALUE_SIZE_MAX], uint64_t ns)
+{
+	unsigned u = ns ? 0 : 2;	/* "0s" */
+
+	/* microseconds say all that can be written */
+	while (u < 4 && ns % time_units[u].ns)
+		u++;
+	snprintf(buf, VALUE_SIZE_MAX, "%llu%s",
+		 (unsigned long long)(ns / time_units[u].ns),
+		 time_units[u].name);
+}
+
 int value_time(const char *s, uint64_t *out)
 {
-	static const struct { const char *name; uint64_t ns; } units[] = {
-		{ "", SEC }, { "s", SEC }, { "ms", SEC / 1000 },
-		{ "us", SEC / 1000000 }, { "m", 60 * SEC },
-		{ "h", 3600 * SEC },
-	};
 	const char *rest;
-	int r = number(s, out, &rest);
+	int rc = number(s, out, &rest);
 
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-		if (!strcmp(rest, units[i].name))
-			return scale(out, units[i].ns);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < sizeof(time_units) / sizeof(*time_units); i++)
+		if (!strcmp(rest, time_units[i].name))
+			return scale(out, time_units[i].ns);
 	return -EINVAL;
 }
 

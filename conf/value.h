@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define VALUE_NAME_MAX	64		/* bytes of a function's name */
-#define VALUE_SIZE_MAX	24		/* of a size as it is printed */
+#define VALUE_SIZE_MAX	24		/* of a size or time as it is printed */
 
 /* "6M" to bytes: K, M, G, T are powers of 1024 */
 int value_size(const char *s, uint64_t *out);
@@ -24,6 +24,8 @@ int value_time(const char *s, uint64_t *out);
 int value_count(const char *s, uint64_t *out);
 /* bytes in the largest unit that says it exactly: "6M" */
 void value_print_size(char buf[VALUE_SIZE_MAX], uint64_t bytes);
+/* nanoseconds likewise: "500ms", "24h" */
+void value_print_time(char buf[VALUE_SIZE_MAX], uint64_t ns);
 /* 1 when s can be a function's name: [A-Za-z0-9][A-Za-z0-9_.-]* */
 int value_name_ok(const char *s);
 /* 1 when a word of s is '#': it was meant to begin a comment, and does not */

@@ -22,7 +22,8 @@
  *
  * Node 0 is the root directory.  Nodes are in breadth-first order, so the
  * children of a directory are contiguous, and sorted by name as memcmp
- * sorts (shorter first where one is a prefix), so lookup is a binary search.
+ * sorts (shorter first where one is a prefix; etlfs/image/name.h compares),
+ * so lookup is a binary search.
  * Invariants that a reader checks: every child range lies inside the table
  * and after its directory; every name lies inside names; every regular
  * file's [off, off + size) lies inside the image and off is page-aligned.

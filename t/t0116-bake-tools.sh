@@ -8,9 +8,11 @@ need_python
 f=$tmp/f
 mkdir "$f"
 echo 'def handler(event, context): return None' >"$f/app.py"
-# manifest LINE...
+# manifest LINE...: of [packages]; and the interpreter, where $runtime has one
+runtime=
 manifest() {
-	printf '%s\n' '[function]' 'handler = app.handler' '[packages]' "$@" \
+	printf '%s\n' '[function]' 'handler = app.handler' \
+		${runtime:+"runtime = $runtime"} '[packages]' "$@" \
 		>"$f/function.ini"
 }
 # bake_it: no trial boot
@@ -81,7 +83,8 @@ for i in range(30):
     print("line", i + 1, file=sys.stderr)
 sys.exit("ERROR: that is all")
 END
-manifest 'requirements = r.txt' '[function]' "runtime = $tmp/venv/bin/python"
+runtime=$tmp/venv/bin/python
+manifest 'requirements = r.txt'
 echo six >"$f/r.txt"
 fails "pip fails" 1 bake_it
 like "pip fails: its last line is the reason" "$tmp/err" \
@@ -91,6 +94,7 @@ is "pip fails: its last 20 lines are shown" \
 like "pip fails: the first line that is shown" "$tmp/err" '^line 12$'
 like "a log has a line, while pip takes so long" "$tmp/err" \
 	'^usetl bake: [1-9][0-9]+ s so far, waiting for pip$'
+runtime=
 if script -qec true /dev/null </dev/null >/dev/null 2>&1; then
 	script -qec "'$usetl' bake --no-check -o '$tmp/f.usetl' '$f'" \
 		/dev/null 2>&1 </dev/null | tr '\r' '\n' >"$tmp/lines"

@@ -157,7 +157,7 @@ static int64_t try_list(struct elfdeps *d, const char *list,
 		size_t len = strcspn(list, ":");
 		int64_t n;
 
-		if (!expand(list, len, origin, dir, sizeof(dir))) {
+		if (expand(list, len, origin, dir, sizeof(dir)) == 0) {
 			n = try_dir(d, dir, strlen(dir), name);
 			if (n != -ENOENT)
 				return n;
@@ -173,7 +173,7 @@ static int object_read(struct elfdeps *d, uint32_t node, struct object *o)
 	char *slash;
 	int rc = tree_path(d->t, node, o->dir, sizeof(o->dir));
 
-	if (rc)
+	if (rc < 0)
 		return rc;
 	slash = strrchr(o->dir, '/');
 	*(slash == o->dir ? slash + 1 : slash) = 0;
@@ -257,7 +257,7 @@ static int64_t find_library(struct elfdeps *d, const struct object *o,
 
 	if (strchr(name, '/'))
 		return expand(name, strlen(name), o->dir, path,
-			      sizeof(path)) ? -ENOENT : try_path(d, path);
+			      sizeof(path)) < 0 ? -ENOENT : try_path(d, path);
 	n = try_rpaths(d, o, name);
 	if (n == -ENOENT)
 		n = try_list(d, o->info.runpath, o->dir, name);
@@ -317,7 +317,7 @@ static int add_needs(struct elfdeps *d, uint32_t node)
 	if (rc <= 0)
 		return rc;
 	rc = 0;
-	for (size_t i = 0; o.info.needed && o.info.needed[i] && !rc; i++) {
+	for (size_t i = 0; o.info.needed && o.info.needed[i] && rc == 0; i++) {
 		uint32_t before = d->t->nodes;
 		int64_t n = find_library(d, &o, o.info.needed[i]);
 
@@ -340,7 +340,7 @@ int elfdeps_add(struct elfdeps *d, uint32_t from, uint16_t layer,
 	d->layer = layer;
 	d->err = err;
 	/* what is added on the way lands behind, and is looked at too */
-	for (uint32_t i = from; i < d->t->nodes && !rc; i++)
+	for (uint32_t i = from; i < d->t->nodes && rc == 0; i++)
 		if (candidate(&d->t->node[i]))
 			rc = add_needs(d, i);
 	return rc;

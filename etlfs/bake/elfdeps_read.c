@@ -87,7 +87,7 @@ static int read_dynamic(Elf *elf, Elf_Scn *scn, const GElf_Shdr *sh,
 			rc = replace(dyn.d_tag == DT_SONAME ? &out->soname :
 				     dyn.d_tag == DT_RPATH ? &out->rpath :
 				     &out->runpath, s);
-		if (rc)
+		if (rc < 0)
 			return rc;
 	}
 	return data ? 0 : -ENOEXEC;
@@ -121,13 +121,13 @@ static int read_elf(Elf *elf, const struct mapped *m, uint64_t size,
 		return 0;
 	if (elf_getphdrnum(elf, &n))
 		return -ENOEXEC;
-	for (size_t i = 0; i < n && !rc; i++)
+	for (size_t i = 0; i < n && rc == 0; i++)
 		if (gelf_getphdr(elf, i, &ph) && ph.p_type == PT_INTERP)
 			rc = read_interp(m, size, &ph, out);
-	while (!rc && (scn = elf_nextscn(elf, scn)))
+	while (rc == 0 && (scn = elf_nextscn(elf, scn)))
 		if (gelf_getshdr(scn, &sh) && sh.sh_type == SHT_DYNAMIC)
 			rc = read_dynamic(elf, scn, &sh, out);
-	return rc ? rc : 1;
+	return rc < 0 ? rc : 1;
 }
 
 int elf_info_read(const struct tree *t, uint32_t node, struct elf_info *out,
@@ -145,7 +145,7 @@ int elf_info_read(const struct tree *t, uint32_t node, struct elf_info *out,
 		return 0;
 	elf_version(EV_CURRENT);
 	rc = map_file(t, node, &m);
-	if (!rc) {
+	if (rc == 0) {
 		elf = elf_memory(m.data, size);
 		rc = elf ? read_elf(elf, &m, size, out) : -ENOEXEC;
 		elf_end(elf);
@@ -154,7 +154,7 @@ int elf_info_read(const struct tree *t, uint32_t node, struct elf_info *out,
 	if (rc >= 0)
 		return rc;
 	elf_info_free(out);
-	if (tree_path(t, node, path, sizeof(path)))
+	if (tree_path(t, node, path, sizeof(path)) < 0)
 		strcpy(path, "?");
 	return err_set(err, rc, "cannot read '%s' as an ELF file: %s", path,
 		       rc == -ENOEXEC ? "it is broken" : strerror(-rc));

@@ -15,8 +15,8 @@
 
 #define PHDRS_MAX	64	/* ELF_PHDRS_MAX of unikernel/map/elf.h */
 #define INTERP_MAX	256		/* struct elf_image's */
-#define BEGIN_SPAN	(16ull << 20)	/* of memory, that a boot takes */
-#define RUN_SPAN	(64ull << 20)	/* and with which Python runs */
+#define BEGIN_SPAN	(16ull << 20)	/* of memory, which a boot takes */
+#define RUN_SPAN	(64ull << 20)	/* and an interpreter that runs */
 
 struct subject {
 	const struct tree *t;
@@ -143,7 +143,7 @@ static int read_headers(struct subject *s)
 	size_t size;
 	int rc;
 
-	if (tree_path(s->t, s->node, s->path, sizeof(s->path)))
+	if (tree_path(s->t, s->node, s->path, sizeof(s->path)) < 0)
 		strcpy(s->path, "?");
 	/* what a short file lacks reads as zeros, which are refused */
 	memset(&s->eh, 0, sizeof(s->eh));

@@ -82,7 +82,7 @@ int ldcache_open(struct ldcache **out)
 out:
 	if (fd >= 0)
 		close(fd);
-	if (rc)
+	if (rc < 0)
 		ldcache_close(c);
 	else
 		*out = c;

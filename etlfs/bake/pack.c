@@ -58,22 +58,31 @@ int pack_stage(struct pack *p, const char *what)
 	/* what another stage has counted is not this one's */
 	p->progress = (struct pack_progress){ .what = what };
 	rc = tell(p);
-	return rc ? err_set(p->err, rc, "stopped") : 0;
+	return rc < 0 ? err_set(p->err, rc, "stopped") : 0;
+}
+
+int pack_resolve(const struct pack *p, const char *path, char *buf,
+		 size_t size)
+{
+	int n = *path == '/' ? snprintf(buf, size, "%s", path) :
+		snprintf(buf, size, "%s/%s", p->o->base, path);
+
+	return (size_t)n < size ? 0 : -ENAMETOOLONG;
 }
 
 /* the interpreter; a path in the manifest begins at the manifest's folder */
-static int find_python(struct pack *p)
+static int find_runtime(struct pack *p)
 {
-	const char *runtime = p->o->manifest->runtime;
+	const char *command = p->o->manifest->runtime;
 	char path[PATH_MAX];
 
-	if (strchr(runtime, '/')) {
-		if (pack_resolve(p, runtime, path, sizeof(path)))
+	if (strchr(command, '/')) {
+		if (pack_resolve(p, command, path, sizeof(path)) < 0)
 			return err_set(p->err, -ENAMETOOLONG, "'%s' is too "
-				       "long", runtime);
-		runtime = path;
+				       "long", command);
+		command = path;
 	}
-	return python_find(&p->py, runtime, p->err);
+	return runtime_find(&p->rt, command, p->err);
 }
 
 static int fill_tree(struct pack *p)
@@ -81,12 +90,12 @@ static int fill_tree(struct pack *p)
 	int rc = strings_add(&p->path, PACK_APP, strlen(PACK_APP));
 
 	p->used = calloc(p->o->manifest->exclude.n + 1, 1);
-	if (rc || !p->used)
+	if (rc < 0 || !p->used)
 		return err_set(p->err, -ENOMEM, "out of memory");
 	rc = pack_stage(p, "finding the interpreter");
-	rc = rc ? rc : find_python(p);
-	rc = rc ? rc : tree_create(&p->t, p->err);
-	if (rc)
+	rc = rc < 0 ? rc : find_runtime(p);
+	rc = rc < 0 ? rc : tree_create(&p->t, p->err);
+	if (rc < 0)
 		return rc;
 	p->t->tick = on_file;
 	p->t->wait = on_wait;
@@ -94,12 +103,12 @@ static int fill_tree(struct pack *p)
 	p->t->said = on_said;
 	p->t->arg = p;
 	rc = pack_stage(p, "collecting the runtime");
-	rc = rc ? rc : pack_runtime(p);
-	rc = rc ? rc : pack_stage(p, "collecting packages");
-	rc = rc ? rc : pack_packages(p);
-	rc = rc ? rc : pack_stage(p, "collecting the function");
-	rc = rc ? rc : pack_app(p);
-	if (!rc)
+	rc = rc < 0 ? rc : pack_runtime(p);
+	rc = rc < 0 ? rc : pack_stage(p, "collecting packages");
+	rc = rc < 0 ? rc : pack_packages(p);
+	rc = rc < 0 ? rc : pack_stage(p, "collecting the function");
+	rc = rc < 0 ? rc : pack_app(p);
+	if (rc == 0)
 		pack_unused(p);
 	return rc;
 }
@@ -117,14 +126,16 @@ static void remove_temp(struct pack *p)
 	free(p->temp);
 }
 
-static void fill_result(struct pack_result *r, const struct image *meta)
+static void fill_result(struct pack_result *r, const struct pack *p,
+			const struct image *meta)
 {
 	r->files = 0;
 	for (int i = 0; i < ETLFS_LAYERS; i++)
 		r->files += meta->layer[i].files;
 	r->bytes = meta->size;
 	memcpy(r->digest, meta->digest, sizeof(r->digest));
-	snprintf(r->python, sizeof(r->python), "%s", meta->python);
+	r->runtime = p->rt->ops->name;
+	snprintf(r->version, sizeof(r->version), "%s", p->rt->version);
 }
 
 int pack_function(const struct pack_opts *o, int fd, struct pack_result *r,
@@ -135,21 +146,21 @@ int pack_function(const struct pack_opts *o, int fd, struct pack_result *r,
 	int rc = o->manifest->egress.n ?
 		egress_check(o->manifest->egress.v, err) : 0;
 
-	rc = rc ? rc : fill_tree(&p);
-	if (!rc)
+	rc = rc < 0 ? rc : fill_tree(&p);
+	if (rc == 0)
 		rc = pack_meta_fill(&meta, &p);
-	if (!rc)
+	if (rc == 0)
 		rc = pack_write(p.t, &meta, fd, o->progress, o->arg, err);
-	if (!rc && meta.size > UK_IMAGE_END - UK_IMAGE_BASE)
+	if (rc == 0 && meta.size > UK_IMAGE_END - UK_IMAGE_BASE)
 		rc = err_set(err, -EFBIG, "the image has %llu MB; a guest can "
 			     "map %llu", (unsigned long long)meta.size >> 20,
 			     (UK_IMAGE_END - UK_IMAGE_BASE + 0ull) >> 20);
-	if (!rc)
-		fill_result(r, &meta);
+	if (rc == 0)
+		fill_result(r, &p, &meta);
 	image_free_meta(&meta);
 	elfdeps_destroy(p.elf);
 	tree_destroy(p.t);
-	python_destroy(p.py);
+	runtime_destroy(p.rt);
 	strings_free(&p.path);
 	free(p.used);
 	remove_temp(&p);

@@ -18,7 +18,7 @@
 #include "conf/err.h"
 #include "conf/manifest.h"
 #include "etlfs/image/image.h"
-#include "etlfs/bake/python.h"
+#include "etlfs/bake/runtime.h"
 #include "etlfs/bake/tree.h"
 
 #define PACK_APP	"/app"
@@ -31,19 +31,11 @@ struct pack_progress {
 	uint64_t bytes, bytes_total;
 };
 
-/* a file of usetl's own for the guest */
-struct pack_extra {
-	const char *path;
-	const void *data;
-	size_t len;
-};
-
 struct pack_opts {
 	const char *dir;		/* the function's folder */
 	const char *base;		/* where the manifest's paths begin */
 	const char *image;		/* being made: is not packed itself */
 	const struct manifest *manifest;
-	const struct pack_extra *extra;	/* ended by a NULL path */
 	/* -errno stops */
 	int (*progress)(void *arg, const struct pack_progress *p);
 	void (*warn)(void *arg, const char *line);
@@ -55,7 +47,8 @@ struct pack_opts {
 struct pack_result {
 	uint64_t files, bytes;		/* regular files; bytes of the image */
 	char digest[65];
-	char python[32];		/* version of the interpreter */
+	const char *runtime;		/* "python" */
+	char version[32];		/* the interpreter's */
 };
 
 /* writes the image to fd, a new regular file; 0, or -errno with err */
@@ -68,9 +61,9 @@ int pack_function(const struct pack_opts *o, int fd, struct pack_result *r,
 struct pack {
 	const struct pack_opts *o;
 	struct tree *t;
-	struct python *py;
+	struct runtime *rt;
 	struct elfdeps *elf;
-	struct strings path;		/* the guest's sys.path additions */
+	struct strings path;		/* where the guest looks for packages */
 	char *used;			/* by pattern of exclude: it matched */
 	char *temp;			/* folder of requirements, or NULL */
 	struct pack_progress progress;

@@ -2,8 +2,8 @@
  * pack_layers.c - the packages layer and the function layer
  *
  * Packages come from the interpreter's own environment, to their own places;
- * from folders and archives, and from pip, to /packages.  The function's
- * folder becomes /app, beside usetl's own files.
+ * from folders and archives, and from an installer, to /packages.  The
+ * function's folder becomes /app, beside usetl's own files.
  */
 #include <errno.h>
 #include <limits.h>
@@ -25,15 +25,6 @@ struct rule {
 	ino_t ino;
 };
 
-int pack_resolve(const struct pack *p, const char *path, char *buf,
-		 size_t size)
-{
-	int n = *path == '/' ? snprintf(buf, size, "%s", path) :
-		snprintf(buf, size, "%s/%s", p->o->base, path);
-
-	return (size_t)n < size ? 0 : -ENAMETOOLONG;
-}
-
 static int keep_package(void *arg, const char *rel, int is_dir)
 {
 	struct rule *r = arg;
@@ -47,10 +38,10 @@ static int keep_package(void *arg, const char *rel, int is_dir)
 /* where path lies below one of the interpreter's folders, or its last name */
 static const char *below_site(const struct pack *p, const char *path)
 {
-	for (size_t i = 0; i < p->py->site.n; i++) {
-		size_t len = strlen(p->py->site.v[i]);
+	for (size_t i = 0; i < p->rt->site.n; i++) {
+		size_t len = strlen(p->rt->site.v[i]);
 
-		if (!strncmp(path, p->py->site.v[i], len) && path[len] == '/')
+		if (!strncmp(path, p->rt->site.v[i], len) && path[len] == '/')
 			return path + len + 1;
 	}
 	return strrchr(path, '/') + 1;
@@ -83,27 +74,22 @@ static int add_installed_path(struct pack *p, const char *path)
 
 static int add_installed(struct pack *p)
 {
-	struct python_dists d;
+	struct runtime_packages d;
 	int rc = pack_stage(p, "looking up packages");
 
-	if (rc)
+	if (rc < 0)
 		return rc;
-	rc = python_installed(p->py, &p->o->manifest->installed, p->t, &d,
-			      p->err);
-	if (!rc)
+	rc = p->rt->ops->installed(p->rt, &p->o->manifest->installed, p->t,
+				   &d, p->err);
+	if (rc == 0)
 		rc = pack_stage(p, "collecting packages");
-	for (size_t i = 0; !rc && i < d.paths.n; i++)
+	for (size_t i = 0; rc == 0 && i < d.paths.n; i++)
 		rc = add_installed_path(p, d.paths.v[i]);
-	for (size_t i = 0; !rc && i < d.folders.n; i++) {
-		const char *dir = d.folders.v[i];
-
-		rc = strings_add(&p->path, dir, strlen(dir));
-		if (strchr(dir, ':'))
-			rc = err_set(p->err, -EINVAL, "'%s': a folder on "
-				     "sys.path cannot have ':' in its name",
-				     dir);
-	}
-	python_dists_free(&d);
+	for (size_t i = 0; rc == 0 && i < d.folders.n; i++)
+		if (strings_add(&p->path, d.folders.v[i],
+				strlen(d.folders.v[i])) < 0)
+			rc = err_set(p->err, -ENOMEM, "out of memory");
+	runtime_packages_free(&d);
 	return rc;
 }
 
@@ -116,26 +102,28 @@ static int add_path(struct pack *p, const char *path)
 		.layer = ETLFS_LAYER_PACKAGES, .keep = keep_package,
 		.arg = &r,
 	};
+	struct tree_archive a = {
+		.file = host, .guest = PACK_PACKAGES,
+		.layer = ETLFS_LAYER_PACKAGES, .place = p->rt->ops->place,
+	};
 	struct stat st;
-	size_t len;
-	int rc = 0;
+	int rc;
 
-	if (pack_resolve(p, path, host, sizeof(host)) || stat(host, &st))
+	if (pack_resolve(p, path, host, sizeof(host)) < 0 || stat(host, &st))
 		return err_set(p->err, -ENOENT, "[packages] path: cannot open "
 			       "'%s': %s", path, strerror(errno));
-	len = strlen(host);
 	if (S_ISDIR(st.st_mode))
 		return tree_add_folder(p->t, &f, p->err);
-	if (len > 4 && !strcmp(host + len - 4, ".whl"))
-		rc = python_wheel(p->py, host, p->t, p->err);
-	return rc ? rc : tree_add_archive(p->t, host, PACK_PACKAGES,
-					  ETLFS_LAYER_PACKAGES, p->err);
+	rc = p->rt->ops->archive(p->rt, host, p->t, p->err);
+	return rc < 0 ? rc : tree_add_archive(p->t, &a, p->err);
 }
 
 static int keep_required(void *arg, const char *rel, int is_dir)
 {
-	/* scripts, which nothing in a guest can run */
-	return strcmp(rel, "bin") && keep_package(arg, rel, is_dir);
+	const struct rule *r = arg;
+
+	return strcmp(rel, r->p->rt->ops->scripts) &&
+		keep_package(arg, rel, is_dir);
 }
 
 static int add_requirements(struct pack *p)
@@ -149,8 +137,8 @@ static int add_requirements(struct pack *p)
 	};
 	int rc;
 
-	if (pack_resolve(p, p->o->manifest->requirements, file, sizeof(file))
-	    || access(file, R_OK))
+	if (pack_resolve(p, p->o->manifest->requirements, file,
+			 sizeof(file)) < 0 || access(file, R_OK))
 		return err_set(p->err, -ENOENT, "[packages] requirements: "
 			       "cannot open '%s': %s; it is a file that lists "
 			       "packages", file, strerror(errno));
@@ -166,11 +154,12 @@ static int add_requirements(struct pack *p)
 		p->temp = NULL;
 		return rc;
 	}
-	rc = pack_stage(p, "waiting for pip");
-	rc = rc ? rc : python_pip(p->py, file, p->temp, p->t, p->err);
-	rc = rc ? rc : pack_stage(p, "collecting packages");
+	rc = pack_stage(p, p->rt->ops->installing);
+	if (rc == 0)
+		rc = p->rt->ops->install(p->rt, file, p->temp, p->t, p->err);
+	rc = rc < 0 ? rc : pack_stage(p, "collecting packages");
 	f.host = p->temp;
-	return rc ? rc : tree_add_folder(p->t, &f, p->err);
+	return rc < 0 ? rc : tree_add_folder(p->t, &f, p->err);
 }
 
 /*
@@ -206,29 +195,29 @@ int pack_packages(struct pack *p)
 	int64_t n;
 	int rc = 0;
 
-	for (size_t i = 0; !rc && i < m->path.n; i++)
+	for (size_t i = 0; rc == 0 && i < m->path.n; i++)
 		rc = add_path(p, m->path.v[i]);
-	if (!rc && m->requirements)
+	if (rc == 0 && m->requirements)
 		rc = add_requirements(p);
 	n = tree_find(p->t, PACK_PACKAGES, 0);
-	if (!rc && n >= 0 && strings_add(&p->path, PACK_PACKAGES,
-					 strlen(PACK_PACKAGES)))
+	if (rc == 0 && n >= 0 && strings_add(&p->path, PACK_PACKAGES,
+					     strlen(PACK_PACKAGES)) < 0)
 		rc = err_set(p->err, -ENOMEM, "out of memory");
-	if (!rc && m->installed.n)
+	if (rc == 0 && m->installed.n)
 		rc = add_installed(p);
-	for (size_t i = 0; !rc && i < m->include.n; i++)
+	for (size_t i = 0; rc == 0 && i < m->include.n; i++)
 		rc = add_included(p, m->include.v[i]);
-	if (!rc)
+	if (rc == 0)
 		rc = elfdeps_add(p->elf, from, ETLFS_LAYER_PACKAGES, p->err);
-	if (!rc && p->t->nodes > from)
+	if (rc == 0 && p->t->nodes > from)
 		rc = pack_stage(p, "compiling packages");
-	if (!rc)
-		rc = python_compile(p->py, p->t, from, ETLFS_LAYER_PACKAGES,
-				    0, p->err);
+	if (rc == 0)
+		rc = p->rt->ops->compile(p->rt, p->t, from,
+					 ETLFS_LAYER_PACKAGES, 0, p->err);
 	return rc;
 }
 
-/* a venv inside the folder is a tool, and so is an image made before */
+/* tools inside the folder stay out, and so does an image made before */
 static int keep_app(void *arg, const char *rel, int is_dir)
 {
 	struct rule *r = arg;
@@ -238,8 +227,8 @@ static int keep_app(void *arg, const char *rel, int is_dir)
 	snprintf(guest, sizeof(guest), "%s/%s", r->guest, rel);
 	if (!pack_app_keeps(r->p, rel, guest, is_dir))
 		return 0;
-	snprintf(host, sizeof(host), "%s/%s%s", r->host, rel,
-		 is_dir ? "/pyvenv.cfg" : "");
+	snprintf(host, sizeof(host), "%s/%s%s%s", r->host, rel,
+		 is_dir ? "/" : "", is_dir ? r->p->rt->ops->tools_mark : "");
 	if (is_dir)
 		return access(host, F_OK) != 0;
 	return stat(host, &st) || st.st_dev != r->dev || st.st_ino != r->ino;
@@ -247,6 +236,7 @@ static int keep_app(void *arg, const char *rel, int is_dir)
 
 int pack_app(struct pack *p)
 {
+	const struct runtime_file *boot = p->rt->ops->boot;
 	struct rule r = { .p = p, .host = p->o->dir, .guest = PACK_APP };
 	struct tree_folder f = {
 		.host = p->o->dir, .guest = PACK_APP,
@@ -261,15 +251,15 @@ int pack_app(struct pack *p)
 		r.ino = st.st_ino;
 	}
 	rc = tree_add_folder(p->t, &f, p->err);
-	for (const struct pack_extra *e = p->o->extra; rc >= 0 && e && e->path;
-	     e++)
-		rc = tree_add_data(p->t, e->path, e->data, e->len,
+	for (; rc >= 0 && boot->path; boot++)
+		rc = tree_add_data(p->t, boot->path, boot->data,
+				   boot->end - boot->data,
 				   ETLFS_LAYER_FUNCTION, p->err);
 	if (rc < 0)
 		return rc;
 	rc = elfdeps_add(p->elf, from, ETLFS_LAYER_FUNCTION, p->err);
-	if (!rc)
-		rc = python_compile(p->py, p->t, from, ETLFS_LAYER_FUNCTION,
-				    1, p->err);
+	if (rc == 0)
+		rc = p->rt->ops->compile(p->rt, p->t, from,
+					 ETLFS_LAYER_FUNCTION, 1, p->err);
 	return rc;
 }

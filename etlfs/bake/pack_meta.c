@@ -27,13 +27,15 @@ static int add(struct strings *s, const char *name, const char *value)
 	return rc;
 }
 
-/* unless the function's own environment has the name ("NAME=") already */
-static int add_default(struct strings *s, const char *name, const char *value)
+/* "NAME=value", unless the function's own environment has the name already */
+static int add_default(struct strings *s, const char *variable)
 {
+	size_t name = strcspn(variable, "=") + 1;
+
 	for (size_t i = 0; i < s->n; i++)
-		if (!strncmp(s->v[i], name, strlen(name)))
+		if (!strncmp(s->v[i], variable, name))
 			return 0;
-	return add(s, name, value);
+	return add(s, variable, "");
 }
 
 static int fill_env(struct strings *env, const struct image *meta,
@@ -44,7 +46,7 @@ static int fill_env(struct strings *env, const struct image *meta,
 	size_t at = 0;
 	int rc = 0;
 
-	for (size_t i = 0; !rc && i < own->n; i++)
+	for (size_t i = 0; rc == 0 && i < own->n; i++)
 		rc = add(env, own->v[i], "");
 	path[0] = 0;
 	for (size_t i = 0; i < p->path.n && at < sizeof(path); i++)
@@ -52,26 +54,22 @@ static int fill_env(struct strings *env, const struct image *meta,
 			       i ? ":" : "", p->path.v[i]);
 	if (at >= sizeof(path))
 		return -E2BIG;
-	rc = rc ? rc : add_default(env, "PATH=", "/usr/bin:/bin");
-	rc = rc ? rc : add_default(env, "HOME=", "/tmp");
-	rc = rc ? rc : add_default(env, "LC_ALL=", "C.UTF-8");
-	/* one vCPU: threads of a BLAS and heaps of threads only cost memory */
-	rc = rc ? rc : add_default(env, "OPENBLAS_NUM_THREADS=", "1");
-	rc = rc ? rc : add_default(env, "MALLOC_ARENA_MAX=", "1");
-	rc = rc ? rc : add(env, "USETL_NAME=", meta->name);
-	rc = rc ? rc : add(env, "USETL_HANDLER=", meta->handler);
-	return rc ? rc : add(env, "USETL_PATH=", path);
+	rc = rc < 0 ? rc : add_default(env, "PATH=/usr/bin:/bin");
+	rc = rc < 0 ? rc : add_default(env, "HOME=/tmp");
+	rc = rc < 0 ? rc : add_default(env, "LC_ALL=C.UTF-8");
+	for (size_t i = 0; rc == 0 && p->rt->ops->env[i]; i++)
+		rc = add_default(env, p->rt->ops->env[i]);
+	rc = rc < 0 ? rc : add(env, "USETL_NAME=", meta->name);
+	rc = rc < 0 ? rc : add(env, "USETL_HANDLER=", meta->handler);
+	return rc < 0 ? rc : add(env, "USETL_PATH=", path);
 }
 
-static int fill_argv(struct strings *argv, const struct image *meta)
+static int fill_argv(struct strings *argv, const struct runtime *rt)
 {
-	static const char *const options[] = {
-		"-I", "-S", "-B", "/usetl/boot.py"
-	};
-	int rc = add(argv, meta->interpreter, "");
+	int rc = add(argv, rt->program, "");
 
-	for (size_t i = 0; !rc && i < 4; i++)
-		rc = add(argv, options[i], "");
+	for (size_t i = 0; rc == 0 && rt->ops->options[i]; i++)
+		rc = add(argv, rt->ops->options[i], "");
 	return rc;
 }
 
@@ -126,24 +124,24 @@ int pack_meta_fill(struct image *meta, const struct pack *p)
 	struct strings argv = { 0 }, env = { 0 }, egress = { 0 };
 	int rc = fill_name(meta, p);
 
-	if (rc)
+	if (rc < 0)
 		return rc;
 	meta->memory = m->memory;
 	meta->files = m->files;
 	meta->timeout_ns = m->timeout_ns;
 	meta->handler = strdup(m->handler);
-	meta->interpreter = strdup(p->py->program);
-	meta->python = strdup(p->py->version);
-	if (!meta->handler || !meta->interpreter || !meta->python)
+	meta->interpreter = strdup(p->rt->program);
+	meta->version = strdup(p->rt->version);
+	if (!meta->handler || !meta->interpreter || !meta->version)
 		rc = -ENOMEM;
-	rc = rc ? rc : fill_argv(&argv, meta);
-	rc = rc ? rc : fill_env(&env, meta, p);
-	for (size_t i = 0; !rc && i < m->egress.n; i++)
+	rc = rc < 0 ? rc : fill_argv(&argv, p->rt);
+	rc = rc < 0 ? rc : fill_env(&env, meta, p);
+	for (size_t i = 0; rc == 0 && i < m->egress.n; i++)
 		rc = add(&egress, m->egress.v[i], "");
 	/* an empty list is a list: nothing is allowed */
-	if (!rc && m->has_egress && !egress.n)
+	if (rc == 0 && m->has_egress && !egress.n)
 		rc = add(&egress, "none", "");
-	if (rc)
+	if (rc < 0)
 		err_set(p->err, rc, "%s", rc == -ENOMEM ? "out of memory" :
 			"the packages' folders make too long a path");
 	else
@@ -193,7 +191,8 @@ char *pack_meta_text(const struct image *meta)
 		"format", IMAGE_FORMAT, "version", IMAGE_VERSION,
 		"abi", UK_ABI_VERSION, "size", (json_int_t)meta->size,
 		"name", meta->name, "handler", meta->handler,
-		"interpreter", meta->interpreter, "python", meta->python,
+		"interpreter", meta->interpreter,
+		IMAGE_KEY_VERSION, meta->version,
 		"argv", list(meta->argv), "env", list(meta->env),
 		"egress", list(meta->egress),
 		"memory", (json_int_t)meta->memory,

@@ -103,49 +103,40 @@ static int in_table(const char *const *table, const char *rel)
 }
 
 /* asks exclude in any case, so that its patterns are marked */
-static int keeps(struct pack *p, const char *const *table, int out,
-		 const char *rel, const char *guest, int is_dir)
+static int keeps(struct pack *p, int by_rule, int out, const char *rel,
+		 const char *guest, int is_dir)
 {
-	return (!out && !in_table(table, rel)) ||
+	return (!out && !by_rule) ||
 		included(p->o->manifest, rel, guest, is_dir);
 }
 
 int pack_stdlib_keeps(struct pack *p, const char *rel, const char *guest,
 		      int is_dir)
 {
-	static const char *const out[] = {
-		"test", "tests", "idle_test", "__pycache__", "*.pyc", "*.pyo",
-		"*.a", "*.o",
-		"/idlelib", "/turtledemo", "/tkinter", "/ensurepip",
-		"/site-packages", "/dist-packages", "/config-*",
-		"/sitecustomize.py", "/usercustomize.py",
-		"/EXTERNALLY-MANAGED",
-		/* of lib-dynload, which has names of its own */
-		"_tkinter*.so", "_test*.so", "_ctypes_test*.so",
-		"_xxtestfuzz*.so", "xxlimited*.so", "xxsubtype*.so", NULL
-	};
-
-	return keeps(p, out, excluded(p, NULL, guest), rel, guest, is_dir);
+	return keeps(p, in_table(p->rt->ops->not_stdlib, rel),
+		     excluded(p, NULL, guest), rel, guest, is_dir);
 }
-
-static const char *const not_packages[] = {
-	"__pycache__", "*.pyc", "*.pyo", NULL
-};
-static const char *const not_app[] = {
-	".*", "__pycache__", "*.pyc", "*.pyo", "*.usetl", NULL
-};
 
 int pack_packages_keeps(struct pack *p, const char *rel, const char *guest,
 			int is_dir)
 {
-	return keeps(p, not_packages, excluded(p, rel, guest), rel, guest,
-		     is_dir);
+	return keeps(p, in_table(p->rt->ops->not_packages, rel),
+		     excluded(p, rel, guest), rel, guest, is_dir);
+}
+
+/* what no runtime packs from a function's folder: hidden files and images */
+static int not_app(const struct pack *p, const char *rel)
+{
+	static const char *const table[] = { ".*", "*.usetl", NULL };
+
+	return in_table(table, rel) || in_table(p->rt->ops->not_app, rel);
 }
 
 int pack_app_keeps(struct pack *p, const char *rel, const char *guest,
 		   int is_dir)
 {
-	return keeps(p, not_app, excluded(p, rel, guest), rel, guest, is_dir);
+	return keeps(p, not_app(p, rel), excluded(p, rel, guest), rel, guest,
+		     is_dir);
 }
 
 /* what else a pattern may have meant */
@@ -165,7 +156,7 @@ void pack_unused(const struct pack *p)
 
 	for (size_t i = 0; p->o->warn && i < s->n; i++) {
 		/* what stays out in any case need not be there */
-		if (p->used[i] || in_table(not_app, s->v[i]))
+		if (p->used[i] || not_app(p, s->v[i]))
 			continue;
 		snprintf(line, sizeof(line), "exclude = '%.300s' leaves "
 			 "nothing out%s", s->v[i], unused_hint(s->v[i]));

@@ -94,7 +94,7 @@ static int add_interp(struct pack *p, uint32_t program)
 		return rc;
 	n = !info.interp ? err_set(p->err, -ENOEXEC, "'%s' is statically "
 				   "linked; usetl needs an interpreter that "
-				   "loads shared libraries", p->py->program) :
+				   "loads shared libraries", p->rt->program) :
 	    tree_add_host(p->t, info.interp, LAYER, p->err);
 	elf_info_free(&info);
 	if (n < 0)
@@ -102,7 +102,7 @@ static int add_interp(struct pack *p, uint32_t program)
 	rc = elfmap_check(p->t, n, memory, &ld, p->err);
 	if (rc == 0 && at.lo < ld.hi && ld.lo < at.hi)
 		rc = err_set(p->err, -ENOEXEC, "'%s' and its ld.so are both "
-			     "linked to 0x%llx", p->py->program,
+			     "linked to 0x%llx", p->rt->program,
 			     (unsigned long long)(at.lo > ld.lo ? at.lo :
 						  ld.lo));
 	return rc;
@@ -111,7 +111,7 @@ static int add_interp(struct pack *p, uint32_t program)
 /* the interpreter, the links beside it that lead there, and its ld.so */
 static int64_t add_program(struct pack *p)
 {
-	const char *program = p->py->program, *command = p->py->command;
+	const char *program = p->rt->program, *command = p->rt->command;
 	size_t dir = strrchr(program, '/') - program;
 	int64_t n, rc;
 
@@ -128,7 +128,7 @@ static int64_t add_program(struct pack *p)
 	return rc < 0 ? rc : n;
 }
 
-/* the one locale that a guest has; without it Python falls back to C */
+/* the one locale that a guest has; without it programs fall back to C */
 static int add_locale(struct pack *p)
 {
 	static const char *const dirs[] = {
@@ -143,32 +143,31 @@ static int add_locale(struct pack *p)
 
 int pack_runtime(struct pack *p)
 {
-	const char *stdlib = p->py->stdlib, *dynload = p->py->dynload;
+	const struct strings *stdlib = &p->rt->stdlib;
 	int64_t program = add_program(p);
-	int rc;
+	int rc = 0;
 
 	if (program < 0)
 		return program;
-	rc = add_folder(p, stdlib);
-	if (!rc && dynload && strncmp(dynload, stdlib, strlen(stdlib)))
-		rc = add_folder(p, dynload);
-	if (!rc)
+	for (size_t i = 0; rc == 0 && i < stdlib->n; i++)
+		rc = add_folder(p, stdlib->v[i]);
+	if (rc == 0)
 		rc = add_locale(p);
-	if (!rc)
+	if (rc == 0)
 		rc = add_etc(p);
-	if (!rc)
+	if (rc == 0)
 		rc = elfdeps_create(&p->elf, p->t, program, p->err);
 	/* the interpreter first: it says where libc and its like are */
-	if (!rc)
+	if (rc == 0)
 		rc = elfdeps_add(p->elf, 0, LAYER, p->err);
 	/* glibc loads it by name when a thread is cancelled */
-	if (!rc) {
+	if (rc == 0) {
 		rc = elfdeps_want(p->elf, "libgcc_s.so.1", LAYER, p->err);
 		rc = rc < 0 ? rc : 0;
 	}
-	if (!rc)
+	if (rc == 0)
 		rc = pack_stage(p, "compiling the runtime");
-	if (!rc)
-		rc = python_compile(p->py, p->t, 0, LAYER, 0, p->err);
+	if (rc == 0)
+		rc = p->rt->ops->compile(p->rt, p->t, 0, LAYER, 0, p->err);
 	return rc;
 }

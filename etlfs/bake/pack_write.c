@@ -150,10 +150,10 @@ static int put_header(struct writer *w, struct archive_entry *e, int aligned,
 	if (!e)
 		return err_set(w->err, -ENOMEM, "out of memory");
 	rc = aligned ? align(w, e) : 0;
-	if (!rc && archive_write_header(w->out, e) < ARCHIVE_WARN)
+	if (rc == 0 && archive_write_header(w->out, e) < ARCHIVE_WARN)
 		rc = tar_fail(w, w->out);
 	*off = position(w->out);
-	if (!rc && aligned && *off % PAGE)
+	if (rc == 0 && aligned && *off % PAGE)
 		rc = err_set(w->err, -EIO, "cannot align '%s'",
 			     archive_entry_pathname(e));
 	archive_entry_free(e);
@@ -174,10 +174,10 @@ static int put_own(struct writer *w, const char *path, const void *data,
 	int rc = put_header(w, new_entry(path, S_IFREG | 0644, 0, len),
 			    aligned, off);
 
-	if (!rc && data)
+	if (rc == 0 && data)
 		rc = put_data(w, data, len);
 	/* libarchive fills up with zeros what was not written */
-	if (!rc && archive_write_finish_entry(w->out) < ARCHIVE_WARN)
+	if (rc == 0 && archive_write_finish_entry(w->out) < ARCHIVE_WARN)
 		rc = tar_fail(w, w->out);
 	return rc;
 }
@@ -192,7 +192,7 @@ static int copy_file(struct writer *w, uint32_t node)
 	if (fd < 0)
 		return err_set(w->err, fd, "cannot read '%s': %s", name,
 			       strerror(-fd));
-	while (left && !rc) {
+	while (left && rc == 0) {
 		size_t want = left < COPY ? left : COPY;
 		ssize_t got = pread(fd, w->buf, want, off);
 
@@ -219,7 +219,7 @@ static int put_node(struct writer *w, uint32_t node)
 	uint64_t off;
 	int rc = tree_path(w->t, node, path + 4, sizeof(path) - 4);
 
-	if (rc)
+	if (rc < 0)
 		return err_set(w->err, rc, "'%s': path is too long", n->name);
 	if (n->size >= FILE_MAX)
 		return err_set(w->err, -EFBIG, "'%s' is larger than 8 GB",
@@ -229,16 +229,16 @@ static int put_node(struct writer *w, uint32_t node)
 	if (e && S_ISLNK(n->mode))
 		archive_entry_set_symlink(e, n->target);
 	rc = put_header(w, e, S_ISREG(n->mode) && n->size, &off);
-	if (rc || !S_ISREG(n->mode))
+	if (rc < 0 || !S_ISREG(n->mode))
 		return rc;
 	n->image_off = n->size ? off : 0;
 	rc = copy_file(w, node);
-	if (!rc && archive_write_finish_entry(w->out) < ARCHIVE_WARN)
+	if (rc == 0 && archive_write_finish_entry(w->out) < ARCHIVE_WARN)
 		rc = tar_fail(w, w->out);
 	w->meta->layer[n->layer].files++;
 	w->progress.files++;
 	w->progress.bytes += n->size;
-	if (!rc && w->tell)
+	if (rc == 0 && w->tell)
 		rc = w->tell(w->arg, &w->progress);
 	return rc;
 }
@@ -253,7 +253,7 @@ static int put_nodes(struct writer *w, uint32_t node, uint16_t layer)
 		return 0;
 	if (w->t->node[node].layer == layer)
 		rc = put_node(w, node);
-	for (uint32_t i = 0; !rc && i < w->t->node[node].children; i++)
+	for (uint32_t i = 0; rc == 0 && i < w->t->node[node].children; i++)
 		rc = put_nodes(w, w->t->node[node].child[i], layer);
 	return rc;
 }
@@ -269,7 +269,7 @@ static int put_layer(struct writer *w, uint16_t layer)
 	l->off = position(w->out);
 	l->files = 0;
 	rc = put_nodes(w, 0, layer);
-	if (rc)
+	if (rc < 0)
 		return rc;
 	snprintf(path, sizeof(path), "usetl/layer/%s", l->name);
 	rc = put_own(w, path, NULL, 0, 1, &end);
@@ -311,14 +311,14 @@ static int put_all(struct writer *w)
 
 	w->index_len = pack_index_len(w->t);
 	whole = (w->index_len + PAGE - 1) / PAGE * PAGE;
-	if (!rc)
+	if (rc == 0)
 		rc = put_own(w, "usetl/index", NULL, whole, 1,
 			     &w->meta->index_off);
-	for (uint16_t i = 0; !rc && i < ETLFS_LAYERS; i++)
+	for (uint16_t i = 0; rc == 0 && i < ETLFS_LAYERS; i++)
 		rc = put_layer(w, i);
-	if (!rc)
+	if (rc == 0)
 		rc = put_own(w, "usetl/digest", NULL, 65, 0, &w->digest_off);
-	if (!rc && archive_write_close(w->out) != ARCHIVE_OK)
+	if (rc == 0 && archive_write_close(w->out) != ARCHIVE_OK)
 		rc = tar_fail(w, w->out);
 	w->meta->size = position(w->out);
 	return rc;
@@ -340,7 +340,7 @@ static int digest(struct writer *w, const uint8_t *data, size_t len,
 {
 	int rc = image_sha256(data, len, out);
 
-	return rc ? err_set(w->err, rc, "libcrypto cannot SHA-256") : 0;
+	return rc < 0 ? err_set(w->err, rc, "libcrypto cannot SHA-256") : 0;
 }
 
 /* what was left open: index, layer digests, manifest, digest */
@@ -350,29 +350,29 @@ static int finish(struct writer *w, const uint8_t *map)
 	char *text = NULL, *padded = NULL;
 	int rc = index ? 0 : err_set(w->err, -ENOMEM, "out of memory");
 
-	if (!rc) {
+	if (rc == 0) {
 		pack_index_fill(w->t, w->order, index);
 		rc = put_at(w, index, w->index_len, w->meta->index_off);
 	}
-	for (int i = 0; !rc && i < ETLFS_LAYERS; i++) {
+	for (int i = 0; rc == 0 && i < ETLFS_LAYERS; i++) {
 		struct image_layer *l = &w->meta->layer[i];
 
 		rc = digest(w, map + l->off, l->len, l->digest);
 	}
-	if (!rc) {
+	if (rc == 0) {
 		text = pack_meta_text(w->meta);
 		padded = malloc(w->manifest_len);
 		if (!text || !padded || strlen(text) > w->manifest_len)
 			rc = err_set(w->err, -ENOMEM, "out of memory");
 	}
-	if (!rc) {
+	if (rc == 0) {
 		memset(padded, '\n', w->manifest_len);
 		memcpy(padded, text, strlen(text));
 		rc = put_at(w, padded, w->manifest_len, w->manifest_off);
 	}
-	if (!rc)
+	if (rc == 0)
 		rc = digest(w, map, w->digest_off - 512, w->meta->digest);
-	if (!rc) {
+	if (rc == 0) {
 		char line[66];
 
 		snprintf(line, sizeof(line), "%s\n", w->meta->digest);
@@ -420,19 +420,19 @@ int pack_write(struct tree *t, struct image *meta, int fd,
 
 	count(&w);
 	rc = pack_number(t, &w.order);
-	if (rc)
+	if (rc < 0)
 		err_set(err, rc, "out of memory");
-	if (!rc)
+	if (rc == 0)
 		rc = open_archives(&w);
-	if (!rc)
+	if (rc == 0)
 		rc = put_all(&w);
-	if (!rc) {
+	if (rc == 0) {
 		map = mmap(NULL, meta->size, PROT_READ, MAP_SHARED, fd, 0);
 		if (map == MAP_FAILED)
 			rc = err_set(err, -errno, "cannot read the image: %s",
 				     strerror(errno));
 	}
-	if (!rc) {
+	if (rc == 0) {
 		rc = finish(&w, map);
 		munmap(map, meta->size);
 	}

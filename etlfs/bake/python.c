@@ -8,48 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define MINOR_MIN	9		/* of CPython 3.x */
-
-static int executable(const char *path)
-{
-	struct stat st;
-
-	return !stat(path, &st) && S_ISREG(st.st_mode) && !access(path, X_OK);
-}
-
-/* absolute path of `runtime`, symlinks kept: a venv is known by its path */
-static int locate(const char *runtime, char *buf, size_t size)
-{
-	const char *path = getenv("PATH");
-	char cwd[PATH_MAX];
-	int n;
-
-	if (*runtime == '/') {
-		n = snprintf(buf, size, "%s", runtime);
-		return (size_t)n < size && executable(buf) ? 0 : -ENOENT;
-	}
-	if (strchr(runtime, '/')) {
-		if (!getcwd(cwd, sizeof(cwd)))
-			return -errno;
-		n = snprintf(buf, size, "%s/%s", cwd, runtime);
-		return (size_t)n < size && executable(buf) ? 0 : -ENOENT;
-	}
-	if (!path)
-		path = "/usr/bin:/bin";
-	while (*path) {
-		size_t len = strcspn(path, ":");
-
-		n = snprintf(buf, size, "%.*s/%s", (int)len, path, runtime);
-		if (*path == '/' && (size_t)n < size && executable(buf))
-			return 0;
-		path += len;
-		path += *path == ':';
-	}
-	return -ENOENT;
-}
 
 static int take(char **field, const json_t *o, const char *key)
 {
@@ -67,54 +27,67 @@ static const char *text(const json_t *o, const char *key)
 }
 
 /* can it run in a guest? */
-static int check(const json_t *o, const char *runtime, struct err *err)
+static int check(const json_t *o, const char *command, struct err *err)
 {
 	json_int_t major = json_integer_value(json_object_get(o, "major"));
 	json_int_t minor = json_integer_value(json_object_get(o, "minor"));
 
 	if (strcmp(text(o, "implementation"), "cpython"))
 		return err_set(err, -ENOTSUP, "'%s' is %s; usetl runs CPython",
-			       runtime, text(o, "implementation"));
+			       command, text(o, "implementation"));
 	if (major != 3 || minor < MINOR_MIN)
 		return err_set(err, -ENOTSUP, "'%s' is Python %s; usetl needs "
-			       "3.%d or newer", runtime, text(o, "version"),
+			       "3.%d or newer", command, text(o, "version"),
 			       MINOR_MIN);
 	if (strcmp(text(o, "machine"), "x86_64") ||
 	    json_integer_value(json_object_get(o, "bits")) != 64)
 		return err_set(err, -ENOTSUP, "'%s' is not for x86-64",
-			       runtime);
+			       command);
 	if (strncmp(text(o, "libc"), "glibc ", 6))
 		return err_set(err, -ENOTSUP, "'%s' does not run on glibc",
-			       runtime);
+			       command);
 	return 0;
+}
+
+static int add_dir(struct strings *to, const char *dir)
+{
+	return strings_add(to, dir, strlen(dir)) < 0 ? -EPROTO : 0;
+}
+
+/* extension modules lie below the standard library, unless they do not */
+static int add_stdlib(struct runtime *rt, const json_t *o)
+{
+	const char *stdlib = text(o, "stdlib"), *dynload = text(o, "dynload");
+	int rc = *stdlib ? add_dir(&rt->stdlib, stdlib) : -EPROTO;
+
+	if (*dynload && strncmp(dynload, stdlib, strlen(stdlib)))
+		rc |= add_dir(&rt->stdlib, dynload);
+	return rc;
 }
 
 static int fill(struct python *py, const json_t *o)
 {
 	const json_t *site = json_object_get(o, "site"), *dir;
-	const char *dynload = text(o, "dynload");
 	size_t i;
 	int rc = 0;
 
 	/* a shim on PATH is not the interpreter: sys.executable is */
-	rc |= take(&py->command, o, "executable");
-	rc |= take(&py->program, o, "program");
-	rc |= take(&py->version, o, "version");
+	rc |= take(&py->rt.command, o, "executable");
+	rc |= take(&py->rt.program, o, "program");
+	rc |= take(&py->rt.version, o, "version");
 	rc |= take(&py->cache_tag, o, "cache_tag");
-	rc |= take(&py->stdlib, o, "stdlib");
-	if (*dynload)
-		rc |= take(&py->dynload, o, "dynload");
+	rc |= add_stdlib(&py->rt, o);
 	py->has_pip = json_is_true(json_object_get(o, "pip"));
 	json_array_foreach(site, i, dir) {
 		const char *s = json_string_value(dir);
 
-		if (s && strings_add(&py->site, s, strlen(s)))
-			rc = -ENOMEM;
+		if (s)
+			rc |= add_dir(&py->rt.site, s);
 	}
-	return rc ? -EPROTO : 0;
+	return rc < 0 ? -EPROTO : 0;
 }
 
-int python_find(struct python **out, const char *runtime, struct err *err)
+int python_find(struct runtime **out, const char *command, struct err *err)
 {
 	struct python *py = calloc(1, sizeof(*py));
 	char path[PATH_MAX];
@@ -124,43 +97,38 @@ int python_find(struct python **out, const char *runtime, struct err *err)
 
 	if (!py)
 		return err_set(err, -ENOMEM, "out of memory");
-	rc = locate(runtime, path, sizeof(path));
-	if (rc) {
+	py->rt.ops = &runtime_python;
+	rc = runtime_locate(command, path, sizeof(path));
+	if (rc < 0) {
 		err_set(err, rc, "no interpreter '%s'; set runtime to a "
-			"Python's path", runtime);
+			"Python's path", command);
 		goto out;
 	}
 	rc = python_ask(path, "probe", NULL, -1, NULL, &o, &why);
-	if (rc) {
+	if (rc < 0) {
 		err_set(err, rc, "'%s' does not run as Python 3.%d or newer: "
-			"%.600s", runtime, MINOR_MIN, why.msg);
+			"%.600s", command, MINOR_MIN, why.msg);
 		goto out;
 	}
-	rc = check(o, runtime, err);
-	if (rc)
+	rc = check(o, command, err);
+	if (rc < 0)
 		goto out;
 	rc = fill(py, o);
-	if (rc)
-		err_set(err, rc, "'%s' answered nonsense", runtime);
+	if (rc < 0)
+		err_set(err, rc, "'%s' answered nonsense", command);
 out:
 	json_decref(o);
-	if (rc)
-		python_destroy(py);
+	if (rc < 0)
+		runtime_destroy(&py->rt);
 	else
-		*out = py;
+		*out = &py->rt;
 	return rc;
 }
 
-void python_destroy(struct python *py)
+void python_destroy(struct runtime *rt)
 {
-	if (!py)
-		return;
-	free(py->command);
-	free(py->program);
-	free(py->version);
+	struct python *py = python_of(rt);
+
 	free(py->cache_tag);
-	free(py->stdlib);
-	free(py->dynload);
-	strings_free(&py->site);
 	free(py);
 }

@@ -1,9 +1,10 @@
 /*
- * python.h - the interpreter that an image is made with
+ * python.h - what the parts of the Python runtime share: python*.c alone
  *
  * What bake needs to know about an interpreter it asks the interpreter
  * itself: bake.py, embedded here, runs in it on the host.  Variables that
- * begin with PYTHON are kept from it.
+ * begin with PYTHON are kept from it.  Functions that runtime_ops has too are
+ * explained in runtime.h.
  */
 #ifndef ETLFS_PYTHON_H
 #define ETLFS_PYTHON_H
@@ -11,53 +12,39 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#include "conf/err.h"
-#include "conf/manifest.h"
-#include "etlfs/bake/tree.h"
+#include "etlfs/bake/runtime.h"
 
 struct python {
-	char *command;			/* runs on the host, may be a venv's */
-	char *program;			/* real path: what runs in the guest */
-	char *version;			/* "3.11.2" */
+	struct runtime rt;		/* first: the one is the other */
 	char *cache_tag;		/* "cpython-311" */
-	char *stdlib;			/* folder */
-	char *dynload;			/* folder, or NULL */
-	struct strings site;		/* folders of distributions */
 	int has_pip;
 };
 
-/*
- * runtime: a path, or a name that PATH is searched for.  Anything but an
- * x86-64 CPython 3.9 or newer on glibc is refused.  0, or -errno with err.
- */
-int python_find(struct python **out, const char *runtime, struct err *err);
-void python_destroy(struct python *py);
+static inline struct python *python_of(const struct runtime *rt)
+{
+	return (struct python *)rt;
+}
 
-/*
- * Compiles every .py of the layer from node number `from` on, to
- * __pycache__ beside it.  A syntax error is an error when strict, else a
- * warning.
- */
-int python_compile(const struct python *py, struct tree *t, uint32_t from,
+/* python.c: anything but an x86-64 CPython 3.9 or newer on glibc is refused */
+int python_find(struct runtime **out, const char *command, struct err *err);
+void python_destroy(struct runtime *rt);
+
+/* python_boot.S: all of unikernel/python */
+extern const struct runtime_file python_boot[];
+
+/* python_work.c: a .py is compiled to __pycache__ beside it */
+int python_compile(const struct runtime *rt, struct tree *t, uint32_t from,
 		   uint16_t layer, int strict, struct err *err);
-
-/* distributions by name, with what they require; or all, for one "*" */
-struct python_dists {
-	struct strings paths;		/* files, and folders to be walked */
-	struct strings folders;		/* that have to be on sys.path */
-	unsigned n;
-};
-int python_installed(const struct python *py, const struct strings *names,
-		     struct tree *t, struct python_dists *out,
+/* distributions; a folder that cannot stand in sys.path is an error */
+int python_installed(const struct runtime *rt, const struct strings *names,
+		     struct tree *t, struct runtime_packages *out,
 		     struct err *err);
-void python_dists_free(struct python_dists *d);
-
-/* is a wheel for this interpreter?  0, or -errno with its tags in err */
-int python_wheel(const struct python *py, const char *file, struct tree *t,
-		 struct err *err);
-/* pip install -r file into the empty folder target */
-int python_pip(const struct python *py, const char *file, const char *target,
-	       struct tree *t, struct err *err);
+/* a wheel has tags, which say what it is for; other archives are let pass */
+int python_archive(const struct runtime *rt, const char *file, struct tree *t,
+		   struct err *err);
+/* by pip */
+int python_install(const struct runtime *rt, const char *file,
+		   const char *target, struct tree *t, struct err *err);
 
 /*
  * python_run.c: runs argv with `in` on its standard input; *out is the whole

@@ -199,20 +199,20 @@ int python_run(char *const argv[], const char *in, int spool,
 		if (fd[i] < 0)
 			rc = -errno;
 	}
-	if (!rc)
+	if (rc == 0)
 		rc = put_input(fd[0], in);
-	if (!rc)
+	if (rc == 0)
 		rc = spawn(argv, fd, spool, &pid);
-	if (!rc)
+	if (rc == 0)
 		rc = reap(pid, t, &status);
-	if (rc)
+	if (rc < 0)
 		err_set(err, rc, "cannot run '%s': %s", argv[0],
 			strerror(-rc));
-	if (!rc && status) {
+	if (rc == 0 && status) {
 		say_why(fd[2], t, why, sizeof(why));
 		rc = err_set(err, -ECHILD, "'%s' failed: %s", argv[0], why);
 	}
-	if (!rc) {
+	if (rc == 0) {
 		*out = slurp(fd[1]);
 		if (!*out)
 			rc = err_set(err, -ENOMEM, "out of memory");
@@ -238,7 +238,7 @@ int python_ask(const char *command, const char *verb, const json_t *ask,
 	if (!in)
 		return err_set(err, -ENOMEM, "out of memory");
 	rc = python_run(argv, in, spool, t, &text, err);
-	if (!rc) {
+	if (rc == 0) {
 		*out = json_loads(text, 0, &e);
 		if (!*out || !json_is_object(*out))
 			rc = err_set(err, -EPROTO, "'%s' answered nonsense: "

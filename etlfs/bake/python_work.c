@@ -25,7 +25,7 @@ static json_t *make_job(const struct tree *t, uint32_t node)
 	const struct tree_node *n = &t->node[node];
 	char path[TREE_PATH_MAX];
 
-	if (tree_path(t, node, path, sizeof(path)))
+	if (tree_path(t, node, path, sizeof(path)) < 0)
 		return NULL;
 	/* NULL for names that are not UTF-8, which Python would not import */
 	return json_pack("[o, I, I, s]", n->host ? json_string(n->host) :
@@ -63,7 +63,7 @@ static int put_pyc(struct tree *t, uint32_t source, const char *tag,
 	char path[TREE_PATH_MAX], pyc[TREE_PATH_MAX + 512];
 	int64_t rc = tree_path(t, n->parent, path, sizeof(path));
 
-	if (rc)
+	if (rc < 0)
 		return rc;
 	snprintf(pyc, sizeof(pyc), "%s/__pycache__/%.*s.%s.pyc", path,
 		 (int)strlen(n->name) - 3, n->name, tag);
@@ -88,7 +88,7 @@ static int tell_errors(struct tree *t, const json_t *errors, int strict,
 	return 0;
 }
 
-static int take_results(const struct python *py, struct tree *t,
+static int take_results(const struct runtime *rt, struct tree *t,
 			const json_t *answer, const uint32_t *nodes,
 			uint32_t n, struct err *err)
 {
@@ -100,20 +100,20 @@ static int take_results(const struct python *py, struct tree *t,
 	if (json_array_size(done) != n || fstat(t->spool, &st) ||
 	    end > st.st_size || (uint64_t)end < t->spool_len)
 		return err_set(err, -EPROTO, "'%s' answered nonsense",
-			       py->command);
+			       rt->command);
 	t->spool_len = end;
-	for (uint32_t i = 0; i < n && !rc; i++) {
+	for (uint32_t i = 0; i < n && rc == 0; i++) {
 		const json_t *d = json_array_get(done, i);
 
 		if (json_is_array(d))
-			rc = put_pyc(t, nodes[i], py->cache_tag,
+			rc = put_pyc(t, nodes[i], python_of(rt)->cache_tag,
 				json_integer_value(json_array_get(d, 0)),
 				json_integer_value(json_array_get(d, 1)), err);
 	}
 	return rc;
 }
 
-int python_compile(const struct python *py, struct tree *t, uint32_t from,
+int python_compile(const struct runtime *rt, struct tree *t, uint32_t from,
 		   uint16_t layer, int strict, struct err *err)
 {
 	uint32_t *nodes = calloc(t->nodes, sizeof(*nodes)), n;
@@ -127,14 +127,14 @@ int python_compile(const struct python *py, struct tree *t, uint32_t from,
 			make_jobs(t, from, layer, nodes, &n));
 	if (!ask)
 		rc = err_set(err, -ENOMEM, "out of memory");
-	if (!rc && n)
-		rc = python_ask(py->command, "compile", ask, t->spool, t,
+	if (rc == 0 && n)
+		rc = python_ask(rt->command, "compile", ask, t->spool, t,
 				&answer, err);
-	if (!rc && n)
+	if (rc == 0 && n)
 		rc = tell_errors(t, json_object_get(answer, "errors"), strict,
 				 err);
-	if (!rc && n)
-		rc = take_results(py, t, answer, nodes, n, err);
+	if (rc == 0 && n)
+		rc = take_results(rt, t, answer, nodes, n, err);
 	json_decref(ask);
 	json_decref(answer);
 	free(nodes);
@@ -158,29 +158,39 @@ static int take_list(struct strings *to, const json_t *from)
 	json_array_foreach(from, i, v) {
 		const char *s = json_string_value(v);
 
-		if (s && strings_add(to, s, strlen(s)))
+		if (s && strings_add(to, s, strlen(s)) < 0)
 			return -ENOMEM;
 	}
 	return 0;
 }
 
-int python_installed(const struct python *py, const struct strings *names,
-		     struct tree *t, struct python_dists *out,
+static int check_folders(const struct strings *folders, struct err *err)
+{
+	for (size_t i = 0; i < folders->n; i++)
+		if (strchr(folders->v[i], ':'))
+			return err_set(err, -EINVAL, "'%s': a folder on "
+				       "sys.path cannot have ':' in its name",
+				       folders->v[i]);
+	return 0;
+}
+
+int python_installed(const struct runtime *rt, const struct strings *names,
+		     struct tree *t, struct runtime_packages *out,
 		     struct err *err)
 {
 	json_t *ask = json_pack("{s:o, s:o}", "names", list(names), "site",
-				list(&py->site));
+				list(&rt->site));
 	const json_t *warning;
 	json_t *answer = NULL;
 	const char *bad;
 	size_t i;
 	int rc;
 
-	*out = (struct python_dists){ 0 };
+	*out = (struct runtime_packages){ 0 };
 	if (!ask)
 		return err_set(err, -ENOMEM, "out of memory");
-	rc = python_ask(py->command, "installed", ask, -1, t, &answer, err);
-	if (rc)
+	rc = python_ask(rt->command, "installed", ask, -1, t, &answer, err);
+	if (rc < 0)
 		goto out;
 	bad = json_string_value(json_object_get(answer, "error"));
 	if (bad) {
@@ -189,37 +199,36 @@ int python_installed(const struct python *py, const struct strings *names,
 	}
 	json_array_foreach(json_object_get(answer, "warnings"), i, warning)
 		tree_warn(t, "%s", json_string_value(warning));
-	out->n = json_array_size(json_object_get(answer, "dists"));
 	rc = take_list(&out->paths, json_object_get(answer, "paths"));
-	if (!rc)
+	if (rc == 0)
 		rc = take_list(&out->folders,
 			       json_object_get(answer, "folders"));
-	if (rc)
+	if (rc < 0)
 		err_set(err, rc, "out of memory");
+	else
+		rc = check_folders(&out->folders, err);
 out:
 	json_decref(ask);
 	json_decref(answer);
-	if (rc)
-		python_dists_free(out);
+	if (rc < 0)
+		runtime_packages_free(out);
 	return rc;
 }
 
-void python_dists_free(struct python_dists *d)
+int python_archive(const struct runtime *rt, const char *file, struct tree *t,
+		   struct err *err)
 {
-	strings_free(&d->paths);
-	strings_free(&d->folders);
-}
-
-int python_wheel(const struct python *py, const char *file, struct tree *t,
-		 struct err *err)
-{
-	json_t *ask = json_pack("{s:s}", "path", file), *answer = NULL;
+	size_t len = strlen(file);
+	json_t *ask, *answer = NULL;
 	const char *bad;
 	int rc;
 
+	if (len <= 4 || strcmp(file + len - 4, ".whl"))
+		return 0;
+	ask = json_pack("{s:s}", "path", file);
 	if (!ask)
 		return err_set(err, -EINVAL, "'%.400s' is not UTF-8", file);
-	rc = python_ask(py->command, "wheel", ask, -1, t, &answer, err);
+	rc = python_ask(rt->command, "wheel", ask, -1, t, &answer, err);
 	bad = json_string_value(json_object_get(answer, "error"));
 	if (bad)
 		rc = err_set(err, -ENOEXEC, "[packages] path: %.900s", bad);
@@ -228,11 +237,11 @@ int python_wheel(const struct python *py, const char *file, struct tree *t,
 	return rc;
 }
 
-int python_pip(const struct python *py, const char *file, const char *target,
-	       struct tree *t, struct err *err)
+int python_install(const struct runtime *rt, const char *file,
+		   const char *target, struct tree *t, struct err *err)
 {
 	char *argv[] = {
-		py->command, "-I", "-m", "pip", "install", "--quiet",
+		rt->command, "-I", "-m", "pip", "install", "--quiet",
 		"--no-input", "--no-compile", "--disable-pip-version-check",
 		"--no-warn-script-location", "--target", (char *)target,
 		"-r", (char *)file, NULL
@@ -241,13 +250,13 @@ int python_pip(const struct python *py, const char *file, const char *target,
 	struct err why;
 	int rc;
 
-	if (!py->has_pip)
+	if (!python_of(rt)->has_pip)
 		return err_set(err, -ENOENT, "'%s' has no pip, which "
 			       "[packages] requirements needs; install "
 			       "python3-pip or take a venv's python as runtime",
-			       py->command);
+			       rt->command);
 	rc = python_run(argv, "", -1, t, &text, &why);
 	free(text);
-	return rc ? err_set(err, rc, "pip could not install '%s': %.800s",
+	return rc < 0 ? err_set(err, rc, "pip could not install '%s': %.800s",
 			    file, why.msg) : 0;
 }

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "etlfs/image/image_impl.h"
+#include "etlfs/image/name.h"
 
 void tree_warn(struct tree *t, const char *fmt, ...)
 {
@@ -305,7 +305,7 @@ static int64_t add(struct tree *t, const char *path, uint16_t layer,
 {
 	struct walk w = { .flags = MAKE, .layer = layer };
 	int rc = t->tick ? t->tick(t->arg) : 0;
-	int64_t n = rc ? rc : walk(t, &w, 0, path);
+	int64_t n = rc < 0 ? rc : walk(t, &w, 0, path);
 	struct tree_node *node;
 
 	if (n == -ENOENT)

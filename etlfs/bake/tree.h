@@ -125,11 +125,17 @@ int tree_add_folder(struct tree *t, const struct tree_folder *f,
 		    struct err *err);
 
 /*
- * tree_archive.c: the content of a zip, wheel or tar, to below guest.  Member
- * names that leave the archive are errors; in wheels (.whl), purelib and
- * platlib go where pip would put them, scripts, headers and data stay out.
+ * tree_archive.c: the content of a zip or tar, to below guest.  Member names
+ * that leave the archive are errors.  place() says where a member of that name
+ * belongs, which is an end of the name, or NULL when it is left out; without it
+ * names stay.  is_file: a regular file, and no link.
  */
-int tree_add_archive(struct tree *t, const char *file, const char *guest,
-		     uint16_t layer, struct err *err);
+struct tree_archive {
+	const char *file, *guest;
+	uint16_t layer;
+	const char *(*place)(const char *file, const char *name, int is_file);
+};
+int tree_add_archive(struct tree *t, const struct tree_archive *from,
+		     struct err *err);
 
 #endif

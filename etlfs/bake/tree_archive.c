@@ -1,5 +1,5 @@
 /*
- * tree_archive.c - zips, wheels and tars into the tree, by libarchive
+ * tree_archive.c - zips and tars into the tree, by libarchive
  *
  * Content goes to the spool, never to the host's own file system.  What an
  * archive says is not trusted: names are taken apart and put together again,
@@ -21,10 +21,7 @@
 struct unpack {
 	struct tree *t;
 	struct archive *a;
-	const char *file;		/* the archive */
-	const char *guest;
-	uint16_t layer;
-	int wheel;
+	const struct tree_archive *from;
 	struct err *err;
 	char buf[BLOCK];
 };
@@ -32,8 +29,8 @@ struct unpack {
 static int fail(struct unpack *u, int code, const char *member,
 		const char *why)
 {
-	return err_set(u->err, code, "'%s': member '%s' %s", u->file, member,
-		       why);
+	return err_set(u->err, code, "'%s': member '%s' %s", u->from->file,
+		       member, why);
 }
 
 /*
@@ -67,22 +64,6 @@ static int clean(const char *name, char *buf, size_t size)
 	return 0;
 }
 
-/*
- * Where pip would put a wheel's member relative to site-packages, or NULL
- * when it belongs elsewhere (scripts, headers, data).
- */
-static const char *wheel_place(const char *name)
-{
-	size_t len = strcspn(name, "/");
-	const char *rest = name + len;
-
-	if (len < 5 || strncmp(rest - 5, ".data", 5) || !*rest)
-		return name;
-	if (!strncmp(rest, "/purelib/", 9) || !strncmp(rest, "/platlib/", 9))
-		return rest + 9;
-	return NULL;
-}
-
 static int spool_data(struct unpack *u, const char *name,
 		      struct tree_file *f)
 {
@@ -110,16 +91,17 @@ static int add_hardlink(struct unpack *u, const char *name, const char *path,
 	struct tree_file f;
 	int64_t rc;
 
-	if (clean(to, clean_to, sizeof(clean_to)))
+	if (clean(to, clean_to, sizeof(clean_to)) < 0)
 		return fail(u, -EINVAL, name, "links out of the archive");
-	snprintf(full, sizeof(full), "%s/%s", u->guest, clean_to);
+	snprintf(full, sizeof(full), "%s/%s", u->from->guest, clean_to);
 	rc = tree_find(u->t, full, 0);
 	if (rc < 0 || !S_ISREG(u->t->node[rc].mode))
 		return fail(u, -ENOENT, name, "is a link to nothing");
 	n = &u->t->node[rc];
 	f = (struct tree_file){
-		.layer = u->layer, .mode = n->mode & 0777, .mtime = n->mtime,
-		.size = n->size, .host = n->host, .off = n->off,
+		.layer = u->from->layer, .mode = n->mode & 0777,
+		.mtime = n->mtime, .size = n->size, .host = n->host,
+		.off = n->off,
 	};
 	rc = tree_add_file(u->t, path, &f, u->err);
 	return rc < 0 ? rc : 0;
@@ -146,24 +128,34 @@ static int add_symlink(struct unpack *u, const char *name, const char *path,
 	}
 	if (!*target || *target == '/' || depth < 0)
 		return fail(u, -EINVAL, name, "links out of the archive");
-	rc = tree_add_link(u->t, path, target, u->layer, u->err);
+	rc = tree_add_link(u->t, path, target, u->from->layer, u->err);
 	return rc < 0 ? rc : 0;
+}
+
+static const char *place_of(const struct unpack *u, struct archive_entry *e,
+			    const char *name)
+{
+	int is_file = archive_entry_filetype(e) == AE_IFREG &&
+		!archive_entry_hardlink(e);
+
+	return u->from->place ?
+		u->from->place(u->from->file, name, is_file) : name;
 }
 
 static int add_member(struct unpack *u, struct archive_entry *e)
 {
 	const char *raw = archive_entry_pathname(e), *place;
 	char name[TREE_PATH_MAX], path[TREE_PATH_MAX + PATH_MAX];
-	struct tree_file f = { .layer = u->layer };
+	struct tree_file f = { .layer = u->from->layer };
 	int64_t rc;
 
-	if (!raw || clean(raw, name, sizeof(name)))
+	if (!raw || clean(raw, name, sizeof(name)) < 0)
 		return fail(u, -EINVAL, raw ? raw : "?",
 			    "has a name that leaves the archive");
-	place = u->wheel ? wheel_place(name) : name;
+	place = place_of(u, e, name);
 	if (!place || !*place)
 		return 0;
-	snprintf(path, sizeof(path), "%s/%s", u->guest, place);
+	snprintf(path, sizeof(path), "%s/%s", u->from->guest, place);
 	if (archive_entry_is_encrypted(e))
 		return fail(u, -EINVAL, name, "is encrypted");
 	if (archive_entry_hardlink(e))
@@ -171,16 +163,15 @@ static int add_member(struct unpack *u, struct archive_entry *e)
 	if (archive_entry_filetype(e) == AE_IFLNK)
 		return add_symlink(u, place, path, archive_entry_symlink(e));
 	if (archive_entry_filetype(e) == AE_IFDIR) {
-		rc = tree_add_dir(u->t, path, u->layer, u->err);
+		rc = tree_add_dir(u->t, path, u->from->layer, u->err);
 		return rc < 0 ? rc : 0;
 	}
-	if (archive_entry_filetype(e) != AE_IFREG || strstr(place,
-							    "__pycache__/"))
+	if (archive_entry_filetype(e) != AE_IFREG)
 		return 0;
 	f.mode = archive_entry_perm(e) & 0111 ? 0755 : 0644;
 	f.mtime = archive_entry_mtime(e);
 	rc = spool_data(u, name, &f);
-	if (!rc)
+	if (rc == 0)
 		rc = tree_add_file(u->t, path, &f, u->err);
 	return rc < 0 ? rc : 0;
 }
@@ -188,42 +179,40 @@ static int add_member(struct unpack *u, struct archive_entry *e)
 static int add_members(struct unpack *u)
 {
 	struct archive_entry *e;
-	int rc, n = 0;
+	int status, n = 0;
 
-	while ((rc = archive_read_next_header(u->a, &e)) == ARCHIVE_OK ||
-	       rc == ARCHIVE_WARN) {
-		int bad = add_member(u, e);
+	while ((status = archive_read_next_header(u->a, &e)) == ARCHIVE_OK ||
+	       status == ARCHIVE_WARN) {
+		int rc = add_member(u, e);
 
-		if (bad)
-			return bad;
+		if (rc < 0)
+			return rc;
 		n++;
 	}
-	if (rc != ARCHIVE_EOF)
-		return err_set(u->err, -EIO, "cannot read '%s': %s", u->file,
-			       archive_error_string(u->a));
+	if (status != ARCHIVE_EOF)
+		return err_set(u->err, -EIO, "cannot read '%s': %s",
+			       u->from->file, archive_error_string(u->a));
 	if (!n)
-		return err_set(u->err, -EINVAL, "'%s' is empty", u->file);
+		return err_set(u->err, -EINVAL, "'%s' is empty", u->from->file);
 	return 0;
 }
 
-int tree_add_archive(struct tree *t, const char *file, const char *guest,
-		     uint16_t layer, struct err *err)
+int tree_add_archive(struct tree *t, const struct tree_archive *from,
+		     struct err *err)
 {
-	struct unpack u = { .t = t, .file = file, .guest = guest,
-			    .layer = layer, .err = err };
-	size_t len = strlen(file);
+	struct unpack u = { .t = t, .from = from, .err = err };
 	int rc;
 
-	u.wheel = len > 4 && !strcmp(file + len - 4, ".whl");
 	u.a = archive_read_new();
 	if (!u.a)
 		return err_set(err, -ENOMEM, "out of memory");
 	archive_read_support_filter_all(u.a);
 	archive_read_support_format_tar(u.a);
 	archive_read_support_format_zip(u.a);
-	if (archive_read_open_filename(u.a, file, BLOCK) != ARCHIVE_OK)
+	if (archive_read_open_filename(u.a, from->file, BLOCK) != ARCHIVE_OK)
 		rc = err_set(err, -EINVAL, "cannot read '%s' as a wheel, zip "
-			     "or tar: %s", file, archive_error_string(u.a));
+			     "or tar: %s", from->file,
+			     archive_error_string(u.a));
 	else
 		rc = add_members(&u);
 	archive_read_free(u.a);

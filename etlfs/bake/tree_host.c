@@ -88,7 +88,7 @@ static int follow(struct tree *t, struct chain *c, const char *link,
 	int rc = read_link(link, target, sizeof(target));
 	int64_t n;
 
-	if (rc)
+	if (rc < 0)
 		return rc;
 	if (++c->links > TREE_LINKS_MAX)
 		return -ELOOP;
@@ -98,7 +98,7 @@ static int follow(struct tree *t, struct chain *c, const char *link,
 	if (*target == '/')
 		strcpy(c->done, "/");
 	rc = join(next, sizeof(next), target, rest);
-	if (!rc)
+	if (rc == 0)
 		strcpy(c->rest, next);
 	return rc;
 }
@@ -110,9 +110,9 @@ int64_t tree_add_host(struct tree *t, const char *path, uint16_t layer,
 	struct stat st = { .st_mode = S_IFDIR };
 	int rc = strlen(path) < sizeof(c.rest) ? 0 : -ENAMETOOLONG;
 
-	if (!rc)
+	if (rc == 0)
 		strcpy(c.rest, path);
-	while (!rc) {
+	while (rc == 0) {
 		char *name = c.rest + strspn(c.rest, "/"), at[PATH_MAX];
 		size_t len = strcspn(name, "/");
 		char *rest = name + len;
@@ -125,11 +125,11 @@ int64_t tree_add_host(struct tree *t, const char *path, uint16_t layer,
 			parent(c.done);
 		} else if (strcmp(name, ".")) {
 			rc = join(at, sizeof(at), c.done, name);
-			if (!rc && lstat(at, &st))
+			if (rc == 0 && lstat(at, &st))
 				rc = -errno;
-			if (!rc && S_ISLNK(st.st_mode)) {
+			if (rc == 0 && S_ISLNK(st.st_mode)) {
 				rc = follow(t, &c, at, rest, layer, err);
-				if (rc)
+				if (rc < 0)
 					break;
 				continue;
 			}
@@ -137,7 +137,7 @@ int64_t tree_add_host(struct tree *t, const char *path, uint16_t layer,
 		}
 		memmove(c.rest, rest, strlen(rest) + 1);
 	}
-	if (rc)
+	if (rc < 0)
 		return fail(err, rc, path);
 	if (S_ISDIR(st.st_mode))
 		return tree_add_dir(t, c.done, layer, err);
@@ -222,7 +222,7 @@ static int add_symlink(struct tree *t, struct visit *v, const char *host,
 	int64_t n;
 	int rc = read_link(host, target, sizeof(target));
 
-	if (rc)
+	if (rc < 0)
 		return fail(v->err, rc, host);
 	if (stat(host, &st)) {
 		tree_warn(t, "'%s' leads nowhere: left out", host);
@@ -255,8 +255,8 @@ static int visit_entry(struct tree *t, struct visit *v, const char *rel,
 	struct stat st, to;
 	int64_t n;
 
-	if (join(host, sizeof(host), v->f->host, rel) ||
-	    join(guest, sizeof(guest), v->f->guest, rel))
+	if (join(host, sizeof(host), v->f->host, rel) < 0 ||
+	    join(guest, sizeof(guest), v->f->guest, rel) < 0)
 		return fail(v->err, -ENAMETOOLONG, rel);
 	if (lstat(host, &st))
 		return fail(v->err, -errno, host);
@@ -287,8 +287,8 @@ static int visit_dir(struct tree *t, struct visit *v, const char *rel,
 	int n, rc = 0;
 	int64_t node;
 
-	if (join(host, sizeof(host), v->f->host, rel) ||
-	    join(guest, sizeof(guest), v->f->guest, rel))
+	if (join(host, sizeof(host), v->f->host, rel) < 0 ||
+	    join(guest, sizeof(guest), v->f->guest, rel) < 0)
 		return fail(v->err, -ENAMETOOLONG, rel);
 	if (depth > DEPTH_MAX)
 		return fail(v->err, -ELOOP, host);
@@ -301,7 +301,7 @@ static int visit_dir(struct tree *t, struct visit *v, const char *rel,
 	for (int i = 0; i < n; i++) {
 		const char *name = entry[i]->d_name;
 
-		if (!rc && strcmp(name, ".") && strcmp(name, "..")) {
+		if (rc == 0 && strcmp(name, ".") && strcmp(name, "..")) {
 			if (snprintf(sub, sizeof(sub), "%s%s%s", rel,
 				     *rel ? "/" : "", name) >=
 			    (int)sizeof(sub))

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "etlfs/image/image_impl.h"
+#include "etlfs/image/name.h"
 
 #define CHUNK	((size_t)1 << 20)	/* read at a time */
 
@@ -100,7 +101,7 @@ static int index_read(struct image *img, struct err *err)
 						    img->index_off);
 	int rc = head_read(img, img->index_off, sizeof(*h), err);
 
-	if (rc || img->index_off % IMAGE_PAGE ||
+	if (rc < 0 || img->index_off % IMAGE_PAGE ||
 	    img->size - img->index_off < sizeof(*h))
 		return rc;		/* which image_check_index() says */
 	return head_read(img, img->index_off, h->total_len, err);
@@ -122,19 +123,19 @@ static int open_fd(struct image **out, const char *path, int fd, int heads,
 	img->fd = fd;
 	errno = error;
 	rc = map_image(img, heads, err);
-	if (!rc && heads)
+	if (rc == 0 && heads)
 		rc = head_read(img, 0, IMAGE_HEAD, err);
-	if (!rc && heads)
+	if (rc == 0 && heads)
 		rc = head_read(img, img->size - IMAGE_TAIL, IMAGE_TAIL, err);
-	if (!rc)
+	if (rc == 0)
 		rc = image_read_meta(img, err);
-	if (!rc && heads)
+	if (rc == 0 && heads)
 		rc = index_read(img, err);
-	if (!rc)
+	if (rc == 0)
 		rc = image_check_index(img, err);
-	if (!rc)
+	if (rc == 0)
 		rc = read_digest(img, err);
-	if (rc)
+	if (rc < 0)
 		image_close(img);
 	else
 		*out = img;
@@ -204,7 +205,7 @@ int image_verify(const struct image *img, struct err *err)
 
 	if (rc == -EBADMSG)
 		return image_bad(img, "it was cut short", err);
-	if (rc)
+	if (rc < 0)
 		return err_set(err, rc, "cannot read all of '%s'", img->path);
 	if (memcmp(text, img->digest, 64))
 		return err_set(err, -EBADMSG, "'%s' was altered: its digest "

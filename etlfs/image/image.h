@@ -25,6 +25,8 @@
 
 #define IMAGE_FORMAT	"usetl-image"	/* of the manifest */
 #define IMAGE_VERSION	1
+/* of the manifest: the interpreter's version, whichever interpreter it is */
+#define IMAGE_KEY_VERSION "python"
 
 struct image_layer {
 	const char *name;		/* "runtime", "packages", "function" */
@@ -47,7 +49,7 @@ struct image {
 	char *name;			/* of the function */
 	char *handler;			/* module.function */
 	char *interpreter;		/* what runs, as a path in the guest */
-	char *python;			/* its version, "3.11.2" */
+	char *version;		/* the interpreter's, "3.11.2" */
 	char **argv;			/* NULL-terminated, argv[0] = interpreter */
 	char **env;			/* NULL-terminated, "NAME=value" */
 	char **egress;			/* NULL-terminated URL prefixes, or NULL

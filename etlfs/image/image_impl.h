@@ -35,11 +35,6 @@ static inline const char *image_names(const struct image *img)
 	return (const char *)img->index + img->index->names_off;
 }
 
-/*
- * Order of names in a directory: as memcmp sorts, the shorter first where one
- * is a prefix of the other.
- */
-int etlfs_name_cmp(const char *a, size_t a_len, const char *b, size_t b_len);
 /* 64 hex digits and a NUL; 0 or -EIO */
 int image_sha256(const void *data, size_t len, char *out);
 

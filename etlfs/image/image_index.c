@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "etlfs/image/image_impl.h"
+#include "etlfs/image/name.h"
 
 #define TARGET_MAX	4096		/* of a symlink, as PATH_MAX */
 #define DEPTH_MAX	2048
@@ -53,13 +54,6 @@ static int name_ok(const struct image *img, const struct etlfs_node *n)
 		return 0;
 	return !(name[0] == '.' && (n->name_len == 1 ||
 				    (n->name_len == 2 && name[1] == '.')));
-}
-
-int etlfs_name_cmp(const char *a, size_t a_len, const char *b, size_t b_len)
-{
-	int d = memcmp(a, b, a_len < b_len ? a_len : b_len);
-
-	return d ? d : (a_len > b_len) - (a_len < b_len);
 }
 
 /* sorted, no name twice: i is behind its elder sibling */
@@ -120,7 +114,7 @@ static int check_depth(const struct image *img)
 	uint16_t *depth = calloc(img->index->nodes, sizeof(*depth));
 	int rc = depth ? 0 : -ENOMEM;
 
-	for (uint32_t i = 1; !rc && i < img->index->nodes; i++) {
+	for (uint32_t i = 1; rc == 0 && i < img->index->nodes; i++) {
 		depth[i] = depth[all[i].parent] + 1;
 		if (depth[i] > DEPTH_MAX)
 			rc = -EBADMSG;
@@ -134,18 +128,18 @@ int image_check_index(struct image *img, struct err *err)
 	uint64_t next = 1;
 	int rc = check_head(img, err);
 
-	if (rc)
+	if (rc < 0)
 		return rc;
 	if ((image_nodes(img)->mode & S_IFMT) != S_IFDIR ||
 	    image_nodes(img)->name_len || image_nodes(img)->parent)
 		return image_bad(img, "its index has no root", err);
 	for (uint32_t i = 0; i < img->index->nodes; i++)
-		if (check_node(img, i, &next))
+		if (check_node(img, i, &next) < 0)
 			return err_set(err, -EBADMSG, "'%s' is damaged: node "
 				       "%u of its index", img->path, i);
 	if (next != img->index->nodes)
 		return image_bad(img, "its index has stray nodes", err);
-	if (check_depth(img))
+	if (check_depth(img) < 0)
 		return image_bad(img, "its tree is too deep", err);
 	return 0;
 }

@@ -45,7 +45,7 @@ static int read_manifest(const struct image *img, char **text,
 			rc = 0;
 	}
 	archive_read_free(a);
-	if (rc) {
+	if (rc < 0) {
 		free(buf);
 		return image_foreign(img, err);
 	}
@@ -100,9 +100,9 @@ static int take_layer(const struct image *img, const json_t *o, int i,
 	if (!name || strcmp(name, image_layer_name[i]) || !digest ||
 	    strlen(digest) != 64 ||
 	    strspn(digest, "0123456789abcdef") != 64 ||
-	    take_number(o, "offset", 0, img->size, &l->off) ||
-	    take_number(o, "length", 0, img->size, &l->len) ||
-	    take_number(o, "files", 0, UINT32_MAX, &files))
+	    take_number(o, "offset", 0, img->size, &l->off) < 0 ||
+	    take_number(o, "length", 0, img->size, &l->len) < 0 ||
+	    take_number(o, "files", 0, UINT32_MAX, &files) < 0)
 		return -EBADMSG;
 	if (l->off % IMAGE_PAGE || l->len % IMAGE_PAGE ||
 	    l->len > img->size - l->off)
@@ -141,7 +141,7 @@ static int check_size(const struct image *img, const json_t *o,
 {
 	uint64_t size;
 
-	if (take_number(o, "size", IMAGE_TAIL, INT64_MAX, &size))
+	if (take_number(o, "size", IMAGE_TAIL, INT64_MAX, &size) < 0)
 		return image_bad(img, "its manifest has no size", err);
 	if (size > img->size)
 		return err_set(err, -EBADMSG, "'%s' is truncated: %llu bytes "
@@ -160,18 +160,19 @@ static int take_fields(struct image *img, const json_t *o, struct err *err)
 	const json_t *layers = json_object_get(o, "layers");
 	const json_t *egress = json_object_get(o, "egress");
 
-	if (take_text(o, "name", &img->name) ||
-	    take_text(o, "handler", &img->handler) ||
-	    take_text(o, "interpreter", &img->interpreter) ||
-	    take_text(o, "python", &img->python) ||
-	    take_list(json_object_get(o, "argv"), &img->argv) ||
-	    take_list(json_object_get(o, "env"), &img->env) ||
+	if (take_text(o, "name", &img->name) < 0 ||
+	    take_text(o, "handler", &img->handler) < 0 ||
+	    take_text(o, "interpreter", &img->interpreter) < 0 ||
+	    take_text(o, IMAGE_KEY_VERSION, &img->version) < 0 ||
+	    take_list(json_object_get(o, "argv"), &img->argv) < 0 ||
+	    take_list(json_object_get(o, "env"), &img->env) < 0 ||
 	    (egress && !json_is_null(egress) &&
-	     take_list(egress, &img->egress)) ||
-	    take_number(o, "memory", MB, LIMIT_MAX, &img->memory) ||
-	    take_number(o, "files", MB, LIMIT_MAX, &img->files) ||
-	    take_number(o, "timeout_ns", 1, TIMEOUT_MAX, &img->timeout_ns) ||
-	    take_number(o, "index", 0, img->size, &img->index_off) ||
+	     take_list(egress, &img->egress) < 0) ||
+	    take_number(o, "memory", MB, LIMIT_MAX, &img->memory) < 0 ||
+	    take_number(o, "files", MB, LIMIT_MAX, &img->files) < 0 ||
+	    take_number(o, "timeout_ns", 1, TIMEOUT_MAX,
+			&img->timeout_ns) < 0 ||
+	    take_number(o, "index", 0, img->size, &img->index_off) < 0 ||
 	    !value_name_ok(img->name) ||
 	    strcmp(img->argv[0], img->interpreter))
 		return image_bad(img, "its manifest is not whole", err);
@@ -179,7 +180,7 @@ static int take_fields(struct image *img, const json_t *o, struct err *err)
 		return image_bad(img, "its manifest is not whole", err);
 	for (int i = 0; i < ETLFS_LAYERS; i++)
 		if (take_layer(img, json_array_get(layers, i), i,
-			       &img->layer[i]))
+			       &img->layer[i]) < 0)
 			return image_bad(img, "a layer lies outside", err);
 	return 0;
 }
@@ -191,7 +192,7 @@ int image_read_meta(struct image *img, struct err *err)
 	json_t *o;
 	int rc = read_manifest(img, &text, err);
 
-	if (rc)
+	if (rc < 0)
 		return rc;
 	o = json_loads(text, 0, &e);
 	free(text);
@@ -200,9 +201,9 @@ int image_read_meta(struct image *img, struct err *err)
 		return image_bad(img, "its manifest is not JSON", err);
 	}
 	rc = check_version(img, o, err);
-	if (!rc)
+	if (rc == 0)
 		rc = check_size(img, o, err);
-	if (!rc)
+	if (rc == 0)
 		rc = take_fields(img, o, err);
 	json_decref(o);
 	return rc;
@@ -220,7 +221,7 @@ void image_free_meta(struct image *img)
 	free(img->name);
 	free(img->handler);
 	free(img->interpreter);
-	free(img->python);
+	free(img->version);
 	free_list(img->argv);
 	free_list(img->env);
 	free_list(img->egress);

@@ -59,7 +59,7 @@ static void check_node(const struct image *img, uint32_t i)
 
 static void check_meta(const struct image *img)
 {
-	MUST(value_name_ok(img->name) && *img->handler && *img->python);
+	MUST(value_name_ok(img->name) && *img->handler && *img->version);
 	MUST(!strcmp(img->argv[0], img->interpreter));
 	MUST(img->memory && img->memory <= 8ull << 30);
 	MUST(img->files && img->files <= 8ull << 30 && img->timeout_ns);
@@ -94,7 +94,7 @@ static void make_good(void)
 	char *egress[] = { "http://a/", NULL };
 	struct image meta = {
 		.name = "test", .handler = "app.handler",
-		.interpreter = "/bin/py", .python = "3.11.2", .argv = argv,
+		.interpreter = "/bin/py", .version = "3.11.2", .argv = argv,
 		.env = env, .egress = egress, .memory = 64 << 20,
 		.files = 32 << 20, .timeout_ns = 5000000000ull,
 	};

@@ -70,7 +70,7 @@ static int write_image(struct tree *t, const char *path, struct err *err)
 			"LC_ALL=C.UTF-8", "TMPDIR=/tmp", NULL };
 	struct image meta = {
 		.name = "test", .handler = "none.none",
-		.interpreter = GUEST_PATH, .python = "0.0.0",
+		.interpreter = GUEST_PATH, .version = "0.0.0",
 		.argv = argv, .env = env, .memory = 256u << 20,
 		.files = 64u << 20, .timeout_ns = 20000000000ull,
 	};

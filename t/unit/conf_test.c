@@ -36,6 +36,10 @@ static void test_values(void)
 		{ 0, "0" }, { 1, "1" }, { 2048, "2K" }, { 2049, "2049" },
 		{ 33554432, "32M" }, { 1ull << 50, "1048576G" },
 		{ UINT64_MAX, "18446744073709551615" },
+	}, printed_times[] = {
+		{ 0, "0s" }, { 1000, "1us" }, { 1500000, "1500us" },
+		{ 500000000, "500ms" }, { 90000000000ull, "90s" },
+		{ 120000000000ull, "2m" }, { 86400000000000ull, "24h" },
 	};
 	char text[VALUE_SIZE_MAX];
 	uint64_t v;
@@ -55,6 +59,12 @@ static void test_values(void)
 		value_print_size(text, printed[i].v);
 		ok(!strcmp(text, printed[i].s), "printed as '%s'",
 		   printed[i].s);
+	}
+	for (size_t i = 0; i < sizeof(printed_times) / sizeof(*printed_times);
+	     i++) {
+		value_print_time(text, printed_times[i].v);
+		ok(!strcmp(text, printed_times[i].s), "printed as '%s'",
+		   printed_times[i].s);
 	}
 	ok(value_count("12", &v) == 0 && v == 12, "a count");
 	ok(value_count("12x", &v) == -EINVAL, "a count with a letter is none");
@@ -181,15 +191,24 @@ static void test_errors(void)
 
 static void test_long(void)
 {
-	char text[1024];
+	char text[10000];
 	struct err err;
 	struct conf *c;
 
 	memset(text, 'a', sizeof(text));
 	memcpy(text, "[serve]\nlog = ", 14);
 	text[sizeof(text) - 1] = '\0';
-	ok(parse(text, &c, &err) < 0 && strstr(err.msg, ":2: line longer"),
+	ok(parse(text, &c, &err) < 0 && strstr(err.msg, ":2: line is too long"),
 	   "a long line is not cut short: %s", err.msg);
+	text[14 + 4096] = '\0';
+	ok(parse(text, &c, &err) < 0 &&
+	   strstr(err.msg, ":2: log is too long: 4096 bytes, at most 4095"),
+	   "nor is a long path: %s", err.msg);
+	text[14 + 4095] = '\0';
+	ok(parse(text, &c, &err) == 0 && c &&
+	   strlen(c->log) == strlen("/etc/") + 4095,
+	   "the longest is read whole: %s", err.msg);
+	conf_destroy(c);
 	ok(conf_parse(&c, "x", "[serve]\nlog = a\0b\n", 18, &err) < 0 &&
 	   !strncmp(err.msg, "x:2: ", 5), "a NUL: %s", err.msg);
 	ok(conf_load(&c, "/nonexistent/usetl.conf", &err) == -ENOENT &&
@@ -204,16 +223,26 @@ static void test_hints(void)
 	struct conf *c;
 
 	ok(parse("[function a]\nimage = x\nmemory = 128\n", &c, &err) < 0 &&
-	   strstr(err.msg, ":3: memory '128' is out of range: 32M to 8G; "
+	   strstr(err.msg, ":3: memory = '128' is out of range: 32M to 8G; "
 		  "write 128M"), "a size without its unit: %s", err.msg);
 	ok(parse("[limits]\nrequest.max = 64M\n", &c, &err) < 0 &&
 	   strstr(err.msg, ": 2 bytes to "), "each end of a range with its "
 	   "unit: %s", err.msg);
+	ok(parse("[serve]\ndrain = 2h\n", &c, &err) < 0 &&
+	   strstr(err.msg, ":2: drain = '2h' is out of range: 0s to 1h") &&
+	   parse("[limits]\nboot = 0\n", &c, &err) < 0 &&
+	   strstr(err.msg, ": 1us to 1h") &&
+	   parse("[fetch]\ntotal = 0\n", &c, &err) < 0 &&
+	   strstr(err.msg, ": 1M to 1048576G"),
+	   "a range as people write it: %s", err.msg);
+	ok(parse("[serve]\ntender = xen\n", &c, &err) < 0 &&
+	   strstr(err.msg, ":2: tender = 'xen' is none of auto, kvm, process"),
+	   "the words that there are: %s", err.msg);
 	ok(parse("[serve]\nlisten 127.0.0.1:8123\n", &c, &err) < 0 &&
 	   strstr(err.msg, ":2: 'listen 127.0.0.1' is no key: expected "
 		  "'key = value'"), "a line without '=': %s", err.msg);
 	ok(parse("[pool]\nmax = 4 # four\n", &c, &err) < 0 &&
-	   strstr(err.msg, ":2: max '4 # four': a comment behind a value "
+	   strstr(err.msg, ":2: max = '4 # four': a comment behind a value "
 		  "begins with ';'"), "a comment with '#': %s", err.msg);
 	ok(parse("[serve]\nlog = a#b\n", &c, &err) == 0 &&
 	   !strcmp(c->log, "/etc/a#b"), "a '#' within a word is its own");

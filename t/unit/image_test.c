@@ -70,7 +70,7 @@ static int write_image(const char *path)
 	char *egress[] = { "http://a/", NULL };
 	struct image meta = {
 		.name = "test", .handler = "app.handler",
-		.interpreter = "/bin/py", .python = "3.11.2", .argv = argv,
+		.interpreter = "/bin/py", .version = "3.11.2", .argv = argv,
 		.env = env, .egress = egress, .memory = 64 << 20,
 		.files = 32 << 20, .timeout_ns = 5000000000ull,
 	};

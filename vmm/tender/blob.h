@@ -1,5 +1,5 @@
 /*
- * blob.h - what is embedded in the usetl binary: guest code and its Python
+ * blob.h - what a guest and its debugger need, embedded in the usetl binary
  */
 #ifndef VMM_BLOB_H
 #define VMM_BLOB_H
@@ -18,10 +18,5 @@ extern const struct blob blob_vdso;
  */
 extern const struct blob blob_stub;
 extern const struct blob blob_gdb;
-/*
- * guest Python, all of unikernel/python, ended by a NULL name: path in the
- * guest ("/usetl/boot.py"); blob_data.S has the table
- */
-extern const struct blob blob_python[];
 
 #endif
