@@ -8,7 +8,7 @@
  * segment bases are the caller's business, before.
  *
  * A new thread's frame returns into thread_begin with rsp at its struct regs,
- * which is what ret_to_user_full (entry.S) wants.
+ * which is what ret_to_user_full (iret.S) wants.
  */
 	.cfi_sections .debug_frame
 
