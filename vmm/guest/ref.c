@@ -298,8 +298,8 @@ static int inherit_little(struct ref *r)
 {
 	int keep[] = { r->sock, r->o->window0, r->o->img->fd };
 	/*
-	 * Guests are in it.  Of 0 only files know: what core(5) pipes to a
-	 * program is 1's to forbid.
+	 * A core dump would hold guests' memory.  A limit of 0 forbids files
+	 * alone; one of 1 also forbids the program that core(5) pipes it to.
 	 */
 	const struct rlimit no_core = { 1, 1 }, no_core_file = { 0, 0 };
 	struct sched_param usual = { 0 };

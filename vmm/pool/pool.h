@@ -173,7 +173,7 @@ struct function_info {
 	uint64_t refreshes;		/* references that were replaced */
 	uint64_t run_us;		/* median of the last ones */
 	struct boot_stats boot;
-	uint64_t clone_ns;		/* gateway: asked for to up, last one */
+	uint64_t clone_ns;		/* from the order to UP, the last one */
 	uint64_t clone_pages;		/* populated in it */
 	uint64_t fetched;		/* bytes, into all clones */
 };
