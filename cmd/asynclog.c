@@ -320,17 +320,17 @@ int asynclog_create(struct asynclog **out, struct ev_loop *loop, int fd,
 		    const char *who, struct asynclog *elsewhere)
 {
 	struct asynclog *s = calloc(1, sizeof(*s));
-	int r;
+	int rc;
 
 	if (!s)
 		return -ENOMEM;
 	backlog_init(&s->b);
 	s->server = backlog_owner(&s->b, NULL);
-	r = s->server ? open_again(s, fd) : -ENOMEM;
-	if (r < 0) {
+	rc = s->server ? open_again(s, fd) : -ENOMEM;
+	if (rc < 0) {
 		backlog_free(&s->b);
 		free(s);
-		return r;
+		return rc;
 	}
 	s->loop = loop;
 	s->who = who;

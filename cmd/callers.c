@@ -238,7 +238,7 @@ void callers_limit(struct callers *t, unsigned places, unsigned per_address)
 int callers_create(struct callers **out, struct ev_loop *loop)
 {
 	struct callers *t = calloc(1, sizeof(*t));
-	int r;
+	int rc;
 
 	if (!t)
 		return -ENOMEM;
@@ -248,12 +248,12 @@ int callers_create(struct callers **out, struct ev_loop *loop)
 	TAILQ_INIT(&t->going);
 	ev_timer_init(&t->tick, on_tick, 0.0, TICK_S);
 	t->tick.data = t;
-	r = addresses_create(&t->addresses);
-	if (r == 0)
-		r = farewell_create(&t->farewell, loop);
-	if (r < 0) {
+	rc = addresses_create(&t->addresses);
+	if (rc == 0)
+		rc = farewell_create(&t->farewell, loop);
+	if (rc < 0) {
 		callers_destroy(t);
-		return r;
+		return rc;
 	}
 	*out = t;
 	return 0;

@@ -56,15 +56,15 @@ static void check_auto(struct err *err)
 	struct err note = { "" };
 	enum tender_kind kind;
 	struct conf *conf;
-	int r = conf_create(&conf);
+	int rc = conf_create(&conf);
 
-	if (r == 0) {
-		r = tenderopt_resolve(NULL, conf, &kind, &note, err);
+	if (rc == 0) {
+		rc = tenderopt_resolve(NULL, conf, &kind, &note, err);
 		conf_destroy(conf);
 	}
-	if (r < 0 && !err->msg[0])
-		err_set(err, r, "%s", strerror(-r));
-	if (r < 0)
+	if (rc < 0 && !err->msg[0])
+		err_set(err, rc, "%s", strerror(-rc));
+	if (rc < 0)
 		line(FAIL, "tender", "%s", err->msg);
 	else
 		line(note.msg[0] ? WARN : OK, "tender", "%s%s%s",

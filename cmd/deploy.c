@@ -59,13 +59,13 @@ static int open_all(struct deploy *d, struct err *err)
 	for (size_t i = 0; i < d->n; i++) {
 		struct want *w = &d->want[i];
 		/* whoever cuts the file short must not end this process */
-		int r = image_open_heads(&w->img, w->path, err);
+		int rc = image_open_heads(&w->img, w->path, err);
 
-		if (r == 0)
+		if (rc == 0)
 			continue;
 		w->img = NULL;
 		if (!d->say)
-			return r;
+			return rc;
 		w->why = strdup(err->msg);
 		if (!w->why)
 			return err_set(err, -ENOMEM, "out of memory");
@@ -168,7 +168,7 @@ int deploy_open(struct deploy **out, const struct conf *c, char *const *images,
 {
 	size_t total = c->functions + n;
 	struct deploy *d = calloc(1, sizeof(*d) + total * sizeof(d->want[0]));
-	int r;
+	int rc;
 
 	if (!d)
 		return err_set(err, -ENOMEM, "out of memory");
@@ -181,32 +181,32 @@ int deploy_open(struct deploy **out, const struct conf *c, char *const *images,
 	}
 	for (size_t i = 0; i < n; i++)
 		d->want[c->functions + i].path = images[i];
-	r = open_all(d, err);
-	if (r == 0)
-		r = check_names(d->want, total, err);
-	if (r < 0)
+	rc = open_all(d, err);
+	if (rc == 0)
+		rc = check_names(d->want, total, err);
+	if (rc < 0)
 		deploy_close(d);
 	else
 		*out = d;
-	return r;
+	return rc;
 }
 
 int deploy_apply(struct deploy *d, struct pool *pool, struct err *err)
 {
-	int r = 0;
+	int rc = 0;
 
 	retire_others(pool, d->want, d->n);
-	for (size_t i = 0; i < d->n && r == 0; i++) {
+	for (size_t i = 0; i < d->n && rc == 0; i++) {
 		if (!d->want[i].img) {
 			say_why(d, pool, &d->want[i]);
 			continue;
 		}
-		r = apply_one(pool, d->c, &d->want[i], err);
-		if (r < 0 && d->say) {
+		rc = apply_one(pool, d->c, &d->want[i], err);
+		if (rc < 0 && d->say) {
 			d->say(err->msg);
-			r = 0;
+			rc = 0;
 		}
 	}
 	deploy_close(d);
-	return r;
+	return rc;
 }

@@ -98,7 +98,7 @@ int gateway_create(struct gateway **out, struct ev_loop *loop,
 		   struct err *err)
 {
 	struct gateway *g = calloc(1, sizeof(*g));
-	int r;
+	int rc;
 
 	if (!g) {
 		close(fd);
@@ -112,10 +112,10 @@ int gateway_create(struct gateway **out, struct ev_loop *loop,
 		.loop = loop, .clienteles.pool = pool, .head = on_head,
 		.none = on_none, .arg = g,
 	};
-	r = requests_open(&g->requests, fd, err);
-	if (r < 0) {
+	rc = requests_open(&g->requests, fd, err);
+	if (rc < 0) {
 		free(g);
-		return r;
+		return rc;
 	}
 	gateway_set(g, o);
 	*out = g;

@@ -74,7 +74,7 @@ int http_listen_check(const char *listen, struct err *err)
 
 static int bind_to(const struct addrinfo *ai)
 {
-	int one = 1, r;
+	int one = 1, rc;
 	int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK |
 			SOCK_CLOEXEC, 0);
 
@@ -83,9 +83,9 @@ static int bind_to(const struct addrinfo *ai)
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0)
 		return fd;
-	r = -errno;
+	rc = -errno;
 	close(fd);
-	return r;
+	return rc;
 }
 
 static void name_url(struct http *h, int fd)
@@ -119,15 +119,15 @@ int http_bind(const char *listen, struct err *err)
 	}, *list;
 	char host[HOST_MAX];
 	const char *port;
-	int fd, r = http_listen_check(listen, err);
+	int fd, rc = http_listen_check(listen, err);
 
-	if (r < 0)
-		return r;
+	if (rc < 0)
+		return rc;
 	split(listen, host, sizeof(host), &port);
-	r = getaddrinfo(host, port, &hints, &list);
-	if (r)
+	rc = getaddrinfo(host, port, &hints, &list);
+	if (rc)
 		return err_set(err, -EINVAL, "'%s': %s", listen,
-			       gai_strerror(r));
+			       gai_strerror(rc));
 	fd = bind_to(list);
 	freeaddrinfo(list);
 	return fd < 0 ? cannot_listen(listen, fd, err) : fd;
@@ -285,7 +285,7 @@ int http_create(struct http **out, struct ev_loop *loop, int fd,
 {
 	struct http *h = calloc(1, sizeof(*h));
 	const union MHD_DaemonInfo *info;
-	int r;
+	int rc;
 
 	if (!h) {
 		close(fd);
@@ -295,12 +295,12 @@ int http_create(struct http **out, struct ev_loop *loop, int fd,
 	name_url(h, fd);
 	/* another may have come to listen there since */
 	if (listen(fd, BACKLOG) < 0) {
-		r = cannot_listen(h->url + strlen("http://"), -errno, err);
+		rc = cannot_listen(h->url + strlen("http://"), -errno, err);
 		goto out;
 	}
-	r = callers_create(&h->callers, loop);
-	if (r < 0) {
-		err_set(err, r, "no table of callers: %s", strerror(-r));
+	rc = callers_create(&h->callers, loop);
+	if (rc < 0) {
+		err_set(err, rc, "no table of callers: %s", strerror(-rc));
 		goto out;
 	}
 	h->connections = connection_limit();
@@ -313,14 +313,14 @@ int http_create(struct http **out, struct ev_loop *loop, int fd,
 		*out = h;
 		return 0;
 	}
-	r = err_set(err, -EIO, "cannot start the HTTP server");
+	rc = err_set(err, -EIO, "cannot start the HTTP server");
 	if (h->daemon)
 		MHD_stop_daemon(h->daemon);
 out:
 	callers_destroy(h->callers);
 	close(fd);
 	free(h);
-	return r;
+	return rc;
 }
 
 void http_destroy(struct http *h)

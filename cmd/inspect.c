@@ -286,7 +286,7 @@ static int inspect(const struct inspect *in, struct err *err)
 	struct image *img;
 	int rc = image_open(&img, in->path, err);
 
-	if (rc)
+	if (rc < 0)
 		return rc;
 	if (in->verify) {
 		rc = image_verify(img, err);

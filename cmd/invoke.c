@@ -231,7 +231,8 @@ static int start_gdb(struct run *r, const struct image *img, struct err *err)
 	const struct invoke_opts *o = r->o;
 	struct gdb_opts go = {
 		.loop = r->open.loop, .img = img,
-		.boot = o->debug == DEBUG_BOOT, .command = o->gdb, .commands = o->n_gdb,
+		.boot = o->debug == DEBUG_BOOT,
+		.command = o->gdb, .commands = o->n_gdb,
 		.attached = on_attached, .arg = r,
 	};
 	int rc;
@@ -320,19 +321,19 @@ static int run_image(const char *path, const struct invoke_opts *o)
 int cmd_invoke(int argc, char **argv)
 {
 	struct invoke_opts o;
-	int r = invoke_parse(argc, argv, &o);
+	int rc = invoke_parse(argc, argv, &o);
 
-	if (r) {
+	if (rc) {
 		free(o.gdb);
-		return r < 0 ? 0 : r;
+		return rc < 0 ? 0 : rc;
 	}
-	r = invoke_event(&o);
-	if (r == 0)
-		r = invoke_remote(&o) ?
+	rc = invoke_event(&o);
+	if (rc == 0)
+		rc = invoke_remote(&o) ?
 		    remote_invoke(o.target, o.event, o.event_len,
 				  o.timeout_ns, o.repeat, o.stats) :
 		    run_image(o.target, &o);
 	free(o.event);
 	free(o.gdb);
-	return r;
+	return rc;
 }

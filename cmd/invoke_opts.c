@@ -44,7 +44,7 @@ static int read_event(struct invoke_opts *o)
 {
 	const char *path = o->data + 1;
 	FILE *f;
-	int r;
+	int rc;
 
 	if (*o->data != '@' && strcmp(o->data, "-")) {
 		o->event = strdup(o->data);
@@ -56,9 +56,9 @@ static int read_event(struct invoke_opts *o)
 	f = fopen(path, "re");
 	if (!f)
 		return -errno;
-	r = read_stream(f, o);
+	rc = read_stream(f, o);
 	fclose(f);
-	return r;
+	return rc;
 }
 
 /* a file's name where its content was meant */
@@ -75,11 +75,11 @@ static int names_file(const char *data)
 int invoke_event(struct invoke_opts *o)
 {
 	struct json j;
-	int r = read_event(o);
+	int rc = read_event(o);
 
-	if (r < 0) {
+	if (rc < 0) {
 		fprintf(stderr, "%s: cannot read '%s': %s\n", who, o->data,
-			strerror(-r));
+			strerror(-rc));
 		return 1;
 	}
 	/* as serve does */
@@ -300,14 +300,14 @@ int invoke_parse(int argc, char **argv, struct invoke_opts *o)
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
-	int c, r;
+	int c, rc;
 
 	argv[0] = "usetl invoke";	/* for getopt's own messages */
 	*o = (struct invoke_opts){ .data = "{}", .repeat = 1 };
 	while ((c = getopt_long(argc, argv, "d:t:h", longs, NULL)) != -1) {
-		r = set(o, c);
-		if (r)
-			return r;
+		rc = set(o, c);
+		if (rc)
+			return rc;
 	}
 	if (argc - optind != 1) {
 		fprintf(stderr, "%s: %s\n", who, argc == optind ?
@@ -316,7 +316,7 @@ int invoke_parse(int argc, char **argv, struct invoke_opts *o)
 		return 2;
 	}
 	o->target = argv[optind];
-	r = check_url(o);
-	r = r ? r : check_remote(o);
-	return r ? r : check_gdb(o);
+	rc = check_url(o);
+	rc = rc ? rc : check_remote(o);
+	return rc ? rc : check_gdb(o);
 }

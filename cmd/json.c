@@ -245,12 +245,12 @@ static int is_space(unsigned char c)
 
 static int take(struct json *j, unsigned char c)
 {
-	int r;
+	int rc;
 
 	if (j->state >= MINUS) {
-		r = on_number(j, c);
-		if (r <= 0)
-			return r;
+		rc = on_number(j, c);
+		if (rc <= 0)
+			return rc;
 		j->state = AFTER;
 	}
 	if (j->state <= AFTER && is_space(c))

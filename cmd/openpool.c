@@ -62,11 +62,11 @@ static int choose_tender(struct openpool *p, struct err *err)
 {
 	const char *more = p->o.or_else;
 	struct err note, why = { "" };
-	int r = tenderopt_resolve(p->o.tender, p->conf, &p->tender, &note,
-				  &why);
+	int rc = tenderopt_resolve(p->o.tender, p->conf, &p->tender, &note,
+				   &why);
 
-	if (r < 0)
-		return err_set(err, r, more ? "%.900s%s" : "%s%s", why.msg,
+	if (rc < 0)
+		return err_set(err, rc, more ? "%.900s%s" : "%s%s", why.msg,
 			       more ? more : "");
 	if (note.msg[0] && p->o.say)
 		p->o.say(note.msg);
@@ -85,7 +85,7 @@ static void say_no_cgroup(const struct openpool *p, const struct err *why)
 
 static int open_all(struct openpool *p, struct err *err)
 {
-	int r = 0, shares = 0;
+	int rc = 0, shares = 0;
 	struct pool_opts po;
 	struct err why;
 
@@ -93,33 +93,33 @@ static int open_all(struct openpool *p, struct err *err)
 	if (!p->loop)
 		return err_set(err, -ENOMEM, "no event loop");
 	if (!p->conf)
-		r = conf_create(&p->defaults);
-	if (r < 0)
-		return r;
+		rc = conf_create(&p->defaults);
+	if (rc < 0)
+		return rc;
 	if (!p->conf)
 		p->conf = p->defaults;
 	if (p->o.cgroups)
 		shares = cgroup_open(&p->cgroup, "", &why);
-	r = choose_tender(p, err);
-	if (r < 0)
-		return r;
+	rc = choose_tender(p, err);
+	if (rc < 0)
+		return rc;
 	if (shares < 0)
 		say_no_cgroup(p, &why);
-	r = openpool_limits(p, p->conf, &po, err);
-	return r < 0 ? r : pool_create(&p->pool, p->loop, &po);
+	rc = openpool_limits(p, p->conf, &po, err);
+	return rc < 0 ? rc : pool_create(&p->pool, p->loop, &po);
 }
 
 int openpool_create(struct openpool *p, const struct openpool_opts *o,
 		    struct err *err)
 {
-	int r;
+	int rc;
 
 	*p = (struct openpool){ .o = *o, .conf = o->conf };
 	err->msg[0] = '\0';
-	r = open_all(p, err);
-	if (r < 0)
+	rc = open_all(p, err);
+	if (rc < 0)
 		openpool_destroy(p);
-	return r;
+	return rc;
 }
 
 void openpool_stop(struct openpool *p)

@@ -59,13 +59,13 @@ static int start_listening(struct server *s)
 {
 	struct gateway_opts o = gateway_opts(s->conf);
 	struct err err;
-	int r = gateway_create(&s->gateway, s->loop, s->open.pool,
-			       s->listen_fd, &o, &err);
+	int rc = gateway_create(&s->gateway, s->loop, s->open.pool,
+				s->listen_fd, &o, &err);
 
 	s->listen_fd = -1;
-	if (r < 0) {
+	if (rc < 0) {
 		serverlog_say(err.msg);
-		return r;
+		return rc;
 	}
 	serverlog_sayf("listening on %s", gateway_url(s->gateway));
 	return 0;
@@ -166,22 +166,22 @@ struct opened {
 
 static int open_again(struct server *s, struct opened *o, struct err *err)
 {
-	int r = load(s, &o->conf, err);
+	int rc = load(s, &o->conf, err);
 
-	if (r < 0)
-		return r;
-	r = openpool_limits(&s->open, o->conf, &o->pool, err);
-	if (r == 0)
-		r = deploy_open(&o->deploy, o->conf, s->o->images,
-				s->o->n_images, serverlog_say, err);
+	if (rc < 0)
+		return rc;
+	rc = openpool_limits(&s->open, o->conf, &o->pool, err);
+	if (rc == 0)
+		rc = deploy_open(&o->deploy, o->conf, s->o->images,
+				 s->o->n_images, serverlog_say, err);
 	/* last, since it may make a file */
-	if (r == 0)
-		r = serverlog_open(&o->log, o->conf, err);
-	if (r < 0) {
+	if (rc == 0)
+		rc = serverlog_open(&o->log, o->conf, err);
+	if (rc < 0) {
 		deploy_close(o->deploy);
 		conf_destroy(o->conf);
 	}
-	return r;
+	return rc;
 }
 
 /* of what is opened or made at the start alone, what runs is not as in c */
@@ -271,25 +271,26 @@ static int open_pool(struct server *s, struct err *err)
 		.cgroups = 1, .loop = s->loop, .say = serverlog_say,
 		.ops = &pool_ops, .arg = s,
 	};
-	int r = openpool_create(&s->open, &o, err);
+	int rc = openpool_create(&s->open, &o, err);
 
-	return r == 0 || err->msg[0] ? r : err_set(err, r, "%s", strerror(-r));
+	return rc == 0 || err->msg[0] ? rc :
+	       err_set(err, rc, "%s", strerror(-rc));
 }
 
 /* they boot in processes of their own; this one has time */
 static int boot(struct server *s, struct err *err)
 {
 	struct deploy *deploy;
-	int r = deploy_open(&deploy, s->conf, s->o->images, s->o->n_images,
-			    NULL, err);
+	int rc = deploy_open(&deploy, s->conf, s->o->images, s->o->n_images,
+			     NULL, err);
 
-	if (r == 0)
-		r = deploy_apply(deploy, s->open.pool, err);
-	if (r < 0)
-		return r;
-	r = pool_prepare(s->open.pool);
-	if (r < 0)
-		serverlog_sayf("no warm windows: %s", strerror(-r));
+	if (rc == 0)
+		rc = deploy_apply(deploy, s->open.pool, err);
+	if (rc < 0)
+		return rc;
+	rc = pool_prepare(s->open.pool);
+	if (rc < 0)
+		serverlog_sayf("no warm windows: %s", strerror(-rc));
 	return 0;
 }
 
@@ -297,21 +298,21 @@ static int start(struct server *s, struct err *err)
 {
 	const char *listen = s->o->listen;
 	struct asynclog *log;
-	int r = load(s, &s->conf, err);
+	int rc = load(s, &s->conf, err);
 
-	if (r < 0)
-		return r;
+	if (rc < 0)
+		return rc;
 	s->first = s->conf;
-	r = serverlog_open(&log, s->conf, err);
-	if (r < 0)
-		return r;
+	rc = serverlog_open(&log, s->conf, err);
+	if (rc < 0)
+		return rc;
 	serverlog_use(log, s->conf);
 	if (!s->conf->functions && !s->o->n_images)
 		return err_set(err, -EINVAL, "nothing to serve: give an IMAGE, "
 			       "or a [function NAME] in the configuration");
-	r = open_pool(s, err);
-	if (r < 0)
-		return r;
+	rc = open_pool(s, err);
+	if (rc < 0)
+		return rc;
 	/* before anything boots: what is in use is said at once */
 	s->listen_fd = http_bind(listen ? listen : s->conf->listen, err);
 	return s->listen_fd < 0 ? s->listen_fd : boot(s, err);

@@ -152,7 +152,7 @@ void serverlog_failed(void *arg, struct function *f,
 int serverlog_open(struct asynclog **out, const struct conf *c,
 		   struct err *err)
 {
-	int fd, r;
+	int fd, rc;
 
 	*out = operator;
 	if (!c->log)
@@ -160,11 +160,11 @@ int serverlog_open(struct asynclog **out, const struct conf *c,
 	/* a pipe without a reader is an error, not a wait */
 	fd = open(c->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC |
 		  O_NONBLOCK | O_NOCTTY, 0640);
-	r = fd < 0 ? -errno : asynclog_create(out, loop, fd, who, operator);
+	rc = fd < 0 ? -errno : asynclog_create(out, loop, fd, who, operator);
 	if (fd >= 0)
 		close(fd);
-	return r < 0 ? err_set(err, r, "cannot open log '%s': %s", c->log,
-			       strerror(-r)) : 0;
+	return rc < 0 ? err_set(err, rc, "cannot open log '%s': %s", c->log,
+				strerror(-rc)) : 0;
 }
 
 static void close_functions(void)
@@ -185,11 +185,11 @@ void serverlog_use(struct asynclog *log, const struct conf *c)
 
 int serverlog_begin(struct ev_loop *l)
 {
-	int r = asynclog_create(&operator, l, STDERR_FILENO, who, NULL);
+	int rc = asynclog_create(&operator, l, STDERR_FILENO, who, NULL);
 
 	loop = l;
 	functions = operator;
-	return r;
+	return rc;
 }
 
 void serverlog_end(void)

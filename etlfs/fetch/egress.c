@@ -27,15 +27,15 @@ struct egress {
 static int egress_add(struct egress *g, const char *prefix)
 {
 	struct url *u = &g->rule[g->n];
-	int err;
+	int rc;
 
 	if (!strcmp(prefix, "*")) {
 		g->public = 1;
 		return 0;
 	}
-	err = url_parse(u, NULL, prefix);
-	if (err)
-		return err == -ENOMEM ? err : -EINVAL;
+	rc = url_parse(u, NULL, prefix);
+	if (rc < 0)
+		return rc == -ENOMEM ? rc : -EINVAL;
 	g->n++;
 	/* such an entry would promise more than is compared */
 	if (u->has_query || u->has_user || u->may_leave)
@@ -47,7 +47,7 @@ int egress_create(struct egress **out, char *const *prefixes)
 {
 	struct egress *g;
 	size_t n = 0, i;
-	int err = 0;
+	int rc = 0;
 
 	while (prefixes && prefixes[n])
 		n++;
@@ -56,11 +56,11 @@ int egress_create(struct egress **out, char *const *prefixes)
 		return -ENOMEM;
 	g->public = !prefixes;
 	if (n != 1 || strcmp(prefixes[0], "none"))
-		for (i = 0; i < n && !err; i++)
-			err = egress_add(g, prefixes[i]);
-	if (err) {
+		for (i = 0; i < n && !rc; i++)
+			rc = egress_add(g, prefixes[i]);
+	if (rc < 0) {
 		egress_destroy(g);
-		return err;
+		return rc;
 	}
 	*out = g;
 	return 0;

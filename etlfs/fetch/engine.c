@@ -194,12 +194,12 @@ static int set_connect(struct transfer *t)
 
 static int transfer_run(struct transfer *t)
 {
-	int err = set_connect(t);
+	int rc = set_connect(t);
 
-	if (!err)
-		err = party_add(t->party, t);
-	if (err)
-		return err;
+	if (rc == 0)
+		rc = party_add(t->party, t);
+	if (rc < 0)
+		return rc;
 	t->running = 1;
 	due_set(t);
 	return 0;
@@ -245,14 +245,14 @@ int engine_start(struct fetch_engine *e, struct transfer *t,
 		 uint64_t deadline_ns)
 {
 	struct party *p = t->party;
-	int err;
+	int rc;
 
 	t->deadline_ns = deadline_ns;
 	if (TAILQ_EMPTY(&p->waiting) && !share_take(p->connections, 1)) {
-		err = transfer_run(t);
-		if (err)
+		rc = transfer_run(t);
+		if (rc < 0)
 			share_give(p->connections, 1);
-		return err;
+		return rc;
 	}
 	t->waits = t->queued = 1;
 	TAILQ_INSERT_TAIL(&p->waiting, t, queue);
@@ -336,16 +336,16 @@ static void on_sweep(struct ev_loop *loop, ev_timer *w, int revents)
 static int party_of(struct fetch_engine *e, uint64_t owner, struct party **out)
 {
 	struct party *p;
-	int err;
+	int rc;
 
 	TAILQ_FOREACH(p, &e->parties, link)
 		if (p->owner == owner)
 			break;
 	if (!p) {
-		err = party_create(&p, e, e->loop, owner, &e->connections,
-				   &e->lookups, e->idle_connections);
-		if (err)
-			return err;
+		rc = party_create(&p, e, e->loop, owner, &e->connections,
+				  &e->lookups, e->idle_connections);
+		if (rc < 0)
+			return rc;
 		TAILQ_INSERT_TAIL(&e->parties, p, link);
 		if (!ev_is_active(&e->sweep))
 			ev_timer_again(e->loop, &e->sweep);
@@ -389,10 +389,10 @@ static void easy_put(struct fetch_engine *e, CURL *easy)
 
 int engine_attach(struct fetch_engine *e, struct transfer *t, uint64_t owner)
 {
-	int err = party_of(e, owner, &t->party);
+	int rc = party_of(e, owner, &t->party);
 
-	if (err)
-		return err;
+	if (rc < 0)
+		return rc;
 	t->easy = easy_get(e);
 	if (!t->easy)
 		return -ENOMEM;

@@ -143,7 +143,7 @@ static void check_policy(struct fetch *f)
 static void hop_send(struct fetch *f)
 {
 	struct hop *h = &f->hop;
-	int err;
+	int rc;
 
 	check_policy(f);
 	if (!h->error && f->deadline_ns && engine_clock() >= f->deadline_ns)
@@ -152,9 +152,9 @@ static void hop_send(struct fetch *f)
 	h->deadline_ns = f->deadline_ns;
 	if (h->error)
 		return;
-	err = hop_start(h);
-	if (err)
-		hop_fail(h, err, "%s", strerror(-err));
+	rc = hop_start(h);
+	if (rc < 0)
+		hop_fail(h, rc, "%s", strerror(-rc));
 }
 
 static void on_drop(struct transfer *t)
@@ -185,7 +185,7 @@ static void hop_follow(struct hop *h, struct hop *next)
 	const char *location, *why;
 	char *text, *shown;
 	size_t len;
-	int err;
+	int rc;
 
 	location = header_find(h->head.text, h->head.len, "Location", &len);
 	if (len > UK_URL_MAX) {
@@ -194,13 +194,13 @@ static void hop_follow(struct hop *h, struct hop *next)
 		return;
 	}
 	text = strndup(location, len);
-	err = text ? url_parse(&next->url, h->url.text, text) : -ENOMEM;
-	if (err) {
-		why = err == -EINVAL ? "not a valid URL" :
-		      err == -EPROTONOSUPPORT ?
-		      "only http and https are supported" : strerror(-err);
+	rc = text ? url_parse(&next->url, h->url.text, text) : -ENOMEM;
+	if (rc < 0) {
+		why = rc == -EINVAL ? "not a valid URL" :
+		      rc == -EPROTONOSUPPORT ?
+		      "only http and https are supported" : strerror(-rc);
 		shown = text ? printable(text) : NULL;
-		hop_fail(h, err, "redirected to '%.200s': %s",
+		hop_fail(h, rc, "redirected to '%.200s': %s",
 			 shown ? shown : "", why);
 		free(shown);
 	}
@@ -261,12 +261,12 @@ static void fetch_check(struct fetch *f)
 {
 	struct hop *h = &f->hop;
 	const char *why = "";
-	int err;
+	int rc;
 
-	err = url_parse(&h->url, NULL, f->url);
-	f->first = err ? printable(f->url) : strdup(h->url.shown);
-	if (err)
-		url_failed(h, err);
+	rc = url_parse(&h->url, NULL, f->url);
+	f->first = rc ? printable(f->url) : strdup(h->url.shown);
+	if (rc < 0)
+		url_failed(h, rc);
 	else if (strlen(f->url) > UK_URL_MAX)
 		hop_fail(h, -ENAMETOOLONG, "the URL is longer than %d bytes",
 			 UK_URL_MAX);
@@ -282,7 +282,7 @@ int fetch_submit(struct fetch_engine *e, const struct fetch_request *req,
 {
 	struct fetch *f;
 	struct hop *h;
-	int err;
+	int rc;
 
 	if (!hop_method(req->method))
 		return -EINVAL;
@@ -291,12 +291,12 @@ int fetch_submit(struct fetch_engine *e, const struct fetch_request *req,
 		return -ENOMEM;
 	h = &f->hop;
 	h->engine = e;
-	err = fetch_copy(f, req);
-	if (!err)
-		err = engine_attach(e, &h->transfer, req->owner);
-	if (err) {
+	rc = fetch_copy(f, req);
+	if (rc == 0)
+		rc = engine_attach(e, &h->transfer, req->owner);
+	if (rc < 0) {
 		fetch_free(f);
-		return err;
+		return rc;
 	}
 	h->req = &f->req;
 	h->method = req->method;

@@ -115,9 +115,9 @@ int header_check(const char *text, size_t len, const char **why)
 {
 	const char *p = text, *end = text + len;
 	struct header_line l;
-	int r, hosts = 0, lines = 0;
+	int rc, hosts = 0, lines = 0;
 
-	while ((r = line_next(&p, end, &l)) > 0) {
+	while ((rc = line_next(&p, end, &l)) > 0) {
 		/* curl searches all of them again and again */
 		if (++lines > HEADER_LINES_MAX) {
 			*why = "there are more headers than 256";
@@ -137,9 +137,9 @@ int header_check(const char *text, size_t len, const char **why)
 			return -EINVAL;
 		}
 	}
-	if (r < 0)
+	if (rc < 0)
 		*why = "a header line has no colon";
-	return r;
+	return rc;
 }
 
 static int is_passed_on(const struct header_line *l, unsigned leave_out)
@@ -183,25 +183,25 @@ int header_list(const char *text, size_t len, unsigned leave_out,
 	struct curl_slist *list = NULL, *last = NULL;
 	struct header_line l;
 	char *buf;
-	int err;
+	int rc;
 
 	buf = malloc(len + 3);
 	if (!buf)
 		return -ENOMEM;
 	/* a server that ignores Expect would cost a second of waiting */
-	err = slist_add(&list, &last, "Expect:");
-	while (!err && line_next(&p, end, &l) > 0) {
+	rc = slist_add(&list, &last, "Expect:");
+	while (!rc && line_next(&p, end, &l) > 0) {
 		if (!is_passed_on(&l, leave_out))
 			continue;
 		/* curl removes a header that has no value, sends one with ; */
 		snprintf(buf, len + 3, "%.*s%s%.*s", (int)l.name_len, l.name,
 			 l.value_len ? ": " : ";", (int)l.value_len, l.value);
-		err = slist_add(&list, &last, buf);
+		rc = slist_add(&list, &last, buf);
 	}
 	free(buf);
-	if (err) {
+	if (rc < 0) {
 		curl_slist_free_all(list);
-		return err;
+		return rc;
 	}
 	*out = list;
 	return 0;
@@ -212,10 +212,10 @@ const char *header_find(const char *text, size_t len, const char *name,
 {
 	const char *p = text, *end = text + len;
 	struct header_line l;
-	int r;
+	int rc;
 
-	while ((r = line_next(&p, end, &l))) {
-		if (r < 0 || !name_is(&l, name))
+	while ((rc = line_next(&p, end, &l))) {
+		if (rc < 0 || !name_is(&l, name))
 			continue;
 		*value_len = l.value_len;
 		return l.value;
@@ -244,13 +244,13 @@ static int head_grow(struct header_block *h, size_t more)
 
 int head_add(struct header_block *h, const char *line, size_t len)
 {
-	int err;
+	int rc;
 
 	while (len && (line[len - 1] == '\n' || line[len - 1] == '\r'))
 		len--;
-	err = head_grow(h, len + 1);
-	if (err)
-		return err;
+	rc = head_grow(h, len + 1);
+	if (rc < 0)
+		return rc;
 	if (len && is_blank(line[0])) {
 		while (len && is_blank(line[0])) {
 			line++;

@@ -42,14 +42,14 @@ const char *hop_method(unsigned method)
 static int on_look_up(void *resolver, void *reserved, void *arg)
 {
 	struct hop *h = arg;
-	int err;
+	int rc;
 
 	if (h->cancelled)
 		return -ECANCELED;
-	err = engine_look_up(h->engine, &h->transfer);
-	if (err)
-		hop_fail(h, err, "too many names are being looked up");
-	return err;
+	rc = engine_look_up(h->engine, &h->transfer);
+	if (rc < 0)
+		hop_fail(h, rc, "too many names are being looked up");
+	return rc;
 }
 
 /* every address that is connected to passes here before the connect */
@@ -183,7 +183,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 {
 	struct hop *h = arg;
 	char *end;
-	int err;
+	int rc;
 
 	n *= size;
 	/*
@@ -213,10 +213,10 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 			 "for");
 		return 0;
 	}
-	err = head_add(&h->head, line, n);
-	if (!err)
+	rc = head_add(&h->head, line, n);
+	if (rc == 0)
 		return n;
-	hop_fail(h, err, err == -ENOMEM ? "out of memory" :
+	hop_fail(h, rc, rc == -ENOMEM ? "out of memory" :
 		 "the response's headers are longer than %d bytes",
 		 UK_HEADERS_MAX);
 	return 0;
@@ -306,7 +306,7 @@ static size_t on_read(char *buf, size_t size, size_t n, void *arg)
 {
 	struct hop *h = arg;
 	uint64_t left = h->req->body_len - h->read_off;
-	ssize_t r;
+	ssize_t rc;
 
 	if (h->cancelled)
 		return CURL_READFUNC_ABORT;
@@ -315,17 +315,17 @@ static size_t on_read(char *buf, size_t size, size_t n, void *arg)
 		n = left;
 	if (!n)
 		return 0;
-	r = h->req->read(h->req->arg, h->read_off, buf, n);
-	if (r <= 0 || (size_t)r > n) {
+	rc = h->req->read(h->req->arg, h->read_off, buf, n);
+	if (rc <= 0 || (size_t)rc > n) {
 		/* a server would wait for the bytes that were announced */
-		hop_fail(h, r < 0 ? r : -EIO,
+		hop_fail(h, rc < 0 ? rc : -EIO,
 			 "the request's body could not be read: %s",
-			 strerror(r < 0 ? -r : EIO));
+			 strerror(rc < 0 ? -rc : EIO));
 		return CURL_READFUNC_ABORT;
 	}
-	h->read_off += r;
-	spend(h, r);
-	return r;
+	h->read_off += rc;
+	spend(h, rc);
+	return rc;
 }
 
 /* curl sends again when a kept connection turned out to be dead */
@@ -344,11 +344,11 @@ static int hop_wire(struct hop *h);
 /* on a new connection; nothing of the request has been sent yet */
 static void hop_again(struct hop *h)
 {
-	int err = hop_wire(h);
+	int rc = hop_wire(h);
 
-	if (!err)
+	if (rc == 0)
 		return;
-	hop_fail(h, err, "%s", strerror(-err));
+	hop_fail(h, rc, "%s", strerror(-rc));
 	h->done(h);
 }
 
@@ -459,35 +459,35 @@ static int set_response(struct hop *h)
 
 static int hop_wire(struct hop *h)
 {
-	int err;
+	int rc;
 
 	h->socket = -1;
 	h->pieces = h->calls = 0;
 	h->ends = (struct party_ends){ .port = 0 };
 	h->transfer.finished = on_finished;
 	h->transfer.one_address = url_is_address(&h->url);
-	err = set_policy(h);
-	if (!err)
-		err = set_method(h);
-	if (!err)
-		err = set_response(h);
-	if (!err)
-		err = engine_start(h->engine, &h->transfer, h->deadline_ns);
-	return err;
+	rc = set_policy(h);
+	if (rc == 0)
+		rc = set_method(h);
+	if (rc == 0)
+		rc = set_response(h);
+	if (rc == 0)
+		rc = engine_start(h->engine, &h->transfer, h->deadline_ns);
+	return rc;
 }
 
 int hop_start(struct hop *h)
 {
 	const struct fetch_request *r = h->req;
-	int err;
+	int rc;
 
 	h->total = -1;
 	h->started_ns = engine_clock();
-	err = header_list(r->headers, r->headers_len, h->leave_out,
-			  &h->headers);
-	if (!err && !h->transfer.easy)
-		err = engine_attach(h->engine, &h->transfer, r->owner);
-	return err ? err : hop_wire(h);
+	rc = header_list(r->headers, r->headers_len, h->leave_out,
+			 &h->headers);
+	if (!rc && !h->transfer.easy)
+		rc = engine_attach(h->engine, &h->transfer, r->owner);
+	return rc ? rc : hop_wire(h);
 }
 
 void hop_cancel(struct hop *h)

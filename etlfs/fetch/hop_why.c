@@ -34,15 +34,15 @@ static const char *words(const struct hop *h, CURLcode code)
 
 static void why_connect(struct hop *h)
 {
-	long err = 0;
+	long rc = 0;
 	char text[64];
 
-	curl_easy_getinfo(h->transfer.easy, CURLINFO_OS_ERRNO, &err);
-	if (err <= 0)
-		err = EHOSTUNREACH;
-	snprintf(text, sizeof(text), "%s", strerror(err));
+	curl_easy_getinfo(h->transfer.easy, CURLINFO_OS_ERRNO, &rc);
+	if (rc <= 0)
+		rc = EHOSTUNREACH;
+	snprintf(text, sizeof(text), "%s", strerror(rc));
 	text[0] = tolower((unsigned char)text[0]);
-	hop_fail(h, -(int)err, "%s", text);
+	hop_fail(h, -(int)rc, "%s", text);
 }
 
 static void why_timeout(struct hop *h)

@@ -98,16 +98,16 @@ int bodies_create(struct bodies **out, struct window_pool *pool, uint64_t limit,
 	struct bodies *s = calloc(1, sizeof(*s));
 	struct window *w;
 	unsigned i;
-	int err;
+	int rc;
 
 	if (!s)
 		return -ENOMEM;
 	s->share = share_join(window_pool_share(pool), owner);
-	err = s->share ? window_create(ETLFS_WINDOW0, &w) : -ENOMEM;
-	if (err) {
+	rc = s->share ? window_create(ETLFS_WINDOW0, &w) : -ENOMEM;
+	if (rc < 0) {
 		share_leave(s->share);
 		free(s);
-		return err;
+		return rc;
 	}
 	w->resident = RESIDENT0;
 	s->pool = pool;
@@ -187,7 +187,7 @@ static int place_attach(struct bodies *s, unsigned i)
 {
 	struct place *p = &s->place[i];
 	uint64_t size, least;
-	int err;
+	int rc;
 
 	if (p->state != OPEN)
 		return 0;
@@ -197,12 +197,12 @@ static int place_attach(struct bodies *s, unsigned i)
 		size = least;
 	if (size > p->w->size)
 		size = p->w->size;
-	err = place_take_memory(s, p, 0, place_top(p));
-	if (err)
-		return err;
-	err = s->attach(s->arg, i, p->w->fd, size);
-	if (err < 0)
-		return err;
+	rc = place_take_memory(s, p, 0, place_top(p));
+	if (rc < 0)
+		return rc;
+	rc = s->attach(s->arg, i, p->w->fd, size);
+	if (rc < 0)
+		return rc;
 	p->end = size;
 	p->state = ATTACHED;
 	return 0;
@@ -213,7 +213,7 @@ static int take_large(struct bodies *s, struct area *a, uint64_t len)
 {
 	struct window *w;
 	unsigned i;
-	int err;
+	int rc;
 
 	for (i = 1; i < ETLFS_WINDOWS; i++) {
 		a->window = i;
@@ -226,9 +226,9 @@ static int take_large(struct bodies *s, struct area *a, uint64_t len)
 		;
 	if (i == ETLFS_WINDOWS || len > ETLFS_WINDOW_STRIDE)
 		return -ENOSPC;
-	err = window_get(s->pool, len, s->owner, &w);
-	if (err)
-		return err;
+	rc = window_get(s->pool, len, s->owner, &w);
+	if (rc < 0)
+		return rc;
 	place_init(&s->place[i], OPEN, w);
 	a->window = i;
 	return place_take(&s->place[i], a, len) ? 0 : -ENOSPC;
@@ -286,11 +286,11 @@ static int area_move(struct bodies *s, struct area *a, uint64_t len,
 {
 	uint8_t *from = s->place[a->window].w->map + a->off, *dst;
 	struct area to = { .next = NULL };
-	int err;
+	int rc;
 
-	err = area_take(s, &to, len);
-	if (err)
-		return err;
+	rc = area_take(s, &to, len);
+	if (rc < 0)
+		return rc;
 	if (keep) {
 		dst = bodies_write(s, &to, 0, keep);
 		if (!dst) {

@@ -81,15 +81,15 @@ int host_create(struct host **out, struct fetch_engine *engine,
 {
 	struct host *h = calloc(1, sizeof(*h));
 	unsigned i;
-	int err;
+	int rc;
 
 	if (!h)
 		return -ENOMEM;
-	err = bodies_create(&h->space, pool, body_limit, owner, ops->attach,
-			    arg);
-	if (err) {
+	rc = bodies_create(&h->space, pool, body_limit, owner, ops->attach,
+			   arg);
+	if (rc < 0) {
 		free(h);
-		return err;
+		return rc;
 	}
 	h->engine = engine;
 	h->ops = ops;
@@ -201,15 +201,15 @@ static int body_settle(struct slot *s, uint64_t len)
 {
 	struct bodies *space = s->host->space;
 	uint8_t *p;
-	int err;
+	int rc;
 
 	if (!s->body.next)
 		return 0;
-	err = bodies_resize(space, &s->body, len, len);
-	if (!err)
-		err = bodies_attach(space, &s->body);
-	if (err)
-		return err;
+	rc = bodies_resize(space, &s->body, len, len);
+	if (rc == 0)
+		rc = bodies_attach(space, &s->body);
+	if (rc < 0)
+		return rc;
 	if (len % PAGE) {
 		p = bodies_write(space, &s->body, len, PAGE - len % PAGE);
 		if (!p)
@@ -242,38 +242,38 @@ static void on_done(void *arg, struct fetch *f)
 	struct slot *s = arg;
 	struct host *h = s->host;
 	char text[2048];
-	int err = r->error;
+	int rc = r->error;
 
 	s->fetch = NULL;
 	free(s->body_part);
 	s->body_part = NULL;
 	h->counters.bytes_in += r->body_len;
 	h->counters.bytes_out += r->sent_len;
-	if (err == -ENOSPC && s->space_error == -ENOSPC) {
+	if (rc == -ENOSPC && s->space_error == -ENOSPC) {
 		snprintf(text, sizeof(text), "%s; the limit is %llu bytes for "
 			 "all bodies that are held", r->reason,
 			 (unsigned long long)h->body_limit);
-		slot_failed(s, err, text);
+		slot_failed(s, rc, text);
 		return;
 	}
-	if (err == -ENOSPC && s->space_error) {
-		err = s->space_error;
+	if (rc == -ENOSPC && s->space_error) {
+		rc = s->space_error;
 		snprintf(text, sizeof(text), "%s: %s", r->reason,
-			 err == -ENOMEM ? "the gateway's memory for bodies, "
+			 rc == -ENOMEM ? "the gateway's memory for bodies, "
 			 "or this function's share of it, is full" :
-			 strerror(-err));
-		slot_failed(s, err, text);
+			 strerror(-rc));
+		slot_failed(s, rc, text);
 		return;
 	}
-	if (err) {
-		slot_failed(s, err, r->reason);
+	if (rc < 0) {
+		slot_failed(s, rc, r->reason);
 		return;
 	}
-	err = body_settle(s, r->body_len);
-	if (err) {
+	rc = body_settle(s, r->body_len);
+	if (rc < 0) {
 		snprintf(text, sizeof(text), "%.1500s: the body could not be "
-			 "given to the function: %s", r->url, strerror(-err));
-		slot_failed(s, err, text);
+			 "given to the function: %s", r->url, strerror(-rc));
+		slot_failed(s, rc, text);
 		return;
 	}
 	slot_done(s, r);
@@ -293,20 +293,20 @@ static int body_grow(struct slot *s, uint64_t need, uint64_t keep)
 {
 	struct bodies *space = s->host->space;
 	uint64_t more = s->body.len * 4;
-	int err = -ENOSPC;
+	int rc = -ENOSPC;
 
 	if (more < need)
 		more = need;
 	if (more > UNKNOWN_MOVED)
-		err = bodies_resize(space, &s->body, ETLFS_WINDOW_STRIDE, keep);
-	if (is_full(err) && more <= ETLFS_WINDOW_STRIDE)
-		err = bodies_resize(space, &s->body, more, keep);
-	if (is_full(err))
-		err = bodies_resize(space, &s->body, need + UNKNOWN_LEAST,
-				    keep);
-	if (is_full(err))
-		err = bodies_resize(space, &s->body, need, keep);
-	return err;
+		rc = bodies_resize(space, &s->body, ETLFS_WINDOW_STRIDE, keep);
+	if (is_full(rc) && more <= ETLFS_WINDOW_STRIDE)
+		rc = bodies_resize(space, &s->body, more, keep);
+	if (is_full(rc))
+		rc = bodies_resize(space, &s->body, need + UNKNOWN_LEAST,
+				   keep);
+	if (is_full(rc))
+		rc = bodies_resize(space, &s->body, need, keep);
+	return rc;
 }
 
 static int body_begin(struct slot *s, uint64_t need, uint64_t total)
@@ -327,19 +327,19 @@ static void *on_sink(void *arg, uint64_t off, size_t need, uint64_t total,
 	struct slot *s = arg;
 	struct bodies *space = s->host->space;
 	uint8_t *p = NULL;
-	int err = 0;
+	int rc = 0;
 
 	if (!s->body.next)
-		err = body_begin(s, need, total);
-	if (!err)
-		err = bodies_arrived(space, &s->body, off + need);
-	if (!err && off + need > s->body.len)
-		err = body_grow(s, off + need, off);
-	if (!err) {
+		rc = body_begin(s, need, total);
+	if (rc == 0)
+		rc = bodies_arrived(space, &s->body, off + need);
+	if (!rc && off + need > s->body.len)
+		rc = body_grow(s, off + need, off);
+	if (!rc) {
 		p = bodies_write(space, &s->body, off, need);
-		err = p ? 0 : -ENOMEM;
+		rc = p ? 0 : -ENOMEM;
 	}
-	s->space_error = err;
+	s->space_error = rc;
 	*room = need;
 	return p;
 }
@@ -388,10 +388,10 @@ static int slot_submit(struct slot *s, const struct host_request *r)
 		.egress = r->egress, .owner = s->host->owner, .read = on_read,
 		.sink = on_sink, .done = on_done, .arg = s,
 	};
-	int err = url ? fetch_submit(s->host->engine, &f, &s->fetch) : -ENOMEM;
+	int rc = url ? fetch_submit(s->host->engine, &f, &s->fetch) : -ENOMEM;
 
 	free(url);
-	return err;
+	return rc;
 }
 
 static void slot_begin(struct slot *s, uint32_t gen)
@@ -426,7 +426,7 @@ int host_fetch(struct host *h, const struct host_request *r)
 	struct slot *s = &h->slot[r->ticket % ETLFS_TICKETS];
 	uint32_t gen = r->ticket / ETLFS_TICKETS;
 	const char *flaw;
-	int err;
+	int rc;
 
 	if (!gen || r->method > UK_PATCH ||
 	    !parts_add_up(r->body, r->parts, r->body_len))
@@ -439,11 +439,11 @@ int host_fetch(struct host *h, const struct host_request *r)
 		slot_failed(s, -EINVAL, flaw);
 		return 0;
 	}
-	err = slot_keep_body(s, r);
-	if (!err)
-		err = slot_submit(s, r);
-	if (err)
-		slot_failed(s, err, strerror(-err));
+	rc = slot_keep_body(s, r);
+	if (rc == 0)
+		rc = slot_submit(s, r);
+	if (rc < 0)
+		slot_failed(s, rc, strerror(-rc));
 	return 0;
 }
 

@@ -71,7 +71,7 @@ ssize_t host_read_process(pid_t pid, const struct body_part *part, size_t n,
 	struct iovec local = { .iov_base = buf };
 	size_t i, k = 0;
 	uint64_t here;
-	ssize_t r;
+	ssize_t rc;
 
 	for (i = 0; i < n && k < READ_IOVS && local.iov_len < len; i++) {
 		if (off >= part[i].len) {
@@ -86,8 +86,8 @@ ssize_t host_read_process(pid_t pid, const struct body_part *part, size_t n,
 		local.iov_len += here;
 		off = 0;
 	}
-	r = process_vm_readv(pid, &local, 1, remote, k, 0);
-	if (r < 0 && (errno == EPERM || errno == ENOSYS))
+	rc = process_vm_readv(pid, &local, 1, remote, k, 0);
+	if (rc < 0 && (errno == EPERM || errno == ENOSYS))
 		return mem_read(pid, remote, k, buf);
-	return r < 0 ? -errno : r;
+	return rc < 0 ? -errno : rc;
 }

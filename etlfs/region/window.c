@@ -111,7 +111,7 @@ static int reopen_readonly(int fd)
 int window_create(size_t size, struct window **out)
 {
 	struct window *w;
-	int fd = -1, err;
+	int fd = -1, rc;
 
 	w = calloc(1, sizeof(*w));
 	if (!w)
@@ -133,11 +133,11 @@ int window_create(size_t size, struct window **out)
 	*out = w;
 	return 0;
 fail:
-	err = -errno;
+	rc = -errno;
 	if (fd >= 0)
 		close(fd);
 	window_destroy(w);
-	return err;
+	return rc;
 }
 
 void window_destroy(struct window *w)
@@ -209,23 +209,23 @@ static int collapse(uint8_t *p)
 {
 	static uint64_t not_before;
 	uint64_t from = now_ns(), took;
-	int err;
+	int rc;
 
 	if (from < not_before)
 		return -EAGAIN;
-	err = madvise(p, HUGE, MADV_COLLAPSE);
+	rc = madvise(p, HUGE, MADV_COLLAPSE);
 	took = now_ns() - from;
 	if (took > SLOW_NS)
 		not_before = from + (took < SLOW_MAX_NS / SLOW_FOR ?
 				     took * SLOW_FOR : SLOW_MAX_NS);
-	return err;
+	return rc;
 }
 
 int window_warm(struct window *w, size_t from, size_t end)
 {
 	size_t big, len;
 	uint8_t *p;
-	int err;
+	int rc;
 
 	end = min_size(end, w->size);
 	for (big = from / HUGE; big * HUGE < end; big++) {
@@ -234,11 +234,11 @@ int window_warm(struct window *w, size_t from, size_t end)
 		p = w->map + big * HUGE;
 		len = min_size(HUGE, w->size - big * HUGE);
 		/* a collapse needs a page that is present */
-		err = populate(p, PAGE);
-		if (!err && (len < HUGE || collapse(p)))
-			err = populate(p, len);
-		if (err)
-			return err;
+		rc = populate(p, PAGE);
+		if (!rc && (len < HUGE || collapse(p)))
+			rc = populate(p, len);
+		if (rc < 0)
+			return rc;
 		set_warm(w, big, 1);
 	}
 	return 0;
@@ -339,16 +339,16 @@ static void pool_push(struct window_pool *pool, struct window **list,
 int window_pool_prepare(struct window_pool *pool)
 {
 	struct window *w;
-	int err;
+	int rc;
 
 	while ((w = pool_pop(pool, &pool->dirty, NULL))) {
 		window_recycle(w);
 		pool_push(pool, &pool->clean, w);
 	}
 	while (pool->kept < pool->keep) {
-		err = window_create(ETLFS_WINDOW_STRIDE, &w);
-		if (err)
-			return err;
+		rc = window_create(ETLFS_WINDOW_STRIDE, &w);
+		if (rc < 0)
+			return rc;
 		pool_push(pool, &pool->clean, w);
 	}
 	/* threads put windows only into `dirty` */
@@ -454,23 +454,23 @@ static int cool_elsewhere(struct window *w)
 	struct window_pool *pool = w->pool;
 	sigset_t all, was;
 	pthread_t id;
-	int err;
+	int rc;
 
 	pthread_mutex_lock(&pool->lock);
 	pool->cooling++;
 	pthread_mutex_unlock(&pool->lock);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &was);
-	err = pthread_create(&id, NULL, cool_thread, w);
+	rc = pthread_create(&id, NULL, cool_thread, w);
 	pthread_sigmask(SIG_SETMASK, &was, NULL);
-	if (!err) {
+	if (!rc) {
 		pthread_detach(id);
 		return 0;
 	}
 	pthread_mutex_lock(&pool->lock);
 	pool->cooling--;
 	pthread_mutex_unlock(&pool->lock);
-	return -err;
+	return -rc;
 }
 
 void window_put(struct window_pool *pool, struct window *w)

@@ -17,11 +17,11 @@ int __vdso_getcpu(unsigned *cpu, unsigned *node, void *unused);
 
 static long syscall2(long nr, long a, long b)
 {
-	long ret;
+	long rc;
 
-	__asm__ volatile("syscall" : "=a"(ret)
+	__asm__ volatile("syscall" : "=a"(rc)
 			 : "a"(nr), "D"(a), "S"(b) : "rcx", "r11", "memory");
-	return ret;
+	return rc;
 }
 
 int __vdso_clock_gettime(int id, struct k_timespec *ts)

@@ -95,10 +95,10 @@ static const struct {
 static void add(const char *path, u32 mode, u64 rdev,
 		const struct node_ops *ops, const void *priv)
 {
-	int r = vfs_add_node(path, mode, rdev, ops, (void *)priv);
+	int rc = vfs_add_node(path, mode, rdev, ops, (void *)priv);
 
-	if (r < 0)
-		panic("libOS: devfs_init: %s: error %d", path, -r);
+	if (rc < 0)
+		panic("libOS: devfs_init: %s: error %d", path, -rc);
 }
 
 void devfs_init(void)

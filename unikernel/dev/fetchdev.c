@@ -119,7 +119,7 @@ void fetchdev_forget(void)
 static long body_extents(struct fetchdev *d, int fd, u64 *size)
 {
 	struct file *f = fd_get(fd);
-	int err = 0;
+	int rc = 0;
 	long n;
 
 	*size = 0;
@@ -131,9 +131,9 @@ static long body_extents(struct fetchdev *d, int fd, u64 *size)
 	if (n == -E2BIG) {
 		/* in too many pieces: in one piece, then */
 		d->pin_len = ROUND_UP(file_size(f), UK_PAGE);
-		d->pin = file_map(f, 0, d->pin_len, 1, &err);
+		d->pin = file_map(f, 0, d->pin_len, 1, &rc);
 		if (!d->pin)
-			return err < 0 ? err : -E2BIG;
+			return rc < 0 ? rc : -E2BIG;
 		*size = file_size(f);
 		extents[0].addr = d->pin;
 		extents[0].len = *size;
@@ -207,7 +207,7 @@ static long fetch_write(struct file *f, const void *buf, size_t len, u64 pos)
 	struct fetchdev *d = f->priv;
 	struct fetch_head h;
 	char *text;
-	long r;
+	long rc;
 
 	if (d->state != FETCH_NEW)
 		return -EALREADY;
@@ -220,11 +220,11 @@ static long fetch_write(struct file *f, const void *buf, size_t len, u64 pos)
 	if (!text)
 		return -ENOMEM;
 	memcpy(text, buf, len);
-	r = fetchhead_parse(&h, text, len);
-	if (r == 0)
-		r = fetch_submit(d, &h);
+	rc = fetchhead_parse(&h, text, len);
+	if (rc == 0)
+		rc = fetch_submit(d, &h);
 	kfree(text);
-	return r < 0 ? r : (long)len;
+	return rc < 0 ? rc : (long)len;
 }
 
 /* what a reader finds, composed once, as the first one asks */
@@ -244,7 +244,7 @@ static long fetch_read(struct file *f, void *buf, size_t len, u64 pos)
 {
 	struct fetchdev *d = f->priv;
 	u64 look;
-	int r;
+	int rc;
 
 	if (d->state == FETCH_NEW)
 		return -EINVAL;
@@ -252,13 +252,13 @@ static long fetch_read(struct file *f, void *buf, size_t len, u64 pos)
 		if (f->flags & O_NONBLOCK)
 			return -EAGAIN;
 		look = thread_count > 1 ? now_mono() + LOOK_NS : NEVER;
-		r = thread_wait(&d->readers, look);
-		if (r == -EINTR)
-			return r;
+		rc = thread_wait(&d->readers, look);
+		if (rc == -EINTR)
+			return rc;
 	}
-	r = fetch_answer(d);
-	if (r < 0)
-		return r;
+	rc = fetch_answer(d);
+	if (rc < 0)
+		return rc;
 	len = MIN(len, d->answer.len - d->at);
 	memcpy(buf, d->answer.text + d->at, len);
 	d->at += len;

@@ -46,7 +46,7 @@ static int text_open(struct inode *ip, struct file *f)
 {
 	void (*write)(struct proctext *t) = node_priv(ip);
 	struct proctext *t;
-	int err;
+	int rc;
 
 	if ((f->flags & O_ACCMODE) != O_RDONLY)
 		return -EACCES;
@@ -54,11 +54,11 @@ static int text_open(struct inode *ip, struct file *f)
 	if (!t)
 		return -ENOMEM;
 	write(t);
-	err = t->err;
-	if (err < 0) {
+	rc = t->err;
+	if (rc < 0) {
 		kfree(t->buf);
 		kfree(t);
-		return err;
+		return rc;
 	}
 	f->ops = &text_ops;
 	f->priv = t;
@@ -185,10 +185,10 @@ static const struct node_ops pid_nodes = {
 static void add(const char *path, u32 mode, const struct node_ops *ops,
 		const void *priv)
 {
-	int r = vfs_add_node(path, mode, 0, ops, (void *)priv);
+	int rc = vfs_add_node(path, mode, 0, ops, (void *)priv);
 
-	if (r < 0)
-		panic("libOS: procfs_init: %s: error %d", path, -r);
+	if (rc < 0)
+		panic("libOS: procfs_init: %s: error %d", path, -rc);
 }
 
 static void add_files(const struct procfs_file *t)

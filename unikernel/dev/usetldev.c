@@ -77,12 +77,12 @@ static void selectors_reset(void)
 static __attribute__((noinline)) long event_ready(void)
 {
 	u64 from = now_mono();
-	long r;
+	long rc;
 
 	fork_hook = NULL;
-	r = doorbell(0, 0, 0, DB_READY);
-	if (r < 0)
-		return r;
+	rc = doorbell(0, 0, 0, DB_READY);
+	if (rc < 0)
+		return rc;
 	selectors_reset();
 	/* however old the snapshot is */
 	time_idle_ns += now_mono() - from;
@@ -98,38 +98,38 @@ static __attribute__((noinline)) long event_ready(void)
 static long event_wait(void)
 {
 	u64 from = now_mono();
-	long r;
+	long rc;
 
 	if (uk_ctl->event_here) {
 		event_begin(uk_ctl->event_len);
 		return 0;
 	}
-	r = doorbell(0, 0, 0, DB_EVENT);
-	if (r < 0)
-		return r;
+	rc = doorbell(0, 0, 0, DB_EVENT);
+	if (rc < 0)
+		return rc;
 	time_idle_ns += now_mono() - from;
 	uk_out->log_len = 0;
-	event_begin((u64)r);
+	event_begin((u64)rc);
 	return 0;
 }
 
 static long event_read(struct file *f, void *buf, size_t len, u64 pos)
 {
 	const u8 *event;
-	long r = 0;
+	long rc = 0;
 
 	if (event_state == EVENT_NEVER)
-		r = event_ready();
-	if (r == 0 && event_state == EVENT_NONE)
-		r = event_wait();
-	if (r < 0)
-		return r;
+		rc = event_ready();
+	if (rc == 0 && event_state == EVENT_NONE)
+		rc = event_wait();
+	if (rc < 0)
+		return rc;
 	/* one event is one read: the next comes with the next invocation */
 	if (event_state == EVENT_READ)
 		return 0;
-	r = event_where(&event);
-	if (r < 0)
-		return r;
+	rc = event_where(&event);
+	if (rc < 0)
+		return rc;
 	event_state = EVENT_READ;
 	len = MIN(len, event_len);
 	memcpy(buf, event, len);
@@ -172,16 +172,16 @@ static long event_ioctl(struct file *f, unsigned cmd, u64 arg)
 
 static long next_write(const void *buf, size_t len, int kind)
 {
-	long r;
+	long rc;
 
 	/* an answer needs a question, and JSON text is never empty */
 	if (event_state < EVENT_UNREAD || len == 0)
 		return -EINVAL;
-	r = doorbell(kind, (long)buf, (long)len, DB_NEXT);
-	if (r < 0)
-		return r;
+	rc = doorbell(kind, (long)buf, (long)len, DB_NEXT);
+	if (rc < 0)
+		return rc;
 	host_forget();
-	event_begin((u64)r);
+	event_begin((u64)rc);
 	return (long)len;
 }
 
@@ -321,15 +321,15 @@ void usetldev_init(void)
 		{ "/dev/usetl/draws", &draws_nodes, NULL },
 	};
 	size_t i;
-	int r;
+	int rc;
 
 	for (i = 0; i < ARRAY_LEN(devices); i++) {
-		r = vfs_add_node(devices[i].path, S_IFCHR | 0600,
-				 KDEV(MISC_MAJOR, 240 + i), devices[i].nodes,
-				 (void *)devices[i].ops);
-		if (r < 0)
+		rc = vfs_add_node(devices[i].path, S_IFCHR | 0600,
+				  KDEV(MISC_MAJOR, 240 + i), devices[i].nodes,
+				  (void *)devices[i].ops);
+		if (rc < 0)
 			panic("libOS: usetldev_init: %s: error %d",
-			      devices[i].path, -r);
+			      devices[i].path, -rc);
 	}
 	thread_poll_hook = fetchdev_poll;
 }

@@ -182,14 +182,14 @@ long data_write(struct inode *ip, const void *buf, size_t len, u64 pos)
 {
 	u64 i, n, last, end;
 	size_t done;
-	long err;
+	long rc;
 	u32 ext;
 
 	if (len == 0)
 		return 0;
-	err = write_check(ip, &len, pos);
-	if (err < 0)
-		return err;
+	rc = write_check(ip, &len, pos);
+	if (rc < 0)
+		return rc;
 	if (pos > ip->size)
 		zero_tail(ip);
 	end = pos + len;
@@ -198,8 +198,8 @@ long data_write(struct inode *ip, const void *buf, size_t len, u64 pos)
 		i = (pos + done) / ETLFS_EXTENT;
 		ext = data_ext(ip, i);
 		if (!ext) {
-			err = data_grow(ip, i, last - i + 1, pos, end);
-			if (err < 0)
+			rc = data_grow(ip, i, last - i + 1, pos, end);
+			if (rc < 0)
 				break;
 			ext = data_ext(ip, i);
 		}
@@ -210,7 +210,7 @@ long data_write(struct inode *ip, const void *buf, size_t len, u64 pos)
 		       (const u8 *)buf + done, n);
 	}
 	if (done == 0)
-		return err;
+		return rc;
 	ip->size = MAX(ip->size, pos + done);
 	inode_touch(ip);
 	return done;
@@ -313,7 +313,7 @@ int data_zero(struct inode *ip, u64 pos, u64 len)
 	u64 end, n;
 	int below;
 	u32 ext;
-	long err;
+	long rc;
 
 	if (ip->data.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
 		return -EPERM;
@@ -328,9 +328,9 @@ int data_zero(struct inode *ip, u64 pos, u64 len)
 			continue;
 		}
 		if (!data_ext(ip, i) && below) {
-			err = data_grow(ip, i, 1, 0, 0);
-			if (err < 0)
-				return err;
+			rc = data_grow(ip, i, 1, 0, 0);
+			if (rc < 0)
+				return rc;
 		}
 		ext = data_ext(ip, i);
 		if (ext)

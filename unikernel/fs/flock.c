@@ -75,7 +75,7 @@ static void unlock(struct file *f)
 static long lock(struct file *f, int type, int wait)
 {
 	struct lock *l;
-	int r;
+	int rc;
 
 	if (held(f) == type)
 		return 0;
@@ -83,9 +83,9 @@ static long lock(struct file *f, int type, int wait)
 	while (conflicts(f, type)) {
 		if (!wait)
 			return -EAGAIN;
-		r = thread_wait(&waiters, NEVER);
-		if (r < 0)
-			return r;
+		rc = thread_wait(&waiters, NEVER);
+		if (rc < 0)
+			return rc;
 	}
 	/* while this one waited another thread may have taken a lock for f */
 	unlock(f);
@@ -103,7 +103,7 @@ long sys_flock(int fd, int op)
 {
 	struct file *f = fd_get(fd);
 	int type = op & ~LOCK_NB;
-	long r = 0;
+	long rc = 0;
 
 	if (type != LOCK_SH && type != LOCK_EX && type != LOCK_UN)
 		return -EINVAL;
@@ -113,7 +113,7 @@ long sys_flock(int fd, int op)
 	if (type == LOCK_UN)
 		unlock(f);
 	else
-		r = lock(f, type, !(op & LOCK_NB));
+		rc = lock(f, type, !(op & LOCK_NB));
 	file_put(f);
-	return r;
+	return rc;
 }

@@ -97,15 +97,15 @@ int inode_of_node(u32 node, struct inode **out)
 {
 	struct inode **slot = cache_slot(node), *ip = *slot;
 	struct etlfs_node nd;
-	int err;
+	int rc;
 
 	if (ip) {
 		*out = inode_get(ip);
 		return 0;
 	}
-	err = imagefs_node(node, &nd);
-	if (err < 0)
-		return err;
+	rc = imagefs_node(node, &nd);
+	if (rc < 0)
+		return rc;
 	ip = inode_alloc(nd.mode & (S_IFMT | 07777), DEV_ROOT);
 	if (!ip)
 		return -ENOMEM;

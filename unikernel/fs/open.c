@@ -19,16 +19,16 @@ int dir_may_change(struct inode *dir)
 int inode_create(struct lookup *lk, u32 mode, struct inode **out)
 {
 	struct inode *ip;
-	int err;
+	int rc;
 
-	err = dir_may_change(lk->dir);
-	if (err < 0)
-		return err;
+	rc = dir_may_change(lk->dir);
+	if (rc < 0)
+		return rc;
 	ip = inode_new(mode, lk->dir->dev);
 	if (!ip)
 		return -ENOSPC;
-	err = dir_add(lk->dir, lk->name, lk->len, ip);
-	if (err < 0) {
+	rc = dir_add(lk->dir, lk->name, lk->len, ip);
+	if (rc < 0) {
 		inode_put(ip);
 		return -ENOSPC;
 	}
@@ -41,7 +41,7 @@ int file_of_inode(struct inode *ip, int flags, struct file **out)
 {
 	const struct file_ops *ops = NULL;
 	struct file *f;
-	int err;
+	int rc;
 
 	if (flags & O_PATH)
 		ops = &path_ops;
@@ -59,11 +59,11 @@ int file_of_inode(struct inode *ip, int flags, struct file **out)
 	f->inode = inode_get(ip);
 	f->mode = ip->mode;
 	if (!ops) {
-		err = ip->ops->open(ip, f);
-		if (err < 0) {
+		rc = ip->ops->open(ip, f);
+		if (rc < 0) {
 			f->ops = NULL;
 			file_put(f);
-			return err;
+			return rc;
 		}
 	}
 	*out = f;
@@ -87,27 +87,27 @@ static int open_tmpfile(struct lookup *lk, int flags, u32 mode,
 			struct file **out)
 {
 	struct inode *ip;
-	int err;
+	int rc;
 
 	if (!lk->ip || !S_ISDIR(lk->ip->mode))
 		return lk->ip ? -ENOTDIR : -ENOENT;
-	err = dir_may_change(lk->ip);
-	if (err < 0)
-		return err;
+	rc = dir_may_change(lk->ip);
+	if (rc < 0)
+		return rc;
 	ip = inode_new(S_IFREG | (mode & 07777 & ~vfs_umask), lk->ip->dev);
 	if (!ip)
 		return -ENOSPC;
 	if (!(flags & O_EXCL))
 		ip->flags |= I_LINKABLE;
-	err = file_of_inode(ip, flags, out);
+	rc = file_of_inode(ip, flags, out);
 	inode_put(ip);
-	return err;
+	return rc;
 }
 
 static int open_existing(struct lookup *lk, int flags, struct file **out)
 {
 	struct inode *ip = lk->ip;
-	int acc = flags & O_ACCMODE, err;
+	int acc = flags & O_ACCMODE, rc;
 
 	if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
 		return -EEXIST;
@@ -120,16 +120,16 @@ static int open_existing(struct lookup *lk, int flags, struct file **out)
 		return -EISDIR;
 	if (flags & O_TRUNC && !(flags & O_PATH) && S_ISREG(ip->mode) &&
 	    !ip->ops) {
-		err = data_truncate(ip, 0);
-		if (err < 0)
-			return err;
+		rc = data_truncate(ip, 0);
+		if (rc < 0)
+			return rc;
 	}
 	return file_of_inode(ip, flags, out);
 }
 
 int open_lookup(struct lookup *lk, int flags, u32 mode, struct file **out)
 {
-	int err;
+	int rc;
 
 	if ((flags & O_TMPFILE) == O_TMPFILE)
 		return open_tmpfile(lk, flags, mode, out);
@@ -138,10 +138,10 @@ int open_lookup(struct lookup *lk, int flags, u32 mode, struct file **out)
 		return 0;
 	}
 	if (!lk->ip) {
-		err = inode_create(lk, S_IFREG | (mode & 07777 & ~vfs_umask),
-				   &lk->ip);
-		if (err < 0)
-			return err;
+		rc = inode_create(lk, S_IFREG | (mode & 07777 & ~vfs_umask),
+				  &lk->ip);
+		if (rc < 0)
+			return rc;
 		return file_of_inode(lk->ip, flags, out);
 	}
 	return open_existing(lk, flags, out);
@@ -168,17 +168,17 @@ int open_at(int dirfd, const char *path, int flags, u32 mode,
 	    struct file **out)
 {
 	struct lookup lk;
-	int err;
+	int rc;
 
-	err = check_flags(&flags);
-	if (err < 0)
-		return err;
-	err = path_lookup(dirfd, path, open_flags(flags), &lk);
-	if (err < 0)
-		return err;
-	err = open_lookup(&lk, flags, mode, out);
+	rc = check_flags(&flags);
+	if (rc < 0)
+		return rc;
+	rc = path_lookup(dirfd, path, open_flags(flags), &lk);
+	if (rc < 0)
+		return rc;
+	rc = open_lookup(&lk, flags, mode, out);
 	path_done(&lk);
-	return err;
+	return rc;
 }
 
 struct file *file_open(const char *path, int flags, int mode, int *err)

@@ -109,13 +109,13 @@ static int only_slashes(const char *p, const char *end)
 static int follow_link(struct lookup *lk, struct inode **next, int last,
 		       struct inode **cur, const char **p, const char **end)
 {
-	int err;
+	int rc;
 
 	if ((*next)->ops && (*next)->ops->follow)
 		return MIN(follow_file(lk, next, last), 0);
-	err = splice(lk, *next, p, end);
-	if (err < 0)
-		return err;
+	rc = splice(lk, *next, p, end);
+	if (rc < 0)
+		return rc;
 	inode_put(*next);
 	if (**p == '/') {
 		inode_put(*cur);
@@ -141,7 +141,7 @@ static int walk(struct lookup *lk, struct inode **cur, const char *p,
 {
 	struct inode *next;
 	const char *name;
-	int links = 0, last, err;
+	int links = 0, last, rc;
 
 	for (;;) {
 		while (p < end && *p == '/')
@@ -158,17 +158,17 @@ static int walk(struct lookup *lk, struct inode **cur, const char *p,
 		if (last && lk->slash && flags & LOOKUP_FILE &&
 		    S_ISDIR((*cur)->mode))
 			return -EISDIR;
-		err = step(lk, *cur, name, p - name, &next);
-		if (err == -ENOENT && last && !lk->dots && flags & LOOKUP_NEW)
+		rc = step(lk, *cur, name, p - name, &next);
+		if (rc == -ENOENT && last && !lk->dots && flags & LOOKUP_NEW)
 			return arrive(lk, *cur, NULL, flags);
-		if (err == 0 && follows(next, last, lk->slash, flags))
-			err = ++links > MAXSYMLINKS ? -ELOOP :
+		if (rc == 0 && follows(next, last, lk->slash, flags))
+			rc = ++links > MAXSYMLINKS ? -ELOOP :
 				follow_link(lk, &next, last, cur, &p, &end);
-		if (err == 1)
+		if (rc == 1)
 			continue;
-		if (err < 0 || lk->file) {
+		if (rc < 0 || lk->file) {
 			inode_put(next);
-			return err;
+			return rc;
 		}
 		if (last)
 			return arrive(lk, *cur, next, flags);
@@ -181,17 +181,17 @@ int path_walk(struct inode *start, const char *path, size_t len, int flags,
 	      struct lookup *lk)
 {
 	struct inode *cur;
-	int err;
+	int rc;
 
 	memset(lk, 0, sizeof(*lk));
 	if (len == 0)
 		return -ENOENT;
 	cur = inode_get(*path == '/' ? root_inode : start);
-	err = walk(lk, &cur, path, path + len, flags);
+	rc = walk(lk, &cur, path, path + len, flags);
 	inode_put(cur);
-	if (err < 0)
+	if (rc < 0)
 		path_done(lk);
-	return err;
+	return rc;
 }
 
 /* for "" with LOOKUP_EMPTY */

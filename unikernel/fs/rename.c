@@ -19,7 +19,7 @@ static int is_above(struct inode *dir, struct inode *ip)
 
 static int check_place(struct lookup *old, struct lookup *new, u32 flags)
 {
-	int err;
+	int rc;
 
 	if (old->dots)
 		return -EBUSY;
@@ -31,8 +31,8 @@ static int check_place(struct lookup *old, struct lookup *new, u32 flags)
 		return old->ip->flags & I_MOUNT ? -EBUSY : -EXDEV;
 	if (old->ip->flags & I_MOUNT || (new->ip && new->ip->flags & I_MOUNT))
 		return -EBUSY;
-	err = dir_may_change(old->dir);
-	return err < 0 ? err : dir_may_change(new->dir);
+	rc = dir_may_change(old->dir);
+	return rc < 0 ? rc : dir_may_change(new->dir);
 }
 
 static int check_kinds(struct lookup *old, struct lookup *new)
@@ -79,22 +79,22 @@ static int give(struct lookup *lk, struct inode *ip)
 
 static int move(struct lookup *old, struct lookup *new, int exchange)
 {
-	int err;
+	int rc;
 
-	err = take(old);
-	if (err < 0)
-		return err;
+	rc = take(old);
+	if (rc < 0)
+		return rc;
 	if (new->ip) {
-		err = take(new);
-		if (err < 0)
+		rc = take(new);
+		if (rc < 0)
 			goto out_old;
 	}
-	err = give(new, old->ip);
-	if (err < 0)
+	rc = give(new, old->ip);
+	if (rc < 0)
 		goto out_new;
 	if (exchange) {
-		err = give(old, new->ip);
-		if (err < 0)
+		rc = give(old, new->ip);
+		if (rc < 0)
 			goto out_given;
 	} else if (new->ip) {
 		inode_unlink(new->ip, new->dir);
@@ -108,24 +108,24 @@ out_new:
 		give(new, new->ip);
 out_old:
 	give(old, old->ip);
-	return err;
+	return rc;
 }
 
 static int rename_looked(struct lookup *old, struct lookup *new, u32 flags)
 {
-	int err;
+	int rc;
 
-	err = check_place(old, new, flags);
-	if (err < 0)
-		return err;
+	rc = check_place(old, new, flags);
+	if (rc < 0)
+		return rc;
 	if (flags & RENAME_NOREPLACE && new->ip)
 		return -EEXIST;
 	if (flags & RENAME_EXCHANGE)
-		err = check_exchange(old, new);
+		rc = check_exchange(old, new);
 	else
-		err = check_kinds(old, new);
-	if (err < 0)
-		return err;
+		rc = check_kinds(old, new);
+	if (rc < 0)
+		return rc;
 	if (old->ip == new->ip)
 		return 0;
 	return move(old, new, flags & RENAME_EXCHANGE);
@@ -135,21 +135,21 @@ long sys_renameat2(int olddir, const char *old, int newdir, const char *new,
 		   u32 flags)
 {
 	struct lookup from, to;
-	long err;
+	long rc;
 
 	if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE) ||
 	    flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return -EINVAL;
-	err = path_lookup(olddir, old, LOOKUP_PARENT | LOOKUP_NEW, &from);
-	if (err < 0)
-		return err;
-	err = path_lookup(newdir, new, LOOKUP_PARENT | LOOKUP_NEW, &to);
-	if (err == 0) {
-		err = rename_looked(&from, &to, flags);
+	rc = path_lookup(olddir, old, LOOKUP_PARENT | LOOKUP_NEW, &from);
+	if (rc < 0)
+		return rc;
+	rc = path_lookup(newdir, new, LOOKUP_PARENT | LOOKUP_NEW, &to);
+	if (rc == 0) {
+		rc = rename_looked(&from, &to, flags);
 		path_done(&to);
 	}
 	path_done(&from);
-	return err;
+	return rc;
 }
 
 long sys_renameat(int olddir, const char *old, int newdir, const char *new)

@@ -166,7 +166,7 @@ long sys_memfd_create(const char *name, u32 flags)
 	struct file *f;
 	char *copy;
 	long n;
-	int err;
+	int rc;
 
 	if (flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL |
 		      MFD_EXEC))
@@ -189,9 +189,9 @@ long sys_memfd_create(const char *name, u32 flags)
 		ip->data.seals = F_SEAL_SEAL;
 	if (flags & MFD_NOEXEC_SEAL)
 		ip->mode &= ~0111u;
-	err = file_of_inode(ip, O_RDWR, &f);
+	rc = file_of_inode(ip, O_RDWR, &f);
 	inode_put(ip);
-	if (err < 0)
-		return err;
+	if (rc < 0)
+		return rc;
 	return fd_install(f, 0, flags & MFD_CLOEXEC);
 }

@@ -36,7 +36,7 @@ long sys_getdents64(int fd, void *buf, u32 len)
 {
 	struct file *f = fd_get(fd);
 	struct listing l = { .buf = buf, .len = len };
-	int err;
+	int rc;
 
 	if (!f)
 		return -EBADF;
@@ -46,9 +46,9 @@ long sys_getdents64(int fd, void *buf, u32 len)
 		return -EFAULT;
 	if (inode_nlink(f->inode) == 0)
 		return -ENOENT;
-	err = dir_list(f->inode, &f->pos, put_entry, &l);
-	if (err < 0)
-		return err;
+	rc = dir_list(f->inode, &f->pos, put_entry, &l);
+	if (rc < 0)
+		return rc;
 	return l.full && l.used == 0 ? -EINVAL : (long)l.used;
 }
 
@@ -74,14 +74,14 @@ long sys_getcwd(char *buf, size_t len)
 long sys_chdir(const char *path)
 {
 	struct lookup lk;
-	int err;
+	int rc;
 
-	err = path_lookup(AT_FDCWD, path, 0, &lk);
-	if (err < 0)
-		return err;
-	err = lk.ip ? vfs_chdir(lk.ip) : -ENOTDIR;
+	rc = path_lookup(AT_FDCWD, path, 0, &lk);
+	if (rc < 0)
+		return rc;
+	rc = lk.ip ? vfs_chdir(lk.ip) : -ENOTDIR;
 	path_done(&lk);
-	return err;
+	return rc;
 }
 
 long sys_fchdir(int fd)

@@ -55,7 +55,7 @@ static long record_lock(struct file *f, int cmd, struct k_flock *l)
 	int acc = f->flags & O_ACCMODE;
 	int ofd = cmd >= F_OFD_GETLK;
 	int get = cmd == F_GETLK || cmd == F_OFD_GETLK;
-	long err;
+	long rc;
 
 	if (!user_ok(l, sizeof(*l), get))
 		return -EFAULT;
@@ -64,9 +64,9 @@ static long record_lock(struct file *f, int cmd, struct k_flock *l)
 	if (l->type < F_RDLCK || l->type > F_UNLCK || (ofd && l->pid) ||
 	    (get && l->type == F_UNLCK && !ofd))
 		return -EINVAL;
-	err = record_range(f, l);
-	if (err < 0)
-		return err;
+	rc = record_range(f, l);
+	if (rc < 0)
+		return rc;
 	if (get) {
 		l->type = F_UNLCK;
 		return 0;

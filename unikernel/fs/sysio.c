@@ -11,11 +11,11 @@
 long sys_openat(int dirfd, const char *path, int flags, u32 mode)
 {
 	struct file *f;
-	int err;
+	int rc;
 
-	err = open_at(dirfd, path, flags, mode, &f);
-	if (err < 0)
-		return err;
+	rc = open_at(dirfd, path, flags, mode, &f);
+	if (rc < 0)
+		return rc;
 	return fd_install(f, 0, flags & O_CLOEXEC);
 }
 
@@ -123,19 +123,19 @@ static long check_at(struct file *f, s64 off)
 long sys_pread64(int fd, void *buf, size_t len, s64 off)
 {
 	struct file *f = get_reader(fd);
-	long err = check_at(f, off);
+	long rc = check_at(f, off);
 	u64 pos = off;
 
-	return err < 0 ? err : transfer(f, buf, len, &pos, 0);
+	return rc < 0 ? rc : transfer(f, buf, len, &pos, 0);
 }
 
 long sys_pwrite64(int fd, const void *buf, size_t len, s64 off)
 {
 	struct file *f = get_writer(fd);
-	long err = check_at(f, off);
+	long rc = check_at(f, off);
 	u64 pos = off;
 
-	return err < 0 ? err : transfer(f, (void *)buf, len, &pos, 1);
+	return rc < 0 ? rc : transfer(f, (void *)buf, len, &pos, 1);
 }
 
 /* the parts' length in bytes, each part checked; or -errno */
@@ -278,19 +278,19 @@ long sys_writev(int fd, const struct k_iovec *iov, u64 n)
 long sys_preadv(int fd, const struct k_iovec *iov, u64 n, s64 off, u64 high)
 {
 	struct file *f = get_reader(fd);
-	long err = check_at(f, off);
+	long rc = check_at(f, off);
 	u64 pos = off;
 
-	return err < 0 ? err : iov_io(f, iov, n, &pos, 0);
+	return rc < 0 ? rc : iov_io(f, iov, n, &pos, 0);
 }
 
 long sys_pwritev(int fd, const struct k_iovec *iov, u64 n, s64 off, u64 high)
 {
 	struct file *f = get_writer(fd);
-	long err = check_at(f, off);
+	long rc = check_at(f, off);
 	u64 pos = off;
 
-	return err < 0 ? err : iov_io(f, iov, n, &pos, 1);
+	return rc < 0 ? rc : iov_io(f, iov, n, &pos, 1);
 }
 
 long sys_preadv2(int fd, const struct k_iovec *iov, u64 n, s64 off, u64 high,
@@ -390,14 +390,14 @@ static long truncate_inode(struct inode *ip, s64 size)
 long sys_truncate(const char *path, s64 size)
 {
 	struct lookup lk;
-	long err;
+	long rc;
 
-	err = path_lookup(AT_FDCWD, path, 0, &lk);
-	if (err < 0)
-		return err;
-	err = lk.ip ? truncate_inode(lk.ip, size) : -EINVAL;
+	rc = path_lookup(AT_FDCWD, path, 0, &lk);
+	if (rc < 0)
+		return rc;
+	rc = lk.ip ? truncate_inode(lk.ip, size) : -EINVAL;
 	path_done(&lk);
-	return err;
+	return rc;
 }
 
 long sys_ftruncate(int fd, s64 size)
@@ -415,7 +415,7 @@ long sys_fallocate(int fd, int mode, s64 off, s64 len)
 {
 	struct file *f = get_writer(fd);
 	struct inode *ip;
-	int err, grows;
+	int rc, grows;
 
 	if (!f)
 		return -EBADF;
@@ -431,23 +431,23 @@ long sys_fallocate(int fd, int mode, s64 off, s64 len)
 		return -EPERM;
 	switch (mode & ~FALLOC_FL_KEEP_SIZE) {
 	case 0:
-		err = data_reserve(ip, off, len);
+		rc = data_reserve(ip, off, len);
 		break;
 	case FALLOC_FL_PUNCH_HOLE:
 		if (!(mode & FALLOC_FL_KEEP_SIZE))
 			return -EOPNOTSUPP;
 		return data_zero(ip, off, len);
 	case FALLOC_FL_ZERO_RANGE:
-		err = data_zero(ip, off, len);
-		if (err == 0)
-			err = data_reserve(ip, off, len);
+		rc = data_zero(ip, off, len);
+		if (rc == 0)
+			rc = data_reserve(ip, off, len);
 		break;
 	default:
 		return -EOPNOTSUPP;
 	}
-	if (err == 0 && grows)
+	if (rc == 0 && grows)
 		return data_truncate(ip, (u64)off + len);
-	if (err == 0)
+	if (rc == 0)
 		inode_touch(ip);
-	return err;
+	return rc;
 }

@@ -9,32 +9,32 @@
 static int lookup_new(int dirfd, const char *path, int is_dir,
 		      struct lookup *lk)
 {
-	int err = path_lookup(dirfd, path, LOOKUP_PARENT | LOOKUP_NEW, lk);
+	int rc = path_lookup(dirfd, path, LOOKUP_PARENT | LOOKUP_NEW, lk);
 
-	if (err < 0)
-		return err;
+	if (rc < 0)
+		return rc;
 	if (lk->ip || lk->dots || lk->file)
-		err = -EEXIST;
+		rc = -EEXIST;
 	else if (lk->slash && !is_dir)
-		err = -ENOENT;
+		rc = -ENOENT;
 	else
-		err = dir_may_change(lk->dir);
-	if (err < 0)
+		rc = dir_may_change(lk->dir);
+	if (rc < 0)
 		path_done(lk);
-	return err;
+	return rc;
 }
 
 static long make(int dirfd, const char *path, u32 mode)
 {
 	struct lookup lk;
-	int err;
+	int rc;
 
-	err = lookup_new(dirfd, path, S_ISDIR(mode), &lk);
-	if (err < 0)
-		return err;
-	err = inode_create(&lk, mode & ~vfs_umask, &lk.ip);
+	rc = lookup_new(dirfd, path, S_ISDIR(mode), &lk);
+	if (rc < 0)
+		return rc;
+	rc = inode_create(&lk, mode & ~vfs_umask, &lk.ip);
 	path_done(&lk);
-	return err;
+	return rc;
 }
 
 long sys_mkdirat(int dirfd, const char *path, u32 mode)
@@ -75,17 +75,17 @@ long sys_symlinkat(const char *target, int dirfd, const char *path)
 	struct lookup lk;
 	char *text;
 	long n;
-	int err;
+	int rc;
 
 	n = user_strlen(target, PATH_MAX - 1);
 	if (n <= 0)
 		return n ? n : -ENOENT;
-	err = lookup_new(dirfd, path, 0, &lk);
-	if (err < 0)
-		return err;
+	rc = lookup_new(dirfd, path, 0, &lk);
+	if (rc < 0)
+		return rc;
 	text = kmalloc(n + 1);
-	err = text ? inode_create(&lk, S_IFLNK | 0777, &lk.ip) : -ENOMEM;
-	if (err == 0) {
+	rc = text ? inode_create(&lk, S_IFLNK | 0777, &lk.ip) : -ENOMEM;
+	if (rc == 0) {
 		memcpy(text, target, n);
 		text[n] = 0;
 		lk.ip->target = text;
@@ -94,7 +94,7 @@ long sys_symlinkat(const char *target, int dirfd, const char *path)
 		kfree(text);
 	}
 	path_done(&lk);
-	return err;
+	return rc;
 }
 
 long sys_symlink(const char *target, const char *path)
@@ -130,23 +130,23 @@ long sys_readlink(const char *path, char *buf, int len)
 static long link_to(struct inode *ip, int newdir, const char *new)
 {
 	struct lookup lk;
-	int err;
+	int rc;
 
-	err = lookup_new(newdir, new, 0, &lk);
-	if (err < 0)
-		return err;
+	rc = lookup_new(newdir, new, 0, &lk);
+	if (rc < 0)
+		return rc;
 	if (S_ISDIR(ip->mode) || ip->ops)
-		err = -EPERM;
+		rc = -EPERM;
 	else if (ip->dev != lk.dir->dev)
-		err = -EXDEV;
+		rc = -EXDEV;
 	else if (inode_nlink(ip) == 0 && !(ip->flags & I_LINKABLE))
-		err = -ENOENT;
+		rc = -ENOENT;
 	else
-		err = dir_add(lk.dir, lk.name, lk.len, ip);
-	if (err == 0)
+		rc = dir_add(lk.dir, lk.name, lk.len, ip);
+	if (rc == 0)
 		inode_link(ip);
 	path_done(&lk);
-	return err;
+	return rc;
 }
 
 long sys_linkat(int olddir, const char *old, int newdir, const char *new,
@@ -154,7 +154,7 @@ long sys_linkat(int olddir, const char *old, int newdir, const char *new,
 {
 	struct lookup lk;
 	int look = LOOKUP_NOFOLLOW;
-	long err;
+	long rc;
 
 	if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
@@ -162,12 +162,12 @@ long sys_linkat(int olddir, const char *old, int newdir, const char *new,
 		look = 0;
 	if (flags & AT_EMPTY_PATH)
 		look |= LOOKUP_EMPTY;
-	err = path_lookup(olddir, old, look, &lk);
-	if (err < 0)
-		return err;
-	err = lk.ip ? link_to(lk.ip, newdir, new) : -EXDEV;
+	rc = path_lookup(olddir, old, look, &lk);
+	if (rc < 0)
+		return rc;
+	rc = lk.ip ? link_to(lk.ip, newdir, new) : -EXDEV;
 	path_done(&lk);
-	return err;
+	return rc;
 }
 
 long sys_link(const char *old, const char *new)
@@ -178,17 +178,17 @@ long sys_link(const char *old, const char *new)
 /* removes the name; lk->ip keeps the inode until the caller is done */
 static long remove_name(struct lookup *lk)
 {
-	int err;
+	int rc;
 
 	if (lk->ip->flags & I_MOUNT)
 		return -EBUSY;
-	err = dir_may_change(lk->dir);
-	if (err < 0)
-		return err;
-	err = dir_remove(lk->dir, lk->name, lk->len);
-	if (err == 0)
+	rc = dir_may_change(lk->dir);
+	if (rc < 0)
+		return rc;
+	rc = dir_remove(lk->dir, lk->name, lk->len);
+	if (rc == 0)
 		inode_unlink(lk->ip, lk->dir);
-	return err;
+	return rc;
 }
 
 static long remove_dir(struct lookup *lk)
@@ -218,16 +218,16 @@ static long remove_file(struct lookup *lk)
 long sys_unlinkat(int dirfd, const char *path, int flags)
 {
 	struct lookup lk;
-	long err;
+	long rc;
 
 	if (flags & ~AT_REMOVEDIR)
 		return -EINVAL;
-	err = path_lookup(dirfd, path, LOOKUP_PARENT, &lk);
-	if (err < 0)
-		return err;
-	err = flags & AT_REMOVEDIR ? remove_dir(&lk) : remove_file(&lk);
+	rc = path_lookup(dirfd, path, LOOKUP_PARENT, &lk);
+	if (rc < 0)
+		return rc;
+	rc = flags & AT_REMOVEDIR ? remove_dir(&lk) : remove_file(&lk);
 	path_done(&lk);
-	return err;
+	return rc;
 }
 
 long sys_unlink(const char *path)

@@ -14,14 +14,14 @@ static int look_flags(int flags)
 static long stat_at(int dirfd, const char *path, int flags, struct k_stat *st)
 {
 	struct lookup lk;
-	int err;
+	int rc;
 
 	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT |
 		      AT_STATX_SYNC_TYPE))
 		return -EINVAL;
-	err = path_lookup(dirfd, path, look_flags(flags), &lk);
-	if (err < 0)
-		return err;
+	rc = path_lookup(dirfd, path, look_flags(flags), &lk);
+	if (rc < 0)
+		return rc;
 	if (lk.file)
 		file_stat(lk.file, st);
 	else
@@ -33,11 +33,11 @@ static long stat_at(int dirfd, const char *path, int flags, struct k_stat *st)
 static long stat_out(int dirfd, const char *path, int flags, struct k_stat *st)
 {
 	struct k_stat copy;
-	long err;
+	long rc;
 
-	err = stat_at(dirfd, path, flags, &copy);
-	if (err < 0)
-		return err;
+	rc = stat_at(dirfd, path, flags, &copy);
+	if (rc < 0)
+		return rc;
 	if (!user_ok(st, sizeof(*st), 1))
 		return -EFAULT;
 	*st = copy;
@@ -114,15 +114,15 @@ long sys_statx(int dirfd, const char *path, int flags, u32 mask,
 	struct lookup lk;
 	struct k_stat st;
 	struct k_timespec born;
-	int err;
+	int rc;
 
 	if (mask & STATX__RESERVED ||
 	    flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT |
 		      AT_STATX_SYNC_TYPE))
 		return -EINVAL;
-	err = path_lookup(dirfd, path, look_flags(flags), &lk);
-	if (err < 0)
-		return err;
+	rc = path_lookup(dirfd, path, look_flags(flags), &lk);
+	if (rc < 0)
+		return rc;
 	if (lk.file)
 		file_stat(lk.file, &st);
 	else
@@ -165,11 +165,11 @@ long sys_statfs(const char *path, struct k_statfs *st)
 {
 	struct lookup lk;
 	u64 dev;
-	int err;
+	int rc;
 
-	err = path_lookup(AT_FDCWD, path, 0, &lk);
-	if (err < 0)
-		return err;
+	rc = path_lookup(AT_FDCWD, path, 0, &lk);
+	if (rc < 0)
+		return rc;
 	dev = lk.ip ? lk.ip->dev : DEV_ROOT;
 	path_done(&lk);
 	if (!user_ok(st, sizeof(*st), 1))
@@ -194,14 +194,14 @@ long sys_fstatfs(int fd, struct k_statfs *st)
 long sys_faccessat2(int dirfd, const char *path, int mode, int flags)
 {
 	struct k_stat st;
-	long err;
+	long rc;
 
 	if (mode & ~(R_OK | W_OK | X_OK) ||
 	    flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
-	err = stat_at(dirfd, path, flags & ~AT_EACCESS, &st);
-	if (err < 0)
-		return err;
+	rc = stat_at(dirfd, path, flags & ~AT_EACCESS, &st);
+	if (rc < 0)
+		return rc;
 	if (mode & X_OK && !S_ISDIR(st.mode) && !(st.mode & 0111))
 		return -EACCES;
 	return 0;
@@ -220,14 +220,14 @@ long sys_access(const char *path, int mode)
 long sys_fchmodat(int dirfd, const char *path, u32 mode)
 {
 	struct lookup lk;
-	int err;
+	int rc;
 
-	err = path_lookup(dirfd, path, 0, &lk);
-	if (err < 0)
-		return err;
-	err = lk.ip ? inode_chmod(lk.ip, mode) : 0;
+	rc = path_lookup(dirfd, path, 0, &lk);
+	if (rc < 0)
+		return rc;
+	rc = lk.ip ? inode_chmod(lk.ip, mode) : 0;
 	path_done(&lk);
-	return err;
+	return rc;
 }
 
 long sys_chmod(const char *path, u32 mode)
@@ -247,16 +247,16 @@ long sys_fchmod(int fd, u32 mode)
 long sys_fchownat(int dirfd, const char *path, u32 uid, u32 gid, int flags)
 {
 	struct lookup lk;
-	int err;
+	int rc;
 
 	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
-	err = path_lookup(dirfd, path, look_flags(flags), &lk);
-	if (err < 0)
-		return err;
-	err = lk.ip ? inode_chown(lk.ip, uid, gid) : 0;
+	rc = path_lookup(dirfd, path, look_flags(flags), &lk);
+	if (rc < 0)
+		return rc;
+	rc = lk.ip ? inode_chown(lk.ip, uid, gid) : 0;
 	path_done(&lk);
-	return err;
+	return rc;
 }
 
 long sys_chown(const char *path, u32 uid, u32 gid)

@@ -40,13 +40,13 @@ static long times_at(int dirfd, const char *path, const struct k_timespec *ts,
 		     int flags)
 {
 	struct lookup lk;
-	int err;
+	int rc;
 
-	err = path_lookup(dirfd, path,
-			  (flags & AT_SYMLINK_NOFOLLOW ? LOOKUP_NOFOLLOW : 0) |
-			  (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0), &lk);
-	if (err < 0)
-		return err;
+	rc = path_lookup(dirfd, path,
+			 (flags & AT_SYMLINK_NOFOLLOW ? LOOKUP_NOFOLLOW : 0) |
+			 (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0), &lk);
+	if (rc < 0)
+		return rc;
 	if (lk.ip)
 		times_set(lk.ip, ts);
 	path_done(&lk);

@@ -47,26 +47,26 @@ static int dir_make(const char *path, size_t len, struct inode **out)
 {
 	struct lookup lk;
 	struct inode *ip;
-	int err;
+	int rc;
 
-	err = path_walk(root_inode, path, len, LOOKUP_NEW, &lk);
-	if (err < 0)
-		return err;
+	rc = path_walk(root_inode, path, len, LOOKUP_NEW, &lk);
+	if (rc < 0)
+		return rc;
 	ip = lk.ip ? inode_get(lk.ip) :
 		node_new(S_IFDIR | 0755, 0, NULL, NULL);
-	err = ip ? 0 : -ENOMEM;
+	rc = ip ? 0 : -ENOMEM;
 	if (ip && !lk.ip) {
 		node_place(ip, lk.dir);
-		err = dir_add(lk.dir, lk.name, lk.len, ip);
+		rc = dir_add(lk.dir, lk.name, lk.len, ip);
 	}
 	path_done(&lk);
-	if (err == 0 && !S_ISDIR(ip->mode))
-		err = -ENOTDIR;
-	if (err < 0)
+	if (rc == 0 && !S_ISDIR(ip->mode))
+		rc = -ENOTDIR;
+	if (rc < 0)
 		inode_put(ip);
 	else
 		*out = ip;
-	return err;
+	return rc;
 }
 
 /* makes all directories on the way to path's last '/' */
@@ -74,12 +74,12 @@ static int parents_make(const char *path)
 {
 	struct inode *dir;
 	const char *p;
-	int err;
+	int rc;
 
 	for (p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/')) {
-		err = dir_make(path, p - path, &dir);
-		if (err < 0)
-			return err;
+		rc = dir_make(path, p - path, &dir);
+		if (rc < 0)
+			return rc;
 		inode_put(dir);
 	}
 	return 0;
@@ -90,28 +90,28 @@ int vfs_add_node(const char *path, u32 mode, u64 rdev,
 {
 	struct inode *ip = NULL;
 	struct lookup lk;
-	int err;
+	int rc;
 
 	if (path[0] != '/')
 		return -EINVAL;
-	err = parents_make(path);
-	if (err < 0)
-		return err;
-	err = path_walk(root_inode, path, strlen(path),
-			LOOKUP_NEW | LOOKUP_PARENT, &lk);
-	if (err < 0)
-		return err;
+	rc = parents_make(path);
+	if (rc < 0)
+		return rc;
+	rc = path_walk(root_inode, path, strlen(path),
+		       LOOKUP_NEW | LOOKUP_PARENT, &lk);
+	if (rc < 0)
+		return rc;
 	if (lk.ip || lk.dots)
-		err = -EEXIST;
+		rc = -EEXIST;
 	else if (!(ip = node_new(mode, rdev, ops, priv)))
-		err = -ENOMEM;
-	if (err == 0) {
+		rc = -ENOMEM;
+	if (rc == 0) {
 		node_place(ip, lk.dir);
-		err = dir_add(lk.dir, lk.name, lk.len, ip);
+		rc = dir_add(lk.dir, lk.name, lk.len, ip);
 	}
 	inode_put(ip);
 	path_done(&lk);
-	return err;
+	return rc;
 }
 
 struct inode *vfs_find(const char *path)

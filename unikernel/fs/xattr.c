@@ -10,10 +10,10 @@
 static long found(const char *path, int flags, long answer)
 {
 	struct lookup lk;
-	long err = path_lookup(AT_FDCWD, path, flags, &lk);
+	long rc = path_lookup(AT_FDCWD, path, flags, &lk);
 
-	if (err < 0)
-		return err;
+	if (rc < 0)
+		return rc;
 	path_done(&lk);
 	return answer;
 }

@@ -75,23 +75,23 @@ long cmsg_parse(struct sock_msg *m, const void *control, size_t len)
 	const u8 *p = control;
 	struct k_cmsghdr c;
 	size_t at = 0;
-	int r = 0;
+	int rc = 0;
 
 	if (len && !user_ok(control, len, 0))
 		return -EFAULT;
-	while (r == 0 && at + CMSG_HEAD <= len) {
+	while (rc == 0 && at + CMSG_HEAD <= len) {
 		memcpy(&c, p + at, sizeof(c));
 		if (c.len < CMSG_HEAD || c.len > len - at)
 			return -EINVAL;
 		if (c.level == SOL_SOCKET && c.type == SCM_RIGHTS)
-			r = rights_take(m, p + at + CMSG_HEAD,
-					c.len - CMSG_HEAD);
+			rc = rights_take(m, p + at + CMSG_HEAD,
+					 c.len - CMSG_HEAD);
 		else if (c.level == SOL_SOCKET &&
 			 c.type != SCM_CREDENTIALS)
-			r = -EINVAL;
+			rc = -EINVAL;
 		at += ROUND_UP(c.len, 8);
 	}
-	return r;
+	return rc;
 }
 
 /* appends one control message, as far as it fits */

@@ -331,7 +331,7 @@ static long epoll_wait(int epfd, struct k_epoll_event *ev, int max,
 	struct file *f = fd_get(epfd);
 	u64 timer;
 	long n;
-	int r = 0;
+	int rc = 0;
 
 	if (max <= 0 || (size_t)max > (1u << 31) / sizeof(*ev))
 		return -EINVAL;
@@ -346,11 +346,11 @@ static long epoll_wait(int epfd, struct k_epoll_event *ev, int max,
 		/* their edges come from whoever looks */
 		timerfd_run(&timer);
 		n = epoll_look(f->priv, ev, max);
-		if (n || deadline == 0 || r == -ETIMEDOUT)
+		if (n || deadline == 0 || rc == -ETIMEDOUT)
 			break;
-		r = poll_sleep(deadline);
-		if (r == -EINTR) {
-			n = r;
+		rc = poll_sleep(deadline);
+		if (rc == -EINTR) {
+			n = rc;
 			break;
 		}
 	}
@@ -378,9 +378,9 @@ long sys_epoll_wait(int epfd, struct k_epoll_event *ev, int max, int ms)
 long sys_epoll_pwait(int epfd, struct k_epoll_event *ev, int max, int ms,
 		     const u64 *mask, size_t size)
 {
-	long r = poll_mask(mask, size);
+	long rc = poll_mask(mask, size);
 
-	return r < 0 ? r : epoll_wait_ms(epfd, ev, max, ms);
+	return rc < 0 ? rc : epoll_wait_ms(epfd, ev, max, ms);
 }
 
 long sys_epoll_pwait2(int epfd, struct k_epoll_event *ev, int max,
@@ -388,9 +388,9 @@ long sys_epoll_pwait2(int epfd, struct k_epoll_event *ev, int max,
 		      size_t size)
 {
 	u64 deadline;
-	long r = poll_deadline(ts, &deadline);
+	long rc = poll_deadline(ts, &deadline);
 
-	if (r == 0)
-		r = poll_mask(mask, size);
-	return r < 0 ? r : epoll_wait(epfd, ev, max, deadline);
+	if (rc == 0)
+		rc = poll_mask(mask, size);
+	return rc < 0 ? rc : epoll_wait(epfd, ev, max, deadline);
 }

@@ -19,16 +19,16 @@ static long eventfd_read(struct file *f, void *buf, size_t len, u64 pos)
 {
 	struct eventfd *e = f->priv;
 	u64 n;
-	int r;
+	int rc;
 
 	if (len < sizeof(n))
 		return -EINVAL;
 	while (e->count == 0) {
 		if (f->flags & O_NONBLOCK)
 			return -EAGAIN;
-		r = thread_wait(&e->readers, NEVER);
-		if (r < 0)
-			return r;
+		rc = thread_wait(&e->readers, NEVER);
+		if (rc < 0)
+			return rc;
 	}
 	n = e->semaphore ? 1 : e->count;
 	e->count -= n;
@@ -42,7 +42,7 @@ static long eventfd_write(struct file *f, const void *buf, size_t len, u64 pos)
 {
 	struct eventfd *e = f->priv;
 	u64 n;
-	int r;
+	int rc;
 
 	if (len < sizeof(n))
 		return -EINVAL;
@@ -52,9 +52,9 @@ static long eventfd_write(struct file *f, const void *buf, size_t len, u64 pos)
 	while (n > EVENT_MAX - e->count) {
 		if (f->flags & O_NONBLOCK)
 			return -EAGAIN;
-		r = thread_wait(&e->writers, NEVER);
-		if (r < 0)
-			return r;
+		rc = thread_wait(&e->writers, NEVER);
+		if (rc < 0)
+			return rc;
 	}
 	e->count += n;
 	thread_wake(&e->readers, THREADS_MAX);

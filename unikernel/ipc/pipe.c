@@ -77,7 +77,7 @@ static void pipe_changed(struct pipe *p, int end)
 static long pipe_read(struct file *f, void *buf, size_t len, u64 pos)
 {
 	struct pipe *p = f->priv;
-	int was_full, r;
+	int was_full, rc;
 	u32 n;
 
 	if (len == 0)
@@ -87,9 +87,9 @@ static long pipe_read(struct file *f, void *buf, size_t len, u64 pos)
 			return 0;
 		if (f->flags & O_NONBLOCK)
 			return -EAGAIN;
-		r = thread_wait(&p->wait[READER], NEVER);
-		if (r < 0)
-			return r;
+		rc = thread_wait(&p->wait[READER], NEVER);
+		if (rc < 0)
+			return rc;
 	}
 	was_full = p->cap - p->len < PIPE_BUF;
 	n = (u32)MIN(len, p->len);
@@ -107,13 +107,13 @@ static long pipe_append(struct pipe *p, const u8 *buf, size_t len, int atomic)
 {
 	u32 room = p->cap - p->len;
 	u32 n = (u32)MIN(len, room);
-	int r;
+	int rc;
 
 	if (n == 0 || (atomic && n < len))
 		return 0;
-	r = pipe_reserve(p, n);
-	if (r < 0)
-		return r;
+	rc = pipe_reserve(p, n);
+	if (rc < 0)
+		return rc;
 	pipe_copy_in(p, buf, n);
 	pipe_changed(p, READER);
 	return n;
@@ -123,29 +123,29 @@ static long pipe_write(struct file *f, const void *buf, size_t len, u64 pos)
 {
 	struct pipe *p = f->priv;
 	size_t done = 0;
-	long r = 0;
+	long rc = 0;
 
 	while (done < len) {
 		if (!p->end[READER]) {
 			signal_send(current, SIGPIPE, NULL);
-			r = -EPIPE;
+			rc = -EPIPE;
 			break;
 		}
-		r = pipe_append(p, (const u8 *)buf + done, len - done,
-				len <= PIPE_BUF);
-		if (r < 0)
+		rc = pipe_append(p, (const u8 *)buf + done, len - done,
+				 len <= PIPE_BUF);
+		if (rc < 0)
 			break;
-		done += (size_t)r;
-		if (r > 0)
+		done += (size_t)rc;
+		if (rc > 0)
 			continue;
-		r = -EAGAIN;
+		rc = -EAGAIN;
 		if (f->flags & O_NONBLOCK)
 			break;
-		r = thread_wait(&p->wait[WRITER], NEVER);
-		if (r < 0)
+		rc = thread_wait(&p->wait[WRITER], NEVER);
+		if (rc < 0)
 			break;
 	}
-	return done ? (long)done : r;
+	return done ? (long)done : rc;
 }
 
 static int pipe_poll_read(struct file *f)
@@ -258,15 +258,15 @@ out:
 long sys_pipe2(int *fds, int flags)
 {
 	struct file *end[2];
-	int r;
+	int rc;
 
 	if (flags & ~(O_CLOEXEC | O_NONBLOCK))
 		return -EINVAL;
 	if (!user_ok(fds, 2 * sizeof(*fds), 1))
 		return -EFAULT;
-	r = pipe_create(end, flags & O_NONBLOCK);
-	if (r < 0)
-		return r;
+	rc = pipe_create(end, flags & O_NONBLOCK);
+	if (rc < 0)
+		return rc;
 	return anon_install_pair(end[READER], end[WRITER],
 				 (flags & O_CLOEXEC) != 0, fds);
 }

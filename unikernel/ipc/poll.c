@@ -51,7 +51,7 @@ int poll_file(struct file *f)
 int poll_sleep(u64 deadline)
 {
 	u64 timer;
-	int r;
+	int rc;
 
 	/*
 	 * What expires here the caller may have missed when it looked: it
@@ -60,10 +60,10 @@ int poll_sleep(u64 deadline)
 	 */
 	if (timerfd_run(&timer) > 0)
 		timer = 0;
-	r = thread_wait(&poll_queue, MIN(deadline, timer));
-	if (r == -ETIMEDOUT && now_mono() < deadline)
+	rc = thread_wait(&poll_queue, MIN(deadline, timer));
+	if (rc == -ETIMEDOUT && now_mono() < deadline)
 		return 0;
-	return r;
+	return rc;
 }
 
 static u64 deadline_after(u64 ns)
@@ -134,7 +134,7 @@ static long poll_wait(struct pollfd *fds, unsigned n, u64 deadline)
 {
 	unsigned i;
 	long ready;
-	int r = 0;
+	int rc = 0;
 
 	if (n > FD_MAX)
 		return -EINVAL;
@@ -146,11 +146,11 @@ static long poll_wait(struct pollfd *fds, unsigned n, u64 deadline)
 			ready += fds[i].revents != 0;
 		}
 		/* look once more after the deadline before giving up */
-		if (ready || deadline == 0 || r == -ETIMEDOUT)
+		if (ready || deadline == 0 || rc == -ETIMEDOUT)
 			return ready;
-		r = poll_sleep(deadline);
-		if (r == -EINTR)
-			return r;
+		rc = poll_sleep(deadline);
+		if (rc == -EINTR)
+			return rc;
 	}
 }
 
@@ -175,15 +175,15 @@ long sys_ppoll(struct pollfd *fds, unsigned n, struct k_timespec *ts,
 	       const u64 *mask, size_t size)
 {
 	u64 deadline;
-	long r = poll_deadline(ts, &deadline);
+	long rc = poll_deadline(ts, &deadline);
 
-	if (r == 0)
-		r = poll_mask(mask, size);
-	if (r < 0)
-		return r;
-	r = poll_wait(fds, n, deadline);
+	if (rc == 0)
+		rc = poll_mask(mask, size);
+	if (rc < 0)
+		return rc;
+	rc = poll_wait(fds, n, deadline);
 	timespec_left(ts, deadline);
-	return r;
+	return rc;
 }
 
 static int set_has(const u64 *set, int fd)
@@ -253,7 +253,7 @@ static long select_wait(int n, u64 *in, u64 *out, u64 *ex, u64 deadline)
 {
 	struct select_sets ask, res;
 	long ready;
-	int r = 0;
+	int rc = 0;
 
 	if (n < 0)
 		return -EINVAL;
@@ -265,11 +265,11 @@ static long select_wait(int n, u64 *in, u64 *out, u64 *ex, u64 deadline)
 		ready = select_look(n, &ask, &res);
 		if (ready < 0)
 			return ready;
-		if (ready || deadline == 0 || r == -ETIMEDOUT)
+		if (ready || deadline == 0 || rc == -ETIMEDOUT)
 			break;
-		r = poll_sleep(deadline);
-		if (r == -EINTR)
-			return r;
+		rc = poll_sleep(deadline);
+		if (rc == -EINTR)
+			return rc;
 	}
 	set_write(in, res.in, n);
 	set_write(out, res.out, n);
@@ -281,7 +281,7 @@ long sys_select(int n, u64 *in, u64 *out, u64 *ex, void *timeval)
 {
 	s64 *tv = timeval;
 	u64 deadline = NEVER, left;
-	long r;
+	long rc;
 
 	if (tv) {
 		if (!user_ok(tv, 16, 0))
@@ -294,13 +294,13 @@ long sys_select(int n, u64 *in, u64 *out, u64 *ex, void *timeval)
 			deadline = deadline_after((u64)tv[0] * NSEC_PER_SEC +
 						  (u64)tv[1] * 1000);
 	}
-	r = select_wait(n, in, out, ex, deadline);
+	rc = select_wait(n, in, out, ex, deadline);
 	if (tv && deadline != NEVER && user_ok(tv, 16, 1)) {
 		left = deadline_left(deadline);
 		tv[0] = (s64)(left / NSEC_PER_SEC);
 		tv[1] = (s64)(left % NSEC_PER_SEC / 1000);
 	}
-	return r;
+	return rc;
 }
 
 long sys_pselect6(int n, u64 *in, u64 *out, u64 *ex,
@@ -308,14 +308,14 @@ long sys_pselect6(int n, u64 *in, u64 *out, u64 *ex,
 {
 	const struct k_sigset_argpack *arg = mask;
 	u64 deadline;
-	long r = poll_deadline(ts, &deadline);
+	long rc = poll_deadline(ts, &deadline);
 
-	if (r == 0 && arg)
-		r = user_ok(arg, sizeof(*arg), 0) ?
+	if (rc == 0 && arg)
+		rc = user_ok(arg, sizeof(*arg), 0) ?
 		    poll_mask(arg->set, arg->size) : -EFAULT;
-	if (r < 0)
-		return r;
-	r = select_wait(n, in, out, ex, deadline);
+	if (rc < 0)
+		return rc;
+	rc = select_wait(n, in, out, ex, deadline);
 	timespec_left(ts, deadline);
-	return r;
+	return rc;
 }

@@ -61,7 +61,7 @@ static long signalfd_read(struct file *f, void *buf, size_t len, u64 pos)
 	struct k_signalfd_siginfo out;
 	struct k_siginfo info;
 	size_t done = 0;
-	long r;
+	long rc;
 
 	if (len < sizeof(out))
 		return -EINVAL;
@@ -70,9 +70,9 @@ static long signalfd_read(struct file *f, void *buf, size_t len, u64 pos)
 		int wait = done == 0 && !(f->flags & O_NONBLOCK);
 
 		memset(&info, 0, sizeof(info));
-		r = signal_wait(s->mask, &info, wait ? NEVER : 0);
-		if (r < 0)
-			return done ? (long)done : r;
+		rc = signal_wait(s->mask, &info, wait ? NEVER : 0);
+		if (rc < 0)
+			return done ? (long)done : rc;
 		info_convert(&out, &info);
 		memcpy((u8 *)buf + done, &out, sizeof(out));
 		done += sizeof(out);

@@ -78,23 +78,23 @@ u64 sock_deadline(u64 timeout)
 
 int sock_sleep(struct sock *s, struct waitq *q, int flags, u64 deadline)
 {
-	int r;
+	int rc;
 
 	if ((s->file->flags & O_NONBLOCK) || (flags & MSG_DONTWAIT))
 		return -EAGAIN;
-	r = thread_wait(q, deadline);
-	if (r == -EINTR && deadline != NEVER)
+	rc = thread_wait(q, deadline);
+	if (rc == -EINTR && deadline != NEVER)
 		signal_no_restart();
 	/* SO_RCVTIMEO and SO_SNDTIMEO say EAGAIN, socket(7) */
-	return r == -ETIMEDOUT ? -EAGAIN : r;
+	return rc == -ETIMEDOUT ? -EAGAIN : rc;
 }
 
 int sock_error(struct sock *s)
 {
-	int err = s->err;
+	int rc = s->err;
 
 	s->err = 0;
-	return -err;
+	return -rc;
 }
 
 static long sock_read(struct file *f, void *buf, size_t len, u64 pos)
@@ -102,11 +102,11 @@ static long sock_read(struct file *f, void *buf, size_t len, u64 pos)
 	struct sock *s = f->priv;
 	struct k_iovec iov = { buf, len };
 	struct sock_msg m = { .iov = &iov, .len = len };
-	long r = s->ops->recv(s, &m);
+	long rc = s->ops->recv(s, &m);
 
 	/* read(2) has nowhere to put them */
 	rights_drop(m.rights);
-	return r;
+	return rc;
 }
 
 static long sock_write(struct file *f, const void *buf, size_t len, u64 pos)

@@ -65,47 +65,47 @@ long sys_connect(int fd, const void *addr, unsigned len)
 {
 	struct sock *s;
 	struct file *f;
-	long r = sock_get(fd, &s);
+	long rc = sock_get(fd, &s);
 
-	if (r < 0)
-		return r;
+	if (rc < 0)
+		return rc;
 	f = file_hold(s->file);
-	r = s->ops->connect(s, addr, len);
+	rc = s->ops->connect(s, addr, len);
 	file_put(f);
-	return r;
+	return rc;
 }
 
 long sys_bind(int fd, const void *addr, unsigned len)
 {
 	struct sock *s;
-	int r = sock_get(fd, &s);
+	int rc = sock_get(fd, &s);
 
-	return r < 0 ? r : s->ops->bind(s, addr, len);
+	return rc < 0 ? rc : s->ops->bind(s, addr, len);
 }
 
 long sys_listen(int fd, int backlog)
 {
 	struct sock *s;
-	int r = sock_get(fd, &s);
+	int rc = sock_get(fd, &s);
 
-	return r < 0 ? r : s->ops->listen(s, backlog);
+	return rc < 0 ? rc : s->ops->listen(s, backlog);
 }
 
 long sys_accept4(int fd, void *addr, unsigned *len, int flags)
 {
 	struct sock *s;
 	struct file *f;
-	long r;
+	long rc;
 
 	if (flags & ~(O_NONBLOCK | O_CLOEXEC))
 		return -EINVAL;
-	r = sock_get(fd, &s);
-	if (r < 0)
-		return r;
+	rc = sock_get(fd, &s);
+	if (rc < 0)
+		return rc;
 	f = file_hold(s->file);
-	r = s->ops->accept(s, addr, len, flags);
+	rc = s->ops->accept(s, addr, len, flags);
 	file_put(f);
-	return r;
+	return rc;
 }
 
 long sys_accept(int fd, void *addr, unsigned *len)
@@ -147,27 +147,27 @@ static long send_header(int fd, const struct k_msghdr *h, int flags)
 	struct k_iovec *iov = NULL;
 	struct file *f;
 	struct sock *s;
-	long r = sock_get(fd, &s);
+	long rc = sock_get(fd, &s);
 
-	if (r < 0)
-		return r;
+	if (rc < 0)
+		return rc;
 	if (flags & MSG_OOB)
 		return -EOPNOTSUPP;
 	f = file_hold(s->file);
-	r = s->ops->address(s, &m, h->name, h->namelen);
-	if (r == 0)
-		r = iov_copy(&iov, h, 0);
-	if (r >= 0) {
+	rc = s->ops->address(s, &m, h->name, h->namelen);
+	if (rc == 0)
+		rc = iov_copy(&iov, h, 0);
+	if (rc >= 0) {
 		m.iov = iov;
-		m.len = (size_t)r;
-		r = h->control ? cmsg_parse(&m, h->control, h->controllen) : 0;
+		m.len = (size_t)rc;
+		rc = h->control ? cmsg_parse(&m, h->control, h->controllen) : 0;
 	}
-	if (r == 0)
-		r = s->ops->send(s, &m);
+	if (rc == 0)
+		rc = s->ops->send(s, &m);
 	rights_drop(m.rights);
 	kfree(iov);
 	file_put(f);
-	return r;
+	return rc;
 }
 
 /*
@@ -193,34 +193,34 @@ static long recv_header(int fd, struct k_msghdr *h, int flags)
 	struct k_iovec *iov = NULL;
 	struct file *f;
 	struct sock *s;
-	long got, r = sock_get(fd, &s);
+	long got, rc = sock_get(fd, &s);
 
-	if (r < 0)
-		return r;
+	if (rc < 0)
+		return rc;
 	if (flags & MSG_OOB)
 		return -EOPNOTSUPP;
 	f = file_hold(s->file);
-	r = iov_copy(&iov, h, 1);
-	if (r >= 0 && h->control && !user_ok(h->control, h->controllen, 1))
-		r = -EFAULT;
-	if (r < 0)
+	rc = iov_copy(&iov, h, 1);
+	if (rc >= 0 && h->control && !user_ok(h->control, h->controllen, 1))
+		rc = -EFAULT;
+	if (rc < 0)
 		goto out;
 	m.iov = iov;
-	m.len = (size_t)r;
-	r = s->ops->recv(s, &m);
-	if (r < 0)
+	m.len = (size_t)rc;
+	rc = s->ops->recv(s, &m);
+	if (rc < 0)
 		goto out;
 	h->flags = (u32)(flags & MSG_CMSG_CLOEXEC) |
 		   (m.truncated ? MSG_TRUNC : 0);
 	cmsg_put(h, s, &m);
 	got = name_give(&m, h->name, &h->namelen);
 	if (got < 0)
-		r = got;
+		rc = got;
 out:
 	rights_drop(m.rights);
 	kfree(iov);
 	file_put(f);
-	return r;
+	return rc;
 }
 
 long sys_sendto(int fd, const void *buf, size_t len, int flags,
@@ -230,21 +230,21 @@ long sys_sendto(int fd, const void *buf, size_t len, int flags,
 	struct sock_msg m = { .iov = &iov, .len = len, .flags = flags };
 	struct file *f;
 	struct sock *s;
-	long r = sock_get(fd, &s);
+	long rc = sock_get(fd, &s);
 
-	if (r < 0)
-		return r;
+	if (rc < 0)
+		return rc;
 	if (flags & MSG_OOB)
 		return -EOPNOTSUPP;
 	if (len && !user_ok(buf, len, 0))
 		return -EFAULT;
-	r = s->ops->address(s, &m, addr, addrlen);
-	if (r < 0)
-		return r;
+	rc = s->ops->address(s, &m, addr, addrlen);
+	if (rc < 0)
+		return rc;
 	f = file_hold(s->file);
-	r = s->ops->send(s, &m);
+	rc = s->ops->send(s, &m);
 	file_put(f);
-	return r;
+	return rc;
 }
 
 long sys_recvfrom(int fd, void *buf, size_t len, int flags, void *addr,
@@ -254,21 +254,21 @@ long sys_recvfrom(int fd, void *buf, size_t len, int flags, void *addr,
 	struct sock_msg m = { .iov = &iov, .len = len, .flags = flags };
 	struct file *f;
 	struct sock *s;
-	long got, r = sock_get(fd, &s);
+	long got, rc = sock_get(fd, &s);
 
-	if (r < 0)
-		return r;
+	if (rc < 0)
+		return rc;
 	if (flags & MSG_OOB)
 		return -EOPNOTSUPP;
 	if ((len && !user_ok(buf, len, 1)) ||
 	    (addr && !user_ok(addrlen, sizeof(*addrlen), 1)))
 		return -EFAULT;
 	f = file_hold(s->file);
-	r = s->ops->recv(s, &m);
+	rc = s->ops->recv(s, &m);
 	rights_drop(m.rights);
 	file_put(f);
-	got = r >= 0 && addr ? name_give(&m, addr, addrlen) : 0;
-	return got < 0 ? got : r;
+	got = rc >= 0 && addr ? name_give(&m, addr, addrlen) : 0;
+	return got < 0 ? got : rc;
 }
 
 long sys_sendmsg(int fd, const struct k_msghdr *msg, int flags)
@@ -284,36 +284,36 @@ long sys_sendmsg(int fd, const struct k_msghdr *msg, int flags)
 long sys_recvmsg(int fd, struct k_msghdr *msg, int flags)
 {
 	struct k_msghdr h;
-	long r;
+	long rc;
 
 	if (!user_ok(msg, sizeof(*msg), 1))
 		return -EFAULT;
 	h = *msg;
-	r = recv_header(fd, &h, flags);
-	if (r >= 0) {
+	rc = recv_header(fd, &h, flags);
+	if (rc >= 0) {
 		msg->namelen = h.namelen;
 		msg->controllen = h.controllen;
 		msg->flags = h.flags;
 	}
-	return r;
+	return rc;
 }
 
 long sys_sendmmsg(int fd, struct k_mmsghdr *msg, unsigned n, int flags)
 {
 	unsigned i;
-	long r = 0;
+	long rc = 0;
 
 	n = MIN(n, IOV_MAX);
 	for (i = 0; i < n; i++) {
 		if (!user_ok(&msg[i], sizeof(*msg), 1))
-			r = -EFAULT;
+			rc = -EFAULT;
 		else
-			r = sys_sendmsg(fd, &msg[i].hdr, flags);
-		if (r < 0)
+			rc = sys_sendmsg(fd, &msg[i].hdr, flags);
+		if (rc < 0)
 			break;
-		msg[i].len = (u32)r;
+		msg[i].len = (u32)rc;
 	}
-	return i ? (long)i : r;
+	return i ? (long)i : rc;
 }
 
 long sys_recvmmsg(int fd, struct k_mmsghdr *msg, unsigned n, int flags,
@@ -321,20 +321,20 @@ long sys_recvmmsg(int fd, struct k_mmsghdr *msg, unsigned n, int flags,
 {
 	u64 deadline;
 	unsigned i;
-	long r = poll_deadline(ts, &deadline);
+	long rc = poll_deadline(ts, &deadline);
 
-	if (r < 0)
-		return r;
+	if (rc < 0)
+		return rc;
 	n = MIN(n, IOV_MAX);
 	for (i = 0; i < n; i++) {
 		if (!user_ok(&msg[i], sizeof(*msg), 1))
-			r = -EFAULT;
+			rc = -EFAULT;
 		else
-			r = sys_recvmsg(fd, &msg[i].hdr,
-					flags & ~MSG_WAITFORONE);
-		if (r < 0)
+			rc = sys_recvmsg(fd, &msg[i].hdr,
+					 flags & ~MSG_WAITFORONE);
+		if (rc < 0)
 			break;
-		msg[i].len = (u32)r;
+		msg[i].len = (u32)rc;
 		if (flags & MSG_WAITFORONE)
 			flags |= MSG_DONTWAIT;
 		/* looked at after each message only, recvmmsg(2) BUGS */
@@ -343,5 +343,5 @@ long sys_recvmmsg(int fd, struct k_mmsghdr *msg, unsigned n, int flags,
 			break;
 		}
 	}
-	return i ? (long)i : r;
+	return i ? (long)i : rc;
 }

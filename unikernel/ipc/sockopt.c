@@ -15,10 +15,10 @@
 long sys_shutdown(int fd, int how)
 {
 	struct sock *s;
-	int r = sock_get(fd, &s);
+	int rc = sock_get(fd, &s);
 
-	if (r < 0)
-		return r;
+	if (rc < 0)
+		return rc;
 	if (how < SHUT_RD || how > SHUT_RDWR)
 		return -EINVAL;
 	return s->ops->shutdown(s, how + 1);
@@ -29,21 +29,21 @@ static long name_get(int fd, int peer, void *addr, unsigned *len)
 	struct k_sockaddr_storage name;
 	struct sock *s;
 	unsigned room;
-	long r = sock_get(fd, &s);
+	long rc = sock_get(fd, &s);
 
-	if (r >= 0)
-		r = s->ops->getname(s, peer, &name);
-	if (r < 0)
-		return r;
+	if (rc >= 0)
+		rc = s->ops->getname(s, peer, &name);
+	if (rc < 0)
+		return rc;
 	if (!user_ok(len, sizeof(*len), 1))
 		return -EFAULT;
 	if ((int)*len < 0)
 		return -EINVAL;
-	room = MIN(*len, (unsigned)r);
+	room = MIN(*len, (unsigned)rc);
 	if (!user_ok(addr, room, 1))
 		return -EFAULT;
 	memcpy(addr, &name, room);
-	*len = (unsigned)r;
+	*len = (unsigned)rc;
 	return 0;
 }
 
@@ -97,10 +97,10 @@ long sys_setsockopt(int fd, int level, int name, const void *value,
 		    unsigned len)
 {
 	struct sock *s;
-	int v, r = sock_get(fd, &s);
+	int v, rc = sock_get(fd, &s);
 
-	if (r < 0)
-		return r;
+	if (rc < 0)
+		return rc;
 	if (level != SOL_SOCKET)
 		return -EOPNOTSUPP;
 	if (name == SO_RCVTIMEO || name == SO_SNDTIMEO)
@@ -197,10 +197,10 @@ long sys_getsockopt(int fd, int level, int name, void *value, unsigned *len)
 	u64 buf[2];
 	struct sock *s;
 	unsigned n;
-	long r = sock_get(fd, &s);
+	long rc = sock_get(fd, &s);
 
-	if (r < 0)
-		return r;
+	if (rc < 0)
+		return rc;
 	if (!user_ok(len, sizeof(*len), 1))
 		return -EFAULT;
 	n = *len;
@@ -208,10 +208,10 @@ long sys_getsockopt(int fd, int level, int name, void *value, unsigned *len)
 		return -EINVAL;
 	if (level != SOL_SOCKET)
 		return -EOPNOTSUPP;
-	r = option_get(s, name, buf);
-	if (r < 0)
-		return r;
-	n = (unsigned)MIN(n, (size_t)r);
+	rc = option_get(s, name, buf);
+	if (rc < 0)
+		return rc;
+	n = (unsigned)MIN(n, (size_t)rc);
 	if (!user_ok(value, n, 1))
 		return -EFAULT;
 	memcpy(value, buf, n);

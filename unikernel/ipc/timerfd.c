@@ -78,16 +78,16 @@ int timerfd_run(u64 *next)
 static long timerfd_read(struct file *f, void *buf, size_t len, u64 pos)
 {
 	struct timerfd *t = f->priv;
-	int r;
+	int rc;
 
 	if (len < sizeof(t->ticks))
 		return -EINVAL;
 	for (timer_run(t); t->ticks == 0; timer_run(t)) {
 		if (f->flags & O_NONBLOCK)
 			return -EAGAIN;
-		r = thread_wait(&t->readers, timer_deadline(t));
-		if (r == -EINTR)
-			return r;
+		rc = thread_wait(&t->readers, timer_deadline(t));
+		if (rc == -EINTR)
+			return rc;
 	}
 	memcpy(buf, &t->ticks, sizeof(t->ticks));
 	t->ticks = 0;
@@ -212,7 +212,7 @@ long sys_timerfd_settime(int fd, int flags, const struct k_itimerspec *value,
 	struct k_itimerspec v;
 	struct timerfd *t;
 	u64 first, interval;
-	int r;
+	int rc;
 
 	if (!user_ok(value, sizeof(*value), 0) ||
 	    (old && !user_ok(old, sizeof(*old), 1)))
@@ -222,9 +222,9 @@ long sys_timerfd_settime(int fd, int flags, const struct k_itimerspec *value,
 	    timer_ns(&v.value, &first) < 0 ||
 	    timer_ns(&v.interval, &interval) < 0)
 		return -EINVAL;
-	r = timerfd_get(fd, &t);
-	if (r < 0)
-		return r;
+	rc = timerfd_get(fd, &t);
+	if (rc < 0)
+		return rc;
 	timer_run(t);
 	if (old)
 		timer_value(t, old);
@@ -235,10 +235,10 @@ long sys_timerfd_settime(int fd, int flags, const struct k_itimerspec *value,
 long sys_timerfd_gettime(int fd, struct k_itimerspec *value)
 {
 	struct timerfd *t;
-	int r = timerfd_get(fd, &t);
+	int rc = timerfd_get(fd, &t);
 
-	if (r < 0)
-		return r;
+	if (rc < 0)
+		return rc;
 	if (!user_ok(value, sizeof(*value), 1))
 		return -EFAULT;
 	timer_run(t);

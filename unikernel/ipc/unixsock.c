@@ -159,42 +159,42 @@ static long send_all(struct unix_sock *u, struct sock_msg *m)
 	u64 deadline = sock_deadline(u->sock.sndtimeo);
 	size_t len = m->len;
 	int stream = u->sock.type == SOCK_STREAM;
-	int r;
+	int rc;
 
 	for (;;) {
-		r = send_check(u);
-		if (r < 0)
+		rc = send_check(u);
+		if (rc < 0)
 			break;
 		if (u->peer->queued >= u->sock.sndbuf) {
-			r = sock_sleep(&u->sock, &u->sock.writers, m->flags,
-				       deadline);
-			if (r < 0)
+			rc = sock_sleep(&u->sock, &u->sock.writers, m->flags,
+					deadline);
+			if (rc < 0)
 				break;
 			continue;
 		}
-		r = append(u, m, (u32)(stream ? MIN(m->len, CHUNK) : m->len));
-		if (r < 0 || !stream || m->len == 0)
+		rc = append(u, m, (u32)(stream ? MIN(m->len, CHUNK) : m->len));
+		if (rc < 0 || !stream || m->len == 0)
 			break;
 	}
-	return len > m->len ? (long)(len - m->len) : r;
+	return len > m->len ? (long)(len - m->len) : rc;
 }
 
 static long unix_send(struct sock *s, struct sock_msg *m)
 {
-	long r;
+	long rc;
 
 	if (s->type == SOCK_STREAM && m->len == 0) {
 		/* an empty write to a stream moves nothing, rights neither */
-		r = send_check(unix_of(s));
+		rc = send_check(unix_of(s));
 	} else if (s->type != SOCK_STREAM && m->len > s->sndbuf - 32) {
 		return -EMSGSIZE;
 	} else {
-		r = send_all(unix_of(s), m);
+		rc = send_all(unix_of(s), m);
 	}
-	if (r == -EPIPE && s->type == SOCK_STREAM &&
+	if (rc == -EPIPE && s->type == SOCK_STREAM &&
 	    !(m->flags & MSG_NOSIGNAL))
 		signal_send(current, SIGPIPE, NULL);
-	return r;
+	return rc;
 }
 
 /* the packet's rights to the message, a copy when it is only peeked at */
@@ -239,14 +239,14 @@ static long take_packet(struct unix_sock *u, struct sock_msg *m)
 {
 	struct packet *p = u->head;
 	u32 n = (u32)MIN(m->len, p->len);
-	long r = m->flags & MSG_TRUNC ? p->len : n;
+	long rc = m->flags & MSG_TRUNC ? p->len : n;
 
 	m->truncated = n < p->len;
 	take_rights(p, m);
 	msg_scatter(m, p->data, n);
 	if (!(m->flags & MSG_PEEK))
 		drop_first(u);
-	return r;
+	return rc;
 }
 
 /* nothing is there: an error, the end (1), or 0 after a sleep */
@@ -268,7 +268,7 @@ static long unix_recv(struct sock *s, struct sock_msg *m)
 	struct unix_sock *u = unix_of(s);
 	u64 deadline = sock_deadline(s->rcvtimeo);
 	size_t done = 0;
-	int stop = 0, r = 0;
+	int stop = 0, rc = 0;
 
 	for (;;) {
 		if (u->head && s->type != SOCK_STREAM)
@@ -279,13 +279,13 @@ static long unix_recv(struct sock *s, struct sock_msg *m)
 		if (done && (!(m->flags & MSG_WAITALL) ||
 			     (m->flags & MSG_PEEK)))
 			break;
-		r = recv_empty(u, m->flags, deadline);
-		if (r != 0)
+		rc = recv_empty(u, m->flags, deadline);
+		if (rc != 0)
 			break;
 	}
-	if (done || r > 0)
+	if (done || rc > 0)
 		return (long)done;
-	return r;
+	return rc;
 }
 
 static int unix_type(int type, int protocol)
@@ -329,10 +329,10 @@ static long unix_accept(struct sock *s, void *addr, unsigned *len, int flags)
 static long nobody(const void *addr, unsigned len)
 {
 	struct k_sockaddr_storage name;
-	long r = sock_addr(&name, addr, len);
+	long rc = sock_addr(&name, addr, len);
 
-	if (r < 0)
-		return r;
+	if (rc < 0)
+		return rc;
 	if (name.family != AF_UNIX || len > sizeof(struct k_sockaddr_un) ||
 	    len == sizeof(name.family))
 		return -EINVAL;

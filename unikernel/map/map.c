@@ -63,7 +63,7 @@ void file_unmap(u64 addr, u64 len)
 {
 	struct pin **pp = &pins, *p;
 	u64 end = addr + len, rest;
-	int err;
+	int rc;
 
 	while ((p = *pp)) {
 		u64 stop = p->addr + p->len;
@@ -78,7 +78,7 @@ void file_unmap(u64 addr, u64 len)
 			 * memory for one, all of it stays pinned.
 			 */
 			rest = stop > end ? stop - end : 0;
-			if (!rest || pin_new(p->ip, end, rest, &err))
+			if (!rest || pin_new(p->ip, end, rest, &rc))
 				p->len = addr - p->addr;
 			pp = &p->next;
 		} else if (stop > end) {

@@ -219,22 +219,22 @@ static long map_copy(const struct mmap_request *q, int arena, u64 len)
 static long map_file(const struct mmap_request *q)
 {
 	int shared_write = q->flags & MAP_SHARED && q->prot & PROT_WRITE;
-	int err = 0;
+	int rc = 0;
 	u64 addr;
 
 	if (shared_write) {
-		addr = inplace_map(q->file, q->off, q->len, q->prot, 1, &err);
-		return addr ? (long)addr : err ? err : -ENODEV;
+		addr = inplace_map(q->file, q->off, q->len, q->prot, 1, &rc);
+		return addr ? (long)addr : rc ? rc : -ENODEV;
 	}
 	if (for_loader(q))
 		return map_copy(q, UK_ARENA_EXEC, loader_len(q));
 	if (!(q->prot & (PROT_WRITE | PROT_EXEC))) {
 		addr = inplace_map(q->file, q->off, q->len, q->prot,
-				   q->flags & MAP_SHARED, &err);
+				   q->flags & MAP_SHARED, &rc);
 		if (addr)
 			return addr;
-		if (err < 0 && err != -ENOMEM)
-			return err;
+		if (rc < 0 && rc != -ENOMEM)
+			return rc;
 	}
 	return map_copy(q, wanted_arena(q), q->len);
 }

@@ -95,7 +95,7 @@ static long resize_inplace(struct inplace *m, u64 addr, u64 old, u64 len,
 {
 	struct file *f = m->file;
 	u64 off = m->off + (addr - m->addr), to;
-	int prot = m->prot, shared = m->shared, err = 0;
+	int prot = m->prot, shared = m->shared, rc = 0;
 
 	if (old > m->len - (addr - m->addr))
 		return -EFAULT;
@@ -109,9 +109,9 @@ static long resize_inplace(struct inplace *m, u64 addr, u64 old, u64 len,
 		return -ENOMEM;
 	file_hold(f);
 	inplace_unmap(addr, old);
-	to = inplace_map(f, off, len, prot, shared, &err);
+	to = inplace_map(f, off, len, prot, shared, &rc);
 	if (!to)
-		inplace_map(f, off, old, prot, shared, &err);
+		inplace_map(f, off, old, prot, shared, &rc);
 	file_put(f);
 	return to ? (long)to : -ENOMEM;
 }

@@ -47,14 +47,14 @@ static void __attribute__((noreturn)) cannot_run(const char *path, int err)
 
 static void load(const char *path, struct elf_image *img)
 {
-	int err = 0;
-	struct file *f = file_open(path, O_RDONLY, 0, &err);
+	int rc = 0;
+	struct file *f = file_open(path, O_RDONLY, 0, &rc);
 
 	if (!f)
-		cannot_run(path, err);
-	err = elf_load(f, img);
-	if (err < 0)
-		cannot_run(path, err);
+		cannot_run(path, rc);
+	rc = elf_load(f, img);
+	if (rc < 0)
+		cannot_run(path, rc);
 	file_put(f);
 }
 

@@ -139,16 +139,16 @@ static void tell_unknown(u32 nr)
  */
 static long call_traced(u32 nr, const struct syscall *s, const u64 *a)
 {
-	long ret;
+	long rc;
 
 	if (nr == __NR_exit || nr == __NR_exit_group) {
 		trace_call(s, a);
 		log_printf("\n");
 	}
-	ret = s->fn ? s->fn(a[0], a[1], a[2], a[3], a[4], a[5]) : -s->error;
+	rc = s->fn ? s->fn(a[0], a[1], a[2], a[3], a[4], a[5]) : -s->error;
 	trace_call(s, a);
-	trace_result(ret);
-	return ret;
+	trace_result(rc);
+	return rc;
 }
 
 /*

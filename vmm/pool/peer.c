@@ -397,12 +397,12 @@ static int enqueue(struct peer *p, const struct msg *m, const void *payload,
 	for (; o->nfds < nfds; o->nfds++) {
 		o->fds[o->nfds] = fcntl(fds[o->nfds], F_DUPFD_CLOEXEC, 0);
 		if (o->fds[o->nfds] < 0) {
-			int r = -errno;
+			int rc = -errno;
 
 			while (o->nfds)
 				close(o->fds[--o->nfds]);
 			free(o);
-			return r;
+			return rc;
 		}
 	}
 	*p->tail = o;
@@ -444,12 +444,12 @@ int peer_create(struct peer **out, struct ev_loop *loop, int fd,
 	if (p)
 		p->in = malloc(IN_SIZE);
 	if (!p || !p->in || flags < 0) {
-		int r = flags < 0 ? -errno : -ENOMEM;
+		int rc = flags < 0 ? -errno : -ENOMEM;
 
 		free(p ? p->in : NULL);
 		free(p);
 		close(fd);
-		return r;
+		return rc;
 	}
 	fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 	p->loop = loop;

@@ -66,7 +66,7 @@ int pool_create(struct pool **out, struct ev_loop *loop,
 		const struct pool_opts *o)
 {
 	struct pool *pool = calloc(1, sizeof(*pool));
-	int r;
+	int rc;
 
 	if (!pool)
 		return -ENOMEM;
@@ -75,13 +75,13 @@ int pool_create(struct pool **out, struct ev_loop *loop,
 	TAILQ_INIT(&pool->current);
 	TAILQ_INIT(&pool->others);
 	pool_pump_init(pool);
-	r = fetch_engine_create(&pool->engine, loop);
-	if (r == 0)
-		r = window_pool_create(&pool->windows, o->windows, o->warm);
-	if (r < 0) {
+	rc = fetch_engine_create(&pool->engine, loop);
+	if (rc == 0)
+		rc = window_pool_create(&pool->windows, o->windows, o->warm);
+	if (rc < 0) {
 		fetch_engine_destroy(pool->engine);
 		free(pool);
-		return r;
+		return rc;
 	}
 	window_pool_limit(pool->windows, o->fetch_total);
 	*out = pool;

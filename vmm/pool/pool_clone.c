@@ -104,7 +104,7 @@ static void on_message(struct pool_proc *p, const struct msg *m,
 		       const uint8_t *payload)
 {
 	struct pool_clone *c = clone_of(p);
-	int r;
+	int rc;
 
 	switch (m->type) {
 	case MSG_RESULT:
@@ -122,11 +122,11 @@ static void on_message(struct pool_proc *p, const struct msg *m,
 	}
 	/* only what runs has something to say */
 	c->said = 1;
-	r = c->state == CLONE_BUSY ? pool_proc_message(p, m, payload)
+	rc = c->state == CLONE_BUSY ? pool_proc_message(p, m, payload)
 				   : 0;
-	if (r <= 0)
-		pool_clone_lost(c, DIED_HOST, r == 0 || r == -EPROTO ?
-				"it broke the protocol" : strerror(-r));
+	if (rc <= 0)
+		pool_clone_lost(c, DIED_HOST, rc == 0 || rc == -EPROTO ?
+				"it broke the protocol" : strerror(-rc));
 }
 
 /*

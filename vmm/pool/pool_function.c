@@ -230,11 +230,11 @@ int pool_add(struct pool *pool, struct image *img,
 	     struct err *err)
 {
 	struct function *f;
-	int r = egress_check(img->egress, err);
+	int rc = egress_check(img->egress, err);
 
-	if (r < 0) {
+	if (rc < 0) {
 		image_close(img);
-		return r;
+		return rc;
 	}
 	f = function_new(pool, img, o);
 	if (!f) {
@@ -245,10 +245,10 @@ int pool_add(struct pool *pool, struct image *img,
 	f->current = !pool_find(pool, f->name);
 	TAILQ_INSERT_TAIL(f->current ? &pool->current : &pool->others, f,
 			  link);
-	r = image_begin(f, err);
-	if (r < 0) {
+	rc = image_begin(f, err);
+	if (rc < 0) {
 		function_free(f);
-		return r;
+		return rc;
 	}
 	function_mark(f);
 	if (out)

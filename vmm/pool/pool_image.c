@@ -47,10 +47,10 @@ static int adopt(struct function *f, int fd, struct err *err)
 {
 	struct image *copy, *was = f->img;
 	struct egress *egress;
-	int r = image_open_copy(&copy, was->path, fd, err);
+	int rc = image_open_copy(&copy, was->path, fd, err);
 
-	if (r < 0)
-		return r;
+	if (rc < 0)
+		return rc;
 	/* the file changed between the two */
 	if (strcmp(copy->digest, was->digest) ||
 	    strcmp(copy->name, was->name)) {
@@ -58,10 +58,10 @@ static int adopt(struct function *f, int fd, struct err *err)
 		return err_set(err, -ESTALE, "'%s' was altered while it was "
 			       "read", was->path);
 	}
-	r = egress_create(&egress, copy->egress);
-	if (r < 0) {
+	rc = egress_create(&egress, copy->egress);
+	if (rc < 0) {
 		image_close(copy);
-		return err_set(err, r, "out of memory");
+		return err_set(err, rc, "out of memory");
 	}
 	egress_destroy(f->egress);
 	f->egress = egress;

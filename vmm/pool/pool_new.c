@@ -98,7 +98,7 @@ void pool_clone_cloned(struct pool_ref *ref, const struct msg *m)
 {
 	struct pool_clone *c = TAILQ_FIRST(&ref->asked);
 	int64_t pid = (int64_t)m->a[0];
-	int r;
+	int rc;
 
 	if (!c) {
 		pool_ref_kill(ref);
@@ -106,23 +106,23 @@ void pool_clone_cloned(struct pool_ref *ref, const struct msg *m)
 	}
 	TAILQ_REMOVE(&ref->asked, c, ask);
 	c->asked = 0;
-	r = pid <= 0 ? -EAGAIN
+	rc = pid <= 0 ? -EAGAIN
 		     : pool_proc_identify(&c->proc, pid, ref->proc.pid);
 	if (c->state == CLONE_DYING) {
 		/* stopped before it had a name */
-		if (r < 0)
+		if (rc < 0)
 			pool_clone_free(c);
 		else
 			pool_proc_stop(&c->proc);
 		return;
 	}
-	if (r == -ESRCH || (r == 0 && c->ended))
+	if (rc == -ESRCH || (rc == 0 && c->ended))
 		pool_clone_missed(c, clone_ended);
-	else if (r == -EPERM)
+	else if (rc == -EPERM)
 		pool_ref_kill(ref);	/* it named what is not its child */
-	else if (r < 0)
+	else if (rc < 0)
 		pool_clone_missed(c, pid <= 0 && pid > -4096 ?
-			       strerror((int)-pid) : strerror(-r));
+			       strerror((int)-pid) : strerror(-rc));
 	else
 		maybe_usable(c);
 }
@@ -153,35 +153,35 @@ uint32_t pool_clone_pid(struct function *f)
 static int ask(struct pool_clone *c)
 {
 	struct msg m = { .type = MSG_CLONE, .a = { c->next_pid } };
-	int sv[2], fds[2], r;
+	int sv[2], fds[2], rc;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
 		return -errno;
-	r = pool_proc_connect(&c->proc, sv[0]);
-	if (r == 0) {
+	rc = pool_proc_connect(&c->proc, sv[0]);
+	if (rc == 0) {
 		fds[0] = sv[1];
 		fds[1] = host_window0(c->proc.host)->fd;
-		r = peer_send(c->ref->proc.peer, &m, NULL, fds, 2);
+		rc = peer_send(c->ref->proc.peer, &m, NULL, fds, 2);
 	}
 	close(sv[1]);
-	if (r == 0) {
+	if (rc == 0) {
 		c->asked = 1;
 		TAILQ_INSERT_TAIL(&c->ref->asked, c, ask);
 	}
-	return r;
+	return rc;
 }
 
 int pool_clone_start(struct function *f)
 {
 	struct pool_clone *c = calloc(1, sizeof(*c));
-	int r;
+	int rc;
 
 	if (!c)
 		return -ENOMEM;
-	r = pool_proc_open(&c->proc, f, &clone_ops);
-	if (r < 0) {
+	rc = pool_proc_open(&c->proc, f, &clone_ops);
+	if (rc < 0) {
 		free(c);
-		return r;
+		return rc;
 	}
 	c->ref = f->ref;
 	c->ref->clones++;
@@ -192,8 +192,8 @@ int pool_clone_start(struct function *f)
 	c->proc.deadline = c->since + CLONE_S;
 	TAILQ_INSERT_TAIL(&f->clones[CLONE_COMING], c, link);
 	f->n[CLONE_COMING]++;
-	r = ask(c);
-	if (r < 0)
+	rc = ask(c);
+	if (rc < 0)
 		pool_clone_free(c);
-	return r;
+	return rc;
 }

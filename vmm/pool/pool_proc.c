@@ -61,7 +61,7 @@ static pid_t parent_of(pid_t pid)
 
 int pool_proc_identify(struct pool_proc *p, pid_t pid, pid_t parent)
 {
-	int r;
+	int rc;
 
 	p->pidfd = syscall(SYS_pidfd_open, pid, 0);
 	if (p->pidfd < 0)
@@ -69,15 +69,15 @@ int pool_proc_identify(struct pool_proc *p, pid_t pid, pid_t parent)
 	p->pid = pid;
 	if (!parent)
 		return 0;
-	r = parent_of(pid) == parent ? 0 : -EPERM;
+	rc = parent_of(pid) == parent ? 0 : -EPERM;
 	if (!alive(p))
-		r = -ESRCH;
-	if (r < 0) {
+		rc = -ESRCH;
+	if (rc < 0) {
 		close(p->pidfd);
 		p->pidfd = -1;
 		p->pid = 0;
 	}
-	return r;
+	return rc;
 }
 
 int pool_proc_is_child(const struct pool_proc *p, uint64_t pid)

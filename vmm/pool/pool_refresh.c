@@ -35,7 +35,7 @@ void pool_refresh_pump(struct function *f)
 {
 	struct pool_ref *next = pool_ref_other(f);
 	struct err err = { "" };
-	int r = 0;
+	int rc = 0;
 
 	if (!f->refresh_due)
 		return;
@@ -44,10 +44,10 @@ void pool_refresh_pump(struct function *f)
 		return;
 	/* clones of the one before are still at work: later, then */
 	if (next->state == REF_DOWN)
-		r = pool_ref_boot(next, &err);
+		rc = pool_ref_boot(next, &err);
 	if (next->state != REF_BOOTING)
 		pool_refresh_arm(f);
-	if (r < 0)
+	if (rc < 0)
 		pool_note(f, "no new reference: %s", err.msg);
 }
 

@@ -58,15 +58,15 @@ static int top_up(struct function *f)
 {
 	unsigned n = lasting(f), want = f->o.min > n ? f->o.min - n : 0;
 	struct pool_clone *c;
-	int r;
+	int rc;
 
 	if (want && !n && pool_clones_live(f) >= f->o.max &&
 	    (c = last_idle(f)))
 		pool_clone_stop(c);
 	for (; want && pool_clones_live(f) < f->o.max; want--) {
-		r = pool_clone_start(f);
-		if (r < 0)
-			return r;
+		rc = pool_clone_start(f);
+		if (rc < 0)
+			return rc;
 	}
 	return 0;
 }
@@ -85,14 +85,14 @@ static void make_room(struct function *f)
 static int for_the_queue(struct function *f)
 {
 	unsigned coming = f->o.recycle == RECYCLE_FORK ? f->queued : 1;
-	int r;
+	int rc;
 
 	make_room(f);
 	while (f->head && pool_clones_live(f) < f->o.max &&
 	       f->n[CLONE_COMING] < coming) {
-		r = pool_clone_start(f);
-		if (r < 0)
-			return r;
+		rc = pool_clone_start(f);
+		if (rc < 0)
+			return rc;
 	}
 	return 0;
 }
@@ -111,7 +111,7 @@ static void reap(struct function *f, double now)
 
 void pool_size_pump(struct function *f, double now)
 {
-	int r = 0;
+	int rc = 0;
 
 	reap(f, now);
 	if (!pool_ref_usable(f))
@@ -120,12 +120,12 @@ void pool_size_pump(struct function *f, double now)
 	if (now < f->clone_retry_at)
 		return;
 	if (!f->retired)
-		r = top_up(f);
-	if (r == 0 && !f->paused)
-		r = for_the_queue(f);
+		rc = top_up(f);
+	if (rc == 0 && !f->paused)
+		rc = for_the_queue(f);
 	/* too little of something here; asked again in a while */
-	if (r < 0)
-		pool_clone_failed(f, strerror(-r));
+	if (rc < 0)
+		pool_clone_failed(f, strerror(-rc));
 }
 
 /* the clones of another reference than f->ref get no further request */
