@@ -45,7 +45,7 @@ $(O)/t/unit/tiny_blob.o: t/unit/tiny_guest.S t/unit/tiny_guest.ld unikernel/abi.
 $(O)/t/unit/callers_test: private CFLAGS += -Wl,--wrap=ev_now
 
 # the libOS's scheduler and signals, run natively: its own objects
-THREAD_TEST = $(addprefix task/,thread switch clone fork futex robust signal \
+THREAD_TEST = $(addprefix task/,thread switch spawn fork futex robust signal \
 	  sigframe sigrestart sigcall timer) arch/xstate
 $(O)/t/unit/thread_test: private CFLAGS += -no-pie -fno-pie \
 	  -Wl,--wrap=__asan_handle_no_return

@@ -7,7 +7,7 @@
  * ret_to_user_full(), which here is a few instructions below.
  *
  * Objects, compiled as for the guest, linked -no-pie: unikernel/ thread
- * switch clone fork futex robust signal sigframe sigrestart sigcall timer xstate.
+ * switch spawn fork futex robust signal sigframe sigrestart sigcall timer xstate.
  */
 #include <errno.h>
 #include <setjmp.h>

@@ -124,7 +124,7 @@ void thread_return(struct regs *r);
 /* sets the number after which those of new threads begin */
 void thread_ids_from(int tid);
 
-/* for clone.c: complete but for regs, TLS and signals; not runnable yet */
+/* for spawn.c: complete but for regs, TLS and signals; not runnable yet */
 struct thread *thread_create(void);
 void thread_start(struct thread *t);
 /* ends current; the next thread that runs frees it */

@@ -1,5 +1,5 @@
 /*
- * clone.c - threads begin and end
+ * spawn.c - threads begin and end
  *
  * A thread shares all with the process: address space, descriptors, working
  * directory, signal actions.  A clone() that would share less asks for another
