@@ -70,10 +70,10 @@ static int64_t usable(struct elfdeps *d, int64_t node)
 		return node;
 	if (!S_ISREG(d->t->node[node].mode))
 		return -ENOENT;
-	rc = elf_info_read(d->t, node, &info, NULL);
+	rc = elfdeps_info_read(d->t, node, &info, NULL);
 	if (rc <= 0)
 		return -ENOENT;
-	elf_info_free(&info);
+	elfdeps_info_free(&info);
 	return node;
 }
 
@@ -178,7 +178,7 @@ static int object_read(struct elfdeps *d, uint32_t node, struct object *o)
 	slash = strrchr(o->dir, '/');
 	*(slash == o->dir ? slash + 1 : slash) = 0;
 	o->node = node;
-	return elf_info_read(d->t, node, &o->info, d->err);
+	return elfdeps_info_read(d->t, node, &o->info, d->err);
 }
 
 /* DT_RPATH counts where there is no DT_RUNPATH, up the chain of loaders */
@@ -200,7 +200,7 @@ static int64_t try_rpaths(struct elfdeps *d, const struct object *o,
 			if (!loader.info.runpath)
 				n = try_list(d, loader.info.rpath, loader.dir,
 					     name);
-			elf_info_free(&loader.info);
+			elfdeps_info_free(&loader.info);
 		}
 		if (at == d->program)
 			break;
@@ -328,7 +328,7 @@ static int add_needs(struct elfdeps *d, uint32_t node)
 		else if (n >= before)
 			d->t->node[n].loader = node;
 	}
-	elf_info_free(&o.info);
+	elfdeps_info_free(&o.info);
 	return rc;
 }
 

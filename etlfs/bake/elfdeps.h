@@ -16,7 +16,7 @@
 #include "etlfs/bake/tree.h"
 
 /* what ld.so reads in an object; strings are the object's own, freed by
-   elf_info_free() */
+   elfdeps_info_free() */
 struct elf_info {
 	int dynamic;			/* has a dynamic section */
 	char *interp;			/* PT_INTERP, or NULL */
@@ -29,9 +29,9 @@ struct elf_info {
  * Reads a file in the tree.  1: an x86-64 ELF object; 0: none of that;
  * -errno with err set: a broken one.
  */
-int elf_info_read(const struct tree *t, uint32_t node, struct elf_info *out,
-		  struct err *err);
-void elf_info_free(struct elf_info *e);
+int elfdeps_info_read(const struct tree *t, uint32_t node, struct elf_info *out,
+		      struct err *err);
+void elfdeps_info_free(struct elf_info *e);
 
 struct elfdeps;
 

@@ -130,8 +130,8 @@ static int read_elf(Elf *elf, const struct mapped *m, uint64_t size,
 	return rc < 0 ? rc : 1;
 }
 
-int elf_info_read(const struct tree *t, uint32_t node, struct elf_info *out,
-		  struct err *err)
+int elfdeps_info_read(const struct tree *t, uint32_t node, struct elf_info *out,
+		      struct err *err)
 {
 	char magic[SELFMAG], path[TREE_PATH_MAX];
 	uint64_t size = t->node[node].size;
@@ -153,14 +153,14 @@ int elf_info_read(const struct tree *t, uint32_t node, struct elf_info *out,
 	}
 	if (rc >= 0)
 		return rc;
-	elf_info_free(out);
+	elfdeps_info_free(out);
 	if (tree_path(t, node, path, sizeof(path)) < 0)
 		strcpy(path, "?");
 	return err_set(err, rc, "cannot read '%s' as an ELF file: %s", path,
 		       rc == -ENOEXEC ? "it is broken" : strerror(-rc));
 }
 
-void elf_info_free(struct elf_info *e)
+void elfdeps_info_free(struct elf_info *e)
 {
 	free(e->interp);
 	free(e->soname);

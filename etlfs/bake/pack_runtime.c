@@ -89,14 +89,14 @@ static int add_interp(struct pack *p, uint32_t program)
 	int rc = elfmap_check(p->t, program, memory, &at, p->err);
 
 	if (rc == 0)
-		rc = elf_info_read(p->t, program, &info, p->err);
+		rc = elfdeps_info_read(p->t, program, &info, p->err);
 	if (rc < 0)
 		return rc;
 	n = !info.interp ? err_set(p->err, -ENOEXEC, "'%s' is statically "
 				   "linked; usetl needs an interpreter that "
 				   "loads shared libraries", p->rt->program) :
 	    tree_add_host(p->t, info.interp, LAYER, p->err);
-	elf_info_free(&info);
+	elfdeps_info_free(&info);
 	if (n < 0)
 		return n;
 	rc = elfmap_check(p->t, n, memory, &ld, p->err);

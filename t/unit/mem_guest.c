@@ -124,7 +124,7 @@ void file_stat(struct file *f, struct k_stat *st)
 	memcpy((char *)st + MODE_AT, &f->mode, sizeof(f->mode));
 }
 
-u64 file_map(struct file *f, u64 off, u64 len, int shared_write, int *err)
+u64 map_pin(struct file *f, u64 off, u64 len, int shared_write, int *err)
 {
 	*err = 0;
 	if (f != &files[1])
@@ -133,7 +133,7 @@ u64 file_map(struct file *f, u64 off, u64 len, int shared_write, int *err)
 	return UK_USF_BASE + off;
 }
 
-void file_unmap(u64 addr, u64 len)
+void map_unpin(u64 addr, u64 len)
 {
 	file_unmaps++;
 }

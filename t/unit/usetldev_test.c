@@ -156,9 +156,9 @@ u64 file_size(struct file *f) { return BODY_LEN; }
 void hostfs_release(u32 ticket) { released = ticket; }
 void epoll_mark(struct file *f) { marks++; }
 int thread_wake(struct waitq *q, int n) { return 0; }
-void file_unmap(u64 addr, u64 len) { unmapped++; }
+void map_unpin(u64 addr, u64 len) { unmapped++; }
 
-u64 file_map(struct file *f, u64 off, u64 len, int shared, int *err)
+u64 map_pin(struct file *f, u64 off, u64 len, int shared, int *err)
 {
 	return 0x500000000;
 }

@@ -232,10 +232,10 @@ static void test_map(void)
 	int err, fd = fd_of("/lib/a.py", O_RDONLY), fd2, good = 1, i;
 	u64 at, at2;
 
-	at = file_map(fd_get(fd), 0, 4096, 0, &err);
+	at = map_pin(fd_get(fd), 0, 4096, 0, &err);
 	ok(at > UK_IMAGE_BASE && !memcmp((void *)at, "print", 5),
 	   "an image file is mapped in place");
-	is(file_map(fd_get(fd), 0, 4096, 1, &err), 0,
+	is(map_pin(fd_get(fd), 0, 4096, 1, &err), 0,
 	   "an image file in place is not for writing");
 	is(err, -EACCES,
 	   "to map for writing what is open for reading is EACCES");
@@ -249,7 +249,7 @@ static void test_map(void)
 		sys_write(fd, buf, ETLFS_EXTENT);
 		sys_write(fd2, buf, ETLFS_EXTENT);
 	}
-	at = file_map(fd_get(fd), 0, 8 * ETLFS_EXTENT, 1, &err);
+	at = map_pin(fd_get(fd), 0, 8 * ETLFS_EXTENT, 1, &err);
 	for (i = 0; at && i < 8 * (int)ETLFS_EXTENT; i++)
 		good &= ((char *)at)[i] == 'm';
 	ok(at && good, "a scattered file is made contiguous");
@@ -258,7 +258,7 @@ static void test_map(void)
 	is(buf[0], 'W', "a write through the mapping is read");
 	sys_pwrite64(fd, "V", 1, 5);
 	is(((char *)at)[5], 'V', "a write to the file is seen in the mapping");
-	at2 = file_map(fd_get(fd), ETLFS_EXTENT, 4096, 0, &err);
+	at2 = map_pin(fd_get(fd), ETLFS_EXTENT, 4096, 0, &err);
 	is(at2, at + ETLFS_EXTENT, "a second mapping is the same memory");
 	sys_ftruncate(fd, 10);
 	is(((char *)at)[100000], 0, "truncate zeroes under a mapping");
@@ -268,10 +268,10 @@ static void test_map(void)
 	sys_write(fd2, buf, sizeof(buf));
 	is(((char *)at)[3], 'Q', "an unlinked file lives while mapped");
 	i = extent_used();
-	file_unmap(at2, 4096);
-	file_unmap(at, 4096);
+	map_unpin(at2, 4096);
+	map_unpin(at, 4096);
 	is(extent_used(), i, "unmapped in part, it stays");
-	file_unmap(at + 4096, 8 * ETLFS_EXTENT - 4096);
+	map_unpin(at + 4096, 8 * ETLFS_EXTENT - 4096);
 	is(extent_used(), i - 8, "unmapped, it goes");
 	sys_close(fd2);
 	sys_unlink("/tmp/n");

@@ -79,8 +79,8 @@ static const struct {
 	{ "/dev/null", 3, &null_ops },
 	{ "/dev/zero", 5, &zero_ops },
 	{ "/dev/full", 7, &full_ops },
-	{ "/dev/random", 8, &random_ops },
-	{ "/dev/urandom", 9, &random_ops },
+	{ "/dev/random", 8, &devrandom_ops },
+	{ "/dev/urandom", 9, &devrandom_ops },
 };
 
 static const struct {

@@ -18,7 +18,7 @@ void procfs_init(void);
 void usetldev_init(void);	/* /dev/usetl: dev.h */
 
 /* /dev/random and /dev/urandom (random.c) */
-extern const struct file_ops random_ops;
+extern const struct file_ops devrandom_ops;
 long sys_getrandom(void *buf, size_t len, unsigned flags);
 
 #endif

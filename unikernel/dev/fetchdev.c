@@ -7,6 +7,7 @@
  * or pinned, until the fetch is closed.  What is read of it is fetchtext.c's.
  */
 #include "etlfs/format.h"
+#include "unikernel/map/mman.h"
 #include "unikernel/dev/fetchdev.h"
 #include "unikernel/dev/fetchhead.h"
 #include "unikernel/dev/fetchtext.h"
@@ -131,7 +132,7 @@ static long body_extents(struct fetchdev *d, int fd, u64 *size)
 	if (n == -E2BIG) {
 		/* in too many pieces: in one piece, then */
 		d->pin_len = ROUND_UP(file_size(f), UK_PAGE);
-		d->pin = file_map(f, 0, d->pin_len, 1, &rc);
+		d->pin = map_pin(f, 0, d->pin_len, 1, &rc);
 		if (!d->pin)
 			return rc < 0 ? rc : -E2BIG;
 		*size = file_size(f);
@@ -147,7 +148,7 @@ static long body_extents(struct fetchdev *d, int fd, u64 *size)
 static void body_release(struct fetchdev *d)
 {
 	if (d->pin)
-		file_unmap(d->pin, d->pin_len);
+		map_unpin(d->pin, d->pin_len);
 	if (d->body)
 		file_put(d->body);
 	d->pin = 0;

@@ -31,7 +31,7 @@ static void random_close(struct file *f)
 {
 }
 
-const struct file_ops random_ops = {
+const struct file_ops devrandom_ops = {
 	.name = "random",
 	.read = random_read,
 	.write = random_write,

@@ -188,16 +188,6 @@ static inline int hostfs_there(u64 off)
 	return uk_ctl->windows >> off / ETLFS_WINDOW_STRIDE % 64 & 1;
 }
 void hostfs_release(u32 ticket);
-
-/*
- * Mapping (for mmap).  file_map: the address of the file's bytes in place, when
- * the whole range is in memory and page-aligned.  Image and host files are
- * mapped read-only; USF files writable, made contiguous first when shared_write
- * is set, and pinned until file_unmap.  0 when that is not possible (the caller
- * copies with file_pread), or an error in *err.
- */
-u64 file_map(struct file *f, u64 off, u64 len, int shared_write, int *err);
-void file_unmap(u64 addr, u64 len);
 long file_pread(struct file *f, void *buf, size_t len, u64 off);
 u64 file_size(struct file *f);
 /* opens a file for the libOS itself, e.g. for the ELF loader; NULL and *err */

@@ -5,6 +5,7 @@
  * walks it often.
  */
 #include "unikernel/map/inplace.h"
+#include "unikernel/map/mman.h"
 #include "unikernel/lib/kabi.h"
 #include "unikernel/mem/mem.h"
 
@@ -31,12 +32,12 @@ u64 inplace_map(struct file *f, u64 off, u64 len, int prot, int shared,
 	struct inplace *m;
 	u64 addr;
 
-	addr = file_map(f, off, len, shared && (prot & PROT_WRITE), err);
+	addr = map_pin(f, off, len, shared && (prot & PROT_WRITE), err);
 	if (!addr)
 		return 0;
 	m = entry_new(f, addr, len, off);
 	if (!m) {
-		file_unmap(addr, len);
+		map_unpin(addr, len);
 		*err = -ENOMEM;
 		return 0;
 	}
@@ -59,7 +60,7 @@ static void let_go(u64 lo, u64 hi)
 		let_go(m->addr + m->len, hi);
 		return;
 	}
-	file_unmap(lo, hi - lo);
+	map_unpin(lo, hi - lo);
 }
 
 /*

@@ -4,7 +4,7 @@
  * A mapping in place is an address in the image, the host region or the USF
  * region.  The same bytes mapped twice have the same address twice, so the
  * table has an entry for each mapping: munmap removes one, and the file may
- * release its bytes (file_unmap) after the last.
+ * release its bytes (map_unpin) after the last.
  */
 #ifndef UNIKERNEL_INPLACE_H
 #define UNIKERNEL_INPLACE_H

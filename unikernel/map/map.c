@@ -8,6 +8,7 @@
  *
  * Invariant: data.pins is the number of pins of that inode.
  */
+#include "unikernel/map/mman.h"
 #include "unikernel/fs/inode.h"
 #include "unikernel/mem/mem.h"
 
@@ -59,7 +60,7 @@ static void unpin(struct pin **pp)
 	inode_put(ip);
 }
 
-void file_unmap(u64 addr, u64 len)
+void map_unpin(u64 addr, u64 len)
 {
 	struct pin **pp = &pins, *p;
 	u64 end = addr + len, rest;
@@ -209,7 +210,7 @@ static u64 map_usf(struct inode *ip, u64 off, u64 len, int *err)
 	return pin_new(ip, addr, len, err);
 }
 
-u64 file_map(struct file *f, u64 off, u64 len, int shared_write, int *err)
+u64 map_pin(struct file *f, u64 off, u64 len, int shared_write, int *err)
 {
 	struct inode *ip = f->inode;
 	u64 addr;

@@ -16,6 +16,16 @@ long mman_no_exec(void);
 struct file;
 void map_module(struct file *f, u64 addr, u64 len, u64 off);
 
+/*
+ * In map.c: the address of the file's bytes in place, when the whole range is
+ * in memory and page-aligned.  Image and host files are mapped read-only; USF
+ * files writable, made contiguous first when shared_write is set, and pinned
+ * until map_unpin.  0 when that is not possible (the caller copies with
+ * file_pread), or an error in *err.
+ */
+u64 map_pin(struct file *f, u64 off, u64 len, int shared_write, int *err);
+void map_unpin(u64 addr, u64 len);
+
 long sys_mmap(u64 addr, u64 len, int prot, int flags, int fd, s64 off);
 long sys_munmap(u64 addr, u64 len);
 long sys_mprotect(u64 addr, u64 len, int prot);

@@ -203,5 +203,5 @@ void boot_main(void)
 	r->rip = img.interp[0] ? interp.entry : img.entry;
 	r->rsp = build_stack(&img, &interp);
 	r->rflags = 0x202;
-	user_start(r);
+	leave_start(r);
 }

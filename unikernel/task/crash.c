@@ -155,7 +155,7 @@ last_words(int signo, const struct k_siginfo *info)
 	current->sig.saved_mask_valid = 0;
 	if (sigframe_push(r, signo, &act, info) < 0)
 		crash_end();
-	user_start(r);
+	leave_start(r);
 }
 
 void crash_fault(const struct regs *r, int signo, u64 addr)

@@ -5,7 +5,7 @@
  *	rsp = address of the struct regs, at the top of the current thread's
  *	libOS stack (current_kstack_top - REGS_SIZE); every other register and
  *	flag may hold anything but DF.  Does not return.
- *	Calls user_return(regs) first (signals, due switches, vector state).
+ *	Calls leave_return(regs) first (signals, due switches, vector state).
  *	Then, by regs->orig_rax:
  *	  -1	everything is restored: all 16 registers, rip and rflags, by
  *		iretq at CPL 3.  Traps, pre-emptions, sigreturn, new threads.
@@ -61,7 +61,7 @@ ret_to_user_full:
 	movq	%rsp, %rbx
 	.cfi_def_cfa_register %rbx
 	andq	$-16, %rsp
-	call	user_return
+	call	leave_return
 	movq	%rbx, %rsp
 	.cfi_def_cfa_register %rsp
 	cmpq	$-1, REG_ORIG_RAX(%rsp)
@@ -93,9 +93,9 @@ ret_to_user_full:
 	iretq
 	.cfi_endproc
 
-/* void user_start(struct regs *r): boot's first way out */
-	.globl	user_start
-user_start:
+/* void leave_start(struct regs *r): boot's first way out */
+	.globl	leave_start
+leave_start:
 	.cfi_startproc simple
 	.cfi_signal_frame
 	cfi_regs %rdi

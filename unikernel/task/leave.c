@@ -8,7 +8,7 @@
 #include "unikernel/task/thread.h"
 
 /* vector state saved in the thread's area is loaded last */
-void user_return(struct regs *r)
+void leave_return(struct regs *r)
 {
 	if (crashing)
 		return;

@@ -85,7 +85,7 @@ extern u64 current_kstack_top;
 /*
  * Makes the running context the first thread; called once by boot, after
  * mem_init().  Its libOS stack is a new one: boot stays on its own until it has
- * filled *current->regs (orig_rax -1) and leaves by user_start().
+ * filled *current->regs (orig_rax -1) and leaves by leave_start().
  */
 void thread_init(void);
 
@@ -131,11 +131,11 @@ void thread_start(struct thread *t);
 void thread_leave(void) __attribute__((noreturn));
 
 /* in leave.c, on every way back: signals, due switches, vector state */
-void user_return(struct regs *r);
+void leave_return(struct regs *r);
 
 /* in iret.S: on to the program at r, on the current thread's libOS stack */
 void ret_to_user_full(void);
-void user_start(struct regs *r) __attribute__((noreturn));
+void leave_start(struct regs *r) __attribute__((noreturn));
 
 /* switch.S */
 void thread_switch(u64 *save_ksp, u64 load_ksp);

@@ -384,6 +384,17 @@ static int setup(struct clone *c, struct err *err)
 	       err_set(err, rc, "clone: %s", strerror(-rc));
 }
 
+static void init(struct clone *c, const struct clone_opts *o)
+{
+	c->o = o;
+	c->first = 1;
+	c->pid = o->pid;
+	c->g.ram = o->ram;
+	c->g.img = o->ref->img;
+	c->g.sock = o->sock;
+	c->g.trace = o->ref->trace;
+}
+
 void clone_main(const struct clone_opts *o)
 {
 	static struct clone c;
@@ -396,13 +407,7 @@ void clone_main(const struct clone_opts *o)
 	signal(SIGCHLD, SIG_DFL);
 	if (tender_debug)		/* no deadline would end it */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-	c.o = o;
-	c.first = 1;
-	c.pid = o->pid;
-	g->ram = o->ram;
-	g->img = o->ref->img;
-	g->sock = o->sock;
-	g->trace = o->ref->trace;
+	init(&c, o);
 	rc = setup(&c, &err);
 	if (rc < 0) {
 		g->died = DIED_HOST;

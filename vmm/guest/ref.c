@@ -184,39 +184,37 @@ static int freeze(struct ref *r, struct err *err)
 	return rc;
 }
 
-static int boot(struct ref *r, struct err *err)
+/* the guest's memory and its machine, in a process that is locked by then */
+static int prepare(struct ref *r, struct err *err)
 {
-	struct msg m = { .type = MSG_READY };
-	const char *log;
-	struct iovec iov[2] = { { &r->st, sizeof(r->st) } };
 	int rc = build(r, err);
 
 	/* the guest is hostile from its first instruction */
 	if (rc == 0)
 		rc = lock(r, err);
-	if (rc == 0) {
-		rc = power_on(r);
-		if (rc < 0)
-			err_set(err, rc, "cannot start the guest: %s%s",
-				r->g.t->broken[0] ? r->g.t->broken :
-				strerror(-rc), rc == -EAGAIN ?
-				"; more processes: ulimit -u 4096" : "");
-	}
-	if (rc < 0) {
-		say_died(r, host_or_killed(r), err->msg);
+	if (rc < 0)
 		return rc;
-	}
-	if (r->o->debug == DEBUG_BOOT) {
-		rc = debugger_wait(r);
-		if (rc < 0)
-			return rc;
-	}
+	rc = power_on(r);
+	if (rc < 0)
+		err_set(err, rc, "cannot start the guest: %s%s",
+			r->g.t->broken[0] ? r->g.t->broken :
+			strerror(-rc), rc == -EAGAIN ?
+			"; more processes: ulimit -u 4096" : "");
+	return rc;
+}
+
+/* runs it until READY; anything else was said to the gateway */
+static int run_to_ready(struct ref *r)
+{
+	const int debug = r->o->debug == DEBUG_BOOT;
+	int rc = debug ? debugger_wait(r) : 0;
+
+	if (rc < 0)
+		return rc;
 	r->g.deadline = guest_now() + r->o->boot_timeout_ns;
 	switch (guest_run(&r->g)) {
 	case GUEST_READY:
-		if (r->o->debug == DEBUG_BOOT && debugger_wait(r) < 0)
-			return -ECONNRESET;
-		break;
+		return debug && debugger_wait(r) < 0 ? -ECONNRESET : 0;
 	case GUEST_RESULT:
 		say_died(r, DIED_FAULT, "the guest gave a result before it "
 			 "was ready");
@@ -227,6 +225,22 @@ static int boot(struct ref *r, struct err *err)
 		say_died(r, r->g.died, r->g.report);
 		return -ECANCELED;
 	}
+}
+
+static int boot(struct ref *r, struct err *err)
+{
+	struct msg m = { .type = MSG_READY };
+	struct iovec iov[2] = { { &r->st, sizeof(r->st) } };
+	const char *log;
+	int rc = prepare(r, err);
+
+	if (rc < 0) {
+		say_died(r, host_or_killed(r), err->msg);
+		return rc;
+	}
+	rc = run_to_ready(r);
+	if (rc < 0)
+		return rc;
 	iov[1].iov_len = guest_log(&r->g, &log);
 	iov[1].iov_base = (void *)log;
 	rc = freeze(r, err);

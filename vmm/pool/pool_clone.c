@@ -150,12 +150,12 @@ static void on_closed(struct pool_proc *p, int error)
 		pool_run_give_back(c, "its process ended");
 	else if (error == 0 || error == -ECONNRESET)
 		/* it says a word whenever it can: somebody killed it */
-		pool_clone_lost(c, DIED_KILLED, clone_ended);
+		pool_clone_lost(c, DIED_KILLED, pool_clone_ended);
 	else
 		pool_clone_lost(c, DIED_HOST, strerror(-error));
 }
 
-const struct pool_proc_ops clone_ops = { on_message, on_closed, on_ended };
+const struct pool_proc_ops pool_clone_ops = { on_message, on_closed, on_ended };
 
 static struct pool_clone *overdue(struct function *f, enum clone_state s,
 				  double now)

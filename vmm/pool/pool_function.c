@@ -85,7 +85,7 @@ void function_free(struct function *f)
 	TAILQ_REMOVE(f->current ? &pool->current : &pool->others, f, link);
 	cgroup_remove(pool->o.cgroup, f->name, f->id);
 	ev_timer_stop(pool->loop, &f->refresh);
-	image_end(f);
+	pool_image_end(f);
 	egress_destroy(f->egress);
 	image_close(f->img);
 	free(f->name);
@@ -245,7 +245,7 @@ int pool_add(struct pool *pool, struct image *img,
 	f->current = !pool_find(pool, f->name);
 	TAILQ_INSERT_TAIL(f->current ? &pool->current : &pool->others, f,
 			  link);
-	rc = image_begin(f, err);
+	rc = pool_image_begin(f, err);
 	if (rc < 0) {
 		function_free(f);
 		return rc;

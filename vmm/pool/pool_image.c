@@ -95,7 +95,7 @@ static void verified(struct function *f, int answer)
 		pool_boot_verified(f);
 }
 
-void image_pump(struct function *f)
+void pool_image_pump(struct function *f)
 {
 	if (f->image != IMAGE_UNVERIFIED || f->retired)
 		return;
@@ -162,7 +162,7 @@ static int copy_begin(struct function *f, struct err *err)
 	return r < 0 ? r : pool_ref_boot(f->ref, err);
 }
 
-int image_begin(struct function *f, struct err *err)
+int pool_image_begin(struct function *f, struct err *err)
 {
 	ev_async_init(&f->work.done, on_done);
 	f->work.done.data = f;
@@ -172,7 +172,7 @@ int image_begin(struct function *f, struct err *err)
 	return pool_ref_boot(f->ref, err);
 }
 
-void image_end(struct function *f)
+void pool_image_end(struct function *f)
 {
 	struct image_work *w = &f->work;
 	int unused = w->running && f->image == IMAGE_COPYING;

@@ -267,9 +267,9 @@ void pool_refresh_pump(struct function *f);
 void pool_refresh_done(struct pool_ref *r);
 
 /* pool_image.c: copied where the pool wants that, then booted and verified */
-int image_begin(struct function *f, struct err *err);
-void image_pump(struct function *f);
-void image_end(struct function *f);	/* waits for the thread */
+int pool_image_begin(struct function *f, struct err *err);
+void pool_image_pump(struct function *f);
+void pool_image_end(struct function *f);	/* waits for the thread */
 
 /*
  * pool_new.c
@@ -278,7 +278,7 @@ void image_end(struct function *f);	/* waits for the thread */
  * that no clone of f has or will have.
  */
 uint32_t pool_clone_pid(struct function *f);
-extern const char clone_ended[];
+extern const char pool_clone_ended[];
 int pool_clone_start(struct function *f);	/* it calls nobody back */
 void pool_clone_cloned(struct pool_ref *r, const struct msg *m);
 void pool_clone_up(struct pool_clone *c, const struct msg *m);
@@ -290,7 +290,7 @@ void pool_clone_failed(struct function *f, const char *why);
 void pool_clone_back_off(struct function *f, unsigned failures);
 
 /* pool_clone.c */
-extern const struct pool_proc_ops clone_ops;
+extern const struct pool_proc_ops pool_clone_ops;
 void pool_clone_enter(struct pool_clone *c, enum clone_state s);
 void pool_clone_stop(struct pool_clone *c);
 /* its process ended or broke the protocol, or it has to end */

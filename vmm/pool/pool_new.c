@@ -17,7 +17,7 @@
 #define RETRY_MAX_S	10.0
 #define GIVE_UP		3		/* failures until requests get 503 */
 
-const char clone_ended[] = "its process ended without a word";
+const char pool_clone_ended[] = "its process ended without a word";
 
 void pool_clone_back_off(struct function *f, unsigned failures)
 {
@@ -117,7 +117,7 @@ void pool_clone_cloned(struct pool_ref *ref, const struct msg *m)
 		return;
 	}
 	if (rc == -ESRCH || (rc == 0 && c->ended))
-		pool_clone_missed(c, clone_ended);
+		pool_clone_missed(c, pool_clone_ended);
 	else if (rc == -EPERM)
 		pool_ref_kill(ref);	/* it named what is not its child */
 	else if (rc < 0)
@@ -178,7 +178,7 @@ int pool_clone_start(struct function *f)
 
 	if (!c)
 		return -ENOMEM;
-	rc = pool_proc_open(&c->proc, f, &clone_ops);
+	rc = pool_proc_open(&c->proc, f, &pool_clone_ops);
 	if (rc < 0) {
 		free(c);
 		return rc;

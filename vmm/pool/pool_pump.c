@@ -85,7 +85,7 @@ void function_pump(struct function *f)
 	}
 	pool_ref_pump(f, now);
 	pool_refresh_pump(f);
-	image_pump(f);
+	pool_image_pump(f);
 	queue_refuse(f, now);
 	queue_give(f);
 	pool_size_pump(f, now);
