@@ -13,6 +13,7 @@
 #include "t/unit/mem_guest.h"
 #include "t/unit/shadow.h"
 #include "t/unit/nolibc.h"
+#include "unikernel/map/mman.h"
 #include "unikernel/fs/vfs.h"
 
 /* not kabi.h: libc has the same names */
