@@ -66,7 +66,7 @@ say	= @echo '  $(1)	$(2)';
 endif
 
 HOST_SRC  = usetl.c $(wildcard cmd/*.c conf/*.c etlfs/*/*.c vmm/*/*.c)
-HOST_ASM  = $(wildcard etlfs/*/*.S vmm/*/*.S)
+HOST_ASM  = $(wildcard cmd/*.S etlfs/*/*.S vmm/*/*.S)
 HOST_OBJ  = $(HOST_SRC:%.c=$(O)/%.o) $(HOST_ASM:%.S=$(O)/%.o)
 GUEST_SRC = $(filter-out unikernel/arch/vdso.c,$(wildcard unikernel/*/*.c))
 GUEST_ASM = $(wildcard unikernel/*/*.S)
@@ -98,7 +98,8 @@ $(O)/unikernel/vdso.so: $(addprefix unikernel/,arch/vdso.c arch/vdso.ld abi.h \
 $(O)/etlfs/bake/python_run.o: etlfs/bake/bake.py
 $(O)/etlfs/bake/python_boot.o: $(O)/etlfs/bake/python_boot.inc $(PYTHON_SRC)
 $(O)/vmm/tender/blob_data.o: $(O)/unikernel/libos.elf $(O)/unikernel/vdso.so \
-	  $(O)/vmm/stub.elf cmd/gdb.py
+	  $(O)/vmm/stub.elf
+$(O)/cmd/gdb_py.o: cmd/gdb.py
 
 # each file's path in the guest and here; a folder is newer once one is gone
 $(O)/etlfs/bake/python_boot.inc: $(PYTHON_SRC) $(sort $(dir $(PYTHON_SRC)))

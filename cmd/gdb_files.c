@@ -93,6 +93,9 @@ static int root_make(const struct image *img, const char *dir)
 	return rc;
 }
 
+extern const unsigned char gdb_py[], gdb_py_end[];	/* gdb_py.S */
+static const struct blob script = { "gdb.py", gdb_py, gdb_py_end };
+
 static int blob_make(const char *dir, const struct blob *b)
 {
 	char path[PATH_MAX + 64];
@@ -104,7 +107,7 @@ static int blob_make(const char *dir, const struct blob *b)
 int gdb_files_create(const struct image *img, char *dir, struct err *err)
 {
 	static const struct blob *const blob[] = {
-		&blob_libos, &blob_stub, &blob_vdso, &blob_gdb,
+		&blob_libos, &blob_stub, &blob_vdso, &script,
 	};
 	const char *tmp = getenv("TMPDIR");
 	int rc = 0;

@@ -148,10 +148,22 @@ static void on_term(struct ev_loop *loop, struct ev_signal *w, int revents)
 	ev_timer_start(loop, &s->drain);
 }
 
+/* what only the one who listens can judge is judged with the file */
+static int load_file(struct conf **out, const char *path, struct err *err)
+{
+	int rc = conf_load(out, path, err);
+	struct err why;
+
+	if (rc < 0 || http_listen_check((*out)->listen, &why) == 0)
+		return rc;
+	conf_destroy(*out);
+	return err_set(err, -EINVAL, "%s: listen: %.300s", path, why.msg);
+}
+
 static int load(struct server *s, struct conf **out, struct err *err)
 {
 	if (s->o->conf_path)
-		return conf_load(out, s->o->conf_path, err);
+		return load_file(out, s->o->conf_path, err);
 	return conf_create(out) < 0 ?
 	       err_set(err, -ENOMEM, "out of memory") : 0;
 }

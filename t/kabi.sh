@@ -118,7 +118,8 @@ for name in $(cut -d' ' -f1 "$tmp/values" | sort -u |
 		comm -23 - "$tmp/done"); do
 	case " $newer " in
 	*" $name "*) ;;
-	*)	say "$name is not a name of Linux's headers" ;;
+	*)	say "$name is not a name of Linux's headers:" \
+		"is its header in the list of t/kabi.sh?" ;;
 	esac
 done
 

@@ -59,8 +59,8 @@ $(O)/t/unit/mem_test: private CFLAGS += -no-pie -fno-pie \
 	  -Wl,-Ttext-segment=0x78000000
 $(O)/t/unit/mem_test: $(O)/t/unit/mem_guest.o $(MEM_TEST:%=$(NATIVE)/%.o)
 
-# likewise, and every test that this machine can run, by each tender that it
-# can.  TENDER=kvm or process: by that one, and root's /dev/kvm is hidden for
+# from a fresh checkout: installs and builds what is missing, then every test
+# that this machine can run, by each tender that it can.  TENDER=kvm or process: by that one, and root's /dev/kvm is hidden for
 # process.
 check: deps
 	$(Q)sh t/deps.sh check

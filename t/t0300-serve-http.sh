@@ -165,6 +165,13 @@ echo 'colour = red' >>"$tmp/usetl.conf"
 kill -HUP "$serve_pid"
 ok "SIGHUP: a bad file is said to change nothing" wait_for "$tmp/serve.err" \
 	"usetl\.conf:.*'colour'.*; all goes on as it was" "$serve_pid"
+{ printf '[serve]\nlisten = localhost\n'; cat "$tmp/good.conf"; } \
+	>"$tmp/usetl.conf"
+kill -HUP "$serve_pid"
+ok "SIGHUP: an address that is none is said to change nothing" wait_for \
+	"$tmp/serve.err" \
+	"usetl\.conf: listen: 'localhost' is not .*; all goes on as it was" \
+	"$serve_pid"
 cp "$tmp/good.conf" "$tmp/usetl.conf"
 call three "@$t/functions/json/event.json"
 is "SIGHUP: a function with a new name answers to it" \

@@ -21,7 +21,7 @@ ROWS = [
 
 
 def symbols(path, which):
-    """Global names of an object that are defined defined or used, by kind."""
+    """The global names of an object: those it defines, or those it uses."""
     out = subprocess.run(["nm", "-gj", which, path], check=True, text=True,
                          stdout=subprocess.PIPE).stdout
     return set(out.split())

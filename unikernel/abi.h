@@ -65,7 +65,7 @@
 #define UK_SUPTEXT	0x070057000		/* exception gates */
 
 /* SYS, user */
-#define UK_STUB		0x070100000		/* r-x: doorbell_call, see below */
+#define UK_STUB		0x070100000		/* r-x: doorbells, see below */
 #define UK_VDSO		0x070101000		/* r-x: 2 pages, an ELF image */
 #define UK_BOUNCE	0x070103000		/* r-x: where `syscall` goes, below */
 #define UK_CLOCK	0x070104000		/* r--: struct uk_clock */

@@ -355,14 +355,14 @@ int party_close(void *party, curl_socket_t fd)
 	return close(fd);
 }
 
-union address {
+union party_address {
 	struct sockaddr sa;
 	struct sockaddr_in in;
 	struct sockaddr_in6 in6;
 	struct sockaddr_storage room;
 };
 
-static int is_at(const union address *a, const char *ip, int port)
+static int is_at(const union party_address *a, const char *ip, int port)
 {
 	struct in6_addr in6;
 	struct in_addr in;
@@ -379,7 +379,7 @@ static int is_at(const union address *a, const char *ip, int port)
 
 int party_joins(int fd, const struct party_ends *e)
 {
-	union address here, there;
+	union party_address here, there;
 	socklen_t a = sizeof(here), b = sizeof(there);
 
 	return fd >= 0 && getsockname(fd, &here.sa, &a) == 0 &&

@@ -5,8 +5,8 @@
  * signals), and waiting for any descriptor.
  *
  * Pipes, socket pairs, event, timer and signal descriptors, poll, select and
- * epoll, the devices under /dev and /proc, and the console.  Everything here
- * lives inside the one process: there is no network and no other process.
+ * epoll.  Everything here lives inside the one process: there is no network
+ * and no other process.
  */
 #ifndef UNIKERNEL_SYSPOLL_H
 #define UNIKERNEL_SYSPOLL_H

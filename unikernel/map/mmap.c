@@ -1,5 +1,5 @@
 /*
- * mmap.c - mmap and munmap (mem.h)
+ * mmap.c - mmap and munmap (mman.h)
  *
  * Where a mapping goes:
  *   anonymous			DATA, EXEC when executable or a reservation

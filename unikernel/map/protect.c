@@ -1,5 +1,5 @@
 /*
- * protect.c - mprotect, madvise and their kin (mem.h)
+ * protect.c - mprotect, madvise and their kin (mman.h)
  *
  * Page tables are static, so these calls check their arguments, do what the
  * program can observe (MADV_DONTNEED gives zeros), and change no protection.

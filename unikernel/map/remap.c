@@ -1,5 +1,5 @@
 /*
- * remap.c - mremap (mem.h)
+ * remap.c - mremap (mman.h)
  *
  * In EXEC and DATA: shrinks and grows in place where it can, else moves by
  * copying.  A mapping in place (inplace.h) is mapped again at its new length.

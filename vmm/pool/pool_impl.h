@@ -4,7 +4,7 @@
  *   pool.c           the pool: made, set, ended
  *   pool_pump.c      what follows from what happened; what may run where
  *   pool_function.c  the table of functions, and what each is
- *   pool_queue.c     requests: waiting, dispatched, answered
+ *   pool_queue.c     requests: waiting, given, answered
  *   pool_ref.c       a function's references, as processes: started, ended
  *   pool_boot.c      their boots: how they went, and what follows
  *   pool_refresh.c   another reference in the place of the one

@@ -5,7 +5,6 @@
 DECLARE(blob_libos_data);
 DECLARE(blob_vdso_data);
 DECLARE(blob_stub_data);
-DECLARE(blob_gdb_py);
 
 const struct blob blob_libos = {
 	"libos.elf", blob_libos_data, blob_libos_data_end
@@ -16,4 +15,3 @@ const struct blob blob_vdso = {
 const struct blob blob_stub = {
 	"stub.elf", blob_stub_data, blob_stub_data_end
 };
-const struct blob blob_gdb = { "gdb.py", blob_gdb_py, blob_gdb_py_end };

@@ -13,10 +13,7 @@ struct blob {
 
 extern const struct blob blob_libos;
 extern const struct blob blob_vdso;
-/*
- * for debuggers: the process tender's stub page, at its address; gdb's script
- */
+/* for debuggers: the process tender's stub page, at its address */
 extern const struct blob blob_stub;
-extern const struct blob blob_gdb;
 
 #endif

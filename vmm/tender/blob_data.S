@@ -7,5 +7,4 @@
 BLOB(blob_libos_data, "unikernel/libos.elf")
 BLOB(blob_vdso_data, "unikernel/vdso.so")
 BLOB(blob_stub_data, "vmm/stub.elf")
-BLOB(blob_gdb_py, "cmd/gdb.py")
 	.section .note.GNU-stack, "", @progbits

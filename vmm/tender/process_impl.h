@@ -22,14 +22,14 @@
 #define SEQ_PARK_ODD	1
 #define SEQ_RUN		2
 
-enum place { NOWHERE, PARKED, RUNNING, AT_DOORBELL, AT_TRAP, AT_TICK };
+enum process_place { NOWHERE, PARKED, RUNNING, AT_DOORBELL, AT_TRAP, AT_TICK };
 
 struct process {
 	struct tender t;
 	struct ram *ram;
 	struct ram_remote remote;
 	struct cpu_regs regs;		/* t.regs */
-	enum place place;
+	enum process_place place;
 	struct process_ro *ro;
 	struct process_rw *rw;
 	uint64_t text, text_end;

@@ -45,7 +45,7 @@ struct cpu_state {
 enum tender_exit {
 	TENDER_DOORBELL,		/* nr in regs.rcx, answer to regs.rax */
 	TENDER_TRAP,			/* an exception: ask trap() */
-	TENDER_INTR,			/* a signal, or tender_kick() */
+	TENDER_INTR,			/* a signal came, or a tick */
 	TENDER_BROKEN,		/* anything else: the guest is finished */
 };
 

@@ -1,7 +1,7 @@
 """hostile - everything that a function should not do.
 
 Event: {"do": NAME, ...}; {"do": "nothing"} answers {"fine": true}.  What
-each should come to stands in t/t0300-hostile-functions.sh.
+each should come to stands in t/t0310-hostile-functions.sh.
 """
 
 import ctypes

@@ -25,7 +25,9 @@ class Context:
         request_id, aws_request_id: a UUID (version 4) of this invocation.
     """
 
-    __module__ = "__main__"     # as boot.py has it: repr() and pickle say so
+    # repr() and pickle name the module that runs, as they did before this
+    # was a file of its own
+    __module__ = "__main__"
     __slots__ = ("_start", "_deadline", "_id")
 
     function_name = ""
