@@ -145,7 +145,6 @@ demo: deps
 	$(Q)sh t/demo.sh $(O)/usetl
 
 include t/rules.mk
-
 # --- installation
 
 install: all
