@@ -19,7 +19,7 @@
 #include "cmd/invoke_stats.h"
 #include "cmd/loglines.h"
 #include "cmd/openpool.h"
-#include "cmd/remote.h"
+#include "cmd/invoke_url.h"
 
 #define LOG_MAX		((uint64_t)1 << 40)
 #define IDLE_WAIT_S	5.0
@@ -329,8 +329,8 @@ int cmd_invoke(int argc, char **argv)
 	}
 	rc = invoke_event(&o);
 	if (rc == 0)
-		rc = invoke_remote(&o) ?
-		    remote_invoke(o.target, o.event, o.event_len,
+		rc = invoke_is_url(&o) ?
+		    invoke_url(o.target, o.event, o.event_len,
 				  o.timeout_ns, o.repeat, o.stats) :
 		    run_image(o.target, &o);
 	free(o.event);

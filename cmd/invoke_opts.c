@@ -190,7 +190,7 @@ static int add_gdb(struct invoke_opts *o, char *text)
 	return 0;
 }
 
-int invoke_remote(const struct invoke_opts *o)
+int invoke_is_url(const struct invoke_opts *o)
 {
 	return !strncmp(o->target, "http://", 7) ||
 	       !strncmp(o->target, "https://", 8);
@@ -199,7 +199,7 @@ int invoke_remote(const struct invoke_opts *o)
 /* HOST:PORT/function/NAME without a scheme would be a file that is not there */
 static int check_url(const struct invoke_opts *o)
 {
-	if (invoke_remote(o) || access(o->target, F_OK) == 0 ||
+	if (invoke_is_url(o) || access(o->target, F_OK) == 0 ||
 	    (!strstr(o->target, "/function/") && !strstr(o->target, "://")))
 		return 0;
 	fprintf(stderr, "%s: '%s' is no file; a URL begins with http:// or "
@@ -208,7 +208,7 @@ static int check_url(const struct invoke_opts *o)
 }
 
 /* what only who runs an image here can say */
-static int check_remote(const struct invoke_opts *o)
+static int check_url(const struct invoke_opts *o)
 {
 	const char *option = o->trace ? "--trace" : o->tender ? "--tender" :
 		o->recycle != RECYCLE_ROLLBACK ? "--recycle" :
@@ -216,7 +216,7 @@ static int check_remote(const struct invoke_opts *o)
 		o->pause_ns ? "--pause" : NULL;
 	struct err err;
 
-	if (option && invoke_remote(o)) {
+	if (option && invoke_is_url(o)) {
 		fprintf(stderr, "%s: %s needs an IMAGE, to run here\n", who,
 			option);
 		return 2;
@@ -234,7 +234,7 @@ static int check_gdb(const struct invoke_opts *o)
 
 	if (!o->debug)
 		why = o->n_gdb ? "--gdb-command is for --gdb" : NULL;
-	else if (invoke_remote(o))
+	else if (invoke_is_url(o))
 		why = "--gdb needs an IMAGE, to run here";
 	else if (o->repeat > 1 || o->recycle != RECYCLE_ROLLBACK || o->stats)
 		why = "--gdb is for one run: no --repeat, --recycle or "
@@ -317,6 +317,6 @@ int invoke_parse(int argc, char **argv, struct invoke_opts *o)
 	}
 	o->target = argv[optind];
 	rc = check_url(o);
-	rc = rc ? rc : check_remote(o);
+	rc = rc ? rc : check_url(o);
 	return rc ? rc : check_gdb(o);
 }

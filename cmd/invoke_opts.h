@@ -31,7 +31,7 @@ struct invoke_opts {
 /* -1: help was asked for, and given */
 int invoke_parse(int argc, char **argv, struct invoke_opts *o);
 /* 1: the target is a URL, and runs elsewhere */
-int invoke_remote(const struct invoke_opts *o);
+int invoke_is_url(const struct invoke_opts *o);
 /* reads it from where o->data says; it is JSON */
 int invoke_event(struct invoke_opts *o);
 

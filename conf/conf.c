@@ -13,7 +13,6 @@
 #include "conf/text.h"
 #include "conf/value.h"
 #include "etlfs/format.h"
-#include "vmm/proto.h"
 
 #define SEC		1000000000ull
 #define US		1000ull
@@ -54,7 +53,7 @@ static const struct ini_key keys[] = {
 	{ "limits", "request.max", INI_SIZE, C(request_max),
 	  INI_RANGE(2, ETLFS_EVENT_MAX - ETLFS_EVENT_OFF) },
 	{ "limits", "response.max", INI_SIZE, C(response_max),
-	  INI_RANGE(2, MSG_PAYLOAD_MAX / 2) },
+	  INI_RANGE(2, CONF_RESPONSE_MAX) },
 	{ "limits", "log.max", INI_SIZE, C(log_max), INI_RANGE(0, GB) },
 	{ "limits", "connections", INI_COUNT, C(connections),
 	  INI_RANGE(16, 65536) },

@@ -18,6 +18,9 @@
 #include "conf/err.h"
 #include "conf/words.h"
 
+/* bytes of a result, at most: what one message of a guest can bring */
+#define CONF_RESPONSE_MAX	(32u << 20)
+
 struct conf_function {
 	char *name;
 	char *image;			/* path, made absolute to the file */

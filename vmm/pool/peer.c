@@ -20,7 +20,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "conf/conf.h"
 #include "unikernel/abi.h"
+
+_Static_assert(CONF_RESPONSE_MAX == PEER_RESULT_MAX, "response.max, at most");
 
 #define IN_SIZE		(32u << 10)	/* what a peer keeps for receiving */
 #define IN_TURN		(256u << 10)	/* bytes received in one turn */

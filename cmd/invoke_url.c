@@ -1,5 +1,5 @@
-/* remote.c - invoke a function that another usetl serves, by libcurl */
-#include "cmd/remote.h"
+/* invoke_url.c - invoke a function that another usetl serves, by libcurl */
+#include "cmd/invoke_url.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
@@ -100,7 +100,7 @@ static int post(CURL *c, const char *url, struct reply *b, double *total_us)
 	return 1;
 }
 
-int remote_invoke(const char *url, const void *event, size_t len,
+int invoke_url(const char *url, const void *event, size_t len,
 		  uint64_t timeout_ns, unsigned repeat, int stats)
 {
 	struct curl_slist *headers =
