@@ -208,7 +208,7 @@ static int check_url(const struct invoke_opts *o)
 }
 
 /* what only who runs an image here can say */
-static int check_url(const struct invoke_opts *o)
+static int check_options_of_url(const struct invoke_opts *o)
 {
 	const char *option = o->trace ? "--trace" : o->tender ? "--tender" :
 		o->recycle != RECYCLE_ROLLBACK ? "--recycle" :
@@ -317,6 +317,6 @@ int invoke_parse(int argc, char **argv, struct invoke_opts *o)
 	}
 	o->target = argv[optind];
 	rc = check_url(o);
-	rc = rc ? rc : check_url(o);
+	rc = rc ? rc : check_options_of_url(o);
 	return rc ? rc : check_gdb(o);
 }
