@@ -83,20 +83,21 @@ image = $tmp/echo.usetl" >"$tmp/usetl.conf"
 		"$tmp/usetl.conf" "$tmp/serve.err" >"$tmp/out" 2>&1
 }
 has() {
-	is "connections of one address = $limit: $1" \
+	is "connections.address = $limit: $3" \
 		"$(sed -n "s/^$1: //p" "$tmp/out")" "$2"
 }
 limit=5
 run 5
-has "one address" '5 of 12'
-has "another address" '3 of 3'
-has "after they have gone" '3 of 3'
-has "IPv6" '5 of 12'
-has "loopback" '40 of 40'
-has "IPv6 loopback" '40 of 40'
-has "exit status" 0
+has "one address" '5 of 12' "so many of an IPv4 address are served"
+has "another address" '3 of 3' "another address is served beside it"
+has "after they have gone" '3 of 3' \
+	"an address whose connections ended is served again"
+has "IPv6" '5 of 12' "so many of an IPv6 address are served"
+has "loopback" '40 of 40' "loopback has no limit"
+has "IPv6 loopback" '40 of 40' "IPv6 loopback has no limit"
+has "exit status" 0 "the server exits with 0"
 limit=0
 run 0
-has "one address" '12 of 12'
-has "IPv6" '12 of 12'
+has "one address" '12 of 12' "an IPv4 address has no limit"
+has "IPv6" '12 of 12' "an IPv6 address has no limit"
 plan

@@ -110,7 +110,8 @@ END
 		"$(cat "/proc/$serve_pid/oom_score_adj")" 700
 	stop_serve
 else
-	skip "as nobody" "not root, or KVM, or the tree is not open to nobody"
+	skip "as nobody: who is ended first" \
+		"not root, or KVM, or the tree is not open to nobody"
 fi
 
 "$usetl" check >"$tmp/out" 2>&1

@@ -35,10 +35,11 @@ static void test_brk(void)
 	   all((char *)top, 1, 3 * PAGE) &&
 	   all((char *)top + 3 * PAGE, 0, 7 * PAGE),
 	   "the break: what was given back is zero");
-	ok(brk_raw(1) == top + 10 * PAGE, "below the start: no change");
+	ok(brk_raw(1) == top + 10 * PAGE,
+	   "the break: below its start, no change");
 	ok(brk_raw(UINTPTR_MAX - PAGE) == top + 10 * PAGE,
-	   "too far: no change");
-	ok(brk_raw(start) == start, "back to where it was");
+	   "the break: too far, no change");
+	ok(brk_raw(start) == start, "the break goes back to its start");
 }
 
 enum { N = 2000 };

@@ -94,11 +94,11 @@ static void test_oneshot(void)
 {
 	int ep = epoll_create1(0), fd = eventfd(1, 0);
 
-	ok(add(ep, fd, EPOLLIN | EPOLLONESHOT, 1) == 0, "one-shot");
-	ok(look(ep) == 1, "first");
-	ok(look(ep) == 0, "four of a set: no more");
+	ok(add(ep, fd, EPOLLIN | EPOLLONESHOT, 1) == 0, "one-shot: added");
+	ok(look(ep) == 1, "one-shot: ready at first");
+	ok(look(ep) == 0, "one-shot: not a second time");
 	ok(mod(ep, fd, EPOLLIN | EPOLLONESHOT, 2) == 0 && look(ep) == 1 &&
-	   ev[0].data.u64 == 2, "armed again");
+	   ev[0].data.u64 == 2, "one-shot: a change arms it again");
 	close(fd);
 	close(ep);
 }
@@ -130,11 +130,11 @@ static void test_dup(void)
 
 	ok(add(ep, fd, EPOLLIN, 1) == 0 && add(ep, d, EPOLLIN, 2) == 0,
 	   "a duplicate is another item");
-	ok(look(ep) == 2, "both");
+	ok(look(ep) == 2, "a duplicate: both are ready");
 	close(fd);
-	ok(look(ep) == 2, "the file is still open");
+	ok(look(ep) == 2, "a duplicate keeps a closed descriptor's item");
 	close(d);
-	ok(look(ep) == 0, "gone with the last descriptor");
+	ok(look(ep) == 0, "a duplicate: items end with the last descriptor");
 	close(ep);
 }
 
@@ -164,7 +164,8 @@ static void test_errors(void)
 	ok(pipe(p) == 0, "pipe");
 	ok(add(ep, dir, EPOLLIN, 1) < 0 && errno == EPERM, "EPERM");
 	ok(add(ep, 999, EPOLLIN, 1) < 0 && errno == EBADF, "EBADF");
-	ok(add(fd, p[0], EPOLLIN, 1) < 0 && errno == EINVAL, "not a set");
+	ok(add(fd, p[0], EPOLLIN, 1) < 0 && errno == EINVAL,
+	   "add to what is no set: EINVAL");
 	ok(add(ep, fd, EPOLLIN, 1) == 0 && add(ep, fd, EPOLLIN, 1) < 0 &&
 	   errno == EEXIST, "EEXIST");
 	ok(mod(ep, p[0], EPOLLIN, 1) < 0 && errno == ENOENT, "ENOENT");

@@ -91,7 +91,8 @@ static void test_timer(void)
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
 
 	ok(fd >= 0, "timerfd");
-	ok(read(fd, &v, 8) < 0 && errno == EAGAIN, "not armed");
+	ok(read(fd, &v, 8) < 0 && errno == EAGAIN,
+	   "timerfd: not armed, EAGAIN");
 	ok(timerfd_settime(fd, 0, &its, NULL) == 0, "settime");
 	ok(timerfd_gettime(fd, &now) == 0 && now.it_value.tv_sec == 0 &&
 	   now.it_value.tv_nsec > 0 && now.it_value.tv_nsec <= 20000000,

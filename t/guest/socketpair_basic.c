@@ -191,11 +191,13 @@ static void test_rights(void)
 	   "a descriptor that was sent works");
 	close(fd);
 	ok(recv_fd(s[1], &fd, 100, 0, NULL) == 2 && fd < 0,
-	   "the rest after a descriptor");
-	ok(send_fd(s[0], 999, "x") < 0 && errno == EBADF, "bad descriptor");
+	   "what follows a descriptor: bytes alone");
+	ok(send_fd(s[0], 999, "x") < 0 && errno == EBADF,
+	   "sending a bad descriptor: EBADF");
 	ok(send_fd(s[0], p[1], "x") == 1 && read(s[1], buf, 9) == 1,
-	   "read drops it");
-	ok(send_fd(s[0], p[1], "x") == 1, "one left in flight");
+	   "read() drops a descriptor that was sent");
+	ok(send_fd(s[0], p[1], "x") == 1,
+	   "a descriptor is left in flight at the close");
 	close(p[1]);
 	close(s[0]);
 	close(s[1]);
@@ -245,11 +247,11 @@ static void test_options(void)
 	ok(setsockopt(s[0], SOL_SOCKET, 9999, &v, sizeof(v)) < 0 &&
 	   errno == ENOPROTOOPT, "unknown option");
 	ok(getsockopt(p[0], SOL_SOCKET, SO_TYPE, &v, &len) < 0 &&
-	   errno == ENOTSOCK, "not a socket");
+	   errno == ENOTSOCK, "getsockopt of what is no socket: ENOTSOCK");
 	ok(getsockopt(999, SOL_SOCKET, SO_TYPE, &v, &len) < 0 &&
-	   errno == EBADF, "not open");
+	   errno == EBADF, "getsockopt of what is not open: EBADF");
 	ok(connect(s[0], (struct sockaddr *)&un, sizeof(un)) < 0,
-	   "connected already");
+	   "connect of a pair's end fails");
 	close(p[0]);
 	close(p[1]);
 	close(s[0]);
@@ -264,13 +266,15 @@ static void test_lone(void)
 	ok(fd >= 0, "a lone socket");
 	strcpy(un.sun_path, "/nonexistent/daemon");
 	ok(connect(fd, (struct sockaddr *)&un, sizeof(un)) < 0 &&
-	   errno == ENOENT, "nobody's path");
+	   errno == ENOENT, "connect to nobody's path: ENOENT");
 	memcpy(un.sun_path, "\0nobody", 7);
 	ok(connect(fd, (struct sockaddr *)&un, 9) < 0 &&
-	   errno == ECONNREFUSED, "nobody's abstract name");
+	   errno == ECONNREFUSED,
+	   "connect to nobody's abstract name: ECONNREFUSED");
 	ok(send(fd, "x", 1, MSG_NOSIGNAL) < 0 && errno == ENOTCONN,
-	   "not connected");
-	ok(read(fd, buf, 1) < 0 && errno == EINVAL, "nothing to read");
+	   "send on a lone socket: ENOTCONN");
+	ok(read(fd, buf, 1) < 0 && errno == EINVAL,
+	   "read of a lone socket: EINVAL");
 	ok(listen(fd, 1) < 0 && errno == EINVAL, "listen: not bound");
 	ok(shutdown(fd, SHUT_RDWR) == 0, "shutdown of a lone one");
 	close(fd);

@@ -144,11 +144,12 @@ functions() {
 		like "$f: rolled back" "$tmp/err" \
 			'^rollback .* [1-9][0-9]* pages'
 	done
-	ok "a new clone for each" timeout 100 "$usetl" invoke --recycle fork \
-		--repeat 5 -d "@/image/json.event" /image/json.usetl
-	ok "not as root" timeout 100 su -s /bin/sh nobody -c \
+	ok "json: a new clone for each request" timeout 100 "$usetl" invoke \
+		--recycle fork --repeat 5 -d "@/image/json.event" \
+		/image/json.usetl
+	ok "json: not as root" timeout 100 su -s /bin/sh nobody -c \
 		"$usetl invoke --repeat 5 -d @/image/json.event /image/json.usetl"
-	is "not as root: as on Linux" \
+	is "json: not as root, as on Linux" \
 		"$(cat "$tmp/out")" "$(cat /image/json.result)"
 	unset USETL_VERIFY
 }

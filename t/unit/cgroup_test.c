@@ -116,19 +116,19 @@ static void test_none(void)
 {
 	whole();
 	put("proc/self/mountinfo", MOUNT("/s/u2", "/c\\040g/s/u"));
-	is("a mount of another one", CGROUP_NONE, "version 2");
+	is("none: the mount shows another cgroup", CGROUP_NONE, "version 2");
 	put("proc/self/mountinfo", MOUNT("/s", "/c\\040g"));
-	is("a mount point without it", CGROUP_NONE, "version 2");
+	is("none: the mount point lacks the cgroup", CGROUP_NONE, "version 2");
 	whole();
 	put("proc/self/cgroup", "0::/../s/u\n");
-	is("in another namespace's", CGROUP_NONE, "version 2");
+	is("none: the cgroup is another namespace's", CGROUP_NONE, "version 2");
 	put("proc/self/cgroup", "4:cpu,cpuacct:/s/u\n1:name=systemd:/\n");
-	is("of version 1 alone", CGROUP_NONE, "version 2");
+	is("none: there is version 1 alone", CGROUP_NONE, "version 2");
 	shell("rm -r proc");
-	is("no /proc", CGROUP_NONE, "version 2");
+	is("none: there is no /proc", CGROUP_NONE, "version 2");
 	whole();
 	shell("rm 'c g/s/u/cpu.weight'");
-	is("without a share", CGROUP_NONE, "share");
+	is("none: the cgroup has no cpu.weight", CGROUP_NONE, "share");
 }
 
 static void test_foreign(void)
@@ -136,18 +136,21 @@ static void test_foreign(void)
 	whole();
 	shell("mv 'c g/s/u/cpu.weight' 'c g/s'");
 	put("c g/s/u/cgroup.controllers", "cpuset memory\n");
-	is("one above it has the share", CGROUP_FOREIGN, "cpu controller");
+	is("foreign: the cpu controller ends at a cgroup above", CGROUP_FOREIGN,
+	   "cpu controller");
 	whole();
 	put("c g/s/u/cgroup.type", "threaded\n");
-	is("a cgroup of threads", CGROUP_FOREIGN, "of threads");
+	is("foreign: a cgroup of threads", CGROUP_FOREIGN, "of threads");
 	put("c g/s/u/cgroup.type", "domain invalid\n");
-	is("one that holds no process", CGROUP_FOREIGN, "of threads");
+	is("foreign: a cgroup that can hold no process", CGROUP_FOREIGN,
+	   "of threads");
 	put("c g/s/u/cgroup.type", "domain threaded\n");
-	is("as a killed server leaves it", CGROUP_OWN, "");
+	is("own: a cgroup as a killed server leaves it", CGROUP_OWN, "");
 	if (geteuid() == 0)
 		return;
 	shell("chmod 444 'c g/s/u/cgroup.subtree_control'");
-	is("not to be written", CGROUP_FOREIGN, "not this user's");
+	is("foreign: a cgroup that this user may not write", CGROUP_FOREIGN,
+	   "not this user's");
 }
 
 /* root may write everywhere, so it asks whose the cgroup is */
@@ -162,10 +165,11 @@ static void test_systemd(void)
 		whole();
 		shell("mkdir -p run/systemd/system");
 		if (geteuid() != 0) {
-			is("a user's, where systemd runs", CGROUP_OWN, "");
+			is("own: a user's, with systemd", CGROUP_OWN, "");
 			return;
 		}
-		is("where systemd runs", CGROUP_FOREIGN, "by systemd");
+		is("foreign: root's, with systemd", CGROUP_FOREIGN,
+		   "by systemd");
 		snprintf(path, sizeof(path), "%s/c g/s/u", top);
 		if (setxattr(path, marks[i].name, "1", 1, 0) < 0)
 			ok(1, "%s # SKIP %s", marks[i].name, strerror(errno));
@@ -178,19 +182,23 @@ static void test_others(void)
 {
 	whole();
 	put("c g/s/u/cgroup.procs", "%d\n%d\n", (int)getpid(), 1);
-	is("another process, too", CGROUP_CROWDED, "other processes");
+	is("crowded: the cgroup holds another process", CGROUP_CROWDED,
+	   "other processes");
 	put("c g/s/u/cgroup.procs", "0\n%d\n", (int)getpid());
-	is("one without a number here", CGROUP_CROWDED, "other processes");
+	is("crowded: a process of another pid namespace", CGROUP_CROWDED,
+	   "other processes");
 	put("c g/s/u/cgroup.procs", "%d\n", (int)getpid());
 	shell("mkdir 'c g/s/u/usetl-1.gateway' 'c g/s/u/usetl-1.gatewayed'");
 	put("c g/s/u/usetl-1.gateway/cgroup.procs", "%s", "");
 	put("c g/s/u/usetl-1.gatewayed/cgroup.procs", "1\n");
-	is("beside an empty one of a server's", CGROUP_OWN, "");
+	is("own: below it a server's is empty", CGROUP_OWN, "");
 	put("c g/s/u/usetl-1.gateway/cgroup.procs", "1\n");
-	is("another server, below", CGROUP_CROWDED, "another server's");
+	is("crowded: another server runs below it", CGROUP_CROWDED,
+	   "another server's");
 	shell("rm -r 'c g/s/u/usetl-1.gateway' 'c g/s/u/usetl-1.gatewayed'");
 	put("c g/s/u/cgroup.procs", "%s", "");
-	is("not this one", CGROUP_CROWDED, "other processes");
+	is("crowded: the cgroup does not hold this process", CGROUP_CROWDED,
+	   "other processes");
 }
 
 /* folders that begin as a server's do */

@@ -115,25 +115,28 @@ static void test_whole(void)
 	memcpy(good, text, at);
 	strcpy(good + at, text + at + strlen(cut));
 	r = parse(good, &c, &err);
-	ok(r == 0, "a whole file%s%s", r ? ": " : "", err.msg);
+	ok(r == 0, "a whole file is taken%s%s", r ? ": " : "", err.msg);
 	ok(!strcmp(c->listen, "[::1]:0") && c->drain_ns == 5000000000ull &&
 	   c->request_max == 1 << 20 && c->queue == 7 && c->min == 0 &&
 	   c->connections == 500 && !c->per_address &&
 	   c->max == 3 && c->idle_ns == 500000000 && c->windows == 1 &&
 	   c->warm == 2 << 20 && c->fetch_timeout_ns == 60000000000ull,
-	   "its values");
-	ok(!strcmp(c->log, "/etc/log/f.log"), "a path is the file's");
-	ok(c->tender == TENDER_PROCESS, "a word is one of its key's");
-	ok(c->functions == 2, "two functions");
+	   "a whole file: the values of its sections");
+	ok(!strcmp(c->log, "/etc/log/f.log"),
+	   "a path is relative to the file's folder");
+	ok(c->tender == TENDER_PROCESS, "a whole file: a word");
+	ok(c->functions == 2, "a whole file: two functions");
 	ok(!strcmp(c->function[0].name, "total") &&
 	   !strcmp(c->function[0].image, "/etc/total.usetl") &&
 	   c->function[0].max == 9 && !c->function[0].has_min &&
-	   c->function[0].recycle == RECYCLE_FORK, "the first function");
+	   c->function[0].recycle == RECYCLE_FORK,
+	   "a whole file: the first function");
 	ok(!strcmp(c->function[1].image, "/x/t.usetl") &&
 	   c->function[1].has_min && c->function[1].min == 2 &&
 	   c->function[1].recycle == RECYCLE_KEEP &&
 	   c->function[1].timeout_ns == 2000000000 &&
-	   c->function[1].memory == 64 << 20, "the second");
+	   c->function[1].memory == 64 << 20,
+	   "a whole file: the second function");
 	conf_destroy(c);
 }
 
@@ -203,11 +206,11 @@ static void test_long(void)
 	text[14 + 4096] = '\0';
 	ok(parse(text, &c, &err) < 0 &&
 	   strstr(err.msg, ":2: log is too long: 4096 bytes, at most 4095"),
-	   "nor is a long path: %s", err.msg);
+	   "a long path is not cut short: %s", err.msg);
 	text[14 + 4095] = '\0';
 	ok(parse(text, &c, &err) == 0 && c &&
 	   strlen(c->log) == strlen("/etc/") + 4095,
-	   "the longest is read whole: %s", err.msg);
+	   "the longest path is read whole: %s", err.msg);
 	conf_destroy(c);
 	ok(conf_parse(&c, "x", "[serve]\nlog = a\0b\n", 18, &err) < 0 &&
 	   !strncmp(err.msg, "x:2: ", 5), "a NUL: %s", err.msg);
@@ -284,7 +287,8 @@ static void test_example(void)
 	   c->min == d->min && c->idle_ns == d->idle_ns &&
 	   c->windows == d->windows && c->warm == d->warm &&
 	   c->fetch_timeout_ns == d->fetch_timeout_ns &&
-	   c->fetch_max == d->fetch_max, "they are the defaults");
+	   c->fetch_max == d->fetch_max,
+	   "the example's values are the defaults");
 	ok(c && c->functions == 1, "the example has one function");
 	conf_destroy(c);
 	conf_destroy(d);

@@ -368,8 +368,10 @@ static void test_redirects(void)
 	ok(!c->error && c->status == 200 && c->len == 48, "a redirect");
 	snprintf(want, sizeof(want), "http://127.0.0.1:%d/in.csv",
 		 server.port);
-	ok(!strcmp(c->final, want), "the final URL");
-	ok(!strstr(c->head, "Location"), "and the headers, are the last hop's");
+	ok(!strcmp(c->final, want),
+	   "a redirect: the final URL is the last hop's");
+	ok(!strstr(c->head, "Location"),
+	   "a redirect: the headers are the last hop's");
 	call_free(c);
 	c = call_new(UK_POST, "/redirect?code=303&to=/headers");
 	c->r.headers = "Content-Type: x\nX-Kept: 1";

@@ -474,9 +474,9 @@ static void test_messages(void)
 	   message(T(1, 1), UK_GET, url, UINT64_MAX, n + 1, 0, n) == -EPROTO,
 	   "lengths that are not the payload's: EPROTO");
 	ok(message(T(1, 1), UK_GET, url, n, 0, 0, n + 1) == -EPROTO,
-	   "half an iovec");
+	   "a message that ends in half an iovec: EPROTO");
 	ok(message(T(1, 1), UK_GET, url, n, 0, 0, n + 16 * (UK_EXTENTS + 1)) ==
-	   -EPROTO, "too many of an iovec");
+	   -EPROTO, "a message of too many iovecs: EPROTO");
 	ok(message(T(0, 1), UK_GET, url, n, 0, 0, n) == -EPROTO &&
 	   message(1ull << 32 | T(1, 1), UK_GET, url, n, 0, 0, n) == -EPROTO &&
 	   message(T(1, 1), 6, url, n, 0, 0, n) == -EPROTO &&

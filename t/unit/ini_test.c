@@ -150,9 +150,10 @@ static void test_lengths(void)
 
 	for (unsigned f = 0; f < 2; f++) {
 		check_length("the longest line", LINE, "\n", NULL, f);
-		check_length("the same at the end", LINE, "", NULL, f);
-		check_length("a longer one", LINE + 1, "\n", too_long, f);
-		check_length("the same at the end", LINE + 1, "", too_long, f);
+		check_length("the longest line, last", LINE, "", NULL, f);
+		check_length("a line too long", LINE + 1, "\n", too_long, f);
+		check_length("a line too long, last", LINE + 1, "", too_long,
+			     f);
 		memset(text, 'x', sizeof(text));
 		text[0] = '[';
 		text[200] = ']';

@@ -355,10 +355,10 @@ static void test_events(void)
 	if (submit(f, &a, "hold") < 0 || submit(f, &b, "1") < 0)
 		exit(1);
 	ok(a.job.event && b.job.event && info(f).busy == 1,
-	   "and not while it runs or waits");
+	   "an event is kept while its request runs or waits");
 	end();
 	ok(!a.job.event && !b.job.event && !a.done && !b.done,
-	   "a pool that ends frees those that it does not answer");
+	   "a pool that ends frees the events that it does not answer");
 }
 
 static void test_clone_ends(void)
@@ -491,7 +491,8 @@ static void test_comes_again(void)
 	fake->clone = CLONE_WELL;
 	shift += 15;
 	UNTIL(a.outcome == JOB_OK);
-	ok(a.done == 2 && a.outcome == JOB_OK, "and then it is answered");
+	ok(a.done == 2 && a.outcome == JOB_OK,
+	   "a request that came again is answered once a clone works");
 	end();
 }
 

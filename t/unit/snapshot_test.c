@@ -62,10 +62,12 @@ static void test_take(void)
 	ok(snapshot_take(&s, &g, &err) == 0 && ended && !g.t,
 	   "a snapshot is taken, and the guest's tender ends: %s",
 	   err.msg);
-	ok(s.cpu.regs.rip == MACHINE_DB_RET, "its rip is where READY returns");
-	ok(fcntl(s.memfd, F_GET_SEALS) & F_SEAL_WRITE, "its pages are sealed");
+	ok(s.cpu.regs.rip == MACHINE_DB_RET,
+	   "a snapshot's rip is where READY returns");
+	ok(fcntl(s.memfd, F_GET_SEALS) & F_SEAL_WRITE,
+	   "a snapshot's pages are sealed");
 	ok(pread(s.memfd, &c, 1, UK_DATA_BASE) == 1 && c == 'S',
-	   "its pages lie at their guest addresses");
+	   "a snapshot's pages lie at their guest addresses");
 	*(char *)ram_sys(&ram, UK_DATA_BASE) = 'W';
 	ok(pread(s.memfd, &c, 1, UK_DATA_BASE) == 1 && c == 'S',
 	   "what is written later does not reach its pages");

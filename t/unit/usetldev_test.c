@@ -453,8 +453,8 @@ static void test_fetch_failed(void)
 	put(f, "GET http://x/ 0 -1\n");
 	ticket_put(64 + 6, ETLFS_DONE, "A: b\n");
 	v.host->ticket[6].body_off = 2 * ETLFS_WINDOW_STRIDE;
-	ok(!strncmp(get(f), "ERROR 12\n", 9), "that it could not attach: "
-	   "a fetch that failed");
+	ok(!strncmp(get(f), "ERROR 12\n", 9),
+	   "a window that the tender could not attach: ENOMEM");
 	f->ops->close(f);
 	f = fetch_new();
 	rung.answer = 64 + 5;
@@ -492,7 +492,8 @@ static void test_fetch_body(void)
 	   "the piece of a body is unpinned");
 	f = fetch_new();
 	extents_err = -EINVAL;
-	ok(put(f, "POST http://x/ 0 5\n") == -EINVAL, "not a regular file");
+	ok(put(f, "POST http://x/ 0 5\n") == -EINVAL,
+	   "a body that is not a regular file: EINVAL");
 	f->ops->close(f);
 }
 
