@@ -2,26 +2,18 @@
 #include "cmd/progress.h"
 
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "conf/nstime.h"
+
 #define BAR		20		/* columns */
-#define SECOND		1000000000ull
-#define REDRAW		(SECOND / 20)
-#define QUIET		(10 * SECOND)	/* between lines, if no terminal */
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * SECOND + ts.tv_nsec;
-}
+#define REDRAW		(NSEC_PER_SEC / 20)
+#define QUIET		(10 * NSEC_PER_SEC)	/* no terminal: per line */
 
 void progress_begin(struct progress *p, const char *who)
 {
 	*p = (struct progress){
-		.who = who, .tty = isatty(STDERR_FILENO), .began = now_ns(),
+		.who = who, .tty = isatty(STDERR_FILENO), .began = nstime_now(),
 	};
 }
 
@@ -42,15 +34,15 @@ static void draw(const struct pack_progress *p, uint64_t lasted)
 		fprintf(stderr, " %llu files", (unsigned long long)p->files);
 	if (p->bytes)
 		fprintf(stderr, ", %.1f MB", p->bytes / 1e6);
-	if (lasted >= SECOND)
+	if (lasted >= NSEC_PER_SEC)
 		fprintf(stderr, ", %llu s",
-			(unsigned long long)(lasted / SECOND));
+			(unsigned long long)(lasted / NSEC_PER_SEC));
 	fflush(stderr);
 }
 
 void progress_tell(struct progress *p, const struct pack_progress *step)
 {
-	uint64_t now = now_ns(), last = p->drawn ? p->drawn : p->began;
+	uint64_t now = nstime_now(), last = p->drawn ? p->drawn : p->began;
 	int same = p->what == step->what;
 	int whole = step->files_total && step->files == step->files_total;
 
@@ -60,7 +52,7 @@ void progress_tell(struct progress *p, const struct pack_progress *step)
 	if (!p->tty && now - last >= QUIET) {
 		p->drawn = now;
 		fprintf(stderr, "%s: %llu s so far, %s\n", p->who,
-			(unsigned long long)((now - p->began) / SECOND),
+			(unsigned long long)((now - p->began) / NSEC_PER_SEC),
 			step->what);
 	}
 	if (p->tty && (!p->drawn || !same || whole || now - last >= REDRAW)) {

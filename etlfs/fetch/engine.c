@@ -18,8 +18,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <time.h>
 
+#include "conf/nstime.h"
 #include "etlfs/fetch/pace.h"
 #include "etlfs/fetch/party.h"
 
@@ -51,10 +51,7 @@ struct fetch_engine {
 
 uint64_t engine_clock(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+	return nstime_now();
 }
 
 /* names */

@@ -23,8 +23,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "conf/nstime.h"
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE		25	/* Linux 6.1 */
@@ -196,25 +197,17 @@ static int populate(uint8_t *p, size_t len)
 	return errno == EINVAL ? 0 : -ENOMEM;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
-
 /* 0 when [p, p + HUGE), in which a page is present, is one huge page now */
 static int collapse(uint8_t *p)
 {
 	static uint64_t not_before;
-	uint64_t from = now_ns(), took;
+	uint64_t from = nstime_now(), took;
 	int rc;
 
 	if (from < not_before)
 		return -EAGAIN;
 	rc = madvise(p, HUGE, MADV_COLLAPSE);
-	took = now_ns() - from;
+	took = nstime_now() - from;
 	if (took > SLOW_NS)
 		not_before = from + (took < SLOW_MAX_NS / SLOW_FOR ?
 				     took * SLOW_FOR : SLOW_MAX_NS);

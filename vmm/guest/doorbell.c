@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "conf/nstime.h"
 #include "vmm/tender/machine.h"
 #include "vmm/guest/chan.h"
 #include "vmm/guest/guest.h"
@@ -179,8 +180,8 @@ static enum guest_end db_wait(struct guest *g, struct ring *r)
 		struct timespec ts = { 0 };
 
 		if (until > now) {
-			ts.tv_sec = (time_t)((until - now) / 1000000000u);
-			ts.tv_nsec = (long)((until - now) % 1000000000u);
+			ts.tv_sec = (time_t)((until - now) / NSEC_PER_SEC);
+			ts.tv_nsec = (long)((until - now) % NSEC_PER_SEC);
 		}
 		if (ppoll(&p, 1, &ts, NULL) > 0) {
 			if (!sent || messages_take(g) < 0)

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "conf/nstime.h"
 #include "vmm/tender/machine.h"
 
 #define TICK_US		10000
@@ -31,10 +32,7 @@ static struct uk_ctl *ctl(struct guest *g)
 
 uint64_t guest_now(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+	return nstime_now();
 }
 
 static void on_tick(int sig)

@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <time.h>
 
+#include "conf/nstime.h"
 #include "vmm/guest/guest.h"
 
 #define FREE		128		/* turns of a boot, child or request */
@@ -30,7 +31,7 @@ void guest_pace(struct guest *g)
 	g->turns_end += TURN_NS;
 	if (g->turns_end <= now)
 		return;
-	ts.tv_nsec = (long)((g->turns_end - now) % 1000000000u);
+	ts.tv_nsec = (long)((g->turns_end - now) % NSEC_PER_SEC);
 	/* a tick ends it; the next turn takes so much longer then */
 	ppoll(NULL, 0, &ts, NULL);
 }

@@ -3,18 +3,10 @@
  */
 #include "vmm/tender/hostclock.h"
 
-#include <time.h>
+#include "conf/nstime.h"
 
 #define TRIES		5
 #define CLOSE		20000		/* counts: some microseconds */
-
-static uint64_t ns_of(clockid_t id)
-{
-	struct timespec t;
-
-	clock_gettime(id, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 void hostclock_read(struct hostclock *h)
 {
@@ -22,8 +14,8 @@ void hostclock_read(struct hostclock *h)
 
 	for (int i = 0; i < TRIES && best > CLOSE; i++) {
 		uint64_t before = __builtin_ia32_rdtsc();
-		uint64_t real = ns_of(CLOCK_REALTIME);
-		uint64_t mono = ns_of(CLOCK_MONOTONIC);
+		uint64_t real = nstime_of(CLOCK_REALTIME);
+		uint64_t mono = nstime_of(CLOCK_MONOTONIC);
 		uint64_t width = __builtin_ia32_rdtsc() - before;
 
 		if (width >= best)

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "conf/nstime.h"
 #include "vmm/tender/machine.h"
 
 #define LOOK_NS		50000000	/* how often to see if it is alive */
@@ -35,10 +36,7 @@ static long futex(_Atomic uint32_t *at, int op, uint32_t val,
 
 uint64_t process_now(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+	return nstime_now();
 }
 
 /* the child's end */

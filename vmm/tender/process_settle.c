@@ -44,6 +44,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "conf/nstime.h"
+
 #define PATIENCE_NS	1000000		/* then look if it is alive */
 #define PAUSE_NS	1000000		/* from then on, between two looks */
 #define TRIES		4		/* its own doing can divert it */
@@ -84,10 +86,7 @@ static int asleep_at(struct process *p, uint64_t pc, uint32_t seq)
  */
 static uint64_t ran(const struct process *p)
 {
-	struct timespec t = { 0 };
-
-	clock_gettime((clockid_t)(~(unsigned)p->pid << 3 | 2), &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+	return nstime_of((clockid_t)(~(unsigned)p->pid << 3 | 2));
 }
 
 /*
