@@ -22,17 +22,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
+#include "conf/madvise.h"
 #include "conf/nstime.h"
-
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE		25	/* Linux 6.1 */
-#endif
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE	23	/* Linux 5.14 */
-#endif
 
 #define PAGE		((size_t)4096)
 #define HUGE		WINDOW_BIG

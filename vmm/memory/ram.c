@@ -7,16 +7,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "conf/madvise.h"
 #include "etlfs/format.h"
 #include "vmm/memory/ram_ops.h"
 
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE	25
-#endif
 #ifndef F_SEAL_SEAL
 #define F_SEAL_SEAL	0x0001
 #endif

@@ -1,14 +1,10 @@
 /* ram_list.c - lists of a guest's pages, and what the kernel says of them */
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
+#include "conf/madvise.h"
 #include "vmm/memory/pagemap.h"
 #include "vmm/memory/ram_ops.h"
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
 
 int ram_list_add(struct ram_list *l, uint32_t page)
 {
