@@ -49,11 +49,6 @@ struct fetch_engine {
 	} let_go[LOOKUPS];
 };
 
-uint64_t engine_clock(void)
-{
-	return nstime_now();
-}
-
 /* names */
 
 static void lookups_expire(struct fetch_engine *e, double now)
@@ -121,7 +116,7 @@ static uint64_t due_ns(const struct transfer *t)
 static void due_set(struct transfer *t)
 {
 	struct ev_loop *loop = t->party->loop;
-	uint64_t now = engine_clock(), at = due_ns(t);
+	uint64_t now = nstime_now(), at = due_ns(t);
 
 	ev_timer_stop(loop, &t->due);
 	if (!at)
@@ -150,7 +145,7 @@ static void on_due(struct ev_loop *loop, ev_timer *w, int revents)
 	struct transfer *t = w->data;
 
 	/* libev counts from the beginning of a turn, so this may be early */
-	if (engine_clock() < due_ns(t)) {
+	if (nstime_now() < due_ns(t)) {
 		due_set(t);
 		return;
 	}
@@ -178,7 +173,7 @@ void engine_connected(struct transfer *t)
  */
 static int set_connect(struct transfer *t)
 {
-	uint64_t now = engine_clock(), ms;
+	uint64_t now = nstime_now(), ms;
 
 	t->connect_ns = now + CONNECT_MS * 1000000ull;
 	ms = due_ns(t) > now ? (due_ns(t) - now) / 1000000 : 0;

@@ -83,7 +83,5 @@ void engine_found(struct transfer *t);
 int engine_spend(struct fetch_engine *e, struct transfer *t, size_t n);
 /* calls finished(t, CURLE_OK) from the loop without any transfer */
 void engine_post(struct fetch_engine *e, struct transfer *t);
-/* CLOCK_MONOTONIC */
-uint64_t engine_clock(void);
 
 #endif

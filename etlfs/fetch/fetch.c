@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/nstime.h"
 #include "etlfs/fetch/header.h"
 #include "etlfs/fetch/hop.h"
 #include "etlfs/fetch/hop_why.h"
@@ -146,7 +147,7 @@ static void hop_send(struct fetch *f)
 	int rc;
 
 	check_policy(f);
-	if (!h->error && f->deadline_ns && engine_clock() >= f->deadline_ns)
+	if (!h->error && f->deadline_ns && nstime_now() >= f->deadline_ns)
 		hop_fail(h, -ETIMEDOUT, "timed out after %.3g s",
 			 f->req.timeout_ns / 1e9);
 	h->deadline_ns = f->deadline_ns;
@@ -304,7 +305,7 @@ int fetch_submit(struct fetch_engine *e, const struct fetch_request *req,
 	h->done = on_hop_done;
 	h->transfer.drop = on_drop;
 	if (req->timeout_ns)
-		f->deadline_ns = engine_clock() + req->timeout_ns;
+		f->deadline_ns = nstime_now() + req->timeout_ns;
 	fetch_check(f);
 	if (!h->error)
 		hop_send(f);

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "conf/nstime.h"
 #include "etlfs/fetch/hop_why.h"
 #include "etlfs/fetch/wire.h"
 #include "unikernel/abi.h"
@@ -482,7 +483,7 @@ int hop_start(struct hop *h)
 	int rc;
 
 	h->total = -1;
-	h->started_ns = engine_clock();
+	h->started_ns = nstime_now();
 	rc = header_list(r->headers, r->headers_len, h->leave_out,
 			 &h->headers);
 	if (!rc && !h->transfer.easy)

@@ -24,7 +24,7 @@ struct hop {
 	unsigned leave_out;		/* HEADER_* */
 	/* the list names the host: any address */
 	int named;
-	uint64_t deadline_ns;		/* by engine_clock(); 0: none */
+	uint64_t deadline_ns;		/* by nstime_now(); 0: none */
 	void (*done)(struct hop *h);
 
 	int error;			/* 0 or -errno, then why */

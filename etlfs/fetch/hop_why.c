@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "conf/nstime.h"
 #include "etlfs/fetch/hop.h"
 
 void hop_fail(struct hop *h, int error, const char *fmt, ...)
@@ -47,7 +48,7 @@ static void why_connect(struct hop *h)
 
 static void why_timeout(struct hop *h)
 {
-	double s = (engine_clock() - h->started_ns) / 1e9;
+	double s = (nstime_now() - h->started_ns) / 1e9;
 
 	if (h->transfer.waits)
 		hop_fail(h, -ETIMEDOUT, "timed out after %.3g s, in which no "

@@ -14,6 +14,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "conf/nstime.h"
+
 /*
  * libcurl keeps an address in its cache for a minute, and walks the whole cache
  * after each transfer.
@@ -79,7 +81,7 @@ static int may_end(struct party *p)
 static void act(struct party_socket *s, int revents)
 {
 	struct party *p = s->p;
-	uint64_t since = engine_clock();
+	uint64_t since = nstime_now();
 	int running, mask = 0;
 
 	p->acts++;
@@ -89,18 +91,18 @@ static void act(struct party_socket *s, int revents)
 		mask |= CURL_CSELECT_OUT;
 	curl_multi_socket_action(p->multi, s->io.fd, mask, &running);
 	party_reap(p);
-	p->spent_ns += engine_clock() - since;
+	p->spent_ns += nstime_now() - since;
 }
 
 static void end(struct transfer *t)
 {
 	struct party *p = t->party;
-	uint64_t since = engine_clock();
+	uint64_t since = nstime_now();
 
 	p->ends++;
 	engine_ended(t, CURLE_OPERATION_TIMEDOUT);
 	t->finished(t, CURLE_OPERATION_TIMEDOUT);
-	p->spent_ns += engine_clock() - since;
+	p->spent_ns += nstime_now() - since;
 }
 
 static void rest_soon(struct party *p)

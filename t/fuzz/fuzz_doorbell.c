@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "conf/nstime.h"
 #include "etlfs/format.h"
 #include "t/fuzz/fuzz.h"
 #include "vmm/guest/guest.h"
@@ -331,7 +332,7 @@ static enum guest_end ring(struct guest *g, const struct ring *r,
 		regs.rdi = last + r->arg[0][1] / 16 * 64;
 	regs.rsi = argument(r->arg[1]);
 	regs.rdx = argument(r->arg[2]);
-	g->deadline = guest_now() + WAIT_NS;
+	g->deadline = nstime_now() + WAIT_NS;
 	g->phase = r->flags & RING_CHILD ? PHASE_CHILD : PHASE_REQUEST;
 	end = doorbell_ring(g);
 	if (g->phase == PHASE_CHILD)

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "conf/nstime.h"
 #include "t/unit/tap.h"
 #include "unikernel/arch/clock.h"
 #include "vmm/guest/guest.h"
@@ -39,13 +40,13 @@ static void turns(struct guest *g, uint64_t khz, unsigned *back,
 	g->clock = (struct uk_clock){ 0 };
 	*back = *early = 0;
 	for (int i = 0; i < TURNS; i++) {
-		uint64_t begun = guest_now(), now;
+		uint64_t begun = nstime_now(), now;
 
 		guest_clock(g);
 		now = clock_read(0);
 		*back += now < last;
 		*early += now < begun;
-		while (guest_now() - begun < APART)
+		while (nstime_now() - begun < APART)
 			;
 		last = clock_read(0);
 		*back += last < now;

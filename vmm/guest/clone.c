@@ -18,6 +18,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "conf/nstime.h"
 #include "vmm/tender/machine.h"
 #include "vmm/guest/chan.h"
 
@@ -115,7 +116,7 @@ static void verify(struct clone *c)
 static void rollback(struct clone *c)
 {
 	struct guest *g = &c->g;
-	uint64_t t0 = guest_now();
+	uint64_t t0 = nstime_now();
 	struct ram_stats st;
 	int rc = 0;
 
@@ -133,7 +134,7 @@ static void rollback(struct clone *c)
 	if (rc < 0)
 		fail_as(c, DIED_ROLLBACK, "rollback of registers", rc);
 	guest_detach(g);
-	c->rollback_ns = guest_now() - t0;
+	c->rollback_ns = nstime_now() - t0;
 	c->copied = st.pages_copied;
 	c->private = st.pages_private;
 	if (c->o->ref->verify)
@@ -209,7 +210,7 @@ static void stats_begin(struct clone *c)
 	g->st.child_ns = c->child_ns;
 	g->st.pages_copied = c->copied;
 	g->st.pages_private = c->private;
-	c->begun = guest_now();
+	c->begun = nstime_now();
 }
 
 static void begin(struct clone *c, const struct msg *m)
@@ -227,7 +228,7 @@ static void begin(struct clone *c, const struct msg *m)
 static uint64_t child_deadline(const struct clone *c)
 {
 	return tender_debug ? UINT64_MAX :
-		guest_now() + c->o->ref->img->timeout_ns;
+		nstime_now() + c->o->ref->img->timeout_ns;
 }
 
 /* it may have told that it is done, and go on; a debugger may hold it there */
@@ -247,7 +248,7 @@ static enum guest_end run_ahead(struct clone *c)
 	struct guest *g = &c->g;
 	enum guest_end end = guest_run(g);
 
-	c->child_ns = guest_now() - c->begun;
+	c->child_ns = nstime_now() - c->begun;
 	switch (end) {
 	case GUEST_EVENT:
 		return rest(g, 0) < 0 ?
@@ -332,7 +333,7 @@ static void serve(struct clone *c)
 		else
 			end = another(c, &m);
 		asked = 1;
-		g->st.run_ns = guest_now() - c->begun;
+		g->st.run_ns = nstime_now() - c->begun;
 		if (m.a[2] & INVOKE_IDLE)
 			g->st.pages_touched = ram_touched(g->ram);
 		switch (end) {
@@ -427,7 +428,7 @@ void clone_main(const struct clone_opts *o)
 	rc = jail_lock(o->jail, g->t->remote);
 	if (rc < 0)
 		fail(&c, "jail", rc);
-	up.a[0] = g->st.setup_ns = guest_now() - o->forked;
+	up.a[0] = g->st.setup_ns = nstime_now() - o->forked;
 	up.a[2] = (uint64_t)g->t->remote;
 	if (chan_send(g->sock, &up, NULL, 0) < 0)
 		_exit(0);

@@ -176,7 +176,7 @@ static enum guest_end db_wait(struct guest *g, struct ring *r)
 
 	r->ret = 0;
 	for (;;) {
-		uint64_t now = guest_now();
+		uint64_t now = nstime_now();
 		struct timespec ts = { 0 };
 
 		if (until > now) {
@@ -188,7 +188,7 @@ static enum guest_end db_wait(struct guest *g, struct ring *r)
 				end = GUEST_ORPHAN;
 			break;
 		}
-		now = guest_now();
+		now = nstime_now();
 		if (now >= g->deadline)
 			end = guest_overdue(g, "waiting");
 		if (now >= until)

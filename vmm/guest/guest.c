@@ -30,11 +30,6 @@ static struct uk_ctl *ctl(struct guest *g)
 	return ram_sys(g->ram, UK_CTL);
 }
 
-uint64_t guest_now(void)
-{
-	return nstime_now();
-}
-
 static void on_tick(int sig)
 {
 	/* between runs it only ends a wait: see guest_idle() */
@@ -184,7 +179,7 @@ void guest_set_event(struct guest *g, uint64_t off, uint64_t len,
 
 	g->phase = PHASE_REQUEST;
 	g->turns_end = 0;
-	g->deadline = guest_now() + timeout_ns;
+	g->deadline = nstime_now() + timeout_ns;
 	g->overdue = 0;
 	ctl(g)->flags &= ~UK_CTL_OVERDUE;
 	ctl(g)->event_off = off;
@@ -216,7 +211,7 @@ enum guest_end guest_overdue(struct guest *g, const char *host)
 	if (g->overdue)
 		return guest_died(g, DIED_TIMEOUT, 0, g->where);
 	g->overdue = 1;
-	g->deadline = guest_now() + GRACE_NS;
+	g->deadline = nstime_now() + GRACE_NS;
 	snprintf(g->where, sizeof(g->where), "%s", host);
 	ctl(g)->flags |= UK_CTL_OVERDUE;
 	/* however few threads there are */
@@ -272,7 +267,7 @@ static enum guest_end tick(struct guest *g)
 
 	if (gateway_gone(g))
 		return GUEST_ORPHAN;
-	if (guest_now() >= g->deadline) {
+	if (nstime_now() >= g->deadline) {
 		if (g->t->ops->locate)
 			g->t->ops->locate(g->t);
 		running_at(r->rip, at, sizeof(at));
@@ -312,7 +307,7 @@ static enum died by_whom(const struct tender *t, int first)
 enum guest_end guest_run(struct guest *g)
 {
 	enum guest_end end = GUEST_GOES_ON;
-	uint64_t exits = g->t->exits, t0 = guest_now();
+	uint64_t exits = g->t->exits, t0 = nstime_now();
 	int first = 1;
 
 	running = 1;
@@ -338,7 +333,7 @@ enum guest_end guest_run(struct guest *g)
 			guest_pace(g);
 	}
 	running = 0;
-	g->st.guest_ns += guest_now() - t0;
+	g->st.guest_ns += nstime_now() - t0;
 	g->st.exits += g->t->exits - exits;
 	return end;
 }

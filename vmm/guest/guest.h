@@ -145,8 +145,6 @@ enum guest_end guest_died(struct guest *g, enum died why, uint64_t status,
  */
 enum guest_end guest_overdue(struct guest *g, const char *host);
 
-uint64_t guest_now(void);		/* CLOCK_MONOTONIC, ns */
-
 /* doorbell.c */
 enum guest_end doorbell_ring(struct guest *g);
 

@@ -20,7 +20,7 @@
 
 void guest_pace(struct guest *g)
 {
-	uint64_t now = guest_now(), earned = now - FREE * TURN_NS;
+	uint64_t now = nstime_now(), earned = now - FREE * TURN_NS;
 	struct timespec ts = { 0 };
 
 	/* a debugger's turns are as many as it likes */

@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "conf/nstime.h"
 #include "vmm/tender/machine.h"
 #include "vmm/host/cgroup.h"
 #include "vmm/host/choose.h"
@@ -172,7 +173,7 @@ static int debugger_wait(struct ref *r)
 
 static int freeze(struct ref *r, struct err *err)
 {
-	uint64_t t0 = guest_now();
+	uint64_t t0 = nstime_now();
 	int rc;
 
 	r->st.exits = r->g.st.exits;
@@ -180,7 +181,7 @@ static int freeze(struct ref *r, struct err *err)
 	rc = snapshot_take(&r->snap, &r->g, err);
 	if (rc == 0)
 		rc = ram_workset_init(&r->ram);
-	r->st.seal_ns = guest_now() - t0;
+	r->st.seal_ns = nstime_now() - t0;
 	return rc;
 }
 
@@ -211,7 +212,7 @@ static int run_to_ready(struct ref *r)
 
 	if (rc < 0)
 		return rc;
-	r->g.deadline = guest_now() + r->o->boot_timeout_ns;
+	r->g.deadline = nstime_now() + r->o->boot_timeout_ns;
 	switch (guest_run(&r->g)) {
 	case GUEST_READY:
 		return debug && debugger_wait(r) < 0 ? -ECONNRESET : 0;
@@ -248,7 +249,7 @@ static int boot(struct ref *r, struct err *err)
 		say_died(r, host_or_killed(r), err->msg);
 		return rc;
 	}
-	r->st.boot_ns = guest_now() - r->started;
+	r->st.boot_ns = nstime_now() - r->started;
 	m.a[0] = (uint64_t)-r->astray;
 	return chan_send(r->sock, &m, iov, 2);
 }
@@ -260,7 +261,7 @@ static int do_clone(struct ref *r, uint64_t guest_pid, int fds[CHAN_FDS])
 		.ram = &r->ram, .jail = &r->jail, .proc = r->proc,
 		.sock = fds[0], .window0 = fds[1], .hide = r->hide,
 		.pid = (uint32_t)guest_pid,
-		.forked = guest_now(),
+		.forked = nstime_now(),
 	};
 	struct msg m = { .type = MSG_CLONED };
 	pid_t pid = -1;
@@ -383,7 +384,7 @@ static void ref_main(const struct ref_opts *o, int sock, pid_t parent,
 int ref_start(const struct ref_opts *o, int *sock, pid_t *pid,
 	      struct err *err)
 {
-	uint64_t started = guest_now();
+	uint64_t started = nstime_now();
 	pid_t parent = getpid();
 	int sv[2];
 

@@ -55,8 +55,6 @@ struct process {
 /* process_jail.c */
 extern const struct tender_jail process_jail;
 
-uint64_t process_now(void);		/* CLOCK_MONOTONIC, ns */
-
 /* process.c: a child may have ended, as process_dead() can tell */
 extern volatile sig_atomic_t process_child_ended;
 

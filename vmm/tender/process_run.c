@@ -34,11 +34,6 @@ static long futex(_Atomic uint32_t *at, int op, uint32_t val,
 	return rc < 0 ? -errno : rc;
 }
 
-uint64_t process_now(void)
-{
-	return nstime_now();
-}
-
 /* the child's end */
 
 /* a guest can bring upon itself no other signal than these */
@@ -140,7 +135,7 @@ static int ring_wait(struct process *p, uint64_t until)
 		/* at once: its end and a tick may come together */
 		if (rc < 0 && !atomic_load(&p->rw->ring) && process_dead(p))
 			return -ESRCH;
-		if (until != UINT64_MAX && process_now() > until)
+		if (until != UINT64_MAX && nstime_now() > until)
 			return -ETIMEDOUT;
 	}
 	atomic_store(&p->rw->ring, 0);
@@ -152,13 +147,13 @@ static int ring_wait(struct process *p, uint64_t until)
 /* the child's answer to an order of ours that takes no time */
 int process_ring_soon(struct process *p)
 {
-	uint64_t until = process_now() + SETTLE_NS;
+	uint64_t until = nstime_now() + SETTLE_NS;
 	int rc;
 
 	do {
 		p->kicked = 0;
 		rc = ring_wait(p, until);
-	} while (rc == -EINTR && process_now() < until);
+	} while (rc == -EINTR && nstime_now() < until);
 	return rc;
 }
 
@@ -296,14 +291,14 @@ void process_kick(struct tender *t)
 int process_locate(struct tender *t)
 {
 	struct process *p = (struct process *)t;
-	uint64_t until = process_now() + LOCATE_NS;
+	uint64_t until = nstime_now() + LOCATE_NS;
 	struct timespec look = { 0, LOCATE_NS / 2 };
 
 	if (p->place != RUNNING)
 		return 0;
 	p->ro->tell = 1;
 	process_signal(p, SIGALRM);
-	while (!atomic_load(&p->rw->ring) && process_now() < until)
+	while (!atomic_load(&p->rw->ring) && nstime_now() < until)
 		futex(&p->rw->ring, FUTEX_WAIT, 0, &look);
 	p->ro->tell = 0;
 	if (!atomic_load(&p->rw->ring) ||

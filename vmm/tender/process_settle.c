@@ -96,7 +96,7 @@ static uint64_t ran(const struct process *p)
 static int asleep_wait(struct process *p, uint64_t pc, uint32_t seq)
 {
 	const struct timespec pause = { 0, PAUSE_NS };
-	uint64_t start = process_now(), had = ran(p), t;
+	uint64_t start = nstime_now(), had = ran(p), t;
 	int rc;
 
 	for (;;) {
@@ -106,7 +106,7 @@ static int asleep_wait(struct process *p, uint64_t pc, uint32_t seq)
 		/* it told something instead: a trap, by its own doing */
 		if (atomic_load(&p->rw->ring))
 			return -EAGAIN;
-		t = process_now() - start;
+		t = nstime_now() - start;
 		if (t <= PATIENCE_NS) {
 			sched_yield();
 			continue;
