@@ -12,6 +12,7 @@
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 
@@ -19,6 +20,7 @@
 #include "cmd/farewell.h"
 
 #define TICK_S	1.0
+#define CLOSE_WAIT 8		/* TCP_CLOSE_WAIT of the other header, netinet/tcp.h */
 
 struct caller {
 	TAILQ_ENTRY(caller) link;
@@ -90,6 +92,21 @@ static int is_patient(struct caller *caller)
 	return caller->until > ev_now(caller->t->loop);
 }
 
+/*
+ * It has closed before all of its request came, and nothing of it is left to
+ * be read.  The daemon, which is told of changes alone, does not hear of an end
+ * that came together with the last bytes.
+ */
+static int is_gone(const struct caller *caller)
+{
+	int left = 0;
+
+	return caller->state != CALLER_TAKES &&
+	       caller->state != CALLER_SERVED &&
+	       stream_of(caller).tcpi_state == CLOSE_WAIT &&
+	       ioctl(caller->fd, FIONREAD, &left) == 0 && !left;
+}
+
 static void on_tick(struct ev_loop *loop, struct ev_timer *w, int revents)
 {
 	struct callers *t = w->data;
@@ -101,7 +118,8 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *w, int revents)
 		for (c = TAILQ_FIRST(&t->in[i]); c; c = after) {
 			after = TAILQ_NEXT(c, link);
 			some = 1;
-			if (c->until && c->until <= now && !is_patient(c))
+			if ((c->until && c->until <= now && !is_patient(c)) ||
+			    is_gone(c))
 				end(c);
 		}
 	if (!some)

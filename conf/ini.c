@@ -256,6 +256,13 @@ static int begin_section(struct ini *p, const char *text)
 }
 
 /* a line of the form [text], as inih would take it */
+/* blanks, or a comment: inih leaves out anything else without a word */
+static int nothing_follows(const char *s)
+{
+	s += strspn(s, " \t\r\n");
+	return !*s || *s == ';' || *s == '#';
+}
+
 static void look_for_section(struct ini *p, const char *line)
 {
 	char text[2 * VALUE_NAME_MAX];
@@ -274,6 +281,11 @@ static void look_for_section(struct ini *p, const char *line)
 	}
 	memcpy(text, line, end - line);
 	text[end - line] = '\0';
+	if (!nothing_follows(end + 1)) {
+		ini_fail(p, -EINVAL, "text behind '[%s]': a key has a line of "
+			 "its own", text);
+		return;
+	}
 	begin_section(p, text);
 }
 

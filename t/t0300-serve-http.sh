@@ -125,6 +125,35 @@ like "what is no function's URL: it is told from an error of usetl's" \
 	"$tmp/err" \
 	"status 201, and not as usetl serve does"
 
+# who leaves within a body, with its last bytes, keeps no place
+cat >"$tmp/leave.py" <<'END'
+import socket
+import sys
+import time
+
+port = int(sys.argv[1])
+for i in range(10):
+    with socket.create_connection(("127.0.0.1", port)) as s:
+        s.sendall(b"POST /function/echo HTTP/1.1\r\nHost: a\r\n"
+                  b"Content-Length: 50\r\n\r\n{")
+
+
+def left():
+    """Connections of the server whose caller has closed."""
+    with open("/proc/net/tcp") as f:
+        rows = [line.split() for line in f]
+    return sum(r[1].endswith(":%04X" % port) and r[3] == "08" for r in rows)
+
+
+for i in range(300):
+    if not left():
+        break
+    time.sleep(0.1)
+print(left())
+END
+is "callers that leave within a body: their connections end" \
+	"$("$python" "$tmp/leave.py" "${url##*:}")" 0
+
 # SIGTERM: what runs is finished, then 0
 begin hostile '{"do": "sleep", "seconds": 1}'
 stop_serve

@@ -228,7 +228,8 @@ void engine_ended(struct transfer *t, CURLcode code)
 		return;
 	party_remove(t->party, t);
 	connection_free(e, t);
-	if (code == CURLE_OPERATION_TIMEDOUT)
+	/* curl leaves the thread behind, whatever it ended the transfer by */
+	if (code != CURLE_OK && code != CURLE_COULDNT_RESOLVE_HOST)
 		lookup_let_go(e, t);
 	engine_found(t);
 }

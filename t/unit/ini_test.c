@@ -87,6 +87,11 @@ static void test_forms(void)
 		  "file:2: '%2$s 1' is no key: expected 'key = value'" },
 		{ "'[' alone", "[%1$s]\n[%1$s\n",
 		  "file:2: expected ']' behind '[section'" },
+		{ "a key in a section's line",
+		  "[%1$s] %2$s = %3$s\n",
+		  "file:1: text behind '[%1$s]': a key has a line of its own" },
+		{ "comments behind a section", "[%1$s] ; a\n%2$s = %3$s\n"
+		  "%4$s\n", NULL },
 		{ "comments",
 		  "; a\n# b\n[%1$s]\n  # c\n%2$s = %3$s ; d\n%4$s\n", NULL },
 		{ "a comment that is none", "[%1$s]\n%2$s = %3$s # d\n",

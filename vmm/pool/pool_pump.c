@@ -19,6 +19,7 @@
  *   calls it, so that a request goes to an idle clone at once, and counts as
  *   one that waits only if it does; a result does, so that its clone works on
  *   what waits while the answer is sent and other events have their turn.
+ *   So a function that its answer pauses runs one more request a clone.
  * - The pool's callers are called back (pool_ops, job.done) as the last thing
  *   that an event or a step of the pump does.  They may call the pool: that
  *   is one more event.  Not so pool_destroy(), which is for nobody's callback;
