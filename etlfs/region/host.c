@@ -29,12 +29,12 @@ struct slot {
 	struct body_part *body_part;	/* of the request's body */
 	size_t parts;
 	struct area body, text;
-	int space_error;		/* why there was no room */
+	int room_error;		/* why there was no room */
 };
 
 struct host {
 	struct fetch_engine *engine;
-	struct bodies *space;
+	struct bodies *bodies;
 	const struct host_ops *ops;
 	void *arg;
 	uint64_t body_limit, owner;
@@ -44,7 +44,7 @@ struct host {
 
 static struct etlfs_host *host_table(struct host *h)
 {
-	return (struct etlfs_host *)bodies_window0(h->space)->map;
+	return (struct etlfs_host *)bodies_window0(h->bodies)->map;
 }
 
 static struct etlfs_ticket *slot_ticket(struct slot *s)
@@ -71,7 +71,7 @@ static void table_init(struct host *h)
 	t->version = ETLFS_VERSION;
 	t->tickets = ETLFS_TICKETS;
 	t->magic = ETLFS_HOST_MAGIC;
-	bodies_window0(h->space)->used = ETLFS_EVENT_OFF;
+	bodies_window0(h->bodies)->used = ETLFS_EVENT_OFF;
 	set_empty(h, 1);
 }
 
@@ -85,7 +85,7 @@ int host_create(struct host **out, struct fetch_engine *engine,
 
 	if (!h)
 		return -ENOMEM;
-	rc = bodies_create(&h->space, pool, body_limit, owner, ops->attach,
+	rc = bodies_create(&h->bodies, pool, body_limit, owner, ops->attach,
 			   arg);
 	if (rc < 0) {
 		free(h);
@@ -109,8 +109,8 @@ static void slot_clear(struct slot *s)
 
 	fetch_cancel(s->fetch);
 	free(s->body_part);
-	bodies_free(h->space, &s->body);
-	bodies_free(h->space, &s->text);
+	bodies_free(h->bodies, &s->body);
+	bodies_free(h->bodies, &s->text);
 	memset(s, 0, sizeof(*s));
 	s->host = h;
 }
@@ -128,18 +128,18 @@ void host_destroy(struct host *h)
 	if (!h)
 		return;
 	clear_slots(h);
-	bodies_destroy(h->space);
+	bodies_destroy(h->bodies);
 	free(h);
 }
 
 struct window *host_window0(struct host *h)
 {
-	return bodies_window0(h->space);
+	return bodies_window0(h->bodies);
 }
 
 int host_event(struct host *h, const void *data, size_t len, uint64_t *off)
 {
-	struct window *w = bodies_window0(h->space);
+	struct window *w = bodies_window0(h->bodies);
 	unsigned i;
 
 	if (len > ETLFS_EVENT_MAX - ETLFS_EVENT_OFF)
@@ -152,7 +152,7 @@ int host_event(struct host *h, const void *data, size_t len, uint64_t *off)
 		memcpy(w->map + ETLFS_EVENT_OFF, data, len);
 	if (w->used < ETLFS_EVENT_OFF + len)
 		w->used = ETLFS_EVENT_OFF + len;
-	bodies_begin(h->space, ETLFS_EVENT_OFF + len);
+	bodies_begin(h->bodies, ETLFS_EVENT_OFF + len);
 	*off = ETLFS_EVENT_OFF;
 	return 0;
 }
@@ -165,14 +165,14 @@ static void slot_text(struct slot *s, const char *head, size_t head_len,
 		      const char *url, size_t url_len)
 {
 	struct etlfs_ticket *t = slot_ticket(s);
-	struct bodies *space = s->host->space;
+	struct bodies *bodies = s->host->bodies;
 	uint8_t *p;
 
 	t->head_len = t->url_len = 0;
-	if (bodies_alloc(space, &s->text, head_len + url_len) < 0 ||
-	    bodies_attach(space, &s->text) < 0)
+	if (bodies_alloc(bodies, &s->text, head_len + url_len) < 0 ||
+	    bodies_attach(bodies, &s->text) < 0)
 		return;
-	p = bodies_write(space, &s->text, 0, head_len + url_len);
+	p = bodies_write(bodies, &s->text, 0, head_len + url_len);
 	if (!p)
 		return;
 	memcpy(p, head, head_len);
@@ -187,7 +187,7 @@ static void slot_failed(struct slot *s, int err, const char *reason)
 {
 	struct etlfs_ticket *t = slot_ticket(s);
 
-	bodies_free(s->host->space, &s->body);
+	bodies_free(s->host->bodies, &s->body);
 	t->status = 0;
 	t->error = -err;
 	t->body_off = t->body_len = 0;
@@ -199,19 +199,19 @@ static void slot_failed(struct slot *s, int err, const char *reason)
 /* cuts the area to the body, whose last page must read as zeros behind it */
 static int body_settle(struct slot *s, uint64_t len)
 {
-	struct bodies *space = s->host->space;
+	struct bodies *bodies = s->host->bodies;
 	uint8_t *p;
 	int rc;
 
 	if (!s->body.next)
 		return 0;
-	rc = bodies_resize(space, &s->body, len, len);
+	rc = bodies_resize(bodies, &s->body, len, len);
 	if (rc == 0)
-		rc = bodies_attach(space, &s->body);
+		rc = bodies_attach(bodies, &s->body);
 	if (rc < 0)
 		return rc;
 	if (len % PAGE) {
-		p = bodies_write(space, &s->body, len, PAGE - len % PAGE);
+		p = bodies_write(bodies, &s->body, len, PAGE - len % PAGE);
 		if (!p)
 			return -ENOMEM;
 		memset(p, 0, PAGE - len % PAGE);
@@ -249,15 +249,15 @@ static void on_done(void *arg, struct fetch *f)
 	s->body_part = NULL;
 	h->counters.bytes_in += r->body_len;
 	h->counters.bytes_out += r->sent_len;
-	if (rc == -ENOSPC && s->space_error == -ENOSPC) {
+	if (rc == -ENOSPC && s->room_error == -ENOSPC) {
 		snprintf(text, sizeof(text), "%s; the limit is %llu bytes for "
 			 "all bodies that are held", r->reason,
 			 (unsigned long long)h->body_limit);
 		slot_failed(s, rc, text);
 		return;
 	}
-	if (rc == -ENOSPC && s->space_error) {
-		rc = s->space_error;
+	if (rc == -ENOSPC && s->room_error) {
+		rc = s->room_error;
 		snprintf(text, sizeof(text), "%s: %s", r->reason,
 			 rc == -ENOMEM ? "the gateway's memory for bodies, "
 			 "or this function's share of it, is full" :
@@ -291,33 +291,33 @@ static int is_full(int err)
  */
 static int body_grow(struct slot *s, uint64_t need, uint64_t keep)
 {
-	struct bodies *space = s->host->space;
+	struct bodies *bodies = s->host->bodies;
 	uint64_t more = s->body.len * 4;
 	int rc = -ENOSPC;
 
 	if (more < need)
 		more = need;
 	if (more > UNKNOWN_MOVED)
-		rc = bodies_resize(space, &s->body, ETLFS_WINDOW_STRIDE, keep);
+		rc = bodies_resize(bodies, &s->body, ETLFS_WINDOW_STRIDE, keep);
 	if (is_full(rc) && more <= ETLFS_WINDOW_STRIDE)
-		rc = bodies_resize(space, &s->body, more, keep);
+		rc = bodies_resize(bodies, &s->body, more, keep);
 	if (is_full(rc))
-		rc = bodies_resize(space, &s->body, need + UNKNOWN_LEAST,
+		rc = bodies_resize(bodies, &s->body, need + UNKNOWN_LEAST,
 				   keep);
 	if (is_full(rc))
-		rc = bodies_resize(space, &s->body, need, keep);
+		rc = bodies_resize(bodies, &s->body, need, keep);
 	return rc;
 }
 
 static int body_begin(struct slot *s, uint64_t need, uint64_t total)
 {
-	struct bodies *space = s->host->space;
+	struct bodies *bodies = s->host->bodies;
 
 	if (total > s->host->body_limit)
 		return -ENOSPC;
 	if (total >= need)
-		return bodies_alloc(space, &s->body, total);
-	return bodies_alloc(space, &s->body,
+		return bodies_alloc(bodies, &s->body, total);
+	return bodies_alloc(bodies, &s->body,
 			    need > UNKNOWN_FIRST ? need : UNKNOWN_FIRST);
 }
 
@@ -325,21 +325,21 @@ static void *on_sink(void *arg, uint64_t off, size_t need, uint64_t total,
 		     size_t *room)
 {
 	struct slot *s = arg;
-	struct bodies *space = s->host->space;
+	struct bodies *bodies = s->host->bodies;
 	uint8_t *p = NULL;
 	int rc = 0;
 
 	if (!s->body.next)
 		rc = body_begin(s, need, total);
 	if (rc == 0)
-		rc = bodies_arrived(space, &s->body, off + need);
+		rc = bodies_arrived(bodies, &s->body, off + need);
 	if (!rc && off + need > s->body.len)
 		rc = body_grow(s, off + need, off);
 	if (!rc) {
-		p = bodies_write(space, &s->body, off, need);
+		p = bodies_write(bodies, &s->body, off, need);
 		rc = p ? 0 : -ENOMEM;
 	}
-	s->space_error = rc;
+	s->room_error = rc;
 	*room = need;
 	return p;
 }
@@ -462,7 +462,7 @@ unsigned host_reset(struct host *h)
 	unsigned leaving;
 
 	clear_slots(h);
-	leaving = bodies_reset(h->space);
+	leaving = bodies_reset(h->bodies);
 	memset(&h->counters, 0, sizeof(h->counters));
 	table_init(h);
 	return leaving;
@@ -470,7 +470,7 @@ unsigned host_reset(struct host *h)
 
 void host_released(struct host *h)
 {
-	bodies_released(h->space);
+	bodies_released(h->bodies);
 }
 
 const struct host_counters *host_counters(const struct host *h)

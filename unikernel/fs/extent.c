@@ -18,27 +18,27 @@ static struct {
 	u32 high;
 	u32 used;
 	u32 cursor;
-} usf;
+} extents;
 
 int extent_init(void)
 {
 	u64 limit = uk_ctl->files_limit;
 
 	limit = MIN(limit, (u64)(UK_USF_END - UK_USF_BASE));
-	usf.total = limit / ETLFS_EXTENT;
-	usf.high = usf.used = usf.cursor = 0;
-	usf.bits = kzalloc(ROUND_UP(usf.total, 64) / 8 + 8);
-	return usf.bits ? 0 : -ENOMEM;
+	extents.total = limit / ETLFS_EXTENT;
+	extents.high = extents.used = extents.cursor = 0;
+	extents.bits = kzalloc(ROUND_UP(extents.total, 64) / 8 + 8);
+	return extents.bits ? 0 : -ENOMEM;
 }
 
 u32 extent_total(void)
 {
-	return usf.total;
+	return extents.total;
 }
 
 u32 extent_used(void)
 {
-	return usf.used;
+	return extents.used;
 }
 
 u8 *extent_addr(u32 ext)
@@ -48,7 +48,7 @@ u8 *extent_addr(u32 ext)
 
 static int bit_get(u32 i)
 {
-	return usf.bits[i / 64] >> (i % 64) & 1;
+	return extents.bits[i / 64] >> (i % 64) & 1;
 }
 
 /* the first bit in [i, end) that is `set`, or end */
@@ -57,7 +57,7 @@ static u32 bit_next(u32 i, u32 end, int set)
 	u64 w;
 
 	while (i < end) {
-		w = usf.bits[i / 64];
+		w = extents.bits[i / 64];
 		w = (set ? w : ~w) >> (i % 64);
 		if (w)
 			return MIN(i + (u32)__builtin_ctzll(w), end);
@@ -72,14 +72,14 @@ static int take_run(u32 i, u32 n, u32 *fresh)
 	u64 span = (u64)(i + n) * ETLFS_EXTENT;
 	u32 k;
 
-	if (i + n > usf.high && span > arena_span(UK_ARENA_USF) &&
+	if (i + n > extents.high && span > arena_span(UK_ARENA_USF) &&
 	    arena_grow(UK_ARENA_USF, span) < 0)
 		return -ENOSPC;
-	*fresh = usf.high + 1;
+	*fresh = extents.high + 1;
 	for (k = i; k < i + n; k++)
-		usf.bits[k / 64] |= 1ull << (k % 64);
-	usf.used += n;
-	usf.high = MAX(usf.high, i + n);
+		extents.bits[k / 64] |= 1ull << (k % 64);
+	extents.used += n;
+	extents.high = MAX(extents.high, i + n);
 	return 0;
 }
 
@@ -107,12 +107,12 @@ static u32 find(u32 want, u32 *len)
 {
 	u32 at, len2, at2;
 
-	at = usf.high;
+	at = extents.high;
 	*len = 0;
-	if (usf.high - usf.used >= want) {
-		at = find_run(MIN(usf.cursor, usf.high), usf.high, want, len);
+	if (extents.high - extents.used >= want) {
+		at = find_run(MIN(extents.cursor, extents.high), extents.high, want, len);
 		if (*len < want) {
-			at2 = find_run(0, usf.high, want, &len2);
+			at2 = find_run(0, extents.high, want, &len2);
 			if (len2 > *len) {
 				at = at2;
 				*len = len2;
@@ -121,11 +121,11 @@ static u32 find(u32 want, u32 *len)
 		if (*len == want)
 			return at;
 	}
-	if (usf.total - usf.high >= want) {
+	if (extents.total - extents.high >= want) {
 		*len = want;
-		return usf.high;
+		return extents.high;
 	}
-	return find_run(0, usf.total, want, len);
+	return find_run(0, extents.total, want, len);
 }
 
 /* the first time, a line names the limit and its key */
@@ -136,7 +136,7 @@ static void tell_full(void)
 	if (!told)
 		log_printf("usetl: files have reached their limit of %lu MB; "
 			   "see files in function.ini(5)\n",
-			   (u64)usf.total * ETLFS_EXTENT >> 20);
+			   (u64)extents.total * ETLFS_EXTENT >> 20);
 	told = 1;
 }
 
@@ -144,21 +144,21 @@ u32 extent_alloc(u32 after, u32 want, u32 *got, u32 *fresh)
 {
 	u32 at, len;
 
-	if (usf.used == usf.total && want)
+	if (extents.used == extents.total && want)
 		tell_full();
-	if (usf.used == usf.total || want == 0)
+	if (extents.used == extents.total || want == 0)
 		return 0;
-	want = MIN(want, usf.total - usf.used);
+	want = MIN(want, extents.total - extents.used);
 	/* extents count from 1, bits from 0: bit `after` is the next one */
-	if (after && after < usf.total && !bit_get(after)) {
+	if (after && after < extents.total && !bit_get(after)) {
 		at = after;
-		len = bit_next(at, MIN(usf.total, at + want), 1) - at;
+		len = bit_next(at, MIN(extents.total, at + want), 1) - at;
 	} else {
 		at = find(want, &len);
 	}
 	if (len == 0 || take_run(at, len, fresh) < 0)
 		return 0;
-	usf.cursor = at + len;
+	extents.cursor = at + len;
 	*got = len;
 	return at + 1;
 }
@@ -167,7 +167,7 @@ u32 extent_alloc_run(u32 want, u32 *fresh)
 {
 	u32 at, len;
 
-	if (want == 0 || want > usf.total - usf.used)
+	if (want == 0 || want > extents.total - extents.used)
 		return 0;
 	at = find(want, &len);
 	if (len < want || take_run(at, want, fresh) < 0)
@@ -177,7 +177,7 @@ u32 extent_alloc_run(u32 want, u32 *fresh)
 
 int extent_is_free(u32 ext)
 {
-	return ext >= 1 && ext <= usf.total && !bit_get(ext - 1);
+	return ext >= 1 && ext <= extents.total && !bit_get(ext - 1);
 }
 
 int extent_claim(u32 ext, u32 *fresh)
@@ -187,8 +187,8 @@ int extent_claim(u32 ext, u32 *fresh)
 
 void extent_free(u32 ext)
 {
-	assert(ext >= 1 && ext <= usf.total && bit_get(ext - 1));
+	assert(ext >= 1 && ext <= extents.total && bit_get(ext - 1));
 	ext--;
-	usf.bits[ext / 64] &= ~(1ull << (ext % 64));
-	usf.used--;
+	extents.bits[ext / 64] &= ~(1ull << (ext % 64));
+	extents.used--;
 }
