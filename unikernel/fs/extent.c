@@ -110,7 +110,8 @@ static u32 find(u32 want, u32 *len)
 	at = extents.high;
 	*len = 0;
 	if (extents.high - extents.used >= want) {
-		at = find_run(MIN(extents.cursor, extents.high), extents.high, want, len);
+		at = find_run(MIN(extents.cursor, extents.high), extents.high,
+			      want, len);
 		if (*len < want) {
 			at2 = find_run(0, extents.high, want, &len2);
 			if (len2 > *len) {
