@@ -79,35 +79,35 @@ static CURLUcode url_strings(struct url *u, CURLU *h)
 
 int url_parse(struct url *u, const char *base, const char *text)
 {
-	CURLUcode rc = CURLUE_OUT_OF_MEMORY;
+	CURLUcode code = CURLUE_OUT_OF_MEMORY;
 	unsigned flags = 0;
 	CURLU *h;
-	int err;
+	int rc;
 
 	memset(u, 0, sizeof(*u));
 	h = curl_url();
 	if (!h)
 		return -ENOMEM;
 	if (base) {
-		rc = curl_url_set(h, CURLUPART_URL, base, 0);
-		if (rc)
+		code = curl_url_set(h, CURLUPART_URL, base, 0);
+		if (code)
 			goto out;
 		/* servers send spaces and raw UTF-8 in Location */
 		flags = CURLU_URLENCODE | CURLU_ALLOW_SPACE;
 	}
-	rc = curl_url_set(h, CURLUPART_URL, text, flags);
-	if (!rc)
-		rc = curl_url_set(h, CURLUPART_FRAGMENT, NULL, 0);
-	if (!rc)
-		rc = url_strings(u, h);
+	code = curl_url_set(h, CURLUPART_URL, text, flags);
+	if (!code)
+		code = curl_url_set(h, CURLUPART_FRAGMENT, NULL, 0);
+	if (!code)
+		code = url_strings(u, h);
 out:
 	curl_url_cleanup(h);
-	err = url_errno(rc);
-	if (err)
+	rc = url_errno(code);
+	if (rc < 0)
 		url_free(u);
 	else
 		u->may_leave = url_path_may_leave(u->path);
-	return err;
+	return rc;
 }
 
 void url_free(struct url *u)

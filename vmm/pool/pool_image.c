@@ -109,18 +109,18 @@ static void on_done(struct ev_loop *loop, struct ev_async *a, int revents)
 {
 	struct function *f = a->data;
 	struct image_work *w = &f->work;
-	int r = w->answer;
+	int rc = w->answer;
 
 	join(f);
 	function_mark(f);
-	if (f->image == IMAGE_COPYING && r >= 0) {
-		r = adopt(f, r, &w->err);
-		if (r == 0) {
+	if (f->image == IMAGE_COPYING && rc >= 0) {
+		rc = adopt(f, rc, &w->err);
+		if (rc == 0) {
 			f->image = IMAGE_UNVERIFIED;
 			return;
 		}
 	}
-	verified(f, r);
+	verified(f, rc);
 }
 
 /* another function's, of the same bytes: a descriptor of it, or -1 */

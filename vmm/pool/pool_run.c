@@ -154,7 +154,7 @@ void pool_clone_run(struct pool_clone *c, struct job *j)
 		       f->o.say_idle ? INVOKE_IDLE : 0 },
 	};
 	uint64_t off;
-	int r;
+	int rc;
 
 	pool_clone_enter(c, CLONE_BUSY);
 	c->pid = c->next_pid;
@@ -165,10 +165,10 @@ void pool_clone_run(struct pool_clone *c, struct job *j)
 	pool_proc_log_limit(&c->proc);
 	pool_proc_log_room(&c->proc);
 	m.a[3] = c->proc.log_left;
-	r = host_event(c->proc.host, j->event, j->event_len, &off);
-	if (r == 0)
-		r = peer_send(c->proc.peer, &m, NULL, NULL, 0);
-	if (r == 0)
+	rc = host_event(c->proc.host, j->event, j->event_len, &off);
+	if (rc == 0)
+		rc = peer_send(c->proc.peer, &m, NULL, NULL, 0);
+	if (rc == 0)
 		return;
 	/* it had ended already, and saw nothing of the request */
 	c->job = NULL;
