@@ -39,18 +39,18 @@ static int add_libraries(struct tree *t, uint32_t program, struct err *err)
 {
 	struct elfdeps *deps = NULL;
 	struct elf_info info;
-	int64_t rc = elf_info_read(t, program, &info, err);
+	int64_t rc = elfdeps_info_read(t, program, &info, err);
 
 	if (rc < 0)
 		return rc;
 	if (rc == 0)
 		return err_set(err, -ENOEXEC, "not an x86-64 program");
 	if (!info.interp) {
-		elf_info_free(&info);
+		elfdeps_info_free(&info);
 		return 0;
 	}
 	rc = tree_add_host(t, info.interp, ETLFS_LAYER_RUNTIME, err);
-	elf_info_free(&info);
+	elfdeps_info_free(&info);
 	if (rc >= 0)
 		rc = elfdeps_create(&deps, t, program, err);
 	if (rc >= 0)
