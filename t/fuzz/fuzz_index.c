@@ -46,7 +46,7 @@ static void one_name(const char *path)
 		sys_read(fd, buf, sizeof(buf));
 		sys_pread64(fd, buf, 100, st.size - 50);
 		file_path(fd_get(fd), buf, 300);
-		file_map(fd_get(fd), 0, UK_PAGE, 0, &err);
+		map_pin(fd_get(fd), 0, UK_PAGE, 0, &err);
 		sys_close(fd);
 	}
 	fd = (int)sys_open(path, O_RDWR, 0);
