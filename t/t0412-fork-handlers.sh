@@ -194,9 +194,14 @@ if test "$tender" = process; then
 	printf '[pool]\nmin = 1\n[function runon]\nimage = %s\n' \
 		"$ATFORK_IMAGES/runon.usetl" >"$tmp/usetl.conf"
 	serve_or_end -c "$tmp/usetl.conf"
-	ok "runon: soon nothing of it runs before there is a request" \
-		idle "$serve_pid"
+	is_up() {
+		curl -sS "$url/function" | grep -q '"idle": 1'
+	}
 	for i in 1 2; do
+		# a request that is there first would be one that it runs in
+		await is_up
+		ok "runon: soon nothing of it runs before a request ($i)" \
+			idle "$serve_pid"
 		call runon '{}'
 		is "runon: the request gets 502 ($i)" "$status" 502
 		like "runon: the answer says so ($i)" "$tmp/out" 'and ran on'
