@@ -69,7 +69,7 @@ is "a flood without end: the next request" "$status $(json 'd["text"]')" \
 	"200 $text"
 
 # wakes of a tender that mean nothing: it does not listen to them for long
-# (one that did was woken 4,113 times in 1.5 s)
+# (one that did was woken 74,396 times in a request, one that naps 800 to 1,600)
 if test "$tender" = process; then
 	# slept: each tender, and how often it has slept
 	slept() {
