@@ -91,8 +91,10 @@ static void on_said(void *arg, const char *text)
  */
 static int may_replace(const char *path, struct err *err)
 {
-	static const char member[] = "usetl/manifest.json";
-	char head[sizeof(member)] = "";
+	/* the first member of an image, and of one of format 1 */
+	static const char member[] = "oci-layout";
+	static const char older[] = "usetl/manifest.json";
+	char head[sizeof(older)] = "";
 	struct stat st;
 	ssize_t n = -1;
 	int fd;
@@ -107,7 +109,8 @@ static int may_replace(const char *path, struct err *err)
 		n = read(fd, head, sizeof(head));
 		close(fd);
 	}
-	if (n == 0 || !memcmp(head, member, sizeof(member)))
+	if (n == 0 || !memcmp(head, member, sizeof(member)) ||
+	    !memcmp(head, older, sizeof(older)))
 		return 0;
 	return err_set(err, -EEXIST, "'%s' is there, and is no usetl image: "
 		       "remove it first, or choose another -o", path);

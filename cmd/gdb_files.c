@@ -59,12 +59,15 @@ static int parents_make(char *path, size_t from)
 	return 0;
 }
 
-static int is_elf(const struct image *img, const struct etlfs_node *n)
+static int is_elf(const struct image *img, uint32_t node)
 {
-	const Elf64_Ehdr *eh = (const void *)(img->map + n->off);
+	const struct etlfs_node *n = image_node(img, node);
+	const Elf64_Ehdr *eh;
 
-	return (n->mode & S_IFMT) == S_IFREG && n->size >= sizeof(*eh) &&
-	       !memcmp(eh->e_ident, ELFMAG, SELFMAG) &&
+	if (!S_ISREG(n->mode) || n->size < sizeof(*eh))
+		return 0;
+	eh = (const void *)image_data(img, node);
+	return !memcmp(eh->e_ident, ELFMAG, SELFMAG) &&
 	       eh->e_ident[EI_CLASS] == ELFCLASS64 &&
 	       (eh->e_type == ET_EXEC || eh->e_type == ET_DYN);
 }
@@ -75,20 +78,20 @@ static int root_make(const struct image *img, const char *dir)
 	size_t len = (size_t)snprintf(path, sizeof(path), "%s/root", dir);
 	int rc = 0;
 
-	for (uint32_t i = 0; rc == 0 && i < img->index->nodes; i++) {
-		const struct etlfs_node *n = image_nodes(img) + i;
-
-		if (!is_elf(img, n))
+	for (uint32_t i = 0; rc == 0 && i < img->nodes; i++) {
+		if (!is_elf(img, i))
 			continue;
 		rc = image_node_path(img, i, path + len, PATH_MAX);
-		if (rc == -ENAMETOOLONG) {
+		/* -ENOENT: another layer's file is what the guest sees */
+		if (rc == -ENAMETOOLONG || rc == -ENOENT) {
 			rc = 0;
 			continue;
 		}
 		if (rc == 0)
 			rc = parents_make(path, len);
 		if (rc == 0)
-			rc = file_make(path, img->map + n->off, n->size);
+			rc = file_make(path, image_data(img, i),
+				       image_node(img, i)->size);
 	}
 	return rc;
 }

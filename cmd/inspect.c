@@ -31,25 +31,17 @@ static void usage(FILE *to)
 		"  -h, --help\n");
 }
 
-static const struct etlfs_node *node_at(const struct image *img, uint32_t i)
-{
-	return (const struct etlfs_node *)(const void *)(img->index + 1) + i;
-}
-
-static const char *name_at(const struct image *img, uint64_t off)
-{
-	return (const char *)img->index + img->index->names_off + off;
-}
-
 /* an ELF file that is named as a library */
-static int is_library(const struct image *img, const struct etlfs_node *n)
+static int is_library(const struct image *img, uint32_t i)
 {
-	const char *name = name_at(img, n->name_off);
-	const char *so = memmem(name, n->name_len, ".so", 3);
+	const struct etlfs_node *n = image_node(img, i);
+	size_t len;
+	const char *name = image_name(img, i, &len);
+	const char *so = memmem(name, len, ".so", 3);
 
 	return S_ISREG(n->mode) && n->size > 4 && so &&
-		(so + 3 == name + n->name_len || so[3] == '.') &&
-		!memcmp(img->map + n->off, "\177ELF", 4);
+		(so + 3 == name + len || so[3] == '.') &&
+		!memcmp(image_data(img, i), "\177ELF", 4);
 }
 
 struct library {
@@ -66,20 +58,18 @@ static int by_path(const void *a, const void *b)
 /* the packed libraries by path, *n of them; the caller's */
 static struct library *libraries(const struct image *img, size_t *n)
 {
-	struct library *lib = calloc(img->index->nodes, sizeof(*lib));
+	struct library *lib = calloc(img->nodes, sizeof(*lib));
 	char path[4096];
 
 	*n = 0;
-	for (uint32_t i = 0; lib && i < img->index->nodes; i++) {
-		const struct etlfs_node *node = node_at(img, i);
-
-		if (!is_library(img, node) ||
+	for (uint32_t i = 0; lib && i < img->nodes; i++) {
+		if (!is_library(img, i) ||
 		    image_node_path(img, i, path, sizeof(path)))
 			continue;
 		lib[*n].path = strdup(path);
 		if (!lib[*n].path)
 			break;
-		lib[(*n)++].size = node->size;
+		lib[(*n)++].size = image_node(img, i)->size;
 	}
 	if (lib)
 		qsort(lib, *n, sizeof(*lib), by_path);
@@ -136,6 +126,17 @@ static void print_head(const struct image *img)
 		printf("%-12s %s\n", v == img->env ? "environment" : "", *v);
 }
 
+/* how many paths there are */
+static uint32_t names(const struct image *img)
+{
+	uint32_t n = 0;
+	char path[8192];
+
+	for (uint32_t i = 0; i < img->nodes; i++)
+		n += image_node_path(img, i, path, sizeof(path)) != -ENOENT;
+	return n;
+}
+
 static int print_text(const struct image *img)
 {
 	size_t n;
@@ -147,6 +148,8 @@ static int print_text(const struct image *img)
 	for (int i = 0; i < ETLFS_LAYERS; i++) {
 		const struct image_layer *l = &img->layer[i];
 
+		if (!l->len)
+			continue;
 		printf("%-12s %-9s %9.1f MB %6u files  sha256 %.12s\n",
 		       i ? "" : "layers", l->name, l->len / 1e6, l->files,
 		       l->digest);
@@ -155,7 +158,7 @@ static int print_text(const struct image *img)
 		printf("%-12s %9.1f KB  %s\n", i ? "" : "libraries",
 		       lib[i].size / 1e3, lib[i].path);
 	printf("%-12s %.1f MB, %u names, sha256 %s\n", "total",
-	       img->size / 1e6, img->index->nodes, img->digest);
+	       img->size / 1e6, names(img), img->digest);
 	libraries_free(lib, n);
 	return 0;
 }
@@ -179,6 +182,8 @@ static json_t *json_layers(const struct image *img)
 	for (int i = 0; i < ETLFS_LAYERS; i++) {
 		const struct image_layer *l = &img->layer[i];
 
+		if (!l->len)
+			continue;
 		json_array_append_new(a, json_pack(
 			"{s:s, s:I, s:I, s:I, s:s}", "name", l->name,
 			"offset", (json_int_t)l->off,
@@ -217,7 +222,7 @@ static int print_json(const struct image *img)
 		"command", json_list(img->argv),
 		"environment", json_list(img->env),
 		"layers", json_layers(img), "libraries", json_libraries(img),
-		"names", (json_int_t)img->index->nodes,
+		"names", (json_int_t)names(img),
 		"size", (json_int_t)img->size, "sha256", img->digest);
 	int rc = o ? json_dumpf(o, stdout, JSON_INDENT(2)) : -1;
 
@@ -250,10 +255,12 @@ static void print_name(const char *s, size_t len)
 
 static void list_node(const struct image *img, uint32_t i)
 {
-	const struct etlfs_node *n = node_at(img, i);
+	const struct etlfs_node *n = image_node(img, i);
 	char path[8192], when[32];
 	time_t t = n->mtime;
+	const char *target;
 	struct tm tm;
+	size_t len;
 
 	if (image_node_path(img, i, path, sizeof(path)))
 		strcpy(path, "?");
@@ -266,19 +273,20 @@ static void list_node(const struct image *img, uint32_t i)
 	print_name(path, strlen(path));
 	if (S_ISLNK(n->mode)) {
 		printf(" -> ");
-		print_name(name_at(img, n->off), n->size);
+		target = image_target(img, i, &len);
+		print_name(target, len);
 	}
 	putchar('\n');
 }
 
 /* depth first, as people read trees */
-static void list(const struct image *img, uint32_t i)
+static int list(void *arg, uint32_t i)
 {
-	const struct etlfs_node *n = node_at(img, i);
+	const struct image *img = arg;
 
 	list_node(img, i);
-	for (uint64_t c = 0; S_ISDIR(n->mode) && c < n->size; c++)
-		list(img, n->off + c);
+	return S_ISDIR(image_node(img, i)->mode) ?
+		image_list(img, i, list, arg) : 0;
 }
 
 static int inspect(const struct inspect *in, struct err *err)
@@ -297,7 +305,7 @@ static int inspect(const struct inspect *in, struct err *err)
 		rc = print_text(img);
 	}
 	if (!rc && in->list)
-		list(img, 0);
+		rc = list(img, 0);
 	else if (!rc && in->json)
 		rc = print_json(img);
 	image_close(img);

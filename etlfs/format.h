@@ -3,7 +3,7 @@
  *
  * Freestanding, versioned.  Three tables, one producer each, no locks:
  *
- *   image index   written by bake, read by guest and `usetl inspect`
+ *   layer index   written by bake, read by guest and `usetl inspect`
  *   host table    written by the gateway, read by the guest
  *   USF inodes    written by the guest (in its own memory); their extents
  *                 travel to the host by DB_FETCH and are checked there
@@ -13,22 +13,44 @@
 
 #include <stdint.h>
 
-#define ETLFS_VERSION	1
+#define ETLFS_VERSION	2
 
 /*
- * Image index: one tree over all layers.
+ * An image is a stack of layers, each with an index of its own.  What the guest
+ * sees is their union: directories of the same path are one, and otherwise the
+ * uppermost layer with a name has it.  A layer depends on those below it and on
+ * none above, so whoever has the same lower layers shares them byte for byte:
  *
- *   head | node[0 .. nodes) | names
+ *   addresses     layer 0 lies at UK_IMAGE_BASE, and each further one behind
+ *                 the layer below it, on the next multiple of ETLFS_ALIGN.  A
+ *                 layer that an image does not have takes no room.
+ *   node numbers  go on from layer to layer: a layer's are [first, first +
+ *                 nodes), and those of lower layers stay as upper ones come.
  *
- * Node 0 is the root directory.  Nodes are in breadth-first order, so the
- * children of a directory are contiguous, and sorted by name as memcmp
- * sorts (shorter first where one is a prefix; etlfs/image/name.h compares),
- * so lookup is a binary search.
- * Invariants that a reader checks: every child range lies inside the table
- * and after its directory; every name lies inside names; every regular
- * file's [off, off + size) lies inside the image and off is page-aligned.
+ * A layer's index:
+ *
+ *   head | node[0 .. nodes) | merge[0 .. merges) | names
+ *
+ * Its first node is the layer's root directory.  Nodes are in breadth-first
+ * order, so the children of a directory are contiguous, and sorted by name as
+ * memcmp sorts (shorter first where one is a prefix; etlfs/image/name.h
+ * compares), so lookup is a binary search.
+ *
+ * A directory is known by one number, its node in the lowest layer that has it.
+ * Where a layer has a directory that a lower one has, its own node says so
+ * (`below`), and a merge leads from the number to that node.  Merges are sorted
+ * by `below`, so the names that a layer adds to a directory are found by binary
+ * search as well, and nothing has to be built.  Roots are merged like others.
+ *
+ * Invariants that a reader checks: first is the sum of the lower layers' nodes;
+ * every child range lies inside the layer's nodes and after its directory;
+ * every name lies inside names; every regular file's [off, off + size) lies
+ * inside the layer and off is page-aligned; `below` is a directory of a lower
+ * layer that is below nothing itself; merges and `below` say the same.
  */
 #define ETLFS_INDEX_MAGIC	0x3178646e69736675ull	/* "ufsindx1" */
+#define ETLFS_ALIGN		0x200000ull
+#define ETLFS_NONE		(~0u)	/* no node */
 
 struct etlfs_head {
 	uint64_t magic;
@@ -36,28 +58,38 @@ struct etlfs_head {
 	uint32_t nodes;
 	uint64_t names_off;		/* from the head */
 	uint64_t names_len;
-	uint64_t total_len;		/* head, nodes and names */
-	uint64_t pad[3];
+	uint64_t total_len;		/* head, nodes, merges and names */
+	uint32_t first;			/* number of node[0] */
+	uint32_t merges;
+	uint64_t pad[2];
 };
 
 struct etlfs_node {
 	uint32_t name_off;		/* in names, not NUL-terminated */
 	uint16_t name_len;		/* bytes, 1..255; 0 for the root */
-	uint16_t layer;			/* ETLFS_LAYER_* */
+	uint16_t layer;			/* ETLFS_LAYER_*, this index's */
 	uint32_t mode;			/* S_IFMT and permission bits */
-	uint32_t parent;		/* node number */
-	uint64_t off;			/* file: bytes from the start of the image;
+	uint32_t parent;		/* number of this layer's own node */
+	uint64_t off;			/* file: bytes from the layer's start;
 					   dir: first child's node number;
 					   symlink: target's offset in names */
 	uint64_t size;			/* file: bytes; dir: children;
 					   symlink: bytes of target */
 	int64_t mtime;			/* seconds since the epoch */
-	uint64_t pad[3];
+	uint32_t below;			/* dir: its number, when a lower layer
+					   has it too; else ETLFS_NONE */
+	uint32_t pad0;
+	uint64_t pad[2];
 };
 
-#define ETLFS_LAYER_RUNTIME	0	/* interpreter, its library */
+struct etlfs_merge {
+	uint32_t below;			/* a directory of a lower layer */
+	uint32_t node;			/* the same directory in this one */
+};
+
+#define ETLFS_LAYER_RUNTIME	0	/* interpreter, library, usetl's own */
 #define ETLFS_LAYER_PACKAGES	1	/* dependencies */
-#define ETLFS_LAYER_FUNCTION	2	/* the user's code, usetl's own */
+#define ETLFS_LAYER_APP		2	/* the user's code */
 #define ETLFS_LAYERS		3
 
 /*
@@ -121,6 +153,7 @@ struct etlfs_host {
 
 _Static_assert(sizeof(struct etlfs_head) == 64, "etlfs_head layout");
 _Static_assert(sizeof(struct etlfs_node) == 64, "etlfs_node layout");
+_Static_assert(sizeof(struct etlfs_merge) == 8, "etlfs_merge layout");
 _Static_assert(sizeof(struct etlfs_ticket) == 56, "etlfs_ticket layout");
 _Static_assert(sizeof(struct etlfs_host) <= ETLFS_EVENT_OFF,
 	       "the host table ends before the event");

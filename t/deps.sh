@@ -9,7 +9,7 @@ libseccomp-dev libelf-dev libjansson-dev libssl-dev libev-dev
 python3 python3-minimal libpython3-stdlib curl perl mandoc"
 case ${1:-} in
 bench) need="$need wrk gunicorn python3-gunicorn" ;;
-check) more="gdb libpython3.11-testsuite" ;;
+check) more="gdb libpython3.11-testsuite skopeo" ;;
 svm) more="qemu-system-x86 linux-image-amd64 busybox-static cpio" ;;
 esac
 

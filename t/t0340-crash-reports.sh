@@ -66,6 +66,9 @@ like_soon "a null pointer: serve's log has where" "$tmp/serve.err" \
 	"^crash:   File \"/app/app\.py\", line $line in do_null$"
 like_soon "a null pointer: serve's log has the first line" "$tmp/serve.err" \
 	'^crash: Runtime\.ExitError: the function ended by signal 11'
+ends "no layer of the image" '{"do": "no_layer"}' 502 Runtime.ExitError
+says "^fatal signal 11 \(SIGSEGV\) at $at, address 0xa00000000$"
+in_order string_at do_no_layer
 ends "one thread of several" '{"do": "in_thread"}' 502 Runtime.ExitError
 in_order string_at crash _bootstrap join wait_for_thread do_in_thread
 ends "abort" '{"do": "abort"}' 502 Runtime.ExitError

@@ -17,7 +17,7 @@
  *   0x1_0000_0000  HEAP   brk                                    rw-
  *   0x2_0000_0000  DATA   anonymous and private file mappings    rw-
  *   0x5_0000_0000  USF    etlfs: what the guest writes           rw-
- *   0x8_0000_0000  IMAGE  the image file, shared by all clones   r--
+ *   0x8_0000_0000  IMAGE  the image's layers, shared by all clones  r--
  *   0xc_0000_0000  HOST   etlfs: event, tickets, fetched bodies  r--
  *  0x10_0000_0000  end
  *
@@ -29,7 +29,7 @@
 #ifndef UNIKERNEL_ABI_H
 #define UNIKERNEL_ABI_H
 
-#define UK_ABI_VERSION	2
+#define UK_ABI_VERSION	3
 
 #define UK_PAGE		0x1000
 #define UK_BIG		0x200000		/* unit of spans and of DB_GROW */
@@ -128,6 +128,7 @@
 #define UK_PID_FIRST	0x8000
 #define UK_PID_LAST	0x3fffff	/* Linux's PID_MAX_LIMIT - 1 */
 
+#define UK_LAYERS	3	/* of an image, ETLFS_LAYERS */
 #define UK_TICKETS	64	/* fetches in flight per clone */
 #define UK_EXTENTS	1024	/* extents in one DB_FETCH body */
 #define UK_URL_MAX	8192
@@ -181,6 +182,17 @@ struct uk_clock {
 	uint64_t real;
 };
 
+/*
+ * A layer of the image (etlfs/format.h says where it has to lie); size 0: there
+ * is none, or it is not there yet.  One that is not there may come while the
+ * guest waits in a doorbell; what is there stays as it is.
+ */
+struct uk_layer {
+	uint64_t addr;			/* a multiple of UK_BIG */
+	uint64_t size;			/* bytes, whole pages */
+	uint64_t index;			/* struct etlfs_head, from addr */
+};
+
 /* host to guest; read-only for the guest */
 #define UK_CTL_MAGIC	0x304c54434b55ull
 struct uk_ctl {
@@ -190,8 +202,7 @@ struct uk_ctl {
 	uint64_t mem_limit;		/* bytes: EXEC + HEAP + DATA spans */
 	uint64_t files_limit;		/* bytes: USF span */
 	uint64_t span[UK_ARENAS];	/* backed at boot */
-	uint64_t image_size;		/* bytes at UK_IMAGE_BASE */
-	uint64_t index_off;		/* struct etlfs_head in the image */
+	struct uk_layer layer[UK_LAYERS];
 	uint64_t host_size;		/* bytes of window 0 at UK_HOST_BASE */
 	uint64_t event_off;		/* of the event, in the host region */
 	uint64_t event_len;

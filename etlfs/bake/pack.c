@@ -151,10 +151,13 @@ int pack_function(const struct pack_opts *o, int fd, struct pack_result *r,
 		rc = pack_meta_fill(&meta, &p);
 	if (rc == 0)
 		rc = pack_write(p.t, &meta, fd, o->progress, o->arg, err);
-	if (rc == 0 && meta.size > UK_IMAGE_END - UK_IMAGE_BASE)
-		rc = err_set(err, -EFBIG, "the image has %llu MB; a guest can "
-			     "map %llu", (unsigned long long)meta.size >> 20,
-			     (UK_IMAGE_END - UK_IMAGE_BASE + 0ull) >> 20);
+	for (int i = 0; rc == 0 && i < ETLFS_LAYERS; i++)
+		if (meta.layer[i].addr + meta.layer[i].len > UK_IMAGE_END)
+			rc = err_set(err, -EFBIG, "the image has %llu MB; a "
+				     "guest can map %llu",
+				     (unsigned long long)meta.size >> 20,
+				     (UK_IMAGE_END - UK_IMAGE_BASE + 0ull) >>
+				     20);
 	if (rc == 0)
 		fill_result(r, &p, &meta);
 	image_free_meta(&meta);

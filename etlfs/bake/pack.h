@@ -103,25 +103,57 @@ int pack_packages_keeps(struct pack *p, const char *rel, const char *guest,
 void pack_unused(const struct pack *p);
 
 /*
- * pack_meta.c: argv, env and what else the manifest of an image says, from
- * function.ini; freed by image_free_meta().  pack_meta_text() renders it as
- * JSON, the caller's.
+ * pack_meta.c: argv, env and what else the config of an image says, from
+ * function.ini; freed by image_free_meta()
  */
 int pack_meta_fill(struct image *meta, const struct pack *p);
-char *pack_meta_text(const struct image *meta);
 
 /*
- * pack_write.c: the image of a tree.  Fills meta's size, digest, offsets and
- * layers.
+ * pack_oci.c: meta as an OCI config and manifest, JSON, the caller's; NULL when
+ * there is text in it that is not UTF-8, or no memory
+ */
+char *pack_config_text(const struct image *meta);
+char *pack_manifest_text(const struct image *meta);
+
+/*
+ * pack_write.c: the image of a tree.  Fills meta's size, digest, config,
+ * manifest and layers.
  */
 int pack_write(struct tree *t, struct image *meta, int fd,
 	       int (*progress)(void *arg, const struct pack_progress *p),
 	       void *arg, struct err *err);
 
-/* pack_index.c: numbers the nodes; then, image_off known, the index's bytes */
-int pack_number(struct tree *t, uint32_t **order);
-uint64_t pack_index_len(const struct tree *t);
-void pack_index_fill(const struct tree *t, const uint32_t *order,
-		     uint8_t *buf);
+/* pack_layer.c: one layer, as a tar at `off` of fd, a multiple of the page */
+struct pack_layer {
+	struct tree *t;
+	int fd;
+	uint64_t off;
+	uint16_t number;		/* ETLFS_LAYER_* */
+	uint32_t first;			/* how many nodes are below it */
+	struct pack_progress *progress;
+	int (*tell)(void *arg, const struct pack_progress *p);
+	void *arg;
+};
+/*
+ * Fills l but for off and addr, and *nodes; layers that a tree does not have
+ * are not written.  0 or -errno.
+ */
+int pack_layer_write(const struct pack_layer *p, struct image_layer *l,
+		     uint32_t *nodes, struct err *err);
+
+/*
+ * pack_index.c: a layer's index: create numbers the nodes; then, the files'
+ * places in the layer known, fill writes head.total_len bytes
+ */
+struct pack_index {
+	const struct tree *t;
+	uint16_t layer;
+	struct etlfs_head head;
+	uint32_t *order, *children;	/* by node of the index */
+};
+int pack_index_create(struct tree *t, uint16_t layer, uint32_t first,
+		      struct pack_index *x);
+void pack_index_fill(const struct pack_index *x, uint8_t *buf);
+void pack_index_free(struct pack_index *x);
 
 #endif

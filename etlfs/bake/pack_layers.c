@@ -1,9 +1,9 @@
 /*
- * pack_layers.c - the packages layer and the function layer
+ * pack_layers.c - the packages layer and the app layer
  *
  * Packages come from the interpreter's own environment, to their own places;
  * from folders and archives, and from an installer, to /packages.  The
- * function's folder becomes /app, beside usetl's own files.
+ * function's folder becomes /app.
  */
 #include <errno.h>
 #include <limits.h>
@@ -234,13 +234,29 @@ static int keep_app(void *arg, const char *rel, int is_dir)
 	return stat(host, &st) || st.st_dev != r->dev || st.st_ino != r->ino;
 }
 
+/*
+ * The interpreter by the name that function.ini has for it, when that is beside
+ * the program itself: of functions with one interpreter not all use one name.
+ */
+static int add_command(struct pack *p)
+{
+	const char *program = p->rt->program, *command = p->rt->command;
+	size_t dir = strrchr(program, '/') - program;
+	int64_t n;
+
+	if ((size_t)(strrchr(command, '/') - command) != dir ||
+	    strncmp(command, program, dir))
+		return 0;
+	n = tree_add_host(p->t, command, ETLFS_LAYER_APP, p->err);
+	return n < 0 ? (int)n : 0;
+}
+
 int pack_app(struct pack *p)
 {
-	const struct runtime_file *boot = p->rt->ops->boot;
 	struct rule r = { .p = p, .host = p->o->dir, .guest = PACK_APP };
 	struct tree_folder f = {
 		.host = p->o->dir, .guest = PACK_APP,
-		.layer = ETLFS_LAYER_FUNCTION, .keep = keep_app, .arg = &r,
+		.layer = ETLFS_LAYER_APP, .keep = keep_app, .arg = &r,
 	};
 	uint32_t from = p->t->nodes;
 	struct stat st;
@@ -251,15 +267,13 @@ int pack_app(struct pack *p)
 		r.ino = st.st_ino;
 	}
 	rc = tree_add_folder(p->t, &f, p->err);
-	for (; rc >= 0 && boot->path; boot++)
-		rc = tree_add_data(p->t, boot->path, boot->data,
-				   boot->end - boot->data,
-				   ETLFS_LAYER_FUNCTION, p->err);
+	if (rc == 0)
+		rc = add_command(p);
 	if (rc < 0)
 		return rc;
-	rc = elfdeps_add(p->elf, from, ETLFS_LAYER_FUNCTION, p->err);
+	rc = elfdeps_add(p->elf, from, ETLFS_LAYER_APP, p->err);
 	if (rc == 0)
 		rc = p->rt->ops->compile(p->rt, p->t, from,
-					 ETLFS_LAYER_FUNCTION, 1, p->err);
+					 ETLFS_LAYER_APP, 1, p->err);
 	return rc;
 }

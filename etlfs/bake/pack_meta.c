@@ -1,8 +1,7 @@
 /*
- * pack_meta.c - the manifest of an image: what its guest runs, with what
+ * pack_meta.c - the config of an image: what its guest runs, with what
  */
 #include <errno.h>
-#include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -150,58 +149,4 @@ int pack_meta_fill(struct image *meta, const struct pack *p)
 	meta->env = give(&env);
 	meta->egress = give(&egress);
 	return rc;
-}
-
-static json_t *list(char *const *v)
-{
-	json_t *a;
-
-	if (!v)
-		return json_null();
-	a = json_array();
-	for (; *v; v++)
-		if (json_array_append_new(a, json_string(*v))) {
-			json_decref(a);
-			return NULL;
-		}
-	return a;
-}
-
-static json_t *layers(const struct image *meta)
-{
-	json_t *a = json_array();
-
-	for (int i = 0; i < ETLFS_LAYERS; i++) {
-		const struct image_layer *l = &meta->layer[i];
-
-		json_array_append_new(a, json_pack(
-			"{s:s, s:s, s:I, s:I, s:I}", "name", l->name,
-			"digest", l->digest, "offset", (json_int_t)l->off,
-			"length", (json_int_t)l->len,
-			"files", (json_int_t)l->files));
-	}
-	return a;
-}
-
-char *pack_meta_text(const struct image *meta)
-{
-	json_t *o = json_pack(
-		"{s:s, s:i, s:i, s:I, s:s, s:s, s:s, s:s, s:o, s:o, s:o, "
-		"s:I, s:I, s:I, s:I, s:o}",
-		"format", IMAGE_FORMAT, "version", IMAGE_VERSION,
-		"abi", UK_ABI_VERSION, "size", (json_int_t)meta->size,
-		"name", meta->name, "handler", meta->handler,
-		"interpreter", meta->interpreter,
-		IMAGE_KEY_VERSION, meta->version,
-		"argv", list(meta->argv), "env", list(meta->env),
-		"egress", list(meta->egress),
-		"memory", (json_int_t)meta->memory,
-		"files", (json_int_t)meta->files,
-		"timeout_ns", (json_int_t)meta->timeout_ns,
-		"index", (json_int_t)meta->index_off,
-		"layers", layers(meta));
-	char *text = o ? json_dumps(o, JSON_INDENT(1)) : NULL;
-
-	json_decref(o);
-	return text;
 }

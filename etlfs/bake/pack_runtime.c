@@ -1,6 +1,6 @@
 /*
  * pack_runtime.c - the runtime layer: interpreter, ld.so, libraries, standard
- * library, and the few files of /etc that a C library asks for
+ * library, usetl's own files, and the few of /etc that a C library asks for
  *
  * All of it lies where it lies on this host, because the interpreter finds
  * its library by looking around itself.  The layer depends on the
@@ -108,20 +108,11 @@ static int add_interp(struct pack *p, uint32_t program)
 	return rc;
 }
 
-/* the interpreter, the links beside it that lead there, and its ld.so */
+/* the interpreter and its ld.so */
 static int64_t add_program(struct pack *p)
 {
-	const char *program = p->rt->program, *command = p->rt->command;
-	size_t dir = strrchr(program, '/') - program;
-	int64_t n, rc;
+	int64_t n = tree_add_host(p->t, p->rt->program, LAYER, p->err), rc;
 
-	if ((size_t)(strrchr(command, '/') - command) == dir &&
-	    !strncmp(command, program, dir)) {
-		rc = tree_add_host(p->t, command, LAYER, p->err);
-		if (rc < 0)
-			return rc;
-	}
-	n = tree_add_host(p->t, program, LAYER, p->err);
 	if (n < 0)
 		return n;
 	rc = add_interp(p, n);
@@ -141,6 +132,26 @@ static int add_locale(struct pack *p)
 	return 0;
 }
 
+/*
+ * What starts a function, and the folders that the libOS has of its own: where
+ * the runtime has them too, those of other layers have the same number.
+ */
+static int add_boot(struct pack *p)
+{
+	static const char *const dirs[] = {
+		"/dev", "/proc", "/sys", "/tmp", NULL
+	};
+	const struct runtime_file *boot = p->rt->ops->boot;
+	int64_t rc = 0;
+
+	for (int i = 0; rc >= 0 && dirs[i]; i++)
+		rc = tree_add_dir(p->t, dirs[i], LAYER, p->err);
+	for (; rc >= 0 && boot->path; boot++)
+		rc = tree_add_data(p->t, boot->path, boot->data,
+				   boot->end - boot->data, LAYER, p->err);
+	return rc < 0 ? rc : 0;
+}
+
 int pack_runtime(struct pack *p)
 {
 	const struct strings *stdlib = &p->rt->stdlib;
@@ -155,6 +166,8 @@ int pack_runtime(struct pack *p)
 		rc = add_locale(p);
 	if (rc == 0)
 		rc = add_etc(p);
+	if (rc == 0)
+		rc = add_boot(p);
 	if (rc == 0)
 		rc = elfdeps_create(&p->elf, p->t, program, p->err);
 	/* the interpreter first: it says where libc and its like are */

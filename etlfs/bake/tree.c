@@ -72,6 +72,7 @@ int tree_create(struct tree **out, struct err *err)
 		return err_set(err, -ENOMEM, "out of memory");
 	}
 	t->node[0].mode = S_IFDIR | 0755;
+	t->node[0].in = 1;
 	t->spool = open_spool();
 	if (t->spool < 0) {
 		int rc = t->spool;
@@ -161,13 +162,38 @@ static int64_t add_child(struct tree *t, uint32_t dir, uint32_t at,
 	return n;
 }
 
-/* lowers the layer of a directory and of those above it */
+/* a directory is in a layer, and so are those above it */
 static void claim(struct tree *t, uint32_t dir, uint16_t layer)
 {
-	while (t->node[dir].layer > layer) {
-		t->node[dir].layer = layer;
+	while (!(t->node[dir].in & 1u << layer)) {
+		t->node[dir].in |= 1u << layer;
 		dir = t->node[dir].parent;
 	}
+}
+
+static int64_t add_child_dir(struct tree *t, uint32_t dir, uint32_t at,
+			     const char *name, uint16_t layer)
+{
+	int64_t n = add_child(t, dir, at, name, strlen(name), layer);
+
+	if (n >= 0) {
+		t->node[n].mode = S_IFDIR | 0755;
+		claim(t, n, layer);
+	}
+	return n;
+}
+
+int64_t tree_in_layer(const struct tree *t, uint32_t node, uint16_t layer)
+{
+	if (S_ISDIR(t->node[node].mode))
+		return t->node[node].in & 1u << layer ? (int64_t)node :
+			-ENOENT;
+	while (t->node[node].layer != layer) {
+		node = t->node[node].under;
+		if (!node)
+			return -ENOENT;
+	}
+	return node;
 }
 
 /*
@@ -208,11 +234,7 @@ static int64_t step(struct tree *t, struct walk *w, uint32_t dir,
 	if (!found) {
 		if (!more || !(w->flags & MAKE))
 			return -ENOENT;
-		n = add_child(t, dir, w->at, name, len, w->layer);
-		if (n >= 0)
-			t->node[n].mode = S_IFDIR | 0755;
-		claim(t, dir, w->layer);
-		return n;
+		return add_child_dir(t, dir, w->at, w->last, w->layer);
 	}
 	n = t->node[dir].child[w->at];
 	if (!S_ISLNK(t->node[n].mode) || (!more && !(w->flags & FOLLOW)))
@@ -222,12 +244,8 @@ static int64_t step(struct tree *t, struct walk *w, uint32_t dir,
 		return -ELOOP;
 	n = walk(t, &sub, dir, t->node[n].target);
 	/* what a link leads to is made too when more is to be put there */
-	if (n == -ENOENT && more && (w->flags & MAKE)) {
-		n = add_child(t, sub.dir, sub.at, sub.last, strlen(sub.last),
-			      w->layer);
-		if (n >= 0)
-			t->node[n].mode = S_IFDIR | 0755;
-	}
+	if (n == -ENOENT && more && (w->flags & MAKE))
+		n = add_child_dir(t, sub.dir, sub.at, sub.last, w->layer);
 	w->links = sub.links;
 	return n;
 }
@@ -299,33 +317,71 @@ static int same(const struct tree_node *n, uint32_t mode, const char *host,
 		target && !strcmp(n->target, target);
 }
 
-/* a node that is not a directory: new, or in the place of an older one */
-static int64_t add(struct tree *t, const char *path, uint16_t layer,
-		   uint32_t mode, const char *host, const char *target)
+/* a new node takes the name of n, which stays under it */
+static int64_t cover(struct tree *t, uint32_t n, uint16_t layer)
 {
-	struct walk w = { .flags = MAKE, .layer = layer };
-	int rc = t->tick ? t->tick(t->arg) : 0;
-	int64_t n = rc < 0 ? rc : walk(t, &w, 0, path);
-	struct tree_node *node;
+	int64_t over = new_node(t);
+	struct tree_node *node = &t->node[n], *o;
+	int found;
+	uint32_t at;
 
-	if (n == -ENOENT)
-		n = add_child(t, w.dir, w.at, w.last, strlen(w.last), layer);
-	if (n < 0)
-		return n;
-	node = &t->node[n];
-	if (S_ISDIR(node->mode))
-		return -EEXIST;
-	if (node->layer > layer || !same(node, mode, host, target))
-		node->layer = layer;
-	claim(t, node->parent, node->layer);
+	if (over < 0)
+		return over;
+	o = &t->node[over];
+	o->name = strdup(node->name);
+	if (!o->name) {
+		t->nodes--;
+		return -ENOMEM;
+	}
+	o->parent = node->parent;
+	o->layer = layer;
+	o->under = n;
+	at = search(t, o->parent, o->name, strlen(o->name), &found);
+	t->node[o->parent].child[at] = over;
+	return over;
+}
+
+/* fills a node in that is not a directory */
+static int fill(struct tree_node *node, uint32_t mode, const char *host,
+		const char *target)
+{
 	free(node->host);
 	free(node->target);
 	node->host = host ? strdup(host) : NULL;
 	node->target = target ? strdup(target) : NULL;
-	if ((host && !node->host) || (target && !node->target))
-		return -ENOMEM;
 	node->mode = mode;
-	return n;
+	return (host && !node->host) || (target && !node->target) ? -ENOMEM : 0;
+}
+
+/*
+ * A node that is not a directory: new, in the place of an older one, or over
+ * it.  When it is there already, in a lower layer, it is to be left alone:
+ * *stays.
+ */
+static int64_t add(struct tree *t, const char *path, uint16_t layer,
+		   uint32_t mode, const char *host, const char *target,
+		   int *stays)
+{
+	struct walk w = { .flags = MAKE, .layer = layer };
+	int rc = t->tick ? t->tick(t->arg) : 0;
+	int64_t n = rc < 0 ? rc : walk(t, &w, 0, path);
+
+	*stays = 0;
+	if (n == -ENOENT)
+		n = add_child(t, w.dir, w.at, w.last, strlen(w.last), layer);
+	if (n < 0)
+		return n;
+	if (S_ISDIR(t->node[n].mode))
+		return -EEXIST;
+	if (t->node[n].layer != layer) {
+		*stays = same(&t->node[n], mode, host, target);
+		n = *stays ? n : cover(t, n, layer);
+	}
+	if (n < 0 || *stays)
+		return n;
+	claim(t, t->node[n].parent, layer);
+	rc = fill(&t->node[n], mode, host, target);
+	return rc < 0 ? rc : n;
 }
 
 static int64_t cannot(const char *path, int64_t rc, struct err *err)
@@ -339,11 +395,8 @@ int64_t tree_add_dir(struct tree *t, const char *path, uint16_t layer,
 	struct walk w = { .flags = MAKE | FOLLOW, .layer = layer };
 	int64_t n = walk(t, &w, 0, path);
 
-	if (n == -ENOENT) {
-		n = add_child(t, w.dir, w.at, w.last, strlen(w.last), layer);
-		if (n >= 0)
-			t->node[n].mode = S_IFDIR | 0755;
-	}
+	if (n == -ENOENT)
+		n = add_child_dir(t, w.dir, w.at, w.last, layer);
 	if (n >= 0 && !S_ISDIR(t->node[n].mode))
 		n = -ENOTDIR;
 	if (n < 0)
@@ -355,12 +408,15 @@ int64_t tree_add_dir(struct tree *t, const char *path, uint16_t layer,
 int64_t tree_add_file(struct tree *t, const char *path,
 		      const struct tree_file *f, struct err *err)
 {
+	int stays;
 	int64_t n = add(t, path, f->layer, S_IFREG | (f->mode & 0777),
-			f->host, NULL);
+			f->host, NULL, &stays);
 	struct tree_node *node;
 
 	if (n < 0)
 		return cannot(path, n, err);
+	if (stays)
+		return n;
 	node = &t->node[n];
 	node->off = f->off;
 	node->size = f->size;
@@ -371,10 +427,13 @@ int64_t tree_add_file(struct tree *t, const char *path,
 int64_t tree_add_link(struct tree *t, const char *path, const char *target,
 		      uint16_t layer, struct err *err)
 {
-	int64_t n = add(t, path, layer, S_IFLNK | 0777, NULL, target);
+	int stays;
+	int64_t n = add(t, path, layer, S_IFLNK | 0777, NULL, target, &stays);
 
 	if (n < 0)
 		return cannot(path, n, err);
+	if (stays)
+		return n;
 	t->node[n].size = strlen(target);
 	t->node[n].mtime = 0;
 	return n;

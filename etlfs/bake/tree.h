@@ -7,8 +7,10 @@
  * the spool, an unlinked temporary file that also holds what was generated
  * and unpacked, so that nothing unpacked ever touches the host's own tree.
  *
- * Layers are filled in order.  A directory belongs to the lowest layer that
- * needs it, so a parent is never in a later layer than its child.
+ * Layers are filled in order, and none changes what is in one below it.  A
+ * directory is in each layer that has something in it, or that it was added to.
+ * A file of an upper layer takes the name of a lower one's, which stays in its
+ * own layer, under it.
  */
 #ifndef ETLFS_TREE_H
 #define ETLFS_TREE_H
@@ -18,6 +20,7 @@
 #include <sys/types.h>
 
 #include "conf/err.h"
+#include "etlfs/format.h"
 
 #define TREE_PATH_MAX	4096		/* bytes of a path, with its NUL */
 #define TREE_LINKS_MAX	40		/* symlinks in one resolution */
@@ -26,17 +29,19 @@ struct tree_node {
 	char *name;
 	uint32_t parent;
 	uint32_t mode;			/* S_IFREG, S_IFDIR or S_IFLNK + bits */
-	uint16_t layer;			/* ETLFS_LAYER_* */
+	uint16_t layer;			/* ETLFS_LAYER_* of a file or symlink */
+	uint16_t in;			/* of a directory: a bit for each */
+	uint32_t under;			/* a lower layer's of this name, or 0 */
 	int64_t mtime;
 	uint64_t size;			/* of a file */
 	char *host;			/* file: its bytes; NULL: spooled */
 	uint64_t off;			/* spooled: where */
-	uint64_t image_off;		/* where in the image */
+	uint64_t layer_off;		/* where in its layer */
 	char *target;			/* of a symlink */
 	uint32_t *child;		/* of a directory, sorted by name */
 	uint32_t children, room;
 	uint32_t loader;		/* library: who needed it first, or 0 */
-	uint32_t number;		/* in the image's index */
+	uint32_t number[ETLFS_LAYERS];	/* in the layers' indices */
 };
 
 struct tree {
@@ -68,9 +73,10 @@ void tree_destroy(struct tree *t);
 /*
  * Paths are absolute, in the guest.  Missing directories are made; symlinks
  * that are in the tree already are followed on the way, not at the end.
- * A file or symlink takes the place of one that is there, unless it is the
- * same one, which stays in its lower layer; a directory's place it does not
- * take (-EEXIST).  The node's number, or -errno with err set.
+ * A file or symlink takes the place of one that is there, which stays under it
+ * when it is of a lower layer; unless it is the same one, of which there is no
+ * second; a directory's place it does not take (-EEXIST).  The node's number,
+ * or -errno with err set.
  */
 int64_t tree_add_dir(struct tree *t, const char *path, uint16_t layer,
 		     struct err *err);
@@ -84,6 +90,8 @@ int64_t tree_add_data(struct tree *t, const char *path, const void *data,
 
 /* node for a path, or -ENOENT, -ELOOP; the last component followed if asked */
 int64_t tree_find(const struct tree *t, const char *path, int follow);
+/* what a layer has by the name of a node: its node, or -ENOENT */
+int64_t tree_in_layer(const struct tree *t, uint32_t node, uint16_t layer);
 /* NUL-terminated absolute path; 0 or -ENAMETOOLONG */
 int tree_path(const struct tree *t, uint32_t node, char *buf, size_t len);
 

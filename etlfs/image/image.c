@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 #include "etlfs/image/image_impl.h"
-#include "etlfs/image/name.h"
 
 #define CHUNK	((size_t)1 << 20)	/* read at a time */
 
@@ -30,19 +29,6 @@ int image_bad(const struct image *img, const char *what, struct err *err)
 int image_foreign(const struct image *img, struct err *err)
 {
 	return err_set(err, -EINVAL, "'%s' is not a usetl image", img->path);
-}
-
-/* the last member's plain header, its line, and the end of the archive */
-static int read_digest(struct image *img, struct err *err)
-{
-	const char *tail = (const char *)img->map + img->size - IMAGE_TAIL;
-
-	if (strncmp(tail, "usetl/digest", 100) ||
-	    strspn(tail + 512, "0123456789abcdef") != 64 ||
-	    tail[512 + 64] != '\n')
-		return image_bad(img, "it has no digest", err);
-	memcpy(img->digest, tail + 512, 64);
-	return 0;
 }
 
 /* of a file that others may cut short: memory, in which only heads are read */
@@ -58,7 +44,7 @@ static int map_image(struct image *img, int heads, struct err *err)
 		return err_set(err, -EISDIR, "'%.400s' is a folder, and no "
 			       "image; make one: usetl bake '%.400s'",
 			       img->path, img->path);
-	if (!S_ISREG(st.st_mode) || st.st_size < IMAGE_TAIL)
+	if (!S_ISREG(st.st_mode) || st.st_size < IMAGE_PAGE)
 		return image_foreign(img, err);
 	if (heads)
 		map = mmap(NULL, st.st_size, PROT_READ | PROT_WRITE,
@@ -95,16 +81,58 @@ static int head_read(struct image *img, uint64_t off, uint64_t len,
 	return 0;
 }
 
-static int index_read(struct image *img, struct err *err)
+/* headers of layers, and the end of the file */
+static int borders_read(struct image *img, struct err *err)
 {
-	const struct etlfs_head *h = (const void *)(img->map +
-						    img->index_off);
-	int rc = head_read(img, img->index_off, sizeof(*h), err);
+	uint64_t pos = image_front_end(img);
+	int rc = 0;
 
-	if (rc < 0 || img->index_off % IMAGE_PAGE ||
-	    img->size - img->index_off < sizeof(*h))
-		return rc;		/* which image_check_index() says */
-	return head_read(img, img->index_off, h->total_len, err);
+	for (int i = 0; rc == 0 && i < ETLFS_LAYERS; i++) {
+		const struct image_layer *l = &img->layer[i];
+
+		if (!l->len)
+			continue;
+		rc = head_read(img, pos, l->off - pos, err);
+		pos = l->off + l->len;
+	}
+	return rc < 0 ? rc : head_read(img, pos, img->size - pos, err);
+}
+
+static int index_read(struct image *img, const struct image_layer *l,
+		      struct err *err)
+{
+	uint64_t at = l->off + l->index_off, room = l->len - l->index_off;
+	const struct etlfs_head *h = (const void *)(img->map + at);
+	int rc;
+
+	/* image_check_index() says so */
+	if (l->index_off % IMAGE_PAGE || room < sizeof(*h))
+		return 0;
+	rc = head_read(img, at, sizeof(*h), err);
+	return rc < 0 ? rc : head_read(img, at, h->total_len < room ?
+				       h->total_len : room, err);
+}
+
+static int read_all(struct image *img, int heads, struct err *err)
+{
+	int rc = heads ? head_read(img, 0, IMAGE_HEAD, err) : 0;
+
+	if (rc == 0)
+		rc = image_read_front(img, err);
+	if (rc == 0)
+		rc = image_read_meta(img, err);
+	if (rc == 0 && heads)
+		rc = borders_read(img, err);
+	if (rc == 0)
+		rc = image_check_layers(img, err);
+	for (int i = 0; rc == 0 && i < ETLFS_LAYERS; i++) {
+		if (!img->layer[i].len)
+			continue;
+		rc = heads ? index_read(img, &img->layer[i], err) : 0;
+		if (rc == 0)
+			rc = image_check_index(img, i, err);
+	}
+	return rc;
 }
 
 /* fd is the image's from here on, also when it fails */
@@ -123,18 +151,8 @@ static int open_fd(struct image **out, const char *path, int fd, int heads,
 	img->fd = fd;
 	errno = error;
 	rc = map_image(img, heads, err);
-	if (rc == 0 && heads)
-		rc = head_read(img, 0, IMAGE_HEAD, err);
-	if (rc == 0 && heads)
-		rc = head_read(img, img->size - IMAGE_TAIL, IMAGE_TAIL, err);
 	if (rc == 0)
-		rc = image_read_meta(img, err);
-	if (rc == 0 && heads)
-		rc = index_read(img, err);
-	if (rc == 0)
-		rc = image_check_index(img, err);
-	if (rc == 0)
-		rc = read_digest(img, err);
+		rc = read_all(img, heads, err);
 	if (rc < 0)
 		image_close(img);
 	else
@@ -176,19 +194,19 @@ int image_sha256(const void *data, size_t len, char *out)
 }
 
 /* by reading: whoever cuts the file short now must not end this process */
-static int digest_file(const struct image *img, char *out)
+static int digest_range(const struct image *img, uint64_t off, uint64_t len,
+			char *out)
 {
-	uint64_t off = 0, size = img->size - IMAGE_TAIL;
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	uint8_t md[32], *buf = malloc(CHUNK);
 	ssize_t n = -1;
 	int ok = ctx && buf && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1;
 
-	while (ok && off < size) {
-		n = pread(img->fd, buf, size - off < CHUNK ? size - off :
-			  CHUNK, off);
+	while (ok && len) {
+		n = pread(img->fd, buf, len < CHUNK ? len : CHUNK, off);
 		ok = n > 0 && EVP_DigestUpdate(ctx, buf, n) == 1;
 		off += n > 0 ? n : 0;
+		len -= n > 0 ? n : 0;
 	}
 	ok = ok && EVP_DigestFinal_ex(ctx, md, NULL) == 1;
 	for (int i = 0; ok && i < 32; i++)
@@ -198,20 +216,39 @@ static int digest_file(const struct image *img, char *out)
 	return ok ? 0 : n == 0 ? -EBADMSG : -EIO;
 }
 
-int image_verify(const struct image *img, struct err *err)
+static int verify(const struct image *img, const char *what, uint64_t off,
+		  uint64_t len, const char *digest, struct err *err)
 {
 	char text[65];
-	int rc = digest_file(img, text);
+	int rc = digest_range(img, off, len, text);
 
 	if (rc == -EBADMSG)
 		return image_bad(img, "it was cut short", err);
 	if (rc < 0)
 		return err_set(err, rc, "cannot read all of '%s'", img->path);
-	if (memcmp(text, img->digest, 64))
-		return err_set(err, -EBADMSG, "'%s' was altered: its digest "
-			       "is %.12s, not %.12s", img->path, text,
-			       img->digest);
+	if (memcmp(text, digest, 64))
+		return err_set(err, -EBADMSG, "'%s' was altered: the digest "
+			       "of its %s is %.12s, not %.12s", img->path,
+			       what, text, digest);
 	return 0;
+}
+
+int image_verify(const struct image *img, struct err *err)
+{
+	int rc = verify(img, "manifest", img->manifest.off, img->manifest.len,
+			img->manifest.digest, err);
+
+	if (rc == 0)
+		rc = verify(img, "config", img->config.off, img->config.len,
+			    img->config.digest, err);
+	for (int i = 0; rc == 0 && i < ETLFS_LAYERS; i++) {
+		const struct image_layer *l = &img->layer[i];
+
+		if (l->len)
+			rc = verify(img, l->name, l->off, l->len, l->digest,
+				    err);
+	}
+	return rc;
 }
 
 void image_close(struct image *img)
@@ -225,70 +262,4 @@ void image_close(struct image *img)
 	free(img->path);
 	image_free_meta(img);
 	free(img);
-}
-
-static const struct etlfs_node *child(const struct image *img,
-				      const struct etlfs_node *dir,
-				      const char *name, size_t len)
-{
-	const struct etlfs_node *all = image_nodes(img);
-	const char *names = image_names(img);
-	uint64_t lo = dir->off, hi = dir->off + dir->size;
-
-	while (lo < hi) {
-		uint64_t mid = lo + (hi - lo) / 2;
-		int c = etlfs_name_cmp(name, len, names + all[mid].name_off,
-				       all[mid].name_len);
-
-		if (!c)
-			return &all[mid];
-		if (c < 0)
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-	return NULL;
-}
-
-const struct etlfs_node *image_lookup(const struct image *img,
-				      const char *path)
-{
-	const struct etlfs_node *n = image_nodes(img);
-
-	for (path += strspn(path, "/"); n && *path;
-	     path += strspn(path, "/")) {
-		size_t len = strcspn(path, "/");
-
-		if ((n->mode & S_IFMT) != S_IFDIR)
-			return NULL;
-		n = child(img, n, path, len);
-		path += len;
-	}
-	return n;
-}
-
-int image_node_path(const struct image *img, uint32_t node, char *buf,
-		    size_t len)
-{
-	const struct etlfs_node *all = image_nodes(img);
-	size_t at = len;
-
-	if (node >= img->index->nodes)
-		return -ENOENT;
-	if (len < 2)
-		return -ENAMETOOLONG;
-	buf[--at] = 0;
-	if (!node)
-		buf[--at] = '/';
-	for (; node; node = all[node].parent) {
-		size_t n = all[node].name_len;
-
-		if (at < n + 1)
-			return -ENAMETOOLONG;
-		at -= n;
-		memcpy(buf + at, image_names(img) + all[node].name_off, n);
-		buf[--at] = '/';
-	}
-	memmove(buf, buf + at, len - at);
-	return 0;
 }

@@ -4,15 +4,16 @@
  * This folder: images as they are read: opened, checked, and copied to where
  * nobody can change them.
  *
- * The image is a plain pax tar (usetl-image(5)): "usetl/manifest.json",
- * "usetl/index" (etlfs/format.h), then root/..., layer by layer, each regular
- * file's data on a 4096-byte boundary, last "usetl/digest": the SHA-256, in
- * hex, of every byte before that entry's tar header.
+ * The image is a tar that holds an OCI image layout (usetl-image(5)): its
+ * index.json, manifest and config, then one tar for each layer, whose first
+ * byte and every regular file's data lie on a 4096-byte boundary.  The SHA-256
+ * of the manifest is the image's identity; it names the config and all layers
+ * by theirs.  Everything else in the file follows from these, byte for byte.
  *
- * image_open() maps the file read-only and checks magic, version, sizes and
- * every invariant of the index, but not the digest: image_verify() does, and
- * may run in parallel with a boot.  The mapping is what becomes the guest's
- * IMAGE window.
+ * image_open() maps the file read-only and checks versions, sizes, all that is
+ * between the blobs, and every invariant of the layers' indices, but no digest:
+ * image_verify() does, and may run in parallel with a boot.  A layer's bytes in
+ * the file are what a guest maps.
  */
 #ifndef ETLFS_IMAGE_H
 #define ETLFS_IMAGE_H
@@ -23,16 +24,26 @@
 #include "conf/err.h"
 #include "etlfs/format.h"
 
-#define IMAGE_FORMAT	"usetl-image"	/* of the manifest */
-#define IMAGE_VERSION	1
-/* of the manifest: the interpreter's version, whichever interpreter it is */
+#define IMAGE_FORMAT	"usetl-image"
+#define IMAGE_KEY	"usetl"		/* of the config: all that is ours */
+#define IMAGE_VERSION	2
+/* in there: the interpreter's version, whichever interpreter it is */
 #define IMAGE_KEY_VERSION "python"
 
+/* len 0: the image has no such layer, and the rest is 0 */
 struct image_layer {
-	const char *name;		/* "runtime", "packages", "function" */
-	char digest[65];		/* SHA-256 of its byte range, hex */
-	uint64_t off, len;		/* bytes in the image */
-	uint32_t files;
+	const char *name;		/* "runtime", "packages", "app" */
+	char digest[65];		/* SHA-256 of its bytes, hex */
+	uint64_t off, len;		/* bytes in the file, whole pages */
+	uint64_t addr;			/* in the guest */
+	uint64_t index_off;		/* from the layer's first byte */
+	const struct etlfs_head *index;
+	uint32_t files;			/* regular ones */
+};
+
+struct image_blob {
+	char digest[65];
+	uint64_t off, len;
 };
 
 struct image {
@@ -41,11 +52,11 @@ struct image {
 	const uint8_t *map;		/* whole file, PROT_READ, MAP_SHARED; of
 					   image_open_heads() the heads alone */
 	uint64_t size;			/* bytes */
-	uint64_t index_off;
-	const struct etlfs_head *index;
+	uint32_t nodes;			/* of all layers */
 	char digest[65];		/* the image's identity, hex */
+	struct image_blob manifest, config;
 
-	/* from the manifest */
+	/* from the config */
 	char *name;			/* of the function */
 	char *handler;			/* module.function */
 	char *interpreter;		/* what runs, as a path in the guest */
@@ -53,7 +64,7 @@ struct image {
 	char **argv;			/* NULL-terminated, argv[0] = interpreter */
 	char **env;			/* NULL-terminated, "NAME=value" */
 	char **egress;			/* NULL-terminated URL prefixes, or NULL
-					   when the manifest has no list */
+					   when the config has no list */
 	uint64_t memory;		/* bytes */
 	uint64_t files;			/* bytes, etlfs limit */
 	uint64_t timeout_ns;
@@ -81,13 +92,28 @@ int image_verify(const struct image *img, struct err *err);
 void image_close(struct image *img);
 
 /*
- * Node for an absolute guest path, not following symlinks, or NULL.  For
- * inspect and tests; the guest has its own reader.
+ * The union of the layers, as guests see it (etlfs/format.h).  For inspect and
+ * tests; the guest has its own reader.  Nodes are by number.
  */
-const struct etlfs_node *image_lookup(const struct image *img,
-				      const char *path);
-/* NUL-terminated copy of a node's absolute path into buf; 0 or -errno */
+const struct etlfs_node *image_node(const struct image *img, uint32_t n);
+/* a name, or a symlink's target: not NUL-terminated, *len bytes */
+const char *image_name(const struct image *img, uint32_t n, size_t *len);
+const char *image_target(const struct image *img, uint32_t n, size_t *len);
+const uint8_t *image_data(const struct image *img, uint32_t n);	/* a file's */
+/* an absolute path, not following symlinks: its node, or ETLFS_NONE */
+uint32_t image_lookup(const struct image *img, const char *path);
+/*
+ * NUL-terminated copy of a node's absolute path into buf: 0, or -errno: -ENOENT
+ * for a node that is not seen, since a directory has another number or an upper
+ * layer has another file there.
+ */
 int image_node_path(const struct image *img, uint32_t node, char *buf,
 		    size_t len);
+/*
+ * Calls visit for the names in a directory, in their order, until it answers
+ * < 0, which is returned; else 0, or -ENOMEM.
+ */
+int image_list(const struct image *img, uint32_t dir,
+	       int (*visit)(void *arg, uint32_t node), void *arg);
 
 #endif

@@ -6,34 +6,86 @@
 #define ETLFS_IMAGE_IMPL_H
 
 #include "etlfs/image/image.h"
+#include "unikernel/abi.h"
 
 #define IMAGE_PAGE	4096u
-/* at the end: header of usetl/digest, its data, two blocks of zeros */
-#define IMAGE_TAIL	2048
-#define IMAGE_MANIFEST_MAX (1u << 20)	/* bytes of the first member */
-#define IMAGE_HEAD	(IMAGE_MANIFEST_MAX + (64u << 10)) /* and its headers */
+#define IMAGE_TAIL	1024		/* two blocks of zeros end a tar */
+#define IMAGE_INDEX_MAX	1024u		/* bytes of index.json */
+#define IMAGE_MANIFEST_MAX 8192u
+#define IMAGE_CONFIG_MAX (1u << 20)
+/* all of that, and the headers */
+#define IMAGE_HEAD	(IMAGE_CONFIG_MAX + (64u << 10))
+#define IMAGE_LAYER_MAX	(1ull << 33)	/* an ustar header holds no more */
+
+/* OCI image-spec 1.0: image-layout.md, media-types.md */
+#define OCI_LAYOUT	"{\"imageLayoutVersion\":\"1.0.0\"}\n"
+#define OCI_INDEX	"application/vnd.oci.image.index.v1+json"
+#define OCI_MANIFEST	"application/vnd.oci.image.manifest.v1+json"
+#define OCI_CONFIG	"application/vnd.oci.image.config.v1+json"
+#define OCI_LAYER	"application/vnd.oci.image.layer.v1.tar"
 
 extern const char *const image_layer_name[ETLFS_LAYERS];
 
-/* the file's first member, checked and put into img; size and map are set */
+/* --- image_layout.c */
+
+/*
+ * The headers of a member at pos of the file, a multiple of 512: how many bytes
+ * they have.  aligned: its data begin on a page.
+ */
+#define IMAGE_MEMBER_MAX (IMAGE_PAGE + 1024)
+size_t image_member(uint8_t buf[IMAGE_MEMBER_MAX], const char *name,
+		    uint64_t size, uint64_t pos, int aligned);
+#define IMAGE_BLOB_NAME	80
+uint64_t image_blob_name(char name[IMAGE_BLOB_NAME], const char *digest);
+/* as snprintf */
+int image_index_json(char *buf, size_t len, const char *digest, uint64_t size);
+
+/*
+ * Layers with a length behind each other, the first one's header at pos: where
+ * they lie in the file and in the guest; the size of the whole file.
+ */
+uint64_t image_place_layers(struct image *img, uint64_t pos);
+/* where the first layer's header is */
+uint64_t image_front_end(const struct image *img);
+/* up to the config: what identifies the image, and where its parts are */
+int image_read_front(struct image *img, struct err *err);
+/* what lies around the layers is what belongs there */
+int image_check_layers(const struct image *img, struct err *err);
+
+/* --- image_meta.c */
+
+/* "sha256:" and 64 hex digits: the digits; 0 or -EBADMSG */
+int image_digest_take(const char *text, char out[65]);
+/* the digests and sizes of config and layers; 0 or -EBADMSG */
+int image_read_manifest(struct image *img);
+/* the config, checked and put into img; the size of the file is checked */
 int image_read_meta(struct image *img, struct err *err);
 void image_free_meta(struct image *img);
-/* every invariant of the index; sets img->index */
-int image_check_index(struct image *img, struct err *err);
+
+/* --- image_index.c: every invariant of a layer's index; sets what img says */
+int image_check_index(struct image *img, int layer, struct err *err);
 
 int image_bad(const struct image *img, const char *what, struct err *err);
 int image_foreign(const struct image *img, struct err *err);
 
-static inline const struct etlfs_node *image_nodes(const struct image *img)
+static inline const struct etlfs_node *layer_nodes(const struct image_layer *l)
 {
-	return (const void *)((const char *)img->index +
-			      sizeof(struct etlfs_head));
+	return (const void *)(l->index + 1);
 }
 
-static inline const char *image_names(const struct image *img)
+static inline const struct etlfs_merge *
+layer_merges(const struct image_layer *l)
 {
-	return (const char *)img->index + img->index->names_off;
+	return (const void *)(layer_nodes(l) + l->index->nodes);
 }
+
+static inline const char *layer_names(const struct image_layer *l)
+{
+	return (const char *)l->index + l->index->names_off;
+}
+
+/* the layer of a node, or NULL */
+const struct image_layer *image_layer_of(const struct image *img, uint32_t n);
 
 /* 64 hex digits and a NUL; 0 or -EIO */
 int image_sha256(const void *data, size_t len, char *out);

@@ -1,8 +1,6 @@
 /*
- * image_meta.c - the manifest of an image, read
+ * image_meta.c - the JSON of an image: its manifest and its config, read
  */
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -10,7 +8,6 @@
 
 #include "conf/value.h"
 #include "etlfs/image/image_impl.h"
-#include "unikernel/abi.h"
 
 /* what function.ini can ask for; see conf/manifest.c */
 #define MB		(1ull << 20)
@@ -18,38 +15,15 @@
 #define TIMEOUT_MAX	3600000000000ull
 
 const char *const image_layer_name[ETLFS_LAYERS] = {
-	"runtime", "packages", "function"
+	"runtime", "packages", "app"
 };
 
-/* the first member has to be the manifest: its text, the caller's */
-static int read_manifest(const struct image *img, char **text,
-			 struct err *err)
+int image_digest_take(const char *text, char out[65])
 {
-	struct archive *a = archive_read_new();
-	struct archive_entry *e;
-	int rc = -EINVAL;
-	int64_t len;
-	char *buf = NULL;
-
-	if (!a)
-		return err_set(err, -ENOMEM, "out of memory");
-	archive_read_support_format_tar(a);
-	if (archive_read_open_memory(a, img->map, img->size) == ARCHIVE_OK &&
-	    archive_read_next_header(a, &e) == ARCHIVE_OK &&
-	    archive_entry_pathname(e) &&
-	    !strcmp(archive_entry_pathname(e), "usetl/manifest.json")) {
-		len = archive_entry_size(e);
-		buf = len > 0 && len <= IMAGE_MANIFEST_MAX ? calloc(1, len + 1) :
-			NULL;
-		if (buf && archive_read_data(a, buf, len) == len)
-			rc = 0;
-	}
-	archive_read_free(a);
-	if (rc < 0) {
-		free(buf);
-		return image_foreign(img, err);
-	}
-	*text = buf;
+	if (!text || strlen(text) != 7 + 64 || strncmp(text, "sha256:", 7) ||
+	    strspn(text + 7, "0123456789abcdef") != 64)
+		return -EBADMSG;
+	strcpy(out, text + 7);
 	return 0;
 }
 
@@ -90,27 +64,82 @@ static int take_number(const json_t *o, const char *key, uint64_t min,
 	return *out >= min && *out <= max ? 0 : -EBADMSG;
 }
 
-static int take_layer(const struct image *img, const json_t *o, int i,
-		      struct image_layer *l)
+static int is_type(const json_t *o, const char *type)
+{
+	const char *s = json_string_value(json_object_get(o, "mediaType"));
+
+	return s && !strcmp(s, type);
+}
+
+/* a descriptor of OCI's: what it is of, and how long that is */
+static int take_descriptor(const json_t *o, const char *type, uint64_t max,
+			   char digest[65], uint64_t *len)
+{
+	const char *text = json_string_value(json_object_get(o, "digest"));
+
+	if (!is_type(o, type) || image_digest_take(text, digest) < 0)
+		return -EBADMSG;
+	return take_number(o, "size", 1, max, len);
+}
+
+/* which layers these are the config says: until then they are the first ones */
+int image_read_manifest(struct image *img)
+{
+	json_t *o = json_loadb((const char *)img->map + img->manifest.off,
+			       img->manifest.len, 0, NULL);
+	const json_t *layers = json_object_get(o, "layers");
+	size_t n = json_array_size(layers);
+	int rc = is_type(o, OCI_MANIFEST) && n && n <= ETLFS_LAYERS ?
+		take_descriptor(json_object_get(o, "config"), OCI_CONFIG,
+				IMAGE_CONFIG_MAX, img->config.digest,
+				&img->config.len) : -EBADMSG;
+
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = take_descriptor(json_array_get(layers, i), OCI_LAYER,
+				     IMAGE_LAYER_MAX - 1,
+				     img->layer[i].digest,
+				     &img->layer[i].len);
+	json_decref(o);
+	return rc;
+}
+
+/* what the config says of a layer; *at: the first that it can be */
+static int take_layer(struct image *img, const json_t *o,
+		      const struct image_layer *was, int *at)
 {
 	const char *name = json_string_value(json_object_get(o, "name"));
-	const char *digest = json_string_value(json_object_get(o, "digest"));
+	struct image_layer l = *was;
 	uint64_t files;
+	int i = *at;
 
-	if (!name || strcmp(name, image_layer_name[i]) || !digest ||
-	    strlen(digest) != 64 ||
-	    strspn(digest, "0123456789abcdef") != 64 ||
-	    take_number(o, "offset", 0, img->size, &l->off) < 0 ||
-	    take_number(o, "length", 0, img->size, &l->len) < 0 ||
+	while (name && i < ETLFS_LAYERS && strcmp(name, image_layer_name[i]))
+		i++;
+	if (!name || i == ETLFS_LAYERS || l.len % IMAGE_PAGE ||
+	    take_number(o, "index", 0, l.len, &l.index_off) < 0 ||
 	    take_number(o, "files", 0, UINT32_MAX, &files) < 0)
 		return -EBADMSG;
-	if (l->off % IMAGE_PAGE || l->len % IMAGE_PAGE ||
-	    l->len > img->size - l->off)
-		return -EBADMSG;
-	l->name = image_layer_name[i];
-	l->files = files;
-	strcpy(l->digest, digest);
+	l.name = image_layer_name[i];
+	l.files = (uint32_t)files;
+	img->layer[i] = l;
+	*at = i + 1;
 	return 0;
+}
+
+/* each layer to its own place: one below may be missing */
+static int take_layers(struct image *img, const json_t *list)
+{
+	struct image_layer was[ETLFS_LAYERS];
+	int n = 0, at = 0, rc = 0;
+
+	memcpy(was, img->layer, sizeof(was));
+	while (n < ETLFS_LAYERS && was[n].len)
+		n++;
+	if (json_array_size(list) != (size_t)n)
+		return -EBADMSG;
+	memset(img->layer, 0, sizeof(was));
+	for (int i = 0; rc == 0 && i < n; i++)
+		rc = take_layer(img, json_array_get(list, i), &was[i], &at);
+	return rc == 0 && img->layer[0].len ? 0 : -EBADMSG;
 }
 
 /* format and version before all else: a newer image may differ in the rest */
@@ -136,13 +165,15 @@ static int check_version(const struct image *img, const json_t *o,
 	return 0;
 }
 
-static int check_size(const struct image *img, const json_t *o,
-		      struct err *err)
+static int check_size(struct image *img, struct err *err)
 {
-	uint64_t size;
+	uint64_t size = image_place_layers(img, image_front_end(img));
+	const struct image_layer *last = &img->layer[ETLFS_LAYERS - 1];
 
-	if (take_number(o, "size", IMAGE_TAIL, INT64_MAX, &size) < 0)
-		return image_bad(img, "its manifest has no size", err);
+	while (!last->len)
+		last--;
+	if (last->addr + last->len > UK_IMAGE_END)
+		return image_bad(img, "it is larger than a guest can map", err);
 	if (size > img->size)
 		return err_set(err, -EBADMSG, "'%s' is truncated: %llu bytes "
 			       "of %llu", img->path,
@@ -150,62 +181,52 @@ static int check_size(const struct image *img, const json_t *o,
 			       (unsigned long long)size);
 	if (size < img->size)
 		return image_bad(img, "there is something behind its end", err);
-	if (size > UK_IMAGE_END - UK_IMAGE_BASE)
-		return image_bad(img, "it is larger than a guest can map", err);
 	return 0;
 }
 
-static int take_fields(struct image *img, const json_t *o, struct err *err)
+/* o: the key of ours; run: what is the same for all who run images */
+static int take_fields(struct image *img, const json_t *o, const json_t *run,
+		       struct err *err)
 {
-	const json_t *layers = json_object_get(o, "layers");
 	const json_t *egress = json_object_get(o, "egress");
 
 	if (take_text(o, "name", &img->name) < 0 ||
 	    take_text(o, "handler", &img->handler) < 0 ||
 	    take_text(o, "interpreter", &img->interpreter) < 0 ||
 	    take_text(o, IMAGE_KEY_VERSION, &img->version) < 0 ||
-	    take_list(json_object_get(o, "argv"), &img->argv) < 0 ||
-	    take_list(json_object_get(o, "env"), &img->env) < 0 ||
+	    take_list(json_object_get(run, "Entrypoint"), &img->argv) < 0 ||
+	    take_list(json_object_get(run, "Env"), &img->env) < 0 ||
 	    (egress && !json_is_null(egress) &&
 	     take_list(egress, &img->egress) < 0) ||
 	    take_number(o, "memory", MB, LIMIT_MAX, &img->memory) < 0 ||
 	    take_number(o, "files", MB, LIMIT_MAX, &img->files) < 0 ||
 	    take_number(o, "timeout_ns", 1, TIMEOUT_MAX,
 			&img->timeout_ns) < 0 ||
-	    take_number(o, "index", 0, img->size, &img->index_off) < 0 ||
 	    !value_name_ok(img->name) ||
-	    strcmp(img->argv[0], img->interpreter))
-		return image_bad(img, "its manifest is not whole", err);
-	if (json_array_size(layers) != ETLFS_LAYERS)
-		return image_bad(img, "its manifest is not whole", err);
-	for (int i = 0; i < ETLFS_LAYERS; i++)
-		if (take_layer(img, json_array_get(layers, i), i,
-			       &img->layer[i]) < 0)
-			return image_bad(img, "a layer lies outside", err);
+	    strcmp(img->argv[0], img->interpreter) ||
+	    take_layers(img, json_object_get(o, "layers")) < 0)
+		return image_bad(img, "its config is not whole", err);
 	return 0;
 }
 
 int image_read_meta(struct image *img, struct err *err)
 {
-	char *text = NULL;
-	json_error_t e;
-	json_t *o;
-	int rc = read_manifest(img, &text, err);
+	json_t *config = json_loadb((const char *)img->map + img->config.off,
+				    img->config.len, 0, NULL);
+	const json_t *o = json_object_get(config, IMAGE_KEY);
+	int rc;
 
-	if (rc < 0)
-		return rc;
-	o = json_loads(text, 0, &e);
-	free(text);
-	if (!json_is_object(o)) {
-		json_decref(o);
-		return image_bad(img, "its manifest is not JSON", err);
+	if (!json_is_object(config)) {
+		json_decref(config);
+		return image_bad(img, "its config is not JSON", err);
 	}
 	rc = check_version(img, o, err);
 	if (rc == 0)
-		rc = check_size(img, o, err);
+		rc = take_fields(img, o, json_object_get(config, "config"),
+				 err);
 	if (rc == 0)
-		rc = take_fields(img, o, err);
-	json_decref(o);
+		rc = check_size(img, err);
+	json_decref(config);
 	return rc;
 }
 

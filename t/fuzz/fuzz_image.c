@@ -1,8 +1,9 @@
 /*
  * fuzz_image.c - an image that was cut short, altered or made up
  *
- * An input that begins with 'M' or 'I' is the manifest or the index of an
- * image that is good otherwise; any other one is the image.
+ * An input that begins with 'M' or 'C' is the manifest or the config of an
+ * image that is good otherwise, one with '0', '1' or '2' the index of a layer;
+ * any other one is the image.
  *
  * Whatever image_open() accepts can be followed without another look: every
  * name leads to its node and back, every file's bytes are there, and the
@@ -26,7 +27,12 @@
 const unsigned fuzz_runs = 20000;
 
 static uint8_t good[FUZZ_MAX];
-static size_t good_len, manifest_off, manifest_len, index_off, index_len;
+static size_t good_len;
+static struct image meta;
+
+/* what an input can begin with, and what it then lies over */
+static const char kinds[] = "MC012";
+static struct image_blob part[sizeof(kinds) - 1];
 
 static unsigned sum(const uint8_t *p, uint64_t len)
 {
@@ -39,22 +45,43 @@ static unsigned sum(const uint8_t *p, uint64_t len)
 
 static void check_node(const struct image *img, uint32_t i)
 {
-	const struct etlfs_node *n = &image_nodes(img)[i];
+	const struct etlfs_node *n = image_node(img, i);
 	volatile unsigned seen = 0;
 	char path[4096];
+	size_t len;
 	int rc = image_node_path(img, i, path, sizeof(path));
+	const char *target;
 
-	MUST(rc == 0 || rc == -ENAMETOOLONG);
+	MUST(rc == 0 || rc == -ENAMETOOLONG || rc == -ENOENT);
 	if (rc == 0)
-		MUST(path[0] == '/' && image_lookup(img, path) == n);
+		MUST(path[0] == '/' && image_lookup(img, path) == i);
 	MUST(n->layer < ETLFS_LAYERS);
 	MUST(!S_ISREG(n->mode) || n->off % IMAGE_PAGE == 0);
-	if (S_ISREG(n->mode))
-		seen = sum(img->map + n->off, n->size);
-	else if (S_ISLNK(n->mode))
-		seen = sum((const uint8_t *)image_names(img) + n->off,
-			   n->size);
+	if (S_ISREG(n->mode)) {
+		seen = sum(image_data(img, i), n->size);
+	} else if (S_ISLNK(n->mode)) {
+		target = image_target(img, i, &len);
+		seen = sum((const uint8_t *)target, len);
+	}
 	(void)seen;
+}
+
+struct walk {
+	const struct image *img;
+	uint32_t seen;
+};
+
+/* what is listed is found by its path, and there is an end of it */
+static int check_list(void *arg, uint32_t node)
+{
+	struct walk *w = arg;
+	char path[8192];
+	int rc = image_node_path(w->img, node, path, sizeof(path));
+
+	MUST(rc == 0 || rc == -ENAMETOOLONG);
+	MUST(++w->seen <= w->img->nodes);
+	return S_ISDIR(image_node(w->img, node)->mode) ?
+		image_list(w->img, node, check_list, w) : 0;
 }
 
 static void check_meta(const struct image *img)
@@ -64,9 +91,14 @@ static void check_meta(const struct image *img)
 	MUST(img->memory && img->memory <= 8ull << 30);
 	MUST(img->files && img->files <= 8ull << 30 && img->timeout_ns);
 	MUST(strlen(img->digest) == 64);
-	for (int i = 0; i < ETLFS_LAYERS; i++)
-		MUST(img->layer[i].off <= img->size &&
-		     img->layer[i].len <= img->size - img->layer[i].off);
+	for (int i = 0; i < ETLFS_LAYERS; i++) {
+		const struct image_layer *l = &img->layer[i];
+
+		MUST(l->off <= img->size && l->len <= img->size - l->off);
+		MUST(l->off % IMAGE_PAGE == 0 && l->addr % ETLFS_ALIGN == 0);
+		MUST(!l->len || (l->addr >= UK_IMAGE_BASE &&
+				 l->addr + l->len <= UK_IMAGE_END));
+	}
 }
 
 static int file_of(const uint8_t *data, size_t size)
@@ -77,14 +109,16 @@ static int file_of(const uint8_t *data, size_t size)
 	return fd;
 }
 
+/* few files: each takes two pages */
 static void fill(struct tree *t)
 {
-	MUST(tree_add_data(t, "/bin/py", "#!", 2, 0, NULL) >= 0);
 	MUST(tree_add_data(t, "/lib/empty", "", 0, 0, NULL) >= 0);
 	MUST(tree_add_data(t, "/lib/text", "some text", 9, 0, NULL) >= 0);
 	MUST(tree_add_link(t, "/lib64", "/lib", 0, NULL) >= 0);
-	MUST(tree_add_data(t, "/packages/a/b/c", "deep", 4, 1, NULL) >= 0);
+	MUST(tree_add_link(t, "/packages/a/b/c", "deep", 1, NULL) >= 0);
+	MUST(tree_add_data(t, "/lib/text", "other", 5, 1, NULL) >= 0);
 	MUST(tree_add_dir(t, "/packages/none", 1, NULL) >= 0);
+	MUST(tree_add_link(t, "/packages/a/d", "d", 2, NULL) >= 0);
 	MUST(tree_add_data(t, "/app/app.py", "def", 3, 2, NULL) >= 0);
 }
 
@@ -92,19 +126,18 @@ static void make_good(void)
 {
 	char *argv[] = { "/bin/py", "-I", NULL }, *env[] = { "A=b", NULL };
 	char *egress[] = { "http://a/", NULL };
-	struct image meta = {
+	const struct image full = {
 		.name = "test", .handler = "app.handler",
 		.interpreter = "/bin/py", .version = "3.11.2", .argv = argv,
 		.env = env, .egress = egress, .memory = 64 << 20,
 		.files = 32 << 20, .timeout_ns = 5000000000ull,
 	};
 	int fd = memfd_create("image", MFD_CLOEXEC);
-	const struct etlfs_head *h;
 	struct tree *t = NULL;
 	struct err err;
 	ssize_t len;
-	uint8_t *p;
 
+	meta = full;
 	MUST(fd >= 0 && tree_create(&t, &err) == 0);
 	fill(t);
 	MUST(pack_write(t, &meta, fd, NULL, NULL, &err) == 0);
@@ -113,38 +146,34 @@ static void make_good(void)
 	close(fd);
 	MUST(len > 0 && len < FUZZ_MAX);
 	good_len = (size_t)len;
-	p = memmem(good, good_len, "{", 1);
-	MUST(p);
-	manifest_off = (size_t)(p - good);
-	manifest_len = strlen((char *)p);
-	for (index_off = 0; index_off < good_len; index_off += IMAGE_PAGE) {
-		h = (void *)(good + index_off);
-		if (h->magic == ETLFS_INDEX_MAGIC)
-			break;
+	part[0] = meta.manifest;
+	part[1] = meta.config;
+	for (int i = 0; i < ETLFS_LAYERS; i++) {
+		const struct image_layer *l = &meta.layer[i];
+		const struct etlfs_head *h;
+
+		part[2 + i].off = l->off + l->index_off;
+		h = (void *)(good + part[2 + i].off);
+		MUST(h->magic == ETLFS_INDEX_MAGIC);
+		part[2 + i].len = h->total_len;
 	}
-	MUST(index_off < good_len);
-	index_len = h->total_len;
 }
 
 /* the image that an input stands for, in buf: its length */
 static size_t image_of(const uint8_t *data, size_t size, uint8_t *buf)
 {
-	size_t room;
+	const char *kind = size && data[0] ? strchr(kinds, data[0]) : NULL;
+	const struct image_blob *b;
 
-	if (!size || (data[0] != 'M' && data[0] != 'I')) {
+	if (!kind) {
 		memcpy(buf, data, size);
 		return size;
 	}
+	b = &part[kind - kinds];
 	memcpy(buf, good, good_len);
-	if (data[0] == 'M') {
-		memset(buf + manifest_off, ' ', manifest_len);
-		room = manifest_len;
-		buf += manifest_off;
-	} else {
-		room = good_len - IMAGE_TAIL - index_off;
-		buf += index_off;
-	}
-	memcpy(buf, data + 1, size - 1 < room ? size - 1 : room);
+	if (kind < kinds + 2)
+		memset(buf + b->off, ' ', b->len);
+	memcpy(buf + b->off, data + 1, size - 1 < b->len ? size - 1 : b->len);
 	return good_len;
 }
 
@@ -171,7 +200,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t input_len)
 	MUST(again == rc);
 	if (heads)
 		MUST(!strcmp(heads->name, img->name) &&
-		     heads->index->nodes == img->index->nodes);
+		     heads->nodes == img->nodes);
 	image_close(heads);
 	if (rc < 0) {
 		/* a refusal names the file, in one line */
@@ -179,15 +208,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t input_len)
 		return 0;
 	}
 	MUST(img->size == size && !memcmp(img->map, data, size));
-	for (uint32_t i = 0; i < img->index->nodes; i++)
+	for (uint32_t i = 0; i < img->nodes; i++)
 		check_node(img, i);
+	MUST(check_list(&(struct walk){ .img = img }, 0) == 0);
 	check_meta(img);
 	rc = image_verify(img, &err);
 	/* under the good one's digest only the good one */
-	if (size == good_len && !memcmp(img->digest, good + size - IMAGE_TAIL +
-					512, 64))
-		MUST(rc == (memcmp(data, good, size - IMAGE_TAIL) ?
-			    -EBADMSG : 0));
+	if (!memcmp(img->digest, meta.digest, 64))
+		MUST(size == good_len &&
+		     rc == (memcmp(data, good, size) ? -EBADMSG : 0));
 	image_close(img);
 	return 0;
 }
@@ -196,19 +225,13 @@ size_t fuzz_seed(unsigned n, uint8_t *out)
 {
 	if (!good_len)
 		make_good();
-	switch (n) {
-	case 0:
+	if (!n) {
 		memcpy(out, good, good_len);
 		return good_len;
-	case 1:
-		out[0] = 'M';
-		memcpy(out + 1, good + manifest_off, manifest_len);
-		return manifest_len + 1;
-	case 2:
-		out[0] = 'I';
-		memcpy(out + 1, good + index_off, index_len);
-		return index_len + 1;
-	default:
-		return 0;
 	}
+	if (n >= sizeof(kinds))
+		return 0;
+	out[0] = (uint8_t)kinds[n - 1];
+	memcpy(out + 1, good + part[n - 1].off, part[n - 1].len);
+	return part[n - 1].len + 1;
 }

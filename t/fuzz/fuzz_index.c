@@ -1,13 +1,15 @@
 /*
- * fuzz_index.c - a hostile image index (etlfs/format.h) for the libOS
+ * fuzz_index.c - a hostile layer's index (etlfs/format.h) for the libOS
  *
- * The input lies over the index of a small, good image, from its head on;
- * the image window is read-only and ends with an unmapped page.  The libOS
+ * The input lies over the index of one layer of a small, good image, from its
+ * head on; its first byte says which, and how many layers are there at boot.
+ * Each layer's window is read-only and ends with an unmapped page.  The libOS
  * boots its tree from that and then does to every name it finds what a
- * program may do.  Whatever the index says, there is an answer: no access
- * outside the image, no endless walk, no failed assertion.
+ * program may do, and again after the other layers came.  Whatever the index
+ * says, there is an answer: no access outside the image, no endless walk, no
+ * failed assertion.
  *
- * The seed is the good index.
+ * The seeds are the good indices.
  */
 #include "t/unit/guestfs.h"
 #include "t/fuzz/fuzz.h"
@@ -27,6 +29,24 @@ static const struct entry tree[] = {
 	{ "lib/l", S_IFLNK | 0777, "d/e", 0 },
 	{ "lib64", S_IFLNK | 0777, "/lib", 0 },
 	{ "tmp", S_IFDIR | 0777, NULL, 0 },
+};
+
+static const struct entry packages[] = {
+	{ "", S_IFDIR | 0755, NULL, 0 },
+	{ "lib", S_IFDIR | 0755, NULL, 0 },
+	{ "lib/a", S_IFREG | 0644, "other", 0 },
+	{ "lib/d", S_IFDIR | 0755, NULL, 0 },
+	{ "lib/d/f", S_IFREG | 0644, "f", 0 },
+	{ "lib/n", S_IFDIR | 0755, NULL, 0 },
+};
+
+static const struct entry app[] = {
+	{ "", S_IFDIR | 0755, NULL, 0 },
+	{ "app", S_IFDIR | 0755, NULL, 0 },
+	{ "app/l", S_IFLNK | 0777, "/lib/n/m", 0 },
+	{ "lib", S_IFDIR | 0755, NULL, 0 },
+	{ "lib/n", S_IFDIR | 0755, NULL, 0 },
+	{ "lib/n/m", S_IFREG | 0644, "m", 0 },
 };
 
 static char names[4096], buf[65536];
@@ -102,28 +122,48 @@ static void change(void)
 
 static void protect(int prot)
 {
-	if (mprotect((void *)UK_IMAGE_BASE, IMAGE_SIZE, prot) < 0)
-		abort();
+	int i;
+
+	for (i = 0; i < UK_LAYERS; i++)
+		if (mprotect((void *)LAYER_ADDR(i), IMAGE_SIZE, prot) < 0)
+			abort();
+}
+
+static void there(int layers)
+{
+	int i;
+
+	for (i = 0; i < UK_LAYERS; i++)
+		layer_there(i, i < layers);
 }
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t len)
 {
 	static int ready;
+	int layer = len ? data[0] % UK_LAYERS : 0;
+	int first = len ? 1 + data[0] / UK_LAYERS % UK_LAYERS : 1;
 	jmp_buf back;
 
 	if (!ready++)
 		windows_map();
 	protect(PROT_READ | PROT_WRITE);
-	image_build(tree, ARRAY_LEN(tree));
-	if (len)
-		memcpy((u8 *)UK_IMAGE_BASE + INDEX_OFF, data,
-		       MIN(len, INPUT_MAX));
+	layer_build(0, tree, ARRAY_LEN(tree));
+	layer_build(1, packages, ARRAY_LEN(packages));
+	layer_build(2, app, ARRAY_LEN(app));
+	there(first);
+	if (len > 1)
+		memcpy((u8 *)LAYER_ADDR(layer) + INDEX_OFF, data + 1,
+		       MIN(len - 1, INPUT_MAX));
 	protect(PROT_READ);
 	boot_failed = &back;
 	steps = 0;
 	if (setjmp(back) == 0) {
 		vfs_init();
 		boot_failed = NULL;
+		walk_tree(0, 0);
+		change();
+		there(UK_LAYERS);
+		vfs_attach();
 		walk_tree(0, 0);
 		change();
 		walk_tree(0, 0);
@@ -133,16 +173,16 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t len)
 	return 0;
 }
 
-/* the good index, which an empty input leaves as it is */
+/* each layer's good index, which an empty input leaves as it is */
 size_t fuzz_seed(unsigned n, uint8_t *out)
 {
-	const struct etlfs_head *h = (void *)(UK_IMAGE_BASE + INDEX_OFF);
-	size_t len;
+	const struct etlfs_head *h;
 
-	if (n)
+	if (n >= UK_LAYERS * UK_LAYERS)
 		return 0;
 	LLVMFuzzerTestOneInput(NULL, 0);
-	len = h->total_len;
-	memcpy(out, h, len);
-	return len;
+	h = (void *)(LAYER_ADDR(n % UK_LAYERS) + INDEX_OFF);
+	out[0] = (u8)n;
+	memcpy(out + 1, h, h->total_len);
+	return h->total_len + 1;
 }

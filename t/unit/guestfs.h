@@ -179,7 +179,8 @@ void log_printf(const char *fmt, ...)
 #include "unikernel/fs/xattr.c"
 
 #define FILES_LIMIT	(64ull << 20)
-#define IMAGE_SIZE	(1ull << 20)
+#define IMAGE_SIZE	(1ull << 20)		/* of a layer */
+#define LAYER_ADDR(n)	(UK_IMAGE_BASE + (n) * UK_BIG)
 #define INDEX_OFF	0x10000ull
 #define BODY_OFF	ETLFS_WINDOW_STRIDE	/* window 1 */
 
@@ -203,11 +204,13 @@ static void windows_map(void)
 {
 	u8 *code = (u8 *)UK_STUB;
 	u64 to = (u64)stub;
+	int i;
 
 	window(UK_STUB, UK_PAGE);
 	window(UK_CTL, UK_CTL_PAGES * UK_PAGE);
 	window(UK_USF_BASE, FILES_LIMIT);
-	window(UK_IMAGE_BASE, IMAGE_SIZE);
+	for (i = 0; i < UK_LAYERS; i++)
+		window(LAYER_ADDR(i), IMAGE_SIZE);
 	window(UK_HOST_BASE, ETLFS_WINDOW0);
 	window(UK_HOST_BASE + BODY_OFF, 1 << 20);
 	code[0] = 0x48;			/* movabs $stub, %rax; jmp *%rax */
@@ -218,8 +221,6 @@ static void windows_map(void)
 	mprotect(code, UK_PAGE, PROT_READ | PROT_EXEC);
 	extent_limit = FILES_LIMIT;
 	ctl_set(files_limit, FILES_LIMIT);
-	ctl_set(image_size, IMAGE_SIZE);
-	ctl_set(index_off, INDEX_OFF);
 	ctl_set(host_size, ETLFS_WINDOW0);
 	ctl_set(windows, 3);
 }
@@ -281,6 +282,13 @@ static size_t parent_len(const char *path)
 
 static const struct entry *build_list;
 
+/* what layers were built of, in the order of their nodes */
+static struct {
+	const struct entry *list;
+	int order[64];
+	u32 n, first;
+} built[UK_LAYERS];
+
 /* breadth first, then by parent, then by name */
 static int build_order(const void *a, const void *b)
 {
@@ -293,8 +301,9 @@ static int build_order(const void *a, const void *b)
 }
 
 /* entry i's parent: of those before it, the one whose path leads to it */
-static void image_child(struct etlfs_node *node, const int *order, u32 i)
+static void image_child(struct etlfs_node *node, int layer, u32 i)
 {
+	const int *order = built[layer].order;
 	const char *path = build_list[order[i]].path, *up;
 	u32 k;
 
@@ -304,11 +313,31 @@ static void image_child(struct etlfs_node *node, const int *order, u32 i)
 		    !memcmp(up, path, parent_len(path)))
 			break;
 	}
-	if (k == i)
-		return;
-	node[i].parent = k;
-	if (node[k].size++ == 0)
-		node[k].off = i;
+	node[i].parent = built[layer].first + (k == i ? 0 : k);
+	if (k != i && node[k].size++ == 0)
+		node[k].off = built[layer].first + i;
+}
+
+/* the number that lower layers have for a directory, or NODE_NONE */
+static u32 image_below(int layer, const char *path)
+{
+	const struct entry *e;
+	int k;
+	u32 i;
+
+	for (k = 0; k < layer; k++)
+		for (i = 0; i < built[k].n; i++) {
+			e = &built[k].list[built[k].order[i]];
+			if (S_ISDIR(e->mode) && !strcmp(e->path, path))
+				return built[k].first + i;
+		}
+	return NODE_NONE;
+}
+
+static int merge_order(const void *a, const void *b)
+{
+	return (int)((const struct etlfs_merge *)a)->below -
+		(int)((const struct etlfs_merge *)b)->below;
 }
 
 /* text goes behind the names that are there; its offset */
@@ -321,55 +350,117 @@ static u64 image_text(char *names, u64 *used, const char *text)
 	return at;
 }
 
-/*
- * Writes the index and the bytes into the image window.  strcmp on whole
- * paths orders siblings by name, and directories of one depth alike, as long
- * as no name has a byte below '/': so they have none here.
- */
-static void image_build(const struct entry *list, u32 n)
+/* a file's bytes to `data` in the layer; how many */
+static u64 image_data(int layer, const struct entry *e, u64 data)
 {
-	struct etlfs_head *h = (void *)(UK_IMAGE_BASE + INDEX_OFF);
-	struct etlfs_node *node = (void *)(h + 1), *nd;
-	char *names = (char *)(node + n);
+	u64 size = e->data ? strlen(e->data) : e->size;
+
+	memset((u8 *)LAYER_ADDR(layer) + data, 'I', size);
+	if (e->data)
+		memcpy((u8 *)LAYER_ADDR(layer) + data, e->data, size);
+	return size;
+}
+
+/* the merges of a layer whose nodes are done; how many */
+static u32 image_merges(int layer, const struct etlfs_node *node,
+			struct etlfs_merge *merge)
+{
+	u32 i, n = 0;
+
+	for (i = 0; i < built[layer].n; i++)
+		if (node[i].below != NODE_NONE)
+			merge[n++] = (struct etlfs_merge){
+				node[i].below, built[layer].first + i,
+			};
+	qsort(merge, n, sizeof(*merge), merge_order);
+	return n;
+}
+
+/* a layer's nodes, with their names and bytes; how many bytes of names */
+static u64 image_nodes(int layer, struct etlfs_node *node, char *names)
+{
 	u64 data = UK_PAGE * 64, end = 0;
 	const struct entry *e;
-	int order[64];
+	const char *name;
 	u32 i;
 
-	build_list = list;
-	for (i = 0; i < n; i++)
-		order[i] = (int)i;
-	qsort(order, n, sizeof(order[0]), build_order);
-	memset((void *)UK_IMAGE_BASE, 0, IMAGE_SIZE);
-	for (i = 0; i < n; i++) {
-		const char *name;
-
-		e = &list[order[i]];
-		nd = &node[i];
+	for (i = 0; i < built[layer].n; i++, node++) {
+		e = &build_list[built[layer].order[i]];
 		name = strrchr(e->path, '/');
 		name = name ? name + 1 : e->path;
-		nd->mode = e->mode;
-		nd->mtime = 1000000000;
-		nd->name_len = strlen(name);
-		nd->name_off = image_text(names, &end, name);
-		image_child(node, order, i);
+		node->mode = e->mode;
+		node->mtime = 1000000000;
+		node->name_len = strlen(name);
+		node->name_off = image_text(names, &end, name);
+		node->below = S_ISDIR(e->mode) ? image_below(layer, e->path) :
+			NODE_NONE;
+		image_child(node - i, layer, i);
 		if (S_ISLNK(e->mode)) {
-			nd->size = strlen(e->data);
-			nd->off = image_text(names, &end, e->data);
+			node->size = strlen(e->data);
+			node->off = image_text(names, &end, e->data);
 		} else if (S_ISREG(e->mode)) {
-			nd->off = data;
-			nd->size = e->data ? strlen(e->data) : e->size;
-			memset((u8 *)UK_IMAGE_BASE + data, 'I', nd->size);
-			if (e->data)
-				memcpy((u8 *)UK_IMAGE_BASE + data, e->data,
-				       nd->size);
-			data += ROUND_UP(nd->size, UK_PAGE);
+			node->off = data;
+			node->size = image_data(layer, e, data);
+			data += ROUND_UP(node->size, UK_PAGE);
 		}
 	}
+	return end;
+}
+
+/*
+ * Writes a layer's index and bytes to where it lies; lower ones were built
+ * before.  strcmp on whole paths orders siblings by name, and directories of
+ * one depth alike, as long as no name has a byte below '/': so they have none
+ * here.
+ */
+static void layer_build(int layer, const struct entry *list, u32 n)
+{
+	struct etlfs_head *h = (void *)(LAYER_ADDR(layer) + INDEX_OFF);
+	struct etlfs_node *node = (void *)(h + 1);
+	struct etlfs_merge *merge = (void *)(node + n);
+	char *names = (char *)(merge + n);	/* moved down afterwards */
+	u64 names_len;
+	u32 i;
+
+	build_list = built[layer].list = list;
+	built[layer].n = n;
+	built[layer].first = layer ? built[layer - 1].first +
+		built[layer - 1].n : 0;
+	for (i = 0; i < n; i++)
+		built[layer].order[i] = (int)i;
+	qsort(built[layer].order, n, sizeof(int), build_order);
+	memset((void *)LAYER_ADDR(layer), 0, IMAGE_SIZE);
+	names_len = image_nodes(layer, node, names);
 	*h = (struct etlfs_head){
 		.magic = ETLFS_INDEX_MAGIC, .version = ETLFS_VERSION,
-		.nodes = n, .names_off = sizeof(*h) + n * sizeof(*node),
-		.names_len = end,
+		.nodes = n, .first = built[layer].first,
+		.names_len = names_len,
+		.merges = image_merges(layer, node, merge),
 	};
-	h->total_len = h->names_off + end;
+	h->names_off = sizeof(*h) + n * sizeof(*node) +
+		h->merges * sizeof(*merge);
+	memmove((u8 *)h + h->names_off, names, h->names_len);
+	h->total_len = h->names_off + h->names_len;
+}
+
+/* as the tender says it: a layer is there, or is not */
+static void layer_there(int layer, int there)
+{
+	struct uk_layer *l = (struct uk_layer *)&uk_ctl->layer[layer];
+
+	*l = (struct uk_layer){ 0 };
+	if (there)
+		*l = (struct uk_layer){ LAYER_ADDR(layer), IMAGE_SIZE,
+					INDEX_OFF };
+}
+
+/* an image of one layer */
+__attribute__((unused))
+static void image_build(const struct entry *list, u32 n)
+{
+	int i;
+
+	layer_build(0, list, n);
+	for (i = 0; i < UK_LAYERS; i++)
+		layer_there(i, i == 0);
 }

@@ -59,6 +59,9 @@ static int fill_tree(struct tree *t)
 	rc |= tree_add_data(t, "/app/ab/c", "abc", 3, 2, NULL) < 0;
 	rc |= tree_add_link(t, "/app/link", "../lib/size1", 2, NULL) < 0;
 	rc |= tree_add_dir(t, "/app/empty", 2, NULL) < 0;
+	rc |= tree_add_data(t, "/lib/size1", "2", 1, 2, NULL) < 0;
+	rc |= tree_add_link(t, "/lib/size511", "size0", 1, NULL) < 0;
+	rc |= tree_add_data(t, "/packages/n/more", "m", 1, 2, NULL) < 0;
 	free(data);
 	return rc;
 }
@@ -89,36 +92,94 @@ static int write_image(const char *path)
 	return rc;
 }
 
+/* a file's bytes, or NULL */
+static const uint8_t *file(const struct image *img, const char *path,
+			   uint64_t size)
+{
+	uint32_t n = image_lookup(img, path);
+
+	return n != ETLFS_NONE && S_ISREG(image_node(img, n)->mode) &&
+		image_node(img, n)->size == size ? image_data(img, n) : NULL;
+}
+
+static int is_kind(const struct image *img, const char *path, uint32_t kind,
+		   uint64_t size)
+{
+	uint32_t n = image_lookup(img, path);
+
+	return n != ETLFS_NONE && (image_node(img, n)->mode & S_IFMT) == kind &&
+		image_node(img, n)->size == size;
+}
+
+static int here(const struct image *img, const char *path)
+{
+	return image_lookup(img, path) != ETLFS_NONE;
+}
+
+static int list_one(void *arg, uint32_t node)
+{
+	const struct image *img = ((void **)arg)[0];
+	char *to = ((void **)arg)[1];
+	size_t len, at = strlen(to);
+	const char *name = image_name(img, node, &len);
+
+	snprintf(to + at, 256 - at, "%.*s ", (int)len, name);
+	return 0;
+}
+
+/* a file over another's, a link over a file, a directory of two layers */
+static void test_union(const struct image *img)
+{
+	const uint8_t *p = file(img, "/lib/size1", 1);
+	char names[256] = "";
+	void *arg[] = { (void *)img, names };
+	uint32_t hidden = 0;
+	char path[4096];
+
+	ok(p && *p == '2', "the uppermost layer's file is seen");
+	ok(is_kind(img, "/lib/size511", S_IFLNK, 5), "a link over a file");
+	ok(here(img, "/packages/n/n") && here(img, "/packages/n/more"),
+	   "a directory has the names of two layers");
+	ok(!image_list(img, image_lookup(img, "/lib"), list_one, arg) &&
+	   !strcmp(names, "size0 size1 size100000 size4095 size4096 size4097 "
+		   "size511 size512 "), "a list has each name once");
+	for (uint32_t i = 0; i < img->nodes; i++)
+		hidden += image_node_path(img, i, path, sizeof(path)) ==
+			-ENOENT;
+	/* two roots, lib twice, packages and packages/n; two files */
+	ok(hidden == 8, "what is not seen has no path");
+}
+
 static void test_content(const struct image *img)
 {
-	const struct etlfs_node *n;
 	char *data = fill(100000), path[4096];
 	int good = 1, paths = 1;
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		const uint8_t *p;
+
+		if (sizes[i] == 1 || sizes[i] == 511)
+			continue;
 		snprintf(path, sizeof(path), "/lib/size%zu", sizes[i]);
-		n = image_lookup(img, path);
-		good &= n && n->size == sizes[i] && n->off % 4096 == 0 &&
-			!memcmp(img->map + n->off, data, n->size);
+		p = file(img, path, sizes[i]);
+		good &= p && (!sizes[i] || (p - img->map) % 4096 == 0) &&
+			!memcmp(p, data, sizes[i]);
 	}
 	ok(good, "files of every size are there, on a page");
-	n = image_lookup(img, "/app/link");
-	ok(n && S_ISLNK(n->mode) && n->size == 12, "a symlink");
-	n = image_lookup(img, "/app/empty/");
-	ok(n && S_ISDIR(n->mode) && !n->size, "an empty directory");
-	ok(image_lookup(img, "/app/a") && image_lookup(img, "/app/a-b") &&
-	   image_lookup(img, "/app/ab/c") && image_lookup(img, "/"),
+	ok(is_kind(img, "/app/link", S_IFLNK, 12), "a symlink");
+	ok(is_kind(img, "/app/empty/", S_IFDIR, 0), "an empty directory");
+	ok(here(img, "/app/a") && here(img, "/app/a-b") &&
+	   here(img, "/app/ab/c") && here(img, "/"),
 	   "names that begin alike");
-	ok(!image_lookup(img, "/app/b") && !image_lookup(img, "/app/a/x") &&
-	   !image_lookup(img, "/application"), "names that are not there");
-	for (uint32_t i = 0; i < img->index->nodes; i++) {
-		const struct etlfs_node *back;
+	ok(!here(img, "/app/b") && !here(img, "/app/a/x") &&
+	   !here(img, "/application"), "names that are not there");
+	for (uint32_t i = 0; i < img->nodes; i++) {
+		int rc = image_node_path(img, i, path, sizeof(path));
 
-		paths &= !image_node_path(img, i, path, sizeof(path));
-		back = image_lookup(img, path);
-		paths &= back && back - image_lookup(img, "/") == i;
+		paths &= rc == -ENOENT ||
+			(!rc && image_lookup(img, path) == i);
 	}
-	ok(paths, "every node is found by its path");
+	ok(paths, "every node that is seen is found by its path");
 	ok(image_node_path(img, 1, path, 3) == -ENAMETOOLONG,
 	   "a path that does not fit");
 	free(data);
@@ -139,13 +200,17 @@ static void test_open(void)
 	   !strcmp(img->env[0], "A=b") && !strcmp(img->egress[0], "http://a/")
 	   && img->memory == 64 << 20 && img->files == 32 << 20 &&
 	   img->timeout_ns == 5000000000ull, "the manifest");
-	ok(!image_verify(img, &err), "the digest");
+	ok(!image_verify(img, &err), "the digests");
 	ok(img->layer[0].files == 8 && img->layer[1].files == 127 &&
-	   img->layer[2].files == 4, "the layers");
-	ok(img->layer[1].off == img->layer[0].off + img->layer[0].len &&
-	   img->layer[2].off == img->layer[1].off + img->layer[1].len,
-	   "the layers follow each other");
+	   img->layer[2].files == 6, "the layers");
+	ok(img->layer[0].addr == 0x800000000 &&
+	   img->layer[1].addr == 0x800200000 &&
+	   img->layer[2].addr == 0x800400000,
+	   "the layers lie behind each other, 2 MB apart or more");
+	ok(img->layer[0].off % 4096 == 0 && img->layer[1].off % 4096 == 0 &&
+	   img->layer[2].off % 4096 == 0, "each begins on a page of the file");
 	test_content(img);
+	test_union(img);
 	image_close(img);
 	image_close(NULL);
 }
@@ -233,8 +298,8 @@ static void test_copy(void)
 		ok(0, "heads: %s", err.msg);
 		return;
 	}
-	ok(!strcmp(heads->name, "test") && heads->index->nodes > 100 &&
-	   image_lookup(heads, "/app/ab/c"), "heads: manifest and index");
+	ok(!strcmp(heads->name, "test") && heads->nodes > 100 &&
+	   here(heads, "/app/ab/c"), "heads: manifest and index");
 	snprintf(folder, sizeof(folder), "%s/copies", dir);
 	fd = image_copy(heads, folder, &err);
 	ok(fd == -ENOENT && strstr(err.msg, "copies': No such file"),
@@ -249,7 +314,7 @@ static void test_copy(void)
 	truncate_at(5000);
 	ok(image_copy(heads, NULL, &err) == -EBADMSG &&
 	   strstr(err.msg, "it was cut short"), "copy: of half: %s", err.msg);
-	ok(image_lookup(heads, "/app/ab/c") != NULL,
+	ok(here(heads, "/app/ab/c"),
 	   "copy: of half: its heads are there");
 	ok(fd >= 0 && !image_open_copy(&copy, at("b.usetl"), fd, &err) &&
 	   !image_verify(copy, &err), "copy: is whole: %s", err.msg);
@@ -279,41 +344,83 @@ static long find(const struct image *img, const char *text)
 	return p ? p - img->map : -1;
 }
 
+static unsigned long layer_nodes_of(const struct image *img, int layer)
+{
+	return img->layer[layer].index->nodes;
+}
+
 static void test_damage(void)
 {
 	struct image *img;
-	uint64_t size, index;
-	long manifest, version;
+	uint64_t size, index, upper;
+	long config, version;
 
 	if (image_open(&img, at("a.usetl"), NULL))
 		return;
 	size = img->size;
-	index = img->index_off;
-	manifest = find(img, "\"memory\":");
-	version = find(img, "\"version\": 1");
+	index = img->layer[0].off + img->layer[0].index_off;
+	upper = img->layer[1].off + img->layer[1].index_off;
+	config = find(img, "\"memory\":");
+	version = find(img, "\"version\": 2");
 	damaged("half of it", 0, "", 0, size / 2, "is truncated");
 	damaged("one byte less", 0, "", 0, size - 1, "is truncated");
 	damaged("one byte more", 0, "", 0, size + 1, "damaged");
 	damaged("nothing", 0, "", 0, 0, "not a usetl image");
 	damaged("its first block", 0, "", 0, 512, "not a usetl image");
 	damaged("another name", 0, "x", 1, -1, "not a usetl image");
+	damaged("another time", 136, "1", 1, -1, "not a usetl image");
+	damaged("format 1", 0, "usetl/manifest.json", 20, -1,
+		"by an older usetl (format 1, this one reads 2); bake it "
+		"again");
 	damaged("newer", version + 11, "9", 1, -1, "by a newer usetl");
-	damaged("no JSON", manifest, "}", 1, -1, "not JSON");
-	damaged("a key is gone", manifest + 1, "M", 1, -1, "not whole");
+	damaged("older", version + 11, "1", 1, -1, "bake it again");
+	damaged("no JSON", config, "}", 1, -1, "not JSON");
+	damaged("a key is gone", config + 1, "M", 1, -1, "not whole");
+	damaged("a layer's header", img->layer[1].off - 512, "x", 1, -1,
+		"not where it belongs");
+	damaged("a pad before a layer", img->layer[1].off - 600, "x", 1, -1,
+		"not where it belongs");
+	damaged("its end", size - 1, "x", 1, -1, "behind its layers");
 	damaged("index magic", index, "x", 1, -1, "no index");
-	damaged("index version", index + 8, "\2", 1, -1, "by a newer usetl");
+	damaged("index version", index + 8, "\1", 1, -1, "bake it again");
 	damaged("more nodes", index + 12, "\xff\xff", 2, -1, "not whole");
+	damaged("an upper layer of other lower ones", upper + 40, "\xff", 1,
+		-1, "not whole");
 	damaged("root is a file", index + 64 + 8, "\0\x80", 2, -1, "no root");
-	damaged("the last byte of a file", img->layer[2].off - 5000, "X", 1,
-		-1, "was altered");
-	damaged("digest", size - 1536, "x", 1, -1, "no digest");
-	damaged("another digest", size - 1536, img->digest[0] == '0' ? "1" :
-		"0", 1, -1, "was altered");
+	damaged("a root below another", upper + 64 + 40, "\1", 1, -1,
+		"damaged: node");
+	damaged("merges", upper + 64 + 64ul * layer_nodes_of(img, 1), "\1", 1,
+		-1, "do not fit together");
+	damaged("the last byte of a file", file(img, "/lib/size4097", 4097) +
+		4096 - img->map, "X", 1, -1, "the digest of its runtime is");
+	damaged("a byte of the config", find(img, "app.handler"), "X", 1, -1,
+		"the digest of its config is");
+	damaged("a byte of the manifest", img->manifest.off +
+		img->manifest.len - 1, " ", 1, -1,
+		"the digest of its manifest is");
+	damaged("another digest of the config", find(img, img->config.digest),
+		img->config.digest[0] == '0' ? "1" : "0", 1, -1, "no config");
+	damaged("another digest", find(img, img->digest), img->digest[0] ==
+		'0' ? "1" : "0", 1, -1, "no manifest");
 	image_close(img);
 }
 
-/* one bit of the index at a time: refused, or else found by the digest */
-static void test_bits(void)
+/* what is accepted can be walked to the end, and is not what was baked */
+static int walked(struct image *b)
+{
+	char path[4096];
+	int whole = 1;
+
+	for (uint32_t k = 0; k < b->nodes; k++) {
+		int rc = image_node_path(b, k, path, sizeof(path));
+
+		whole &= rc == -ENOENT || (!rc && here(b, path));
+	}
+	return whole && image_verify(b, NULL) != 0;
+}
+
+/* one bit of an index at a time: refused, or else found by the digest */
+static void test_bits(int layer)
 {
 	struct image *img, *b;
 	uint64_t index, len;
@@ -322,8 +429,8 @@ static void test_bits(void)
 
 	if (image_open(&img, at("a.usetl"), NULL))
 		return;
-	index = img->index_off;
-	len = img->index->total_len;
+	index = img->layer[layer].off + img->layer[layer].index_off;
+	len = img->layer[layer].index->total_len;
 	data = malloc(img->size);
 	memcpy(data, img->map, img->size);
 	fd = open(at("b.usetl"), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC,
@@ -337,23 +444,55 @@ static void test_bits(void)
 		if (image_open(&b, at("b.usetl"), NULL)) {
 			refused++;
 		} else {
-			char path[4096];
-
-			/* what is accepted can be walked to the end */
-			for (uint32_t k = 0; k < b->index->nodes; k++)
-				whole &= !image_node_path(b, k, path,
-							  sizeof(path)) &&
-					image_lookup(b, path);
-			whole &= image_verify(b, NULL) != 0;
+			whole &= walked(b);
 			image_close(b);
 		}
 		whole &= pwrite(fd, &data[index + i], 1, index + i) == 1;
 	}
-	ok(whole && refused > 20, "%d of %d flipped bits are refused at open, "
-	   "the rest by the digest", refused, n);
+	ok(whole && refused > 20, "layer %d: %d of %d flipped bits are refused "
+	   "at open, the rest by the digest", layer, refused, n);
 	close(fd);
 	free(data);
 	image_close(img);
+}
+
+static struct tree *tree_of(uint16_t upper, const char *text)
+{
+	struct tree *t = NULL;
+	struct err err;
+
+	if (tree_create(&t, &err) || fill_tree(t) ||
+	    (upper && tree_add_data(t, "/lib/own/x", text, strlen(text), upper,
+				    NULL) < 0) ||
+	    (upper && tree_add_data(t, "/lib/size4097", text, strlen(text),
+				    upper, NULL) < 0))
+		exit(1);
+	return t;
+}
+
+/* a layer is the same, whatever is in those above it */
+static void test_lower(uint16_t upper)
+{
+	struct image a = { .name = "a", .handler = "a.a", .interpreter = "/a",
+			   .version = "3", .argv = (char *[]){ "/a", NULL },
+			   .env = (char *[]){ "A=b", NULL } }, b = a;
+	struct tree *t = tree_of(0, ""), *u = tree_of(upper, "text");
+	int fd = open(at("d.usetl"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	struct err err;
+	int same = 1;
+
+	if (pack_write(t, &a, fd, NULL, NULL, &err) < 0 || ftruncate(fd, 0) ||
+	    pack_write(u, &b, fd, NULL, NULL, &err) < 0)
+		exit(1);
+	for (int i = 0; i < upper; i++)
+		same &= !strcmp(a.layer[i].digest, b.layer[i].digest) &&
+			a.layer[i].addr == b.layer[i].addr;
+	ok(same, "layer %d does not change those below it", upper);
+	ok(strcmp(a.layer[upper].digest, b.layer[upper].digest),
+	   "layer %d changes", upper);
+	tree_destroy(t);
+	tree_destroy(u);
+	close(fd);
 }
 
 int main(void)
@@ -374,7 +513,10 @@ int main(void)
 	ok(!system(command), "tar lists an image without a word");
 	test_open();
 	test_damage();
-	test_bits();
+	test_bits(0);
+	test_bits(1);
+	test_lower(1);
+	test_lower(2);
 	test_copy();
 	test_no_file();
 	snprintf(command, sizeof(command), "rm -rf '%s'", dir);

@@ -226,7 +226,9 @@ static void run(enum tender_kind kind)
 {
 	char path[] = "/tmp/tender_test.XXXXXX", *argv[] = { "/x", NULL };
 	struct image img = { .path = path, .memory = 64u << 20,
-			     .files = 16u << 20, .argv = argv, .size = 4096 };
+			     .files = 16u << 20, .argv = argv,
+			     .layer = { { .addr = UK_IMAGE_BASE,
+					  .len = 4096 } } };
 	struct ref_opts o = { .img = &img, .tender = kind, .verify = 1,
 			      .boot_timeout_ns = PATIENCE, .cgroup = -1 };
 	struct err err;
@@ -313,7 +315,7 @@ static void test_events(void)
 
 	if (tender_kvm.init(&err) < 0 ||
 	    ram_create(&ram, img.memory, img.files, &err) < 0 ||
-	    machine_setup(&ram, 0, &err) < 0) {
+	    machine_setup(&ram, &err) < 0) {
 		ok(0, "events: %s", err.msg);
 		return;
 	}

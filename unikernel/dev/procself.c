@@ -96,15 +96,18 @@ static void maps_arena(struct proctext *t, int arena, u64 base,
 static void maps_text(struct proctext *t)
 {
 	u64 start, brk = heap_range(&start);
+	int i;
 
 	maps_arena(t, UK_ARENA_EXEC, UK_EXEC_BASE, "rwxp");
 	map_line(t, UK_VDSO, UK_VDSO + 2 * UK_PAGE, "r-xp", "[vdso]");
 	map_line(t, UK_STACK_BASE, UK_STACK_END, "rw-p", "[stack]");
 	map_line(t, start, ROUND_UP(brk, UK_PAGE), "rw-p", "[heap]");
 	maps_arena(t, UK_ARENA_DATA, UK_DATA_BASE, "rw-p");
-	map_line(t, UK_IMAGE_BASE,
-		 UK_IMAGE_BASE + ROUND_UP(uk_ctl->image_size, UK_PAGE),
-		 "r--s", NULL);
+	for (i = 0; i < UK_LAYERS; i++)
+		if (uk_ctl->layer[i].size)
+			map_line(t, uk_ctl->layer[i].addr,
+				 uk_ctl->layer[i].addr +
+				 uk_ctl->layer[i].size, "r--s", NULL);
 }
 
 static void statm_text(struct proctext *t)

@@ -7,8 +7,8 @@
  * as it lives, so that a reader of the directory sees every name that is not
  * removed exactly once, whatever is made or removed meanwhile.
  *
- * Positions for getdents: 0 ".", 1 "..", then the image's children, then slots,
- * then the children of node_ops.list.
+ * Positions for getdents: 0 ".", 1 "..", then the image's slots (inode.h), then
+ * those of dents, then the children of node_ops.list.
  */
 #include "unikernel/fs/inode.h"
 #include "unikernel/mem/mem.h"
@@ -273,15 +273,66 @@ int dir_remove(struct inode *dir, const char *name, size_t len)
 	return 0;
 }
 
+/* subdirectories by all names, and the two links that each directory has */
+static u32 count_links(struct inode *dir)
+{
+	struct dir *d = dir->dir;
+	struct etlfs_node nd;
+	u32 n = imagefs_slots(dir->node), links = 2, i;
+	const char *name;
+	size_t len;
+
+	for (i = 0; i < n; i++) {
+		u32 node = imagefs_slot(dir->node, i);
+
+		if (imagefs_node(node, &nd) < 0 || !S_ISDIR(nd.mode))
+			continue;
+		name = imagefs_name(node, &len);
+		links += !d || !name || !*dent_find(d, name, len);
+	}
+	for (i = 0; d && i < d->top; i++)
+		links += !(d->slot[i].next_free & 1) && d->slot[i].de->ip &&
+			S_ISDIR(d->slot[i].de->ip->mode);
+	return links;
+}
+
+/*
+ * A file's name that the program removed from a lower layer does not hide what
+ * came in an upper one, whose nodes begin with `had`.
+ */
+void dir_attached(struct inode *dir, u32 had)
+{
+	struct dir *d = dir->dir;
+	struct dent **p, *de;
+	u32 node, i;
+
+	for (i = 0; d && i <= d->mask; i++) {
+		for (p = &d->bucket[i]; (de = *p); ) {
+			node = imagefs_find(dir->node, de->name, de->len);
+			d->over -= de->over;
+			de->over = node != NODE_NONE;
+			d->over += de->over;
+			if (!de->ip && de->over && node >= had) {
+				d->over--;
+				dent_free(d, p);
+			} else {
+				p = &de->next;
+			}
+		}
+	}
+	if (!(dir->flags & I_UNCOUNTED))
+		dir->nlink = count_links(dir);
+}
+
 int dir_empty(struct inode *dir)
 {
 	struct dir *d = dir->dir;
-	u32 first, n = 0;
+	u32 n = 0;
 
 	if (dir->ops && dir->ops->list)
 		return 0;
 	if (dir->node != NODE_NONE)
-		n = imagefs_children(dir->node, &first);
+		n = imagefs_count(dir->node);
 	return d ? d->live == 0 && d->over == n : n == 0;
 }
 
@@ -311,7 +362,7 @@ static void list_dots(struct inode *dir, u64 pos, struct dir_entry *e)
 	e->mode = S_IFDIR;
 }
 
-/* the k-th child in the image, unless a dent has that name */
+/* a child in the image, unless a dent has that name */
 static int list_image(struct inode *dir, u32 node, struct dir_entry *e)
 {
 	struct etlfs_node nd;
@@ -365,11 +416,11 @@ int dir_list(struct inode *dir, u64 *pos,
 {
 	static char name[NAME_MAX + 1];
 	struct dir_entry e;
-	u32 first = 0, n = 0;
+	u32 n = 0;
 	int yes;
 
 	if (dir->node != NODE_NONE)
-		n = imagefs_children(dir->node, &first);
+		n = imagefs_slots(dir->node);
 	for (;; *pos = e.next) {
 		e.next = *pos + 1;
 		if (*pos < 2) {
@@ -380,7 +431,8 @@ int dir_list(struct inode *dir, u64 *pos,
 				e.next = SLOTS_AT;
 				continue;
 			}
-			yes = list_image(dir, first + *pos - 2, &e);
+			yes = list_image(dir, imagefs_slot(dir->node, *pos - 2),
+					 &e);
 		} else if (*pos < CODE_AT) {
 			if (!dir->dir || *pos - SLOTS_AT >= dir->dir->top) {
 				e.next = CODE_AT;

@@ -1,113 +1,249 @@
 /*
- * imagefs.c - the image's index, read where it lies
+ * imagefs.c - the layers' indices, read where they lie
  *
- * Nothing is built at boot: a lookup is a binary search among a directory's
- * children (etlfs/format.h).  The image is not trusted to be whole: every
- * invariant of a node is checked when the node is used, on a copy, and a node
- * that breaks one does not exist (-EIO).  Children come after their directory
- * and parents before it, so following either always ends.
+ * Nothing is built at boot, nor when a layer comes: a lookup is a binary search
+ * among the names that each layer has in a directory (etlfs/format.h).  The
+ * image is not trusted to be whole: every invariant of a node is checked when
+ * the node is used, on a copy, and a node that breaks one does not exist
+ * (-EIO).  Children come after their directory and parents before it, so
+ * following either always ends.
  */
 #include "unikernel/fs/inode.h"
 
-static struct {
+struct layer {
 	const struct etlfs_node *node;
+	const struct etlfs_merge *merge;
 	const char *names;
 	u64 names_len;
-	u64 image_size;
-	u32 nodes;
-} image;
+	u64 off, size;			/* from UK_IMAGE_BASE */
+	u32 first, nodes, merges;	/* nodes 0: it is not there */
+};
 
-int imagefs_init(void)
+static struct layer layers[UK_LAYERS];
+
+_Static_assert(UK_LAYERS == ETLFS_LAYERS, "one number of layers");
+_Static_assert(UK_BIG == ETLFS_ALIGN, "one distance of layers");
+
+/* [off, off + len) lies inside of a table of `size` bytes */
+static int inside(u64 off, u64 len, u64 size)
 {
-	u64 off = uk_ctl->index_off, size = uk_ctl->image_size;
-	const u8 *base = (const u8 *)UK_IMAGE_BASE;
+	return off <= size && len <= size - off;
+}
+
+/* the tables of an index follow each other in its `room` bytes */
+static int head_ok(const struct etlfs_head *h, u64 room)
+{
+	u64 merges = sizeof(*h) + h->nodes * sizeof(struct etlfs_node);
+
+	return h->magic == ETLFS_INDEX_MAGIC && h->version == ETLFS_VERSION &&
+		h->nodes && h->total_len <= room &&
+		h->names_off == merges +
+		h->merges * sizeof(struct etlfs_merge) &&
+		inside(h->names_off, h->names_len, h->total_len);
+}
+
+/* takes up one layer; first: how many nodes are below it */
+static int layer_open(struct layer *l, const struct uk_layer *c, u32 first)
+{
+	u64 off = c->addr - UK_IMAGE_BASE, size = c->size, index = c->index;
+	const u8 *base = (const u8 *)UK_IMAGE_BASE + off;
 	struct etlfs_head h;
 
-	if (size > UK_IMAGE_END - UK_IMAGE_BASE || off % 8 || off > size ||
-	    size - off < sizeof(h))
+	if (off % UK_BIG || !inside(off, size, UK_IMAGE_END - UK_IMAGE_BASE) ||
+	    index % 8 || !inside(index, sizeof(h), size))
 		return -EINVAL;
-	memcpy(&h, base + off, sizeof(h));
-	if (h.magic != ETLFS_INDEX_MAGIC || h.version != ETLFS_VERSION)
+	memcpy(&h, base + index, sizeof(h));
+	if (!head_ok(&h, size - index) || h.first != first ||
+	    h.nodes >= NODE_NONE - first)
 		return -EINVAL;
-	if (h.total_len > size - off || h.nodes == 0 || h.nodes == NODE_NONE ||
-	    h.names_off > h.total_len ||
-	    h.names_len > h.total_len - h.names_off ||
-	    h.names_off < sizeof(h) ||
-	    (h.names_off - sizeof(h)) / sizeof(struct etlfs_node) < h.nodes)
-		return -EINVAL;
-	image.node = (const struct etlfs_node *)(base + off + sizeof(h));
-	image.names = (const char *)base + off + h.names_off;
-	image.names_len = h.names_len;
-	image.image_size = size;
-	image.nodes = h.nodes;
+	l->node = (const struct etlfs_node *)(base + index + sizeof(h));
+	l->merge = (const struct etlfs_merge *)(l->node + h.nodes);
+	l->names = (const char *)base + index + h.names_off;
+	l->names_len = h.names_len;
+	l->off = off;
+	l->size = size;
+	l->first = first;
+	l->merges = h.merges;
+	l->nodes = h.nodes;
 	return 0;
 }
 
 u32 imagefs_nodes(void)
 {
-	return image.nodes;
+	u32 n = 0, i;
+
+	for (i = 0; i < UK_LAYERS; i++)
+		n += layers[i].nodes;
+	return n;
 }
 
-static int in_names(u64 off, u64 len)
+/* a layer has the numbers that follow, so none can come below another */
+int imagefs_attach(void)
 {
-	return off <= image.names_len && len <= image.names_len - off;
+	u32 all = imagefs_nodes(), first = 0;
+	int i, rc;
+
+	for (i = 0; i < UK_LAYERS; i++) {
+		struct uk_layer c = uk_ctl->layer[i];
+
+		if (!layers[i].nodes && c.size) {
+			rc = first < all ? -EINVAL :
+				layer_open(&layers[i], &c, first);
+			if (rc < 0)
+				return rc;
+		}
+		first += layers[i].nodes;
+	}
+	return layers[0].nodes ? 0 : -EINVAL;
 }
 
-int imagefs_node(u32 n, struct etlfs_node *out)
+int imagefs_init(void)
 {
-	if (n >= image.nodes)
+	memset(layers, 0, sizeof(layers));
+	return imagefs_attach();
+}
+
+/* the layer of a node, or NULL */
+static const struct layer *layer_of(u32 n)
+{
+	const struct layer *l;
+
+	for (l = layers; l < layers + UK_LAYERS; l++)
+		if (n >= l->first && n - l->first < l->nodes)
+			return l;
+	return NULL;
+}
+
+/* where a directory's own children lie in its layer's nodes */
+static int children_ok(const struct layer *l, u32 n,
+		       const struct etlfs_node *nd)
+{
+	return !nd->size || (nd->off > n && nd->off - l->first <= l->nodes &&
+			     nd->size <= l->nodes - (nd->off - l->first));
+}
+
+/* node n as it stands in its layer, checked */
+static int node_read(u32 n, const struct layer **layer, struct etlfs_node *out)
+{
+	const struct layer *l = layer_of(n);
+	u32 root;
+
+	if (!l)
 		return -EIO;
-	memcpy(out, &image.node[n], sizeof(*out));
-	if (n && (out->parent >= n || out->name_len == 0 ||
-		  out->name_len > NAME_MAX ||
-		  !in_names(out->name_off, out->name_len)))
+	*layer = l;
+	memcpy(out, &l->node[n - l->first], sizeof(*out));
+	root = n == l->first;
+	if (!root && (out->parent < l->first || out->parent >= n ||
+		      out->name_len == 0 || out->name_len > NAME_MAX ||
+		      !inside(out->name_off, out->name_len, l->names_len)))
 		return -EIO;
 	switch (out->mode & S_IFMT) {
 	case S_IFREG:
 		if (out->size && (out->off % UK_PAGE ||
-				  out->off > image.image_size ||
-				  out->size > image.image_size - out->off))
+				  !inside(out->off, out->size, l->size)))
 			return -EIO;
-		return n ? 0 : -EIO;
+		return root ? -EIO : 0;
 	case S_IFDIR:
-		if (out->size && (out->off <= n || out->off > image.nodes ||
-				  out->size > image.nodes - out->off))
+		if (!children_ok(l, n, out) ||
+		    (out->below != NODE_NONE && out->below >= l->first))
 			return -EIO;
-		return 0;
+		/* there is one root */
+		return root && out->below != (n ? 0 : NODE_NONE) ? -EIO : 0;
 	case S_IFLNK:
 		if (out->size == 0 || out->size >= PATH_MAX ||
-		    !in_names(out->off, out->size))
+		    !inside(out->off, out->size, l->names_len))
 			return -EIO;
-		return n ? 0 : -EIO;
+		return root ? -EIO : 0;
 	}
 	return -EIO;
 }
 
+/* the one number of the directory that node n is a part of, or NODE_NONE */
+static u32 dir_number(u32 n)
+{
+	const struct layer *l;
+	struct etlfs_node nd;
+	u32 below;
+
+	if (node_read(n, &l, &nd) < 0 || !S_ISDIR(nd.mode))
+		return NODE_NONE;
+	if (nd.below == NODE_NONE)
+		return n;
+	below = nd.below;
+	if (node_read(below, &l, &nd) < 0 || !S_ISDIR(nd.mode) ||
+	    nd.below != NODE_NONE)
+		return NODE_NONE;
+	return below;
+}
+
+int imagefs_node(u32 n, struct etlfs_node *out)
+{
+	const struct layer *l;
+	int rc = node_read(n, &l, out);
+
+	if (rc < 0)
+		return rc;
+	/* a directory is known by one number alone */
+	if (S_ISDIR(out->mode) && out->below != NODE_NONE)
+		return -EIO;
+	if (S_ISREG(out->mode))
+		out->off += l->off;
+	out->parent = n ? dir_number(out->parent) : 0;
+	return out->parent == NODE_NONE ? -EIO : 0;
+}
+
 const char *imagefs_name(u32 n, size_t *len)
 {
+	const struct layer *l;
 	struct etlfs_node nd;
 
-	if (n == 0 || imagefs_node(n, &nd) < 0)
+	if (node_read(n, &l, &nd) < 0 || n == l->first)
 		return NULL;
 	*len = nd.name_len;
-	return image.names + nd.name_off;
+	return l->names + nd.name_off;
 }
 
 const char *imagefs_target(u32 n, size_t *len)
 {
+	const struct layer *l;
 	struct etlfs_node nd;
 
-	if (imagefs_node(n, &nd) < 0 || !S_ISLNK(nd.mode))
+	if (node_read(n, &l, &nd) < 0 || !S_ISLNK(nd.mode))
 		return NULL;
 	*len = nd.size;
-	return image.names + nd.off;
+	return l->names + nd.off;
 }
 
-u32 imagefs_children(u32 dir, u32 *first)
+/* the node by which layer l has a directory of a lower one, or NODE_NONE */
+static u32 merged(const struct layer *l, u32 dir)
 {
-	struct etlfs_node nd;
+	u32 lo = 0, hi = l->merges, mid;
 
-	if (imagefs_node(dir, &nd) < 0 || !S_ISDIR(nd.mode))
+	while (lo < hi) {
+		mid = lo + (hi - lo) / 2;
+		if (l->merge[mid].below == dir)
+			return l->merge[mid].node;
+		if (dir < l->merge[mid].below)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return NODE_NONE;
+}
+
+/* layer l's own children of a directory: how many, and the first one's node */
+static u32 children(const struct layer *l, u32 dir, u32 *first)
+{
+	const struct layer *of;
+	struct etlfs_node nd;
+	u32 n = dir;
+
+	if (!l->nodes || dir >= l->first + l->nodes)
+		return 0;
+	if (dir < l->first)
+		n = merged(l, dir);
+	if (n == NODE_NONE || node_read(n, &of, &nd) < 0 || of != l ||
+	    !S_ISDIR(nd.mode) || nd.below != (n == dir ? NODE_NONE : dir))
 		return 0;
 	*first = nd.off;
 	return nd.size;
@@ -123,22 +259,23 @@ static int name_cmp(const char *a, size_t alen, const char *b, size_t blen)
 	return alen < blen ? -1 : alen > blen;
 }
 
-u32 imagefs_find(u32 dir, const char *name, size_t len)
+/* among layer l's own names in a directory */
+static u32 find_in(const struct layer *l, u32 dir, const char *name,
+		   size_t len)
 {
 	u32 lo, hi, mid;
 	int c;
 
-	hi = imagefs_children(dir, &lo);
+	hi = children(l, dir, &lo);
 	hi += hi ? lo : 0;
 	for (lo = hi ? lo : 0; lo < hi; ) {
 		const struct etlfs_node *nd;
 
 		mid = lo + (hi - lo) / 2;
-		nd = &image.node[mid];
-		if (!in_names(nd->name_off, nd->name_len))
+		nd = &l->node[mid - l->first];
+		if (!inside(nd->name_off, nd->name_len, l->names_len))
 			return NODE_NONE;
-		c = name_cmp(name, len, image.names + nd->name_off,
-			     nd->name_len);
+		c = name_cmp(name, len, l->names + nd->name_off, nd->name_len);
 		if (c == 0)
 			return mid;
 		if (c < 0)
@@ -147,4 +284,92 @@ u32 imagefs_find(u32 dir, const char *name, size_t len)
 			lo = mid + 1;
 	}
 	return NODE_NONE;
+}
+
+/*
+ * Node n was found in dir: a directory's becomes its number.  That has to be of
+ * the same name in dir, too: a directory is never found below itself.  What is
+ * damaged stays as it is, for -EIO.
+ */
+static u32 number_of(u32 dir, u32 n)
+{
+	const struct layer *l = layer_of(n);
+	const char *name, *other;
+	struct etlfs_node nd;
+	size_t len = 0, olen = 0;
+	u32 number;
+
+	if (!l || l == layers || !S_ISDIR(l->node[n - l->first].mode))
+		return n;
+	number = dir_number(n);
+	if (number == n || number == NODE_NONE)
+		return n;
+	name = imagefs_name(n, &len);
+	other = imagefs_name(number, &olen);
+	if (!name || !other || name_cmp(name, len, other, olen) ||
+	    imagefs_node(number, &nd) < 0 || nd.parent != dir)
+		return n;
+	return number;
+}
+
+u32 imagefs_find(u32 dir, const char *name, size_t len)
+{
+	const struct layer *l;
+	u32 n;
+
+	for (l = layers + UK_LAYERS; l-- > layers; ) {
+		n = find_in(l, dir, name, len);
+		if (n != NODE_NONE)
+			return number_of(dir, n);
+	}
+	return NODE_NONE;
+}
+
+u32 imagefs_slots(u32 dir)
+{
+	u32 sum = 0, first, i;
+
+	for (i = 0; i < UK_LAYERS; i++)
+		sum += children(&layers[i], dir, &first);
+	return sum;
+}
+
+/* has a layer below l the name too? */
+static int named_below(const struct layer *l, u32 dir, const char *name,
+		       size_t len)
+{
+	while (l-- > layers)
+		if (find_in(l, dir, name, len) != NODE_NONE)
+			return 1;
+	return 0;
+}
+
+u32 imagefs_slot(u32 dir, u32 i)
+{
+	const struct layer *l;
+	const char *name;
+	u32 first, n;
+	size_t len;
+
+	for (l = layers; l < layers + UK_LAYERS; l++) {
+		n = children(l, dir, &first);
+		if (i < n)
+			break;
+		i -= n;
+	}
+	if (l == layers + UK_LAYERS)
+		return NODE_NONE;
+	name = imagefs_name(first + i, &len);
+	if (!name || named_below(l, dir, name, len))
+		return NODE_NONE;
+	return imagefs_find(dir, name, len);
+}
+
+u32 imagefs_count(u32 dir)
+{
+	u32 n = imagefs_slots(dir), i, names = 0;
+
+	for (i = 0; i < n; i++)
+		names += imagefs_slot(dir, i) != NODE_NONE;
+	return names;
 }

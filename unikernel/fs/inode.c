@@ -138,17 +138,29 @@ int inode_init(void)
 u32 inode_nlink(struct inode *ip)
 {
 	struct etlfs_node nd;
-	u32 first, n, i;
+	u32 n, i;
 
 	if (!(ip->flags & I_UNCOUNTED))
 		return ip->nlink;
 	ip->flags &= ~I_UNCOUNTED;
 	ip->nlink = 2;
-	n = imagefs_children(ip->node, &first);
+	n = imagefs_slots(ip->node);
 	for (i = 0; i < n; i++)
-		if (imagefs_node(first + i, &nd) == 0 && S_ISDIR(nd.mode))
+		if (imagefs_node(imagefs_slot(ip->node, i), &nd) == 0 &&
+		    S_ISDIR(nd.mode))
 			ip->nlink++;
 	return ip->nlink;
+}
+
+void inode_attached(u32 had)
+{
+	struct inode *ip;
+	u32 i;
+
+	for (i = 0; i < CACHE; i++)
+		for (ip = cache[i]; ip; ip = ip->hash_next)
+			if (S_ISDIR(ip->mode))
+				dir_attached(ip, had);
 }
 
 void inode_link(struct inode *ip)

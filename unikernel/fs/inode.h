@@ -1,7 +1,7 @@
 /*
  * inode.h - what the files of the tree are made of; private to the vfs
  *
- *   imagefs.c  the image's index: nodes, found by binary search, never built
+ *   imagefs.c  the layers' indices: nodes, found by binary search, never built
  *   inode.c    inodes: made when something needs one, counted
  *   dir.c      names: an image directory's own, under made and removed ones
  *   path.c     from a path to an inode
@@ -82,18 +82,33 @@ struct inode {
 	};
 };
 
-/* imagefs.c; nodes are copied out, checked */
+/*
+ * imagefs.c: the union of the layers.  A directory has one number, that of the
+ * lowest layer with it (etlfs/format.h), and slots: one for each name that a
+ * layer has in it, lower layers first, so a slot stays what it is as layers
+ * come.  Of the slots with one name the lowest layer's counts, and stands for
+ * what the uppermost has.
+ */
 int imagefs_init(void);
-int imagefs_node(u32 n, struct etlfs_node *out);	/* 0 or -EIO */
+int imagefs_attach(void);	/* what is new in uk_ctl: 0 or -EINVAL */
+/*
+ * Copied out, checked: 0 or -EIO.  parent is the directory's one number, and
+ * off of a file from UK_IMAGE_BASE on.
+ */
+int imagefs_node(u32 n, struct etlfs_node *out);
 u32 imagefs_find(u32 dir, const char *name, size_t len); /* or NODE_NONE */
 const char *imagefs_name(u32 n, size_t *len);	/* NULL: damaged */
 const char *imagefs_target(u32 n, size_t *len);
-u32 imagefs_children(u32 dir, u32 *first);	/* how many */
-u32 imagefs_nodes(void);
+u32 imagefs_slots(u32 dir);			/* how many */
+u32 imagefs_slot(u32 dir, u32 i);		/* node, or NODE_NONE */
+u32 imagefs_count(u32 dir);			/* names */
+u32 imagefs_nodes(void);			/* of all layers */
 
 /* inode.c */
 extern struct inode *root_inode;
 int inode_init(void);
+/* layers came, with nodes from `had` on: what was counted is counted anew */
+void inode_attached(u32 had);
 struct inode *inode_new(u32 mode, u64 dev);	/* nlink 0 */
 void inode_put(struct inode *ip);		/* NULL is fine */
 int inode_of_node(u32 node, struct inode **out);
@@ -118,6 +133,7 @@ int dir_add(struct inode *dir, const char *name, size_t len,
 int dir_remove(struct inode *dir, const char *name, size_t len);
 int dir_empty(struct inode *dir);		/* 1, 0 */
 void dir_free(struct dir *d);
+void dir_attached(struct inode *dir, u32 had);	/* see inode_attached() */
 /* Calls emit for the entries from *pos on until it says stop; advances *pos. */
 struct dir_entry {
 	const char *name;

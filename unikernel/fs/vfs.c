@@ -149,6 +149,16 @@ static void mount(const char *path, u64 dev, u32 mode, u32 flags)
 	inode_put(ip);
 }
 
+int vfs_attach(void)
+{
+	u32 had = imagefs_nodes();
+	int rc = imagefs_attach();
+
+	/* for what was taken up before one that is damaged, too */
+	inode_attached(had);
+	return rc;
+}
+
 void vfs_init(void)
 {
 	if (imagefs_init() < 0)

@@ -72,6 +72,13 @@ extern struct waitq poll_queue;
 void poll_notify(void);
 
 void vfs_init(void);		/* mounts the image, /tmp, /dev, /proc */
+/*
+ * Takes up the layers that uk_ctl names by now and did not before: their names
+ * are there from then on, over those of lower layers; what the program has made
+ * or changed by itself stays over both.  0, or -EINVAL: an index is damaged,
+ * and nothing of that layer was taken up.
+ */
+int vfs_attach(void);
 
 /* descriptors (fd.c) */
 struct file *fd_get(int fd);			/* borrowed, NULL: EBADF */

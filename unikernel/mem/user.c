@@ -35,6 +35,21 @@ static u64 host_end(u64 addr)
 	return addr < end ? end : window_end(addr);
 }
 
+/* end of the layer that holds addr, or 0 */
+static u64 image_end(u64 addr)
+{
+	u64 at, size;
+	int i;
+
+	for (i = 0; i < UK_LAYERS; i++) {
+		at = uk_ctl->layer[i].addr;
+		size = uk_ctl->layer[i].size;
+		if (addr >= at && addr - at < size)
+			return at + size;
+	}
+	return 0;
+}
+
 /* the end of addr's region, if it is readable (write: writable); else 0 */
 static u64 region_end(u64 addr, int write)
 {
@@ -58,7 +73,7 @@ static u64 region_end(u64 addr, int write)
 	else if (write)
 		return 0;
 	else if (addr < UK_IMAGE_END)
-		end = UK_IMAGE_BASE + ROUND_UP(uk_ctl->image_size, UK_PAGE);
+		end = image_end(addr);
 	else if (addr < UK_HOST_END)
 		end = host_end(addr);
 	return addr < end ? end : 0;

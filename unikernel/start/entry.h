@@ -6,12 +6,12 @@
 
 #include "unikernel/abi.h"
 
-#define CTL_TRAP_RIP		224
-#define CTL_TRAP_RSP		232
-#define CTL_TRAP_RFLAGS		240
-#define CTL_PREEMPT_RIP		248
-#define CTL_PREEMPT_RSP		256
-#define CTL_PREEMPT_RFLAGS	264
+#define CTL_TRAP_RIP		280
+#define CTL_TRAP_RSP		288
+#define CTL_TRAP_RFLAGS		296
+#define CTL_PREEMPT_RIP		304
+#define CTL_PREEMPT_RSP		312
+#define CTL_PREEMPT_RFLAGS	320
 
 #define BOOT_STACK_SIZE		0x4000
 #define TRAP_STACK_SIZE		0x2000

@@ -112,8 +112,7 @@ int guest_ctl_init(struct guest *g, struct err *err)
 	c->files_limit = g->ram->win[UK_ARENA_USF].cap;
 	for (int i = 0; i < UK_ARENAS; i++)
 		c->span[i] = g->ram->win[i].span;
-	c->image_size = g->img->size;
-	c->index_off = g->img->index_off;
+	memcpy(c->layer, g->ram->layer, sizeof(c->layer));
 	c->host_size = g->ram->host_size[0];
 	c->event_off = ETLFS_EVENT_OFF;
 	c->xcr0 = tender_cpu.xcr0;

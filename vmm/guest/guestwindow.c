@@ -16,15 +16,16 @@
 int guest_windows_map(struct guest *g)
 {
 	struct ram *ram = g->ram;
+	uint64_t image = ram_image_end(ram) - UK_IMAGE_BASE;
 	int rc = 0;
 
 	for (unsigned i = 0; i < RAM_WINDOWS && rc == 0; i++)
 		rc = g->t->ops->map(g->t, i, ram->win[i].base,
 				    ram->win[i].top,
 				    ram->base + ram->win[i].base, 0);
-	if (rc == 0 && ram->image_size)
-		rc = g->t->ops->map(g->t, SLOT_IMAGE, UK_IMAGE_BASE,
-				    ram->image_size,
+	/* all layers at once: a slot takes time, and the gaps have no tables */
+	if (rc == 0 && image)
+		rc = g->t->ops->map(g->t, SLOT_IMAGE, UK_IMAGE_BASE, image,
 				    ram->base + UK_IMAGE_BASE, 1);
 	if (rc == 0 && ram->host_size[0])
 		rc = g->t->ops->map(g->t, SLOT_HOST, UK_HOST_BASE,

@@ -84,6 +84,20 @@ static enum died host_or_killed(const struct ref *r)
 	       DIED_HOST;
 }
 
+static int map_layers(struct ram *ram, const struct image *img)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && i < UK_LAYERS; i++) {
+		const struct image_layer *l = &img->layer[i];
+		const struct uk_layer to = { l->addr, l->len, l->index_off };
+
+		if (l->len)
+			rc = ram_map_layer(ram, i, &to, img->fd, l->off);
+	}
+	return rc;
+}
+
 static int build(struct ref *r, struct err *err)
 {
 	const struct image *img = r->o->img;
@@ -99,13 +113,13 @@ static int build(struct ref *r, struct err *err)
 	g->trace = r->o->trace;
 	g->trial = r->o->trial;
 	guest_log_limit(g, r->o->log_max);
-	rc = ram_map_image(&r->ram, img->fd, img->size);
+	rc = map_layers(&r->ram, img);
 	if (rc == 0)
 		rc = ram_map_host(&r->ram, 0, r->o->window0, ETLFS_WINDOW0);
 	if (rc < 0)
 		return err_set(err, rc, "cannot map '%s': %s", img->path,
 			       strerror(-rc));
-	rc = machine_setup(&r->ram, r->ram.image_size, err);
+	rc = machine_setup(&r->ram, err);
 	if (rc == 0)
 		r->ops->stubs(&r->ram);
 	if (rc == 0)

@@ -158,6 +158,14 @@ static int inside(uint64_t addr, uint64_t len, uint64_t base, uint64_t size)
 	       len <= size - (addr - base);
 }
 
+static int inside_image(const struct ram *ram, uint64_t addr, uint64_t len)
+{
+	for (int i = 0; i < UK_LAYERS; i++)
+		if (inside(addr, len, ram->layer[i].addr, ram->layer[i].size))
+			return 1;
+	return 0;
+}
+
 static int inside_host(const struct ram *ram, uint64_t addr, uint64_t len)
 {
 	uint64_t n = (addr - UK_HOST_BASE) / ETLFS_WINDOW_STRIDE;
@@ -179,7 +187,7 @@ void *ram_ptr(const struct ram *ram, uint64_t addr, uint64_t len, int write)
 			return ram->base + addr;
 		}
 	}
-	if (!write && (inside(addr, len, UK_IMAGE_BASE, ram->image_size) ||
+	if (!write && (inside_image(ram, addr, len) ||
 		       inside_host(ram, addr, len)))
 		return ram->base + addr;
 	return NULL;
@@ -220,15 +228,32 @@ int ram_grow(struct ram *ram, unsigned arena, uint64_t span, uint64_t *from)
 	return 1;
 }
 
-int ram_map_image(struct ram *ram, int fd, uint64_t size)
+uint64_t ram_image_end(const struct ram *ram)
 {
-	size = (size + UK_PAGE - 1) & ~(uint64_t)(UK_PAGE - 1);
-	if (size > UK_IMAGE_END - UK_IMAGE_BASE)
+	uint64_t end = UK_IMAGE_BASE;
+
+	for (int i = 0; i < UK_LAYERS; i++)
+		if (ram->layer[i].size)
+			end = ram->layer[i].addr + ram->layer[i].size;
+	return end;
+}
+
+int ram_map_layer(struct ram *ram, unsigned n, const struct uk_layer *layer,
+		  int fd, uint64_t off)
+{
+	if (n >= UK_LAYERS || layer->size == 0 || layer->size % UK_PAGE ||
+	    layer->addr != big_up(ram_image_end(ram)))
+		return -EINVAL;
+	for (unsigned i = n; i < UK_LAYERS; i++)
+		if (ram->layer[i].size)
+			return -EEXIST;
+	if (layer->addr >= UK_IMAGE_END ||
+	    layer->size > UK_IMAGE_END - layer->addr)
 		return -EFBIG;
-	if (mmap(ram->base + UK_IMAGE_BASE, size, PROT_READ,
-		 MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
+	if (mmap(ram->base + layer->addr, layer->size, PROT_READ,
+		 MAP_SHARED | MAP_FIXED, fd, (off_t)off) == MAP_FAILED)
 		return -errno;
-	ram->image_size = size;
+	ram->layer[n] = *layer;
 	return 0;
 }
 

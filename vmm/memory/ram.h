@@ -58,7 +58,7 @@ struct ram {
 	int pagemap;		/* of the guest's process, -1 until opened */
 	struct ram_window win[RAM_WINDOWS];
 	uint64_t mem_limit;		/* EXEC + HEAP + DATA */
-	uint64_t image_size;		/* mapped at UK_IMAGE_BASE */
+	struct uk_layer layer[UK_LAYERS];	/* of the image, mapped */
 	uint64_t host_size[16];		/* host windows mapped, by number */
 	const struct ram_ops *ops;	/* who has the pages; the tender's */
 	void *own;			/* what these keep besides */
@@ -98,7 +98,14 @@ int ram_grow(struct ram *ram, unsigned arena, uint64_t span, uint64_t *from);
  */
 void ram_warm(struct ram *ram, uint64_t addr, uint64_t len);
 
-int ram_map_image(struct ram *ram, int fd, uint64_t size);
+/*
+ * Layer n of the image: its bytes are those of fd from off on, whole pages.  It
+ * must lie behind the lower layers, and none may be there above it.
+ */
+int ram_map_layer(struct ram *ram, unsigned n, const struct uk_layer *layer,
+		  int fd, uint64_t off);
+/* the end of the uppermost layer; UK_IMAGE_BASE when there is none */
+uint64_t ram_image_end(const struct ram *ram);
 int ram_map_host(struct ram *ram, unsigned window, int fd, uint64_t size);
 void ram_unmap_host(struct ram *ram, unsigned window);
 

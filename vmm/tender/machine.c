@@ -63,7 +63,12 @@ static void map_sys(struct ram *ram, uint64_t base, uint64_t len,
 		pt[(a - UK_SYS_BASE) / UK_PAGE] = a | rights | PTE_P | PTE_AD;
 }
 
-static void tables_setup(struct ram *ram, uint64_t image_size)
+void machine_map_layer(struct ram *ram, const struct uk_layer *layer)
+{
+	map_big(ram, layer->addr, layer->size, PTE_U | PTE_NX);
+}
+
+static void tables_setup(struct ram *ram)
 {
 	uint64_t *pml4 = ram_sys(ram, UK_PML4), *pdpt = ram_sys(ram, UK_PDPT);
 	uint64_t dir = PTE_P | PTE_W | PTE_U | PTE_A, *pd;
@@ -78,8 +83,8 @@ static void tables_setup(struct ram *ram, uint64_t image_size)
 	map_big(ram, UK_HEAP_BASE, ram->win[UK_ARENA_HEAP].cap, rw);
 	map_big(ram, UK_DATA_BASE, ram->win[UK_ARENA_DATA].cap, rw);
 	map_big(ram, UK_USF_BASE, ram->win[UK_ARENA_USF].cap, rw);
-	if (image_size)
-		map_big(ram, UK_IMAGE_BASE, image_size, PTE_U | PTE_NX);
+	for (int i = 0; i < UK_LAYERS; i++)
+		machine_map_layer(ram, &ram->layer[i]);
 	map_big(ram, UK_HOST_BASE, UK_HOST_END - UK_HOST_BASE,
 		PTE_U | PTE_NX);
 
@@ -221,7 +226,7 @@ static int libos_load(struct ram *ram, struct err *err)
 	return 0;
 }
 
-int machine_setup(struct ram *ram, uint64_t image_size, struct err *err)
+int machine_setup(struct ram *ram, struct err *err)
 {
 	const struct uk_header *h = machine_header();
 	size_t vdso = (size_t)(blob_vdso.end - blob_vdso.data);
@@ -231,7 +236,7 @@ int machine_setup(struct ram *ram, uint64_t image_size, struct err *err)
 			       "this version; run make clean && make");
 	if (vdso > 2 * UK_PAGE)
 		return err_set(err, -ENOEXEC, "the vDSO is too large");
-	tables_setup(ram, image_size);
+	tables_setup(ram);
 	descriptors_setup(ram);
 	memcpy(ram_sys(ram, UK_VDSO), blob_vdso.data, vdso);
 	return libos_load(ram, err);

@@ -34,8 +34,13 @@ int machine_trap(struct ram *ram, struct cpu_regs *regs, unsigned vector,
 
 /*
  * Fills the SYS window, but for the stubs.  Page tables cover the arenas up to
- * their caps, and [UK_IMAGE_BASE, + image_size), and the whole host region.
+ * their caps, the layers that are mapped, and the whole host region.
  */
-int machine_setup(struct ram *ram, uint64_t image_size, struct err *err);
+int machine_setup(struct ram *ram, struct err *err);
+/*
+ * Page tables for a layer that was mapped after machine_setup().  They were not
+ * present, so there is nothing to flush; whose RAM is private has them alone.
+ */
+void machine_map_layer(struct ram *ram, const struct uk_layer *layer);
 
 #endif

@@ -155,7 +155,6 @@ static int move_all(const struct process_child *c)
 		{ PROC_LIST, PROC_LIST_SIZE, r },
 		{ PROC_RW, 2 * UK_PAGE, rw },
 		{ PROC_ALT, PROC_ALT_SIZE, rw },
-		{ UK_IMAGE_BASE, ram->image_size, r },
 		{ UK_HOST_BASE, ram->host_size[0], r },
 	};
 	int rc;
@@ -166,6 +165,9 @@ static int move_all(const struct process_child *c)
 		if (rc == 0)
 			rc = move(ram_sys(ram, piece[i].addr), piece[i].addr,
 				  piece[i].len, piece[i].prot);
+	for (int i = 0; rc == 0 && i < UK_LAYERS; i++)
+		rc = move(ram_sys(ram, ram->layer[i].addr), ram->layer[i].addr,
+			  ram->layer[i].size, r);
 	for (int i = 0; rc == 0 && i < UK_ARENAS; i++)
 		rc = move_arena(ram, &w[i], i == UK_ARENA_EXEC ? rw | rx : rw);
 	if (rc == 0 && ram->snap)

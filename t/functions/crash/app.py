@@ -37,6 +37,11 @@ def do_null(event):
     ctypes.string_at(8)
 
 
+def do_no_layer(event):
+    """Read where a layer of the image could lie, but none does."""
+    ctypes.string_at(0xa00000000)
+
+
 def do_in_thread(event):
     """A crash in one thread while others wait."""
     def crash():
