@@ -239,6 +239,7 @@ static void world_drop(void)
 		kfree(blocks.next + 1);
 	memset(cache, 0, sizeof(cache));
 	memset(slots, 0, sizeof(slots));
+	memset(&extents, 0, sizeof(extents));
 	pins = NULL;
 	root_inode = vfs_cwd_inode = NULL;
 	extent_span = 0;

@@ -53,6 +53,14 @@ static int map(uint64_t addr, uint64_t len, int prot)
 }
 
 #undef uk_ctl
+void guest_limit(uint64_t limit)
+{
+	struct uk_ctl *ctl = (void *)UK_CTL;
+
+	total_limit = limit;
+	ctl->mem_limit = limit;
+}
+
 int guest_setup(uint64_t limit)
 {
 	struct uk_ctl *ctl = (void *)UK_CTL;
@@ -60,7 +68,6 @@ int guest_setup(uint64_t limit)
 	uint64_t target = (uint64_t)ring;
 	int i;
 
-	total_limit = limit;
 	if (map(UK_STUB, UK_PAGE, PROT_READ | PROT_WRITE | PROT_EXEC) < 0 ||
 	    map(UK_CTL, 2 * UK_PAGE, PROT_READ | PROT_WRITE) < 0 ||
 	    map(UK_HOST_BASE, 0x40000, PROT_READ) < 0)
@@ -68,10 +75,11 @@ int guest_setup(uint64_t limit)
 	memcpy(stub, "\x48\xb8", 2);		/* mov $target, %rax */
 	memcpy(stub + 2, &target, 8);
 	memcpy(stub + 10, "\xff\xe0", 2);	/* jmp *%rax */
-	ctl->mem_limit = limit;
+	guest_limit(limit);
 	ctl->files_limit = limit;
 	for (i = 0; i < UK_ARENAS; i++) {
-		if (map(bases[i], limit, PROT_NONE) < 0)
+		if (map(bases[i], i == UK_ARENA_DATA ? DATA_ROOM : limit,
+			PROT_NONE) < 0)
 			return -1;
 		ctl->span[i] = spans[i] = UK_BIG;
 		mprotect((void *)bases[i], UK_BIG, PROT_READ | PROT_WRITE);

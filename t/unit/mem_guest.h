@@ -15,5 +15,8 @@ extern int file_maps, file_unmaps, file_refs;
 
 /* arenas at their addresses, a doorbell that grows them; 0 or -1 */
 int guest_setup(uint64_t limit);
+/* another limit; DATA has room for DATA_ROOM, the others for the first */
+void guest_limit(uint64_t limit);
+#define DATA_ROOM	(7ull << 30)
 
 #endif

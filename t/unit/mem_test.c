@@ -167,13 +167,14 @@ static void test_mmap(void)
 	ok(sys_munmap(a + 4096, 4096) == 0 &&
 	   sys_mmap(a + 4096, 4096, RW, ANON | MAP_FIXED_NOREPLACE, -1, 0) ==
 	   a + 4096, "mmap: MAP_FIXED_NOREPLACE takes a hole");
+	b = pages_alloc(UK_ARENA_DATA, 1);
 	ok(sys_mmap(UK_CTL, 4096, RW, ANON | MAP_FIXED, -1, 0) < 0 &&
-	   sys_mmap(UK_DATA_BASE, 4096, RW, ANON | MAP_FIXED, -1, 0) < 0 &&
+	   sys_mmap(b, 4096, RW, ANON | MAP_FIXED, -1, 0) < 0 &&
 	   sys_mmap(a + 1, 4096, RW, ANON | MAP_FIXED, -1, 0) == -EINVAL,
 	   "mmap: MAP_FIXED spares what is not the program's");
-	ok(sys_munmap(UK_DATA_BASE, UK_PAGE) == 0 &&
-	   mem_page_kind(UK_DATA_BASE) == PAGE_LIBOS,
+	ok(sys_munmap(b, UK_PAGE) == 0 && mem_page_kind(b) == PAGE_LIBOS,
 	   "munmap: the libOS's own pages stay");
+	pages_free(b, 1);
 	ok(sys_munmap(a + 1, 4096) == -EINVAL && sys_munmap(a, 0) == -EINVAL,
 	   "munmap: bad arguments");
 	ok(sys_mmap(0, LIMIT / 2, PROT_NONE, ANON | MAP_NORESERVE, -1, 0) ==
@@ -376,6 +377,53 @@ static void test_exhaust(void)
 	sys_munmap(a, 40 << 20);
 }
 
+static u64 spans(void)
+{
+	return arena_span(UK_ARENA_EXEC) + arena_span(UK_ARENA_HEAP) +
+	       arena_span(UK_ARENA_DATA);
+}
+
+/* of a guest at READY that is placed where there is less, or more */
+static void test_limits(void)
+{
+	u64 before = spans();
+	long a, b, n = 0;
+
+	guest_limit(LIMIT / 4);
+	ok(mem_left() <= LIMIT / 4, "a smaller limit: less is left");
+	a = anon(40 << 20);
+	ok(a > 0 && mem_left() == 0,
+	   "a smaller limit: memory that is there can be had");
+	while ((b = anon(1 << 20)) > 0)
+		n++;
+	ok(b == -ENOMEM && spans() == before,
+	   "a smaller limit: no arena grows");
+	ok(n == 0 || n < 24, "a smaller limit: ENOMEM where the spans end");
+	guest_limit(4 * LIMIT);
+	b = anon(2 * LIMIT);
+	ok(b > 0 && all((void *)b, 0, 2 * LIMIT) && spans() > LIMIT &&
+	   spans() <= 4 * LIMIT, "a larger limit: more can be had");
+	ok(anon(4 * LIMIT) == -ENOMEM, "a larger limit: and no more than that");
+	ok(sys_munmap(b, 2 * LIMIT) == 0 && sys_munmap(a, 40 << 20) == 0,
+	   "a larger limit: all is given back");
+	guest_limit(UK_DATA_END - UK_DATA_BASE);
+	a = anon(DATA_ROOM - LIMIT);
+	ok(a > 0 && mem_used() > DATA_ROOM - LIMIT,
+	   "the address map's limit: gigabytes can be had");
+	*(char *)(a + DATA_ROOM - LIMIT - 1) = 1;
+	ok(mem_page_kind(a + DATA_ROOM - LIMIT - 1) == PAGE_ANON &&
+	   pages_run(a, ~0ull) >= (DATA_ROOM - LIMIT) / UK_PAGE &&
+	   mem_page_kind(UK_DATA_END - 1) == PAGE_FREE,
+	   "the address map's limit: the map knows them");
+	ok(anon(UK_DATA_END - UK_DATA_BASE) == -ENOMEM,
+	   "the address map's limit: not more than an arena has addresses");
+	before = mem_used();
+	ok(sys_munmap(UK_DATA_BASE, UK_DATA_END - UK_DATA_BASE) == 0 &&
+	   mem_used() < before - (DATA_ROOM - LIMIT) + UK_PAGE,
+	   "the address map's limit: all of an arena is unmapped");
+	guest_limit(LIMIT);
+}
+
 int main(void)
 {
 	srand(1);
@@ -395,5 +443,6 @@ int main(void)
 	test_modules();
 	test_user();
 	test_exhaust();
+	test_limits();
 	return plan();
 }

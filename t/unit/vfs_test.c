@@ -212,6 +212,60 @@ static void test_limit(void)
 	is(extent_used(), before, "a terabyte of hole is given back");
 }
 
+/* writes until that fails; how many extents more are used */
+static long fill_up(int fd)
+{
+	u32 before = extent_used();
+
+	while (sys_write(fd, buf, sizeof(buf)) > 0)
+		;
+	return (long)extent_used() - before;
+}
+
+static void test_limit_changes(void)
+{
+	const long half = FILES_LIMIT / ETLFS_EXTENT / 2;
+	const u64 most = UK_USF_END - UK_USF_BASE;
+	u32 before = extent_used();
+	int fd = fd_of("/tmp/half", O_CREAT | O_RDWR), more;
+	struct k_statfs sf;
+
+	ctl_set(files_limit, FILES_LIMIT / 2);
+	is(fill_up(fd), half - before, "a smaller limit holds at once");
+	sys_statfs("/tmp", &sf);
+	is(sf.blocks, FILES_LIMIT / 2 / UK_PAGE, "a smaller limit: statfs");
+	is(sf.bfree, 0, "a smaller limit: statfs, nothing is free");
+	ctl_set(files_limit, FILES_LIMIT);
+	sys_statfs("/tmp", &sf);
+	is(sf.bfree, FILES_LIMIT / 2 / UK_PAGE, "a larger limit: statfs");
+	is(fill_up(fd), half, "a larger limit holds at once");
+	ctl_set(files_limit, FILES_LIMIT / 2);
+	sys_statfs("/tmp", &sf);
+	is(sf.bfree, 0, "a limit below what is used: statfs, nothing is free");
+	is(sys_pwrite64(fd, buf, 100, FILES_LIMIT / 4 * 3), 100,
+	   "a limit below what is used: what is there is writable");
+	is(sys_fallocate(fd, 0, FILES_LIMIT, 1), -ENOSPC,
+	   "a limit below what is used: no more is reserved");
+	more = fd_of("/tmp/more", O_CREAT | O_RDWR);
+	is(fill_up(more), 0, "a limit below what is used: no more is taken");
+	/* its first half goes, so what is left lies past the limit */
+	is(sys_fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+			 FILES_LIMIT / 4 * 3), 0, "most of it goes");
+	is(fill_up(more), half - (long)FILES_LIMIT / ETLFS_EXTENT / 4,
+	   "what went can be had again, up to the limit");
+	ctl_set(files_limit, most);
+	sys_statfs("/tmp", &sf);
+	is(sf.blocks, (long)(most / UK_PAGE), "the address map's limit: statfs");
+	is(sys_pwrite64(more, "x", 1, 11ll << 30), 1,
+	   "the address map's limit: there is room again");
+	sys_close(fd);
+	sys_close(more);
+	sys_unlink("/tmp/half");
+	sys_unlink("/tmp/more");
+	is(extent_used(), before, "all extents are given back");
+	ctl_set(files_limit, FILES_LIMIT);
+}
+
 static void test_recycled(void)
 {
 	int fd = fd_of("/tmp/r", O_CREAT | O_RDWR), i, good = 1;
@@ -482,6 +536,7 @@ int main(void)
 	test_cow();
 	test_many();
 	test_limit();
+	test_limit_changes();
 	test_recycled();
 	test_extents();
 	test_host();

@@ -12,9 +12,7 @@
 
 static void meminfo_text(struct proctext *t)
 {
-	u64 total = uk_ctl->mem_limit / 1024;
-	u64 used = mem_used() / 1024;
-	u64 left = total > used ? total - used : 0;
+	u64 total = uk_ctl->mem_limit / 1024, left = mem_left() / 1024;
 
 	proctext_printf(t,
 			"MemTotal:       %8lu kB\nMemFree:        %8lu kB\n"

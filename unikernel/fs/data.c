@@ -294,8 +294,7 @@ int data_reserve(struct inode *ip, u64 pos, u64 len)
 	long n;
 
 	for (i = pos / ETLFS_EXTENT; i < end; i++)
-		if (!data_ext(ip, i) &&
-		    ++missing > extent_total() - extent_used())
+		if (!data_ext(ip, i) && ++missing > extent_left())
 			return -ENOSPC;
 	for (i = pos / ETLFS_EXTENT; i < end; i += n) {
 		n = 1;

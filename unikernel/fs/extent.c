@@ -1,10 +1,11 @@
 /*
  * extent.c - memory of the USF region, in extents
  *
- * One bit for each extent up to the function's files limit.  Extents from
- * `high` on were never used: they are zero and cost the host nothing, so
- * recycled ones are preferred.  The search for a run begins where the last one
- * ended (next fit), so that a growing file stays contiguous.
+ * One bit for each extent that the address map has room for; how many may be
+ * in use is the limit's, which may change and become less than what is.
+ * Extents from `high` on were never used: they are zero and cost the host
+ * nothing, so recycled ones are preferred.  The search for a run begins where
+ * the last one ended (next fit), so that a growing file stays contiguous.
  *
  * Invariants: bits at and above `high` are clear; used counts set bits; the
  * arena's span covers every extent below `high`.
@@ -12,33 +13,36 @@
 #include "unikernel/fs/inode.h"
 #include "unikernel/mem/mem.h"
 
+#define EXTENTS_MAX	((UK_USF_END - UK_USF_BASE) / ETLFS_EXTENT)
+
 static struct {
-	u64 *bits;
-	u32 total;
 	u32 high;
 	u32 used;
 	u32 cursor;
+	u64 bits[EXTENTS_MAX / 64];
 } extents;
-
-int extent_init(void)
-{
-	u64 limit = uk_ctl->files_limit;
-
-	limit = MIN(limit, (u64)(UK_USF_END - UK_USF_BASE));
-	extents.total = limit / ETLFS_EXTENT;
-	extents.high = extents.used = extents.cursor = 0;
-	extents.bits = kzalloc(ROUND_UP(extents.total, 64) / 8 + 8);
-	return extents.bits ? 0 : -ENOMEM;
-}
 
 u32 extent_total(void)
 {
-	return extents.total;
+	return MIN(uk_ctl->files_limit / ETLFS_EXTENT, EXTENTS_MAX);
 }
 
 u32 extent_used(void)
 {
 	return extents.used;
+}
+
+u32 extent_left(void)
+{
+	u32 total = extent_total();
+
+	return total > extents.used ? total - extents.used : 0;
+}
+
+/* bits from here on are of no use: recycled ones may lie past the limit */
+static u32 bits_end(void)
+{
+	return MAX(extent_total(), extents.high);
 }
 
 u8 *extent_addr(u32 ext)
@@ -105,7 +109,7 @@ static u32 find_run(u32 from, u32 end, u32 want, u32 *len)
 /* tries recycled extents, then fresh ones, then the longest run there is */
 static u32 find(u32 want, u32 *len)
 {
-	u32 at, len2, at2;
+	u32 at, len2, at2, end = bits_end();
 
 	at = extents.high;
 	*len = 0;
@@ -122,11 +126,11 @@ static u32 find(u32 want, u32 *len)
 		if (*len == want)
 			return at;
 	}
-	if (extents.total - extents.high >= want) {
+	if (end - extents.high >= want) {
 		*len = want;
 		return extents.high;
 	}
-	return find_run(0, extents.total, want, len);
+	return find_run(0, end, want, len);
 }
 
 /* the first time, a line names the limit and its key */
@@ -137,23 +141,23 @@ static void tell_full(void)
 	if (!told)
 		log_printf("usetl: files have reached their limit of %lu MB; "
 			   "see files in function.ini(5)\n",
-			   (u64)extents.total * ETLFS_EXTENT >> 20);
+			   (u64)extent_total() * ETLFS_EXTENT >> 20);
 	told = 1;
 }
 
 u32 extent_alloc(u32 after, u32 want, u32 *got, u32 *fresh)
 {
-	u32 at, len;
+	u32 at, len, left = extent_left(), end = bits_end();
 
-	if (extents.used == extents.total && want)
+	if (!left && want)
 		tell_full();
-	if (extents.used == extents.total || want == 0)
+	want = MIN(want, left);
+	if (want == 0)
 		return 0;
-	want = MIN(want, extents.total - extents.used);
 	/* extents count from 1, bits from 0: bit `after` is the next one */
-	if (after && after < extents.total && !bit_get(after)) {
+	if (after && after < end && !bit_get(after)) {
 		at = after;
-		len = bit_next(at, MIN(extents.total, at + want), 1) - at;
+		len = bit_next(at, MIN(end, at + want), 1) - at;
 	} else {
 		at = find(want, &len);
 	}
@@ -168,7 +172,7 @@ u32 extent_alloc_run(u32 want, u32 *fresh)
 {
 	u32 at, len;
 
-	if (want == 0 || want > extents.total - extents.used)
+	if (want == 0 || want > extent_left())
 		return 0;
 	at = find(want, &len);
 	if (len < want || take_run(at, want, fresh) < 0)
@@ -178,7 +182,8 @@ u32 extent_alloc_run(u32 want, u32 *fresh)
 
 int extent_is_free(u32 ext)
 {
-	return ext >= 1 && ext <= extents.total && !bit_get(ext - 1);
+	return extent_left() && ext >= 1 && ext <= bits_end() &&
+	       !bit_get(ext - 1);
 }
 
 int extent_claim(u32 ext, u32 *fresh)
@@ -188,7 +193,7 @@ int extent_claim(u32 ext, u32 *fresh)
 
 void extent_free(u32 ext)
 {
-	assert(ext >= 1 && ext <= extents.total && bit_get(ext - 1));
+	assert(ext >= 1 && ext <= EXTENTS_MAX && bit_get(ext - 1));
 	ext--;
 	extents.bits[ext / 64] &= ~(1ull << (ext % 64));
 	extents.used--;

@@ -174,7 +174,6 @@ extern struct inode *vfs_cwd_inode;
 int vfs_chdir(struct inode *dir);
 
 /* extent.c: extents of ETLFS_EXTENT bytes, numbered from 1 */
-int extent_init(void);
 /*
  * Up to want consecutive extents, beginning right after `after` if that is
  * free; *got is how many.  Those numbered >= *fresh are zero, the others hold
@@ -183,13 +182,16 @@ int extent_init(void);
 u32 extent_alloc(u32 after, u32 want, u32 *got, u32 *fresh);
 /* exactly want consecutive extents, or 0 */
 u32 extent_alloc_run(u32 want, u32 *fresh);
+/* and there is one left to take */
 int extent_is_free(u32 ext);
 /* exactly this extent: 0 or -ENOSPC */
 int extent_claim(u32 ext, u32 *fresh);
 void extent_free(u32 ext);
 u8 *extent_addr(u32 ext);
+/* by the files limit; it may be less than what is used */
 u32 extent_total(void);
 u32 extent_used(void);
+u32 extent_left(void);
 
 /* data.c */
 long data_read(struct inode *ip, void *buf, size_t len, u64 pos);

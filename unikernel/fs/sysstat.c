@@ -157,7 +157,7 @@ static void fill_statfs(u64 dev, struct k_statfs *st)
 	}
 	st->type = TMPFS_MAGIC;		/* nothing is closer */
 	st->blocks = extent_total() * unit;
-	st->bfree = st->bavail = (extent_total() - extent_used()) * unit;
+	st->bfree = st->bavail = extent_left() * unit;
 	st->files = st->ffree = 1u << 30;
 }
 

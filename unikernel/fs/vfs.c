@@ -163,7 +163,7 @@ void vfs_init(void)
 {
 	if (imagefs_init() < 0)
 		panic("image: its index is damaged");
-	if (extent_init() < 0 || inode_init() < 0)
+	if (inode_init() < 0)
 		panic("image: its root directory is damaged");
 	inode_put(vfs_cwd_inode);
 	vfs_cwd_inode = inode_get(root_inode);

@@ -1,10 +1,13 @@
 /*
  * mem.c - arenas of pages, and the break (mem.h)
  *
- * EXEC and DATA have a map, one byte (enum page_kind) for each page up to the
- * limit, which lies in the arena's own first pages.  Invariants:
+ * EXEC and DATA have a map, one byte (enum page_kind) for each page that the
+ * address map gives them: the limit may change, the map need not.  The maps are
+ * the end of the libOS's bss, where what was never touched takes no memory.
+ * Invariants:
  *
- *   - pages at and above `high` were never handed out: they read as zero
+ *   - pages at and above `high` were never handed out: they read as zero, and
+ *     so does the map, which nobody has to read there
  *   - every page from `first` to `low` is taken
  *   - free pages below `high` may hold anything
  *   - a page that is not free lies below the span
@@ -22,17 +25,34 @@ struct arena {
 	u64 base, end;		/* end: where the address map ends it */
 	u64 span;		/* bytes that have memory */
 	u8 *map;		/* for EXEC and DATA only */
-	u64 pages;		/* that map covers */
+	u64 pages;		/* that map covers, to the arena's end */
 	u64 first;		/* first page for the program */
 	u64 low, high;		/* page numbers, see above */
 	u64 used;		/* pages taken */
 	u64 wipe, wipe_end;	/* all PAGE_WIPED pages lie in between */
 };
 
+#define EXEC_PAGES	((UK_EXEC_END - UK_EXEC_BASE) >> PAGE_SHIFT)
+#define DATA_PAGES	((UK_DATA_END - UK_DATA_BASE) >> PAGE_SHIFT)
+#define EXEC_MAP	ROUND_UP(EXEC_PAGES, UK_PAGE)
+
+/*
+ * EXEC's map, then DATA's, each page of them for 16 MB.  Where libos.ld puts
+ * this, what any usual function touches of it lies on the libOS's huge pages.
+ */
+static u8 maps[EXEC_MAP + DATA_PAGES]
+	__attribute__((aligned(UK_PAGE), section(".bss.maps")));
+
 static struct arena arenas[UK_ARENAS] = {
-	[UK_ARENA_EXEC] = { .base = UK_EXEC_BASE, .end = UK_EXEC_END },
+	[UK_ARENA_EXEC] = {
+		.base = UK_EXEC_BASE, .end = UK_EXEC_END,
+		.map = maps, .pages = EXEC_PAGES,
+	},
 	[UK_ARENA_HEAP] = { .base = UK_HEAP_BASE, .end = UK_HEAP_END },
-	[UK_ARENA_DATA] = { .base = UK_DATA_BASE, .end = UK_DATA_END },
+	[UK_ARENA_DATA] = {
+		.base = UK_DATA_BASE, .end = UK_DATA_END,
+		.map = maps + EXEC_MAP, .pages = DATA_PAGES,
+	},
 	[UK_ARENA_USF] = { .base = UK_USF_BASE, .end = UK_USF_END },
 };
 
@@ -43,7 +63,7 @@ u64 arena_span(int arena)
 	return arenas[arena].span;
 }
 
-/* the largest span that this arena may have now */
+/* the largest span that this arena may have now; the limits may change */
 static u64 span_max(int arena)
 {
 	const struct arena *a = &arenas[arena];
@@ -122,21 +142,6 @@ static u64 page_of(const struct arena *a, u64 addr)
 	return (addr - a->base) >> PAGE_SHIFT;
 }
 
-/* the map covers as much as the limit could let the arena grow */
-static void map_init(struct arena *a, u64 skip)
-{
-	u64 limit = ROUND_UP(uk_ctl->mem_limit, UK_BIG), own;
-
-	a->pages = MIN(limit, a->end - a->base) >> PAGE_SHIFT;
-	own = ROUND_UP(a->pages, UK_PAGE) >> PAGE_SHIFT;
-	assert(own << PAGE_SHIFT <= a->span);
-	a->map = (u8 *)a->base;
-	memset(a->map, PAGE_LIBOS, own);
-	a->used = own;
-	a->high = own;
-	a->first = a->low = MIN(own + skip, a->pages);
-}
-
 void mem_init(void)
 {
 	u16 skip[2];
@@ -146,8 +151,8 @@ void mem_init(void)
 	for (i = 0; i < UK_ARENAS; i++)
 		arenas[i].span = uk_ctl->span[i];
 	/* what is loaded into EXEC varies its addresses enough */
-	map_init(&arenas[UK_ARENA_EXEC], 0);
-	map_init(&arenas[UK_ARENA_DATA], skip[0] % VARIETY);
+	arenas[UK_ARENA_DATA].first = skip[0] % VARIETY;
+	arenas[UK_ARENA_DATA].low = arenas[UK_ARENA_DATA].first;
 	heap_start = UK_HEAP_BASE + (u64)(skip[1] % VARIETY) * UK_PAGE;
 	heap_brk = heap_high = heap_start;
 }
@@ -188,16 +193,24 @@ static u64 skip_used(const struct arena *a, u64 page, u64 end)
 	return page;
 }
 
+/* skip_free() of a free page, and from the high-water mark on all are free */
+static u64 free_end(const struct arena *a, u64 page, u64 end)
+{
+	u64 known = MIN(end, a->high), stop = skip_free(a, page, known);
+
+	return stop < known ? stop : end;
+}
+
 /* the first run of npages free pages at or after page; a->pages if none */
 static u64 find_free(const struct arena *a, u64 page, u64 npages)
 {
 	u64 end;
 
 	for (;;) {
-		page = skip_used(a, page, a->pages);
+		page = skip_used(a, page, a->high);
 		if (npages > a->pages - page)
 			return a->pages;
-		end = skip_free(a, page, page + npages);
+		end = free_end(a, page, page + npages);
 		if (end == page + npages)
 			return page;
 		page = end;
@@ -262,11 +275,12 @@ u64 pages_alloc_dirty(int arena, u64 npages)
 static void release(u64 addr, u64 npages, int libos_too)
 {
 	struct arena *a = arena_of(addr, npages);
-	u64 page, i;
+	u64 page, end, i;
 
 	assert(a);
 	page = page_of(a, addr);
-	for (i = page; i < page + npages; i++) {
+	end = MIN(page + npages, a->high);
+	for (i = page; i < end; i++) {
 		if (!a->map[i] || (a->map[i] == PAGE_LIBOS && !libos_too))
 			continue;
 		a->map[i] = PAGE_FREE;
@@ -320,6 +334,8 @@ u64 pages_run(u64 addr, u64 max)
 		return 0;
 	page = page_of(a, addr);
 	max = MIN(max, a->pages - page);
+	if (max && a->map[page] == PAGE_FREE)
+		return free_end(a, page, page + max) - page;
 	for (n = 1; n < max && a->map[page + n] == a->map[page]; n++)
 		;
 	return n;
@@ -333,7 +349,7 @@ int pages_take(u64 addr, u64 npages, enum page_kind kind, int zero)
 	if (!a)
 		return -ENOMEM;
 	page = page_of(a, addr);
-	for (i = page; i < page + npages; i++)
+	for (i = page; i < MIN(page + npages, a->high); i++)
 		if (a->map[i] == PAGE_LIBOS)
 			return -EINVAL;
 	if (arena_grow(a - arenas, (page + npages) << PAGE_SHIFT) < 0)
@@ -361,6 +377,13 @@ u64 mem_used(void)
 {
 	return ((arenas[UK_ARENA_EXEC].used + arenas[UK_ARENA_DATA].used)
 		<< PAGE_SHIFT) + (heap_brk - heap_start);
+}
+
+u64 mem_left(void)
+{
+	u64 used = mem_used();
+
+	return uk_ctl->mem_limit > used ? uk_ctl->mem_limit - used : 0;
 }
 
 u64 heap_range(u64 *start)

@@ -8,8 +8,10 @@
  * others rw-.  mprotect succeeds and changes nothing, but memory that is asked
  * for with PROT_EXEC is taken from EXEC.  Pages that were used before are
  * zeroed when they are handed out again; pages above an arena's high-water mark
- * are zero already.  The sum of the spans of EXEC, HEAP and DATA never exceeds
- * uk_ctl.mem_limit: past it, ENOMEM.
+ * are zero already.  The spans of EXEC, HEAP and DATA do not grow past a sum of
+ * uk_ctl.mem_limit: ENOMEM.  That limit, and the one of files, may be another
+ * when READY returns, so nobody keeps what follows from them; a smaller one
+ * takes away nothing that is there.
  */
 #ifndef UNIKERNEL_MEM_H
 #define UNIKERNEL_MEM_H
@@ -74,6 +76,8 @@ void kfree(void *p);
 
 /* bytes of EXEC, HEAP and DATA in use, for sysinfo and /proc/self/statm */
 u64 mem_used(void);
+/* and how much the limit leaves; 0 when it is the smaller of the two */
+u64 mem_left(void);
 
 /*
  * In refused.c: memory that the limit refused.  Many programs go on without, so

@@ -4,7 +4,7 @@
  * Those of address space, files and threads are the libOS's own and fixed; any
  * other that a program sets is kept and reported, and not enforced.  libc gives
  * each thread a stack of the stack limit's size, so that limit shrinks with the
- * guest's memory.
+ * guest's memory, and follows it until a program has set it.
  */
 #include "unikernel/task/task.h"
 #include "unikernel/task/thread.h"
@@ -13,6 +13,7 @@
 
 static u64 limits[RLIM_NLIMITS][2];
 static int limits_made;
+static int stack_chosen;		/* by the program */
 
 static void limit_set(int res, u64 soft, u64 hard)
 {
@@ -20,9 +21,15 @@ static void limit_set(int res, u64 soft, u64 hard)
 	limits[res][1] = hard;
 }
 
-static void limits_make(void)
+static u64 stack_usual(void)
 {
 	u64 stack = ROUND_DOWN(uk_ctl->mem_limit / 64, UK_PAGE);
+
+	return MIN(MAX(stack, STACK_MIN), UK_STACK_END - UK_STACK_BASE);
+}
+
+static void limits_make(void)
+{
 	int i;
 
 	if (limits_made)
@@ -30,8 +37,6 @@ static void limits_make(void)
 	limits_made = 1;
 	for (i = 0; i < RLIM_NLIMITS; i++)
 		limit_set(i, RLIM_INFINITY, RLIM_INFINITY);
-	stack = MIN(MAX(stack, STACK_MIN), UK_STACK_END - UK_STACK_BASE);
-	limit_set(RLIMIT_STACK, stack, RLIM_INFINITY);
 	limit_set(RLIMIT_CORE, 0, 0);
 	limit_set(RLIMIT_NPROC, THREADS_MAX, THREADS_MAX);
 	limit_set(RLIMIT_NOFILE, FD_MAX, FD_MAX);
@@ -52,6 +57,8 @@ long sys_prlimit64(int pid, int res, const u64 *lim, u64 *old)
 		return -EFAULT;
 	limits_make();
 	memcpy(was, limits[res], sizeof(was));
+	if (res == RLIMIT_STACK && !stack_chosen)
+		was[0] = stack_usual();
 	if (lim) {
 		memcpy(new, lim, sizeof(new));
 		if (new[0] > new[1])
@@ -59,6 +66,7 @@ long sys_prlimit64(int pid, int res, const u64 *lim, u64 *old)
 		if (new[1] > was[1])
 			return -EPERM;
 		memcpy(limits[res], new, sizeof(new));
+		stack_chosen |= res == RLIMIT_STACK;
 	}
 	if (!old)
 		return 0;

@@ -28,7 +28,7 @@ long sys_sysinfo(void *info)
 	struct k_sysinfo si = {
 		.uptime = now_mono() / NSEC_PER_SEC,
 		.totalram = uk_ctl->mem_limit,
-		.freeram = uk_ctl->mem_limit - mem_used(),
+		.freeram = mem_left(),
 		.procs = thread_count,
 		.mem_unit = 1,
 	};
