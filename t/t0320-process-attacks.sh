@@ -63,6 +63,12 @@ attack stack 8 200 502 504
 attack touch 0 502
 too_much='more memory was [a-z]+ than|outside its memory'
 is "$what: that was why" "$(echo "$answer" | grep -cE "$too_much")" 1
+attack grow 0 200
+is "no more memory is granted than the limit" "$answer" '{"answer": 64}'
+attack grow 1 200
+is "no more files are granted than the limit" "$answer" '{"answer": 16}'
+attack beyond 0 200
+is "beyond all limits is a fault" "$answer" '{"answer": 0}'
 attack windows 0 502
 is "$what: that was why" "$(echo "$answer" | grep -cE "$too_much")" 1
 attack holes 0 200 502

@@ -24,7 +24,7 @@
  * EXEC, STACK, HEAP, DATA, USF and SYS are the guest's RAM: one private
  * mapping of the sealed snapshot, wholly restored by a rollback.  An arena
  * is backed from its base up to its span; DB_GROW raises the span.  Page
- * tables are static: they cover each arena up to the function's limit.
+ * tables are static: they cover each arena to its end.
  */
 #ifndef UNIKERNEL_ABI_H
 #define UNIKERNEL_ABI_H
@@ -101,9 +101,10 @@
 /*
  * READY is a fork(2) that returns in every clone, and again after each
  * rollback, as the child.  By then uk_ctl has the child's pid, entropy and
- * clock.  What a child has to do for itself it does before it asks for
- * its first event by DB_EVENT, which waits for one; with uk_ctl.event_here
- * that is there already, and there is nothing to ask for.
+ * clock, and its limits, which need not be those of the boot.  What a child has
+ * to do for itself it does before it asks for its first event by DB_EVENT,
+ * which waits for one; with uk_ctl.event_here that is there already, and there
+ * is nothing to ask for.
  */
 
 #define UK_PORT_DB	0x40	/* out by UK_STUB */

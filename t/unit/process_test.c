@@ -39,7 +39,7 @@ static void test_ring(void)
 	struct process p = {
 		.ram = &ram, .ro = &ro, .rw = &rw, .place = RUNNING,
 		.pid = -1, .pidfd = -1, .syscall_fd = -1, .statm_fd = -1,
-		.windows_fd = -1, .pages_max = 1, .kicked = 1,
+		.windows_fd = -1, .kicked = 1,
 	};
 
 	p.t.regs = &p.regs;

@@ -77,8 +77,12 @@ static void test_begin(void)
 {
 	uint64_t from;
 
+	ram_limit(&ram, 1ull << 30, 1ull << 30);
 	ram_grow(&ram, UK_ARENA_DATA, 24u << 20, &from);
 	snapshot_layout(&s, &ram);
+	ok(ram.mem_limit == s.mem_limit && ram.files_limit == s.files_limit &&
+	   s.mem_limit < 1u << 30 && s.files_limit < 1u << 30,
+	   "a clone's limits are those of READY until it has others");
 	ok(ram.win[UK_ARENA_DATA].span == 16u << 20 &&
 	   ram.win[UK_ARENA_DATA].top == 16u << 20,
 	   "a clone's memory is laid out as it was at READY");

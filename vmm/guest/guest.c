@@ -109,7 +109,7 @@ int guest_ctl_init(struct guest *g, struct err *err)
 	c->flags = g->trace ? UK_CTL_TRACE : 0;
 	c->flags |= UK_CTL_TRACE_UNKNOWN;
 	c->mem_limit = g->ram->mem_limit;
-	c->files_limit = g->ram->win[UK_ARENA_USF].cap;
+	c->files_limit = g->ram->files_limit;
 	for (int i = 0; i < UK_ARENAS; i++)
 		c->span[i] = g->ram->win[i].span;
 	memcpy(c->layer, g->ram->layer, sizeof(c->layer));

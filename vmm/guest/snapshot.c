@@ -41,6 +41,7 @@ int snapshot_take(struct snapshot *s, struct guest *g, struct err *err)
 	s->memfd = ram_seal(ram, err);
 	memcpy(s->win, ram->win, sizeof(s->win));
 	s->mem_limit = ram->mem_limit;
+	s->files_limit = ram->files_limit;
 	return s->memfd < 0 ? s->memfd : 0;
 }
 
@@ -48,6 +49,7 @@ void snapshot_layout(const struct snapshot *s, struct ram *ram)
 {
 	memcpy(ram->win, s->win, sizeof(ram->win));
 	ram->mem_limit = s->mem_limit;
+	ram->files_limit = s->files_limit;
 }
 
 void snapshot_begin(const struct snapshot *s, struct guest *g)

@@ -40,7 +40,8 @@ struct guest;
 struct snapshot {
 	/* layout of memory; spans are those of READY, and sealed */
 	struct ram_window win[RAM_WINDOWS];
-	uint64_t mem_limit;
+	/* those it booted with; a clone may have others: ram_limit() */
+	uint64_t mem_limit, files_limit;
 	/* its pages: offsets are guest addresses, holes are zeros */
 	int memfd;
 	/* behind READY's doorbell; what that returns is yet to be said */

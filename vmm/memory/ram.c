@@ -1,7 +1,12 @@
 /*
- * ram.c - guest memory on the host's side: reserve, grow, reach, seal
+ * ram.c - guest memory on the host's side: reserve, limit, grow, reach, seal
  *
  * Rollback is in rollback.c; where the pages are, ram_ops.h.
+ *
+ * A window is mapped to its cap, which is what the limits could let it have,
+ * and not to where the address map ends it: where overcommit is off each byte
+ * of a private mapping counts, MAP_NORESERVE or not, and before Linux 6.7 a
+ * process tender reads 8 bytes of pagemap for each page of it.
  */
 
 #include <errno.h>
@@ -38,31 +43,51 @@ static uint64_t min64(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-static void window_init(struct ram_window *w, uint64_t base, uint64_t end,
-			uint64_t span, uint64_t limit)
+/* bytes of the address map that are a window's */
+static const struct {
+	uint64_t base, size;
+} place[RAM_WINDOWS] = {
+	[UK_ARENA_EXEC] = { UK_EXEC_BASE, UK_EXEC_END - UK_EXEC_BASE },
+	[UK_ARENA_HEAP] = { UK_HEAP_BASE, UK_HEAP_END - UK_HEAP_BASE },
+	[UK_ARENA_DATA] = { UK_DATA_BASE, UK_DATA_END - UK_DATA_BASE },
+	[UK_ARENA_USF] = { UK_USF_BASE, UK_USF_END - UK_USF_BASE },
+	[RAM_SYS] = { UK_SYS_BASE, UK_SYS_END - UK_SYS_BASE },
+	[RAM_STACK] = { UK_STACK_BASE, UK_STACK_END - UK_STACK_BASE },
+};
+
+/* what the limits could let a window have, if it had all */
+static uint64_t cap_by_limits(const struct ram *ram, int window)
 {
-	w->base = base;
-	w->cap = min64(end - base, big_up(limit));
-	w->span = w->top = w->sealed = min64(span, w->cap);
+	uint64_t limit = window == UK_ARENA_USF ? ram->files_limit :
+			 window < UK_ARENA_USF ? ram->mem_limit : UINT64_MAX;
+
+	return min64(place[window].size, limit);
 }
 
-static void windows_init(struct ram *ram, uint64_t files)
+static void limits_set(struct ram *ram, uint64_t mem, uint64_t files)
 {
-	struct ram_window *w = ram->win;
-	uint64_t mem = ram->mem_limit;
+	ram->mem_limit = big_up(mem);
+	ram->files_limit = min64(big_up(files), place[UK_ARENA_USF].size);
+}
 
-	window_init(&w[UK_ARENA_EXEC], UK_EXEC_BASE, UK_EXEC_END,
-		    min64(SPAN_EXEC, mem / 2), mem);
-	window_init(&w[UK_ARENA_HEAP], UK_HEAP_BASE, UK_HEAP_END,
-		    min64(SPAN_HEAP, mem / 8), mem);
-	window_init(&w[UK_ARENA_DATA], UK_DATA_BASE, UK_DATA_END,
-		    min64(SPAN_DATA, mem / 4), mem);
-	window_init(&w[UK_ARENA_USF], UK_USF_BASE, UK_USF_END, SPAN_USF,
-		    files);
-	window_init(&w[RAM_SYS], UK_SYS_BASE, UK_SYS_END,
-		    UK_SYS_END - UK_SYS_BASE, UK_SYS_END - UK_SYS_BASE);
-	window_init(&w[RAM_STACK], UK_STACK_BASE, UK_STACK_END,
-		    UK_STACK_END - UK_STACK_BASE, UK_STACK_END - UK_STACK_BASE);
+static void windows_init(struct ram *ram)
+{
+	const uint64_t mem = ram->mem_limit, span[RAM_WINDOWS] = {
+		[UK_ARENA_EXEC] = min64(SPAN_EXEC, mem / 2),
+		[UK_ARENA_HEAP] = min64(SPAN_HEAP, mem / 8),
+		[UK_ARENA_DATA] = min64(SPAN_DATA, mem / 4),
+		[UK_ARENA_USF] = SPAN_USF,
+		[RAM_SYS] = UINT64_MAX,
+		[RAM_STACK] = UINT64_MAX,
+	};
+
+	for (int i = 0; i < RAM_WINDOWS; i++) {
+		struct ram_window *w = &ram->win[i];
+
+		w->base = place[i].base;
+		w->cap = cap_by_limits(ram, i);
+		w->span = w->top = w->sealed = min64(span[i], w->cap);
+	}
 }
 
 static int windows_map(struct ram *ram, int prot, int flags)
@@ -107,8 +132,8 @@ int ram_create(struct ram *ram, uint64_t mem_limit, uint64_t files_limit,
 	memset(ram, 0, sizeof(*ram));
 	ram->memfd = ram->pagemap = -1;
 	ram->ops = &ram_local_ops;
-	ram->mem_limit = big_up(mem_limit);
-	windows_init(ram, files_limit);
+	limits_set(ram, mem_limit, files_limit);
+	windows_init(ram);
 	ram->base = mmap(NULL, UK_END + UK_BIG, PROT_NONE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (ram->base == MAP_FAILED) {
@@ -203,10 +228,72 @@ const void *ram_pull(struct ram *ram, uint64_t addr, uint64_t len)
 	return ram->ops->read(ram, addr, len) == 0 ? p : NULL;
 }
 
+/*
+ * Beyond the old cap nothing is the snapshot's and nothing was ever the
+ * guest's, so what is mapped there is zeros, in small pages: one touch of a
+ * large one is 512 to restore.
+ */
+static int cap_raise(struct ram *ram, struct ram_window *w, uint64_t cap)
+{
+	uint64_t len = cap - w->cap;
+	void *at = ram->base + w->base + w->cap;
+
+	if (mmap(at, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS |
+		 MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+		return -errno;
+	madvise(at, len, MADV_NOHUGEPAGE);
+	w->cap = cap;
+	return 0;
+}
+
+int ram_limit(struct ram *ram, uint64_t mem_limit, uint64_t files_limit)
+{
+	int rc = 0;
+
+	if (!ram->snap)
+		return -EINVAL;
+	limits_set(ram, mem_limit, files_limit);
+	for (int i = 0; i < UK_ARENAS && rc == 0; i++) {
+		struct ram_window *w = &ram->win[i];
+		uint64_t cap = cap_by_limits(ram, i);
+
+		if (cap > w->cap)
+			rc = ram->own ? -EBUSY : cap_raise(ram, w, cap);
+		else
+			w->cap = cap > w->top ? cap : w->top;
+	}
+	return rc;
+}
+
+int ram_beyond(const struct ram *ram, uint64_t addr)
+{
+	for (int i = 0; i < UK_ARENAS; i++)
+		if (addr - place[i].base < place[i].size)
+			return addr - place[i].base >= ram->win[i].cap;
+	return 0;
+}
+
+static uint64_t spans_sum(const struct ram *ram)
+{
+	uint64_t sum = 0;
+
+	for (int i = UK_ARENA_EXEC; i <= UK_ARENA_DATA; i++)
+		sum += ram->win[i].span;
+	return sum;
+}
+
+uint64_t ram_most(const struct ram *ram)
+{
+	const struct ram_window *w = ram->win;
+	uint64_t there = spans_sum(ram);
+
+	return (there > ram->mem_limit ? there : ram->mem_limit) +
+	       w[UK_ARENA_USF].cap + w[RAM_STACK].cap + w[RAM_SYS].cap;
+}
+
 int ram_grow(struct ram *ram, unsigned arena, uint64_t span, uint64_t *from)
 {
 	struct ram_window *w;
-	uint64_t sum = 0;
 
 	if (arena >= UK_ARENAS || span > UK_END)
 		return -EINVAL;
@@ -214,11 +301,10 @@ int ram_grow(struct ram *ram, unsigned arena, uint64_t span, uint64_t *from)
 	span = big_up(span);
 	if (span <= w->span)
 		return 0;
-	if (span > w->cap)
+	if (span > cap_by_limits(ram, (int)arena))
 		return -ENOMEM;
-	for (int i = UK_ARENA_EXEC; i <= UK_ARENA_DATA; i++)
-		sum += i == (int)arena ? span : ram->win[i].span;
-	if (arena != UK_ARENA_USF && sum > ram->mem_limit)
+	if (arena != UK_ARENA_USF &&
+	    spans_sum(ram) - w->span + span > ram->mem_limit)
 		return -ENOMEM;
 	w->span = span;
 	if (span <= w->top)

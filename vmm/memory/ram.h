@@ -34,8 +34,9 @@
 /*
  * Bytes from base: span is what the guest may use now, top the most that it
  * ever could in this process (and what the tender has mapped), sealed the
- * span of the snapshot, cap what page tables and the host mapping cover.
- * span <= top <= cap, sealed <= top.
+ * span of the snapshot, cap what the host mapping covers: as much as the limits
+ * could let it have, or top, when that is more.  span <= top <= cap,
+ * sealed <= top.
  */
 struct ram_window {
 	uint64_t base, span, top, sealed, cap;
@@ -57,7 +58,8 @@ struct ram {
 	int memfd;			/* until ram_seal */
 	int pagemap;		/* of the guest's process, -1 until opened */
 	struct ram_window win[RAM_WINDOWS];
-	uint64_t mem_limit;		/* EXEC + HEAP + DATA */
+	uint64_t mem_limit;		/* spans of EXEC + HEAP + DATA */
+	uint64_t files_limit;		/* span of USF */
 	struct uk_layer layer[UK_LAYERS];	/* of the image, mapped */
 	uint64_t host_size[16];		/* host windows mapped, by number */
 	const struct ram_ops *ops;	/* who has the pages; the tender's */
@@ -74,6 +76,17 @@ int ram_create(struct ram *ram, uint64_t mem_limit, uint64_t files_limit,
 	       struct err *err);
 void ram_destroy(struct ram *ram);
 
+/*
+ * Other limits for a clone, rounded up to 2 MB, from the next ram_grow() on;
+ * uk_ctl has to say the same.  What is there stays: with less than the spans
+ * have, none grows.  A process tender's child can get no more mappings once it
+ * is the guest, so larger ones come before that, to both: -EBUSY after it.
+ * -EINVAL before ram_seal(), -ENOMEM.
+ */
+int ram_limit(struct ram *ram, uint64_t mem_limit, uint64_t files_limit);
+/* bytes that a guest within its limits can write, all windows together */
+uint64_t ram_most(const struct ram *ram);
+
 /* host address of guest [addr, addr + len), or NULL when not all of it is
    the guest's to read (write: to write) */
 void *ram_ptr(const struct ram *ram, uint64_t addr, uint64_t len, int write);
@@ -85,6 +98,8 @@ static inline void *ram_sys(const struct ram *ram, uint64_t addr)
 	return ram->base + addr;
 }
 
+/* is this address an arena's, and one that the limits cannot let it have? */
+int ram_beyond(const struct ram *ram, uint64_t addr);
 /*
  * Raise an arena's span: 1 when [*from, top) is newly to be mapped by the
  * tender, 0 when it already is, -ENOMEM past the limit, -EINVAL.

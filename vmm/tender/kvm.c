@@ -30,12 +30,21 @@
 #include "vmm/tender/kvm_jail.h"
 #include "vmm/tender/machine.h"
 
+/* parts of one access that KVM asks for one by one, more than there are */
+#define FRAGMENTS	16
+
+/* error code of a page fault */
+#define PF_WRITE	2
+#define PF_USER		4
+
 struct kvm {
 	struct tender t;
 	int vm, vcpu;
 	struct kvm_run *run;
 	struct kvm_sregs sregs;		/* all that load sets but fs, gs */
 	struct ram *ram;
+	uint64_t barred;		/* address of the fault to tell, or 0 */
+	int barred_write;
 };
 
 /* host-wide, set by init, inherited by every fork */
@@ -363,6 +372,43 @@ static enum tender_exit io_exit(struct kvm *k)
 	return broken(k);
 }
 
+/*
+ * Page tables cover the arenas whole, whatever the limits.  An address that
+ * these could let an arena have ends the guest, which has not asked for it; of
+ * one beyond that the program hears by a page fault, as of any other that is no
+ * memory.
+ *
+ * KVM has begun to emulate the access: it ends with the next entry, and what
+ * that makes of the registers is undone.  0 where it does not end (rep), or it
+ * is no such address.  rip may be behind an instruction that stores.
+ */
+static int barred(struct kvm *k)
+{
+	struct cpu_regs at = *k->t.regs;
+	struct kvm_run *run = k->run;
+	uint64_t addr = run->mmio.phys_addr;
+	int rc = 0, write = run->mmio.is_write;
+
+	if (!ram_beyond(k->ram, addr) ||
+	    xioctl(k->vcpu, KVM_GET_SREGS, &run->s.regs.sregs) < 0 ||
+	    run->s.regs.sregs.cs.selector != 0x33)
+		return 0;
+	for (int i = 0; i < FRAGMENTS && rc == 0; i++) {
+		run->immediate_exit = 1;
+		rc = xioctl(k->vcpu, KVM_RUN, NULL);
+		if (rc == 0 && run->exit_reason != KVM_EXIT_MMIO)
+			break;
+	}
+	run->immediate_exit = 0;
+	if (rc != -EINTR)
+		return 0;
+	*k->t.regs = at;
+	k->t.vector = 14;
+	k->barred = addr;
+	k->barred_write = write;
+	return 1;
+}
+
 static enum tender_exit kvm_run(struct tender *t)
 {
 	struct kvm *k = (struct kvm *)t;
@@ -391,6 +437,8 @@ static enum tender_exit kvm_run(struct tender *t)
 			return io_exit(k);
 		case KVM_EXIT_INTR:
 			return TENDER_INTR;
+		case KVM_EXIT_MMIO:
+			return barred(k) ? TENDER_TRAP : broken(k);
 		default:
 			return broken(k);
 		}
@@ -410,12 +458,33 @@ static uint64_t kvm_fault_address(struct tender *t)
 	return xioctl(k->vcpu, KVM_GET_SREGS, &sregs) < 0 ? 0 : sregs.cr2;
 }
 
+/* as machine_trap(), but no gate was called */
+static void barred_trap(struct kvm *k, struct uk_trap *facts, uint64_t entry)
+{
+	struct cpu_regs *r = k->t.regs;
+
+	*facts = (struct uk_trap){
+		.vector = 14, .error = PF_USER | (k->barred_write ? PF_WRITE : 0),
+		.cr2 = k->barred, .at = { r->rip, r->rsp, r->rflags },
+	};
+	r->rip = entry;
+	r->rsp = 0;
+	r->rflags = 0x202;
+	k->barred = 0;
+	k->t.regs_dirty = 1;
+}
+
 static int kvm_trap(struct tender *t, struct uk_trap *facts, uint64_t entry)
 {
 	struct kvm *k = (struct kvm *)t;
-	int rc = machine_trap(k->ram, t->regs, t->vector, facts, entry,
-			      t->broken, sizeof(t->broken));
+	int rc;
 
+	if (k->barred) {
+		barred_trap(k, facts, entry);
+		return 0;
+	}
+	rc = machine_trap(k->ram, t->regs, t->vector, facts, entry,
+			  t->broken, sizeof(t->broken));
 	if (rc == 0 && t->vector == 14)
 		facts->cr2 = kvm_fault_address(t);
 	t->regs_dirty = 1;

@@ -77,12 +77,11 @@ static void tables_setup(struct ram *ram)
 	pml4[0] = UK_PDPT | dir;
 	for (uint64_t i = 0; i < UK_END / GB; i++)
 		pdpt[i] = (UK_PD + i * UK_PAGE) | dir;
-	map_big(ram, UK_EXEC_BASE, ram->win[UK_ARENA_EXEC].cap,
-		PTE_U | PTE_W);
-	map_big(ram, UK_STACK_BASE, ram->win[RAM_STACK].cap, rw);
-	map_big(ram, UK_HEAP_BASE, ram->win[UK_ARENA_HEAP].cap, rw);
-	map_big(ram, UK_DATA_BASE, ram->win[UK_ARENA_DATA].cap, rw);
-	map_big(ram, UK_USF_BASE, ram->win[UK_ARENA_USF].cap, rw);
+	map_big(ram, UK_EXEC_BASE, UK_EXEC_END - UK_EXEC_BASE, PTE_U | PTE_W);
+	map_big(ram, UK_STACK_BASE, UK_STACK_END - UK_STACK_BASE, rw);
+	map_big(ram, UK_HEAP_BASE, UK_HEAP_END - UK_HEAP_BASE, rw);
+	map_big(ram, UK_DATA_BASE, UK_DATA_END - UK_DATA_BASE, rw);
+	map_big(ram, UK_USF_BASE, UK_USF_END - UK_USF_BASE, rw);
 	for (int i = 0; i < UK_LAYERS; i++)
 		machine_map_layer(ram, &ram->layer[i]);
 	map_big(ram, UK_HOST_BASE, UK_HOST_END - UK_HOST_BASE,

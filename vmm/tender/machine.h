@@ -33,8 +33,9 @@ int machine_trap(struct ram *ram, struct cpu_regs *regs, unsigned vector,
 		 struct uk_trap *facts, uint64_t entry, char *why, size_t len);
 
 /*
- * Fills the SYS window, but for the stubs.  Page tables cover the arenas up to
- * their caps, the layers that are mapped, and the whole host region.
+ * Fills the SYS window, but for the stubs.  Page tables cover all of the arenas,
+ * whatever the limits, which may change: where there is no memory the tender
+ * has no mapping.  And the layers that are mapped, and the whole host region.
  */
 int machine_setup(struct ram *ram, struct err *err);
 /*

@@ -120,7 +120,6 @@ static int process_create(struct tender **out, struct ram *ram, struct err *err)
 	p->pid = p->pidfd = p->syscall_fd = p->statm_fd = -1;
 	p->status_fd = -1;
 	p->windows_fd = -1;
-	process_limit_init(p);
 	process_pin_init(p);
 	process_child_ended = 0;
 	sigaction(SIGCHLD, &sa, NULL);

@@ -43,7 +43,6 @@ struct process {
 	struct uk_trap facts;
 	uint64_t cs;
 	uint64_t enter;			/* AT_TRAP: where to */
-	uint64_t pages_max;		/* that may be private, in a clone */
 	/* host windows 1 and up: the child's, and the gateway's */
 	uint8_t *windows;
 	int windows_fd;
@@ -77,7 +76,6 @@ void process_pin(struct process *p);
 void process_unpin(struct tender *t);
 
 /* process_limit.c: 0, or -ENOMEM and t.broken says of what there is too much */
-void process_limit_init(struct process *p);
 int process_limit_check(struct process *p);
 int process_limit_windows(struct process *p);
 

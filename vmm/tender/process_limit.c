@@ -1,8 +1,9 @@
 /*
  * process_limit.c - a guest that takes memory which nobody gave it
  *
- * The child's arenas are mapped as far as their limits could let them grow,
- * since nothing can be mapped later; the libOS asks by DB_GROW all the same.
+ * The child's arenas are mapped as far as the limits could let them grow that
+ * there were when it became the guest, since nothing can be mapped later; the
+ * libOS asks by DB_GROW all the same.
  * A guest that does not ask is found out by what it has taken, and ends.
  * There are three things to take:
  *
@@ -24,15 +25,6 @@
 
 /* what a guest may touch beyond its limits before a tick finds it out */
 #define SLACK_PAGES	4096u
-
-void process_limit_init(struct process *p)
-{
-	const struct ram_window *w = p->ram->win;
-
-	p->pages_max = SLACK_PAGES + (p->ram->mem_limit + w[UK_ARENA_USF].cap +
-				      w[RAM_STACK].cap + w[RAM_SYS].cap) /
-		       UK_PAGE;
-}
 
 static int too_much(struct process *p, const char *what)
 {
@@ -80,7 +72,7 @@ int process_limit_check(struct process *p)
 	uint64_t written = p->ram->snap ? pages_written(p) :
 			   ram_resident(p->ram) / UK_PAGE;
 
-	if (written > p->pages_max)
+	if (written > SLACK_PAGES + ram_most(p->ram) / UK_PAGE)
 		return too_much(p, "written");
 	return process_limit_windows(p);
 }

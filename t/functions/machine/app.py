@@ -24,6 +24,7 @@ def handler(event, context):
     if do not in ("jump", "flags", "selectors", "trace", "run_on", "stack",
                   "forge", "compat", "int80", "x32", "overwrite", "touch",
                   "altstack", "windows", "holes", "keys", "copying", "park",
-                  "drop", "advice", "elsewhere", "flood", "no_frame", "fast"):
+                  "drop", "advice", "elsewhere", "flood", "no_frame", "fast",
+                  "grow", "beyond"):
         raise ValueError(f"no attack {do!r}")
     return {"answer": getattr(lib, do)(ctypes.c_long(at))}

@@ -326,6 +326,56 @@ long touch(long at)
 		;
 }
 
+static long ring_grow(long arena, uint64_t span)
+{
+	long ret;
+
+	__asm__ volatile("call *%1" : "=a"(ret)
+			 : "r"((uint64_t)UK_STUB), "D"(arena), "S"(span),
+			   "d"(0L), "c"((long)DB_GROW) : "memory", "cc");
+	return ret;
+}
+
+static const uint64_t arena[UK_ARENAS][2] = {
+	{ UK_EXEC_BASE, UK_EXEC_END }, { UK_HEAP_BASE, UK_HEAP_END },
+	{ UK_DATA_BASE, UK_DATA_END }, { UK_USF_BASE, UK_USF_END },
+};
+
+/*
+ * Ask for all that the arenas have addresses for, 2 MB at a time, behind the
+ * libOS's back, and write to what is granted.  How many MB that is of EXEC, HEAP
+ * and DATA together, or for at 1 of files.
+ */
+long grow(long at)
+{
+	uint64_t span, sum = 0;
+
+	for (int i = 0; i < UK_ARENAS; i++) {
+		if ((at == 1) != (i == UK_ARENA_USF))
+			continue;
+		for (span = UK_BIG; span <= arena[i][1] - arena[i][0] + UK_BIG &&
+		     ring_grow(i, span) == 0; span += UK_BIG)
+			AT(char, arena[i][0] + span - 1) |= 0;
+		sum += (span - UK_BIG) >> 20;
+	}
+	return (long)sum;
+}
+
+/* where no limit of this function's reaches: how many bytes are there */
+long beyond(long at)
+{
+	static volatile int i;
+	static volatile long there;
+
+	for (i = there = 0; i < UK_ARENAS; i++) {
+		TRY(AT(char, arena[i][1] - 1) = 1);
+		there += caught != SIGSEGV;
+		TRY(AT(const uint64_t, arena[i][1] - 4));
+		there += caught != SIGSEGV;
+	}
+	return there;
+}
+
 /* the gateway's windows: 15 GB that are there to be read, and hold nothing */
 long windows(long at)
 {
