@@ -14,7 +14,7 @@ import sys
 # The standard library alone is on the path yet, and stays as it is.
 sys.path.insert(0, "/usetl/lib")
 from _usetl import failure                              # noqa: E402
-from _usetl.context import Context, read_info           # noqa: E402
+from _usetl.context import Context                      # noqa: E402
 from _usetl.loader import load, ready_hooks, set_path   # noqa: E402
 from _usetl.server import Server                        # noqa: E402
 from _usetl.streams import set_report, set_streams      # noqa: E402
@@ -46,7 +46,6 @@ def main() -> NoReturn:
         ready_hooks()
         what = "the runtime"
         Context.function_name = os.environ.get("USETL_NAME", "")
-        Context.memory_limit_in_mb = read_info()["memory"] >> 20
         Server(handler, spec).serve(unseeded)
     except BaseException as e:
         failure.fail(what, e)

@@ -28,15 +28,23 @@ class Context:
     # repr() and pickle name the module that runs, as they did before this
     # was a file of its own
     __module__ = "__main__"
-    __slots__ = ("_start", "_deadline", "_id")
+    __slots__ = ("_start", "_deadline", "_id", "_memory")
 
     function_name = ""
-    memory_limit_in_mb = 0
 
     def __init__(self, start: float) -> None:
         self._start = start
         self._deadline = 0.0
         self._id = ""
+        self._memory = 0
+
+    @property
+    def memory_limit_in_mb(self) -> int:
+        # The function's from where it is placed on, which need not be that
+        # of the boot.
+        if not self._memory:
+            self._memory = memory_limit()
+        return self._memory
 
     @property
     def deadline(self) -> float:
@@ -64,6 +72,11 @@ class Context:
         return self._id
 
     aws_request_id = request_id
+
+
+def memory_limit() -> int:
+    """The function's memory limit now, in MiB."""
+    return read_info()["memory"] >> 20
 
 
 def read_info() -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 
-from .context import Context
+from .context import memory_limit
 from .loader import BootError
 from .streams import flush
 
@@ -122,6 +122,14 @@ def stack(exc: BaseException, seen: list[BaseException]) -> Iterator[str]:
             yield from stack(sub, seen)
 
 
+def no_memory() -> str:
+    text = "no memory is left"
+    try:
+        return f"{text}; the function's limit is {memory_limit()} MB"
+    except (OSError, MemoryError):
+        return text
+
+
 def failure(exc: BaseException, kind: str = "", text: str = "") -> bytes:
     """JSON text of an error: errorType, errorMessage, stackTrace."""
     if isinstance(exc, MemoryError):
@@ -134,9 +142,7 @@ def failure(exc: BaseException, kind: str = "", text: str = "") -> bytes:
             except RuntimeError:
                 pass                    # a frame that still runs
             tb = tb.tb_next
-        text = text or message(exc) or (
-            "no memory is left; the function's limit is "
-            f"{Context.memory_limit_in_mb} MB")
+        text = text or message(exc) or no_memory()
     try:
         lines = list(stack(exc, []))
     except BaseException as e:
