@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -185,6 +186,7 @@ int main(void)
 	test_remote();
 	close(fd);
 	close(proc);
+	free(ram.list.page);
 	ram_destroy(&ram);
 	return plan();
 }
