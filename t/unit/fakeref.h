@@ -49,6 +49,7 @@ struct fake {
 	volatile int held;		/* "hold" requests wait while it is 1 */
 	volatile int altered;		/* fake_verify() finds that */
 	volatile unsigned boots;	/* references so far */
+	volatile int hangs;		/* one of them does */
 	volatile pid_t ref;		/* the last one */
 };
 
@@ -275,6 +276,7 @@ static void fake_main(int sock, int window)
 		babble(sock);
 		/* fall through */
 	case BOOT_HANGS:
+		fake->hangs = 1;
 		for (;;)
 			pause();
 	}

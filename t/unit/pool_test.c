@@ -1,10 +1,10 @@
 /*
  * pool_test.c - references, clones and the queue, with everything that dies
  *
- * The processes are fakeref.h's.  The pool's clock is the loop's and a shift
- * that the tests add to, so that nothing waits for a time-out; what is waited
- * for has a generous end.  This process adopts orphans, and at the end there
- * must be none.
+ * The processes are fakeref.h's.  The pool's clock stands still but for what
+ * the tests add to it: nothing waits for a time-out, and none comes because a
+ * process had to wait for a processor.  What is waited for has a generous end.
+ * This process adopts orphans, and at the end there must be none.
  */
 #include <errno.h>
 #include <sys/resource.h>
@@ -15,6 +15,7 @@
 #include "vmm/pool/pool_impl.h"
 
 #define MS	1000000ull
+#define BEGAN	1000.0			/* the pool's clock, at first */
 
 struct call {
 	struct job job;
@@ -85,7 +86,7 @@ static void on_failed(void *arg, struct function *f,
 
 static ev_tstamp on_now(struct ev_loop *l)
 {
-	return ev_now(l) + shift;
+	return BEGAN + shift;
 }
 
 static const struct pool_ops ops = {
@@ -129,6 +130,24 @@ static int submit(struct function *f, struct call *c, const char *event)
 	if (r < 0)
 		free(c->job.event);
 	return r;
+}
+
+/* until it is so, and meanwhile the pool's time passes about as ours does */
+#define PASSING(cond)	UNTIL((cond) || (shift += 0.005, 0))
+
+/*
+ * So many attempts fail, one after the other.  Each says so, and only then does
+ * the time pass for which the next one waits: twice as long each, up to 5 s.
+ */
+static void failing(const char *note, unsigned times, double wait)
+{
+	for (unsigned n = 1; n < times; n++, wait *= 2) {
+		UNTIL(said(note) >= n);
+		shift += wait < 5.1 ? wait : 5.1;
+	}
+	UNTIL(said(note) >= times);
+	/* one that would not wait has its chance */
+	later(0.1);
 }
 
 static enum outcome ask(struct function *f, struct call *c, const char *event)
@@ -385,6 +404,7 @@ static void test_clone_ends(void)
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
 		if (ask(f, &a, "1") != JOB_OK || submit(f, &b, ways[i].event))
 			exit(1);
+		UNTIL(info(f).busy || b.done);
 		shift += ways[i].outcome == JOB_TIMEOUT ? 1.2 : 0;
 		UNTIL(b.done);
 		ok(b.outcome == ways[i].outcome && b.died == ways[i].died,
@@ -456,10 +476,8 @@ static void test_clone_fails(void)
 	fake->clone = CLONE_ENDS;
 	if (submit(f, &a, "1") < 0)
 		exit(1);
-	for (int i = 0; i < 100 && !a.done; i++) {
-		later(0.01);
-		shift += 0.2;
-	}
+	failing("cannot clone", 3, 0.11);
+	UNTIL(a.done);
 	ok(a.done && a.outcome == JOB_UNAVAILABLE &&
 	   !strcmp(a.text, "no clone can be made"),
 	   "after failed clones nobody waits any longer");
@@ -480,10 +498,8 @@ static void test_comes_again(void)
 		exit(1);
 	a.again = f;
 	a.left = 9;
-	for (int i = 0; i < 100 && !a.done; i++) {
-		later(0.01);
-		shift += 0.2;
-	}
+	failing("cannot clone", 3, 0.11);
+	UNTIL(a.done);
 	ok(a.done == 1 && a.outcome == JOB_UNAVAILABLE && info(f).queued == 1,
 	   "a request that comes again when it is refused waits, and is not "
 	   "refused for the same (%u were)", a.done);
@@ -512,10 +528,8 @@ static void test_clone_refused(void)
 	setrlimit(RLIMIT_NOFILE, &none);
 	if (submit(f, &a, "1") < 0)
 		exit(1);
-	for (int i = 0; i < 100 && !a.done; i++) {
-		later(0.01);
-		shift += 0.2;
-	}
+	failing("cannot clone", 3, 0.11);
+	UNTIL(a.done);
 	ok(a.done && a.outcome == JOB_UNAVAILABLE &&
 	   !strcmp(a.text, "no clone can be made"),
 	   "without descriptors for a clone nobody waits for ever");
@@ -546,7 +560,7 @@ static void test_reference_ends(void)
 		exit(1);
 	UNTIL(info(f).busy == 1);
 	kill(was, SIGKILL);
-	UNTIL(!info(f).ready);
+	UNTIL(said("another boots in 0.5 s"));
 	shift += 1;
 	UNTIL(info(f).ready && fake->ref != was);
 	ok(info(f).ready, "a reference that was killed boots again");
@@ -563,6 +577,7 @@ static void test_reference_ends(void)
 	UNTIL(!info(f).ready);
 	ok(submit(f, &a, "1") == 0 && !a.done,
 	   "while a reference boots requests wait");
+	UNTIL(said("another boots in 1.0 s"));
 	shift += 2;
 	UNTIL(a.done);
 	ok(a.outcome == JOB_OK, "requests wait until the reference is there");
@@ -616,17 +631,19 @@ static void test_killed(void)
 	o.min = 0;
 	f = begin(&o);
 	fake->clone = CLONE_DEAF_ONCE;
-	ok(ask(f, &a, "1") == JOB_OK && strstr(notes, "a clone was lost"),
+	if (submit(f, &a, "1") < 0)
+		exit(1);
+	UNTIL(said("a clone was lost"));
+	shift += 0.11;
+	UNTIL(a.done);
+	ok(a.outcome == JOB_OK && said("a clone was lost") == 1,
 	   "a request that its clone did not read is another's");
 	end();
 	f = begin(&o);
 	fake->clone = CLONE_DEAF;
 	if (submit(f, &a, "1") < 0)
 		exit(1);
-	for (int i = 0; i < 500 && said("a clone was lost") < 5; i++) {
-		later(0.01);
-		shift += 0.1;
-	}
+	failing("a clone was lost", 5, 0.11);
 	ok(!a.done && said("a clone was lost") == 5,
 	   "an unread request is another's, as often as it takes");
 	fake->clone = CLONE_WELL;
@@ -690,10 +707,7 @@ static void test_vanishes(enum fake_boot how)
 	UNTIL(!info(f).ready);
 	if (submit(f, &a, "1") < 0)
 		exit(1);
-	for (int i = 0; i < 500 && fake->boots < boots + 6; i++) {
-		later(0.02);
-		shift += 0.1;
-	}
+	failing("its reference ended", 7, 0.51);
 	ok(!a.done && !failed && fake->boots == boots + 6,
 	   "killed %d: a reference boots as often as it is killed", how);
 	fake->boot = BOOT_WELL;
@@ -703,7 +717,7 @@ static void test_vanishes(enum fake_boot how)
 	   "killed %d: the request that waited is answered", how);
 	fake->boot = how;
 	kill(fake->ref, SIGKILL);
-	UNTIL(!info(f).ready);
+	UNTIL(said("its reference ended") == 8);
 	if (submit(f, &a, "1") < 0)
 		exit(1);
 	shift += 31;
@@ -711,6 +725,7 @@ static void test_vanishes(enum fake_boot how)
 	ok(a.outcome == JOB_UNAVAILABLE && strstr(a.text, "not ready in time"),
 	   "killed %d: none waits longer than `wait`", how);
 	ok(submit(f, &a, "1") == 0, "killed %d: the next waits, too", how);
+	UNTIL(said("its reference ended") == 9);
 	fake->boot = BOOT_WELL;
 	shift += 5.1;
 	UNTIL(a.done);
@@ -798,9 +813,8 @@ static void test_boot_fails(void)
 		   "boot fault %zu: requests are refused", i);
 		fake->boot = BOOT_WELL;
 		if (!ways[i].altered) {
-			later(0.05);
 			shift += 61;
-			UNTIL(ready);
+			PASSING(ready);
 			ok(ready && ask(f, &a, "1") == JOB_OK,
 			   "boot fault %zu: a later boot mends it", i);
 		}
@@ -822,7 +836,7 @@ static void test_flood(void)
 	UNTIL(ready == 2 && info(g).idle == 1);
 	ok(!submit(f, &a, "flood") && ask(g, &b, "1") == JOB_OK && !a.done,
 	   "flood: another function is answered meanwhile");
-	UNTIL(a.done);
+	PASSING(a.done);
 	ok(a.outcome == JOB_OK && a.served == 1, "flood: it is answered, too");
 	ok(ask(f, &a, "1") == JOB_OK && a.served == 2,
 	   "flood: and its clone goes on");
@@ -964,19 +978,20 @@ static void test_refresh_fails(void)
 
 	o.refresh_ns = 100 * MS;
 	f = begin(&o);
+	fake->hangs = 0;
 	fake->boot = BOOT_DIES;
 	UNTIL(strstr(notes, "the old one goes on"));
 	ok(!failed && ask(f, &a, "1") == JOB_OK,
 	   "a refresh that cannot boot costs nothing");
 	fake->boot = BOOT_HANGS;
-	UNTIL(fake->boots > 3);
-	later(0.1);
+	UNTIL(fake->hangs);
 	kill(fake->ref, SIGSTOP);
 	shift += 62;
 	UNTIL(strstr(notes, "hung while it booted"));
+	/* before another one begins to hang */
+	fake->boot = BOOT_WELL;
 	ok(strstr(notes, "hung while it booted") && ask(f, &a, "1") == JOB_OK,
 	   "a refresh that hangs while it boots costs nothing");
-	fake->boot = BOOT_WELL;
 	UNTIL(info(f).refreshes);
 	ok(info(f).refreshes && ask(f, &a, "1") == JOB_OK,
 	   "a later refresh works");
