@@ -24,6 +24,9 @@ GET  /in.csv           four rows of name,amount, one of them empty
      /te?coding=LIST   in.csv, with that transfer-encoding and as it is
      /promise?size=N&sent=M   announces N bytes and sends M, then nothing
      /waiting          how many of these two are under way: /slow, /promise
+     /held             no answer before somebody asks for /release
+     /release          those that are under way have theirs, and it is sent
+     /holding          how many of /held are under way
      /drop             closes the connection without an answer
      /garbage          an answer that is not HTTP
      /longhead?size=N  a header of N bytes
@@ -35,6 +38,7 @@ import gzip
 import http.server
 import json
 import ssl
+import threading
 import time
 import urllib.parse
 import zlib
@@ -58,6 +62,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     stored = {}
     bombs = {}
     waiting = set()
+    holding = set()
+    gate = threading.Event()
 
     def log_message(self, *args):
         pass
@@ -146,6 +152,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def get_waiting(self):
         self.answer(200, b"%d" % len(self.waiting))
+
+    def get_held(self):
+        gate = Handler.gate
+        self.close_connection = True
+        self.holding.add(self)
+        try:
+            gate.wait()
+            self.answer(200, b"released\n")
+            self.wfile.flush()
+        finally:
+            self.holding.discard(self)
+
+    def get_release(self):
+        gate, Handler.gate = Handler.gate, threading.Event()
+        gate.set()
+        while self.holding:
+            time.sleep(0.001)
+        self.answer(200, b"0")
+
+    def get_holding(self):
+        self.answer(200, b"%d" % len(self.holding))
 
     def get_slow(self):
         self.waiting.add(self)

@@ -13,6 +13,7 @@
 
 #define MB	((uint64_t)1 << 20)
 #define LIMIT	(96 * MB)
+#define LONG_NS	120000000000u		/* what is not to be overdue */
 
 /* what a clone has: read-only mappings, and the bodies that it sends */
 struct clone {
@@ -136,7 +137,7 @@ static int submit(uint32_t t, unsigned method, const char *path,
 		.ticket = t, .method = method, .url = url,
 		.url_len = strlen(url), .headers = "X-Test: 1\n",
 		.headers_len = 10, .body = part, .parts = n, .body_len = len,
-		.timeout_ns = 20000000000, .egress = policy,
+		.timeout_ns = LONG_NS, .egress = policy,
 	});
 }
 
@@ -453,7 +454,7 @@ static int message(uint64_t t, uint64_t method, const char *url,
 	memcpy(payload, url, strlen(url));
 	if (peer_fetch(&m, (const uint8_t *)payload, &r, part) < 0)
 		return -EPROTO;
-	r.timeout_ns = 1000000000;
+	r.timeout_ns = LONG_NS;
 	r.egress = policy;
 	return host_fetch(host, &r);
 }

@@ -6,10 +6,14 @@
 #ifndef T_UNIT_SERVER_H
 #define T_UNIT_SERVER_H
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -52,6 +56,35 @@ server_start(struct server *s, const char *cert, const char *key)
 		exit(plan());
 	}
 	fclose(f);
+}
+
+/*
+ * The number that the server answers to that, asked beside all that is tested;
+ * -1 when it says none.
+ */
+static long __attribute__((unused))
+server_says(const struct server *s, const char *path)
+{
+	struct sockaddr_in in = {
+		.sin_family = AF_INET, .sin_port = htons((uint16_t)s->port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char buf[4096], *body = NULL;
+	size_t len = 0;
+	ssize_t n = -1;
+
+	if (connect(fd, (struct sockaddr *)&in, sizeof(in)) == 0)
+		n = dprintf(fd, "GET %s HTTP/1.1\r\nHost: x\r\n"
+			    "Connection: close\r\n\r\n", path);
+	while (n > 0 && len < sizeof(buf) - 1) {
+		n = read(fd, buf + len, sizeof(buf) - 1 - len);
+		len += n > 0 ? (size_t)n : 0;
+	}
+	close(fd);
+	buf[len] = '\0';
+	body = strstr(buf, "\r\n\r\n");
+	return body ? strtol(body + 4, NULL, 10) : -1;
 }
 
 #endif

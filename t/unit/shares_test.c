@@ -20,6 +20,7 @@
 #define MB	((uint64_t)1 << 20)
 #define TOTAL	(64 * MB)		/* of all bodies */
 #define CLONES	20			/* of the greedy one */
+#define LONG_NS	120000000000u		/* what is not to be overdue */
 #define T(gen, slot)	((gen) * ETLFS_TICKETS + (slot))
 
 static struct ev_loop *loop;
@@ -110,7 +111,7 @@ static void others(const char *beside)
 
 	for (i = 0; i < 50; i++) {
 		snprintf(path, sizeof(path), "/big?size=%d", 1000 + 20000 * i);
-		submit(other, T(1, 0), path, 20000000000);
+		submit(other, T(1, 0), path, LONG_NS);
 		good += is_done(other, T(1, 0)) &&
 			ticket(other, 0)->body_len == 1000u + 20000 * i;
 		reset(other);
@@ -211,12 +212,11 @@ static void test_turns(void)
 	unsigned done = 0, now = 0, most = 0, n = ETLFS_TICKETS;
 
 	for (unsigned i = 0; i < n; i++)
-		submit(greedy[0], T(1, i), "/slow?seconds=0.5&head=1",
-		       60000000000);
-	run(200);
-	done = count_done(greedy[0]);
-	/* all of the rest is answered meanwhile */
-	sleep(2);
+		submit(greedy[0], T(1, i), "/held", LONG_NS);
+	while (server_says(&server, "/holding") != n)
+		ev_run(loop, EVRUN_NOWAIT);
+	/* all are answered when this returns */
+	server_says(&server, "/release");
 	for (double end = ev_time() + 50; now < n && ev_time() < end;
 	     done = now) {
 		ev_run(loop, EVRUN_NOWAIT);
@@ -267,31 +267,42 @@ static unsigned open_files(void)
 	return n;
 }
 
-static void stall(uint64_t timeout_ns)
+/* all under way, and none of them answered; 0: some were overdue before */
+static int stall(uint64_t timeout_ns)
 {
+	server_says(&server, "/release");
 	for (unsigned i = 0; i < ETLFS_TICKETS; i++)
 		for (unsigned j = 0; j < 2; j++)
-			submit(greedy[j], T(1, i), "/slow?seconds=3000&head=1",
-			       timeout_ns);
-	run(200);
+			submit(greedy[j], T(1, i), "/held", timeout_ns);
+	while (pending() == 2 * ETLFS_TICKETS &&
+	       server_says(&server, "/holding") != 2 * ETLFS_TICKETS)
+		ev_run(loop, EVRUN_NOWAIT);
+	return pending() == 2 * ETLFS_TICKETS;
+}
+
+static void reset_both(void)
+{
+	for (unsigned i = 0; i < 2; i++)
+		reset(greedy[i]);
 }
 
 /* those that are due, or cancelled, at one moment end in many turns */
 static void test_ends_in_turns(void)
 {
 	unsigned most, files, n = 2 * ETLFS_TICKETS;
+	uint64_t ns;
 
-	stall(1000000000);
-	sleep(1);
+	/* however long it takes until all are under way */
+	for (ns = 1000000000; !stall(ns) && ns < LONG_NS; ns *= 2)
+		reset_both();
+	usleep(ns / 1000);
 	most = most_of_turns(pending, n);
 	ok(most && most <= PARTY_ENDS && text_has(greedy[1], 0, "timed out"),
 	   "%u fetches are overdue: %u end in one turn at most", n, most);
-	for (unsigned i = 0; i < 2; i++)
-		reset(greedy[i]);
+	reset_both();
 	stall(0);
 	files = open_files();
-	for (unsigned i = 0; i < 2; i++)
-		reset(greedy[i]);
+	reset_both();
 	ok(open_files() == files, "none is closed as a request ends");
 	most = most_of_turns(open_files, n);
 	ok(most && most <= PARTY_ENDS, "of %u that a request's end leaves "
