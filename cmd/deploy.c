@@ -52,6 +52,9 @@ static void fill_opts(const struct conf *c, const struct want *w,
 		.recycle = f ? f->recycle : RECYCLE_ROLLBACK,
 		.verify = deploy_verify(),
 	};
+	/* no longer than that: conf checks it */
+	snprintf(o->owner, sizeof(o->owner), "%s", f && f->owner ? f->owner :
+		 "");
 }
 
 static int open_all(struct deploy *d, struct err *err)

@@ -296,14 +296,7 @@ static int boot(struct server *s, struct err *err)
 	int rc = deploy_open(&deploy, s->conf, s->o->images, s->o->n_images,
 			     NULL, err);
 
-	if (rc == 0)
-		rc = deploy_apply(deploy, s->open.pool, err);
-	if (rc < 0)
-		return rc;
-	rc = pool_prepare(s->open.pool);
-	if (rc < 0)
-		serverlog_sayf("no warm windows: %s", strerror(-rc));
-	return 0;
+	return rc < 0 ? rc : deploy_apply(deploy, s->open.pool, err);
 }
 
 static int start(struct server *s, struct err *err)

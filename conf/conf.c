@@ -81,6 +81,7 @@ static const struct ini_key keys[] = {
 	{ FUNCTION, "pool.refresh", INI_TIME, F(refresh_ns),
 	  INI_RANGE(0, 30 * DAY), .has = F(has_refresh) },
 	{ FUNCTION, "recycle", INI_WORD, F(recycle), .words = recycle_words },
+	{ FUNCTION, "owner", INI_STRING, F(owner), INI_RANGE(1, VALUE_NAME_MAX) },
 	{ FUNCTION, "timeout", INI_TIME, F(timeout_ns), INI_RANGE(US, DAY) },
 	{ FUNCTION, "memory", INI_SIZE, F(memory),
 	  INI_RANGE(32 * MB, 8 * GB) },
@@ -233,6 +234,7 @@ void conf_destroy(struct conf *c)
 	for (size_t i = 0; i < c->functions; i++) {
 		free(c->function[i].name);
 		free(c->function[i].image);
+		free(c->function[i].owner);
 	}
 	free(c->function);
 	free(c->listen);

@@ -29,6 +29,7 @@ struct conf_function {
 	int has_min, has_refresh;
 	uint64_t refresh_ns;
 	enum recycle recycle;
+	char *owner;			/* NULL: that of all who name none */
 	uint64_t timeout_ns;		/* 0: the image's */
 	uint64_t memory;		/* 0: the image's */
 };

@@ -86,7 +86,7 @@
  *
  * All other registers, flags and vector state are preserved.
  */
-#define DB_READY	0	/* -> 0; here a clone begins, see below */
+#define DB_READY	0	/* (level) -> UK_CHILD or UK_PLACED, below */
 #define DB_NEXT		1	/* (kind, addr, len) -> event length */
 #define DB_FETCH	2	/* () descriptor in uk_out.fetch -> ticket */
 #define DB_WAIT		3	/* (deadline mono ns, 0 poll, ~0 for ever) -> 0 */
@@ -99,13 +99,22 @@
 #define DB_COUNT	10
 
 /*
- * READY is a fork(2) that returns in every clone, and again after each
- * rollback, as the child.  By then uk_ctl has the child's pid, entropy and
- * clock, and its limits, which need not be those of the boot.  What a child has
- * to do for itself it does before it asks for its first event by DB_EVENT,
- * which waits for one; with uk_ctl.event_here that is there already, and there
- * is nothing to ask for.
+ * READY has two levels.  UK_LEVEL_RUNTIME: an interpreter is up and knows of no
+ * function.  The guest may be frozen there, once for many functions; it
+ * returns UK_PLACED where a function has been placed: uk_ctl has that one's
+ * limits and strings, and the image its layers.
+ *
+ * UK_LEVEL_FUNCTION is a fork(2) that returns in every clone, and again after
+ * each rollback, as the child, UK_CHILD.  By then uk_ctl has the child's pid,
+ * entropy and clock.  What a child has to do for itself it does before it asks
+ * for its first event by DB_EVENT, which waits for one; with uk_ctl.event_here
+ * that is there already, and there is nothing to ask for.
  */
+
+#define UK_LEVEL_FUNCTION	0
+#define UK_LEVEL_RUNTIME	1
+#define UK_CHILD	0
+#define UK_PLACED	1
 
 #define UK_PORT_DB	0x40	/* out by UK_STUB */
 #define UK_PORT_TRAP	0x60	/* + vector, out by the gates */

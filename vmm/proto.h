@@ -8,6 +8,9 @@
  *
  *   reference:  gateway forks it (ref.h); it boots, may FETCH and LOG, says
  *               READY or DIED, then answers each CLONE by forking.
+ *   base:       a reference that answers each BRANCH by forking, too.
+ *   branch:     waits for its PLACE; then it is a reference that has not said
+ *               READY, or a clone.
  *   clone:      says UP; then for each INVOKE any number of FETCH, CANCEL,
  *               LOG, and one RESULT or DIED.  After RESULT it rolls back, lets
  *               the guest do what a child of fork(2) does, and reads its next
@@ -24,6 +27,11 @@ enum msg_type {
 	/* gateway to reference: a: process id of its first request; fds:
 	   clone's socket, its window 0 */
 	MSG_CLONE = 1,
+	MSG_BRANCH,		/* to a base; fds: the branch's socket, its
+				   window 0 */
+	MSG_PLACE,		/* to a branch: a: PLACE_*; of a clone, process
+				   id of its first request; fds: in the order
+				   of PLACE_FD_* */
 	/* gateway to clone */
 	MSG_INVOKE,		/* a: event bytes, timeout ns, INVOKE_* flags,
 				      bytes of log, process id of the request
@@ -51,8 +59,19 @@ enum msg_type {
 	MSG_IDLE,		/* rolled back, windows detached; payload:
 				   struct run_stats; sent when INVOKE_IDLE was
 				   set or a window had been attached */
-	MSG_CLONED,		/* reference to gateway: a: pid or -errno */
+	MSG_CLONED,		/* reference to gateway: a: pid or -errno; of
+				   each CLONE and BRANCH, in their order */
 };
+
+/* what a branch becomes */
+#define PLACE_BOOT	0	/* a reference: it fills the snapshot's memfd,
+				   and seals it */
+#define PLACE_CLONE	1	/* a clone of what is in there */
+#define PLACE_FD_PLACE	0	/* struct place */
+#define PLACE_FD_IMAGE	1	/* the image's file */
+#define PLACE_FD_SNAPSHOT 2	/* struct snapshot_head, and pages */
+#define PLACE_FD_WORKSET 3	/* what clones have written (ram_workset) */
+#define PLACE_FDS	4
 
 #define INVOKE_IDLE	1	/* say IDLE after the rollback */
 

@@ -53,6 +53,9 @@ struct image {
 					   image_open_heads() the heads alone */
 	uint64_t size;			/* bytes */
 	uint32_t nodes;			/* of all layers */
+	int upper;			/* the runtime's files are never read, for
+					   another's of the same digest are:
+					   neither copied nor verified */
 	char digest[65];		/* the image's identity, hex */
 	struct image_blob manifest, config;
 

@@ -93,12 +93,9 @@ static int cannot_range(int error)
 	       error == EOPNOTSUPP || error == EPERM || error == EBADF;
 }
 
-static int copy_bytes(int from, int to, uint64_t size)
+/* [off, size) of both */
+static int copy_bytes(int from, int to, uint64_t off, uint64_t size)
 {
-	uint64_t off = 0;
-
-	if (ioctl(to, FICLONE, from) == 0)
-		return 0;
 	while (off < size) {
 		off_t in = off, out = off;
 		ssize_t n = copy_file_range(from, &in, to, &out, size - off <
@@ -116,6 +113,24 @@ static int copy_bytes(int from, int to, uint64_t size)
 		off += n;
 	}
 	return 0;
+}
+
+/* of the runtime's files there is a hole, if nobody reads them */
+static int copy_all(const struct image *img, int to)
+{
+	const struct image_layer *l = &img->layer[ETLFS_LAYER_RUNTIME];
+	int rc = 0;
+
+	if (ioctl(to, FICLONE, img->fd) == 0)
+		return 0;
+	if (!img->upper)
+		return copy_bytes(img->fd, to, 0, img->size);
+	if (ftruncate(to, (off_t)img->size) < 0)
+		rc = -errno;
+	if (rc == 0)
+		rc = copy_bytes(img->fd, to, 0, l->off);
+	return rc < 0 ? rc : copy_bytes(img->fd, to, l->off + l->index_off,
+					img->size);
 }
 
 /* the same file for reading alone, whoever gets hold of the descriptor */
@@ -140,7 +155,7 @@ static int copy_in(const struct image *img, const char *dir)
 
 	if (fd < 0)
 		return fd;
-	rc = copy_bytes(img->fd, fd, img->size);
+	rc = copy_all(img, fd);
 	if (rc == 0)
 		rc = read_only(fd, img->size);
 	close(fd);

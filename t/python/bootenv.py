@@ -2,7 +2,8 @@
 
 usage: PYTHON -I -S -B bootenv.py BOOT_PY; descriptors of the stand-ins for
 event, result and error are in BOOTENV_FDS, the text of info in BOOTENV_INFO;
-report is standard error.  READY is a real fork() whose parent only waits; it
+report is standard error.  What of the environment begins with USETL_ comes by
+place, once the runtime has said that it is up.  READY is a real fork() whose parent only waits; it
 is refused where other threads are alive.
 """
 
@@ -18,6 +19,9 @@ import sys
 fds = dict(zip(("event", "result", "error"),
                map(int, os.environ["BOOTENV_FDS"].split(","))))
 info = os.environ["BOOTENV_INFO"].encode()
+own = {name: os.environ.pop(name) for name in list(os.environ)
+       if name.startswith("USETL_")}
+placed = False
 real_open = os.open
 
 
@@ -25,9 +29,13 @@ def fake_open(path, flags, mode=0o777, *, dir_fd=None):
     if not str(path).startswith("/dev/usetl/"):
         return real_open(path, flags, mode, dir_fd=dir_fd)
     name = path[len("/dev/usetl/"):]
-    if name == "info":
+    if name in ("info", "place"):
+        text = info
+        if name == "place":
+            assert placed
+            text = b"".join(f"{n}={v}\0".encode() for n, v in own.items())
         r, w = os.pipe()
-        os.write(w, info)
+        os.write(w, text)
         os.close(w)
         return r
     return os.dup(2 if name == "report" else fds[name])
@@ -40,8 +48,11 @@ real_ioctl, real_fork = fcntl.ioctl, os.fork
 
 
 def fake_ioctl(fd, request, *more):
-    global armed
-    if request == 0x5502:
+    global armed, placed
+    if request == 0x5504:
+        assert not placed and not armed
+        placed = True
+    elif request == 0x5502:
         if len(sys._current_frames()) > 1:
             raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
         armed = True

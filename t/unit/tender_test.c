@@ -5,6 +5,8 @@
  * the libOS.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,6 +26,7 @@
 #include "vmm/guest/chan.h"
 #include "vmm/guest/guest.h"
 #include "vmm/guest/ref.h"
+#include "vmm/guest/snapshot.h"
 #include "vmm/host/choose.h"
 
 extern const unsigned char _binary_tiny_elf_start[], _binary_tiny_elf_end[];
@@ -37,6 +40,7 @@ const struct blob blob_vdso = {
 #define PATIENCE	30000000000ull	/* ns: emulated processors are slow */
 
 static char payload[1 << 20];
+static int workset = -1;		/* of clones that come from a file */
 static pid_t clone_pid;			/* of the newest */
 
 /* one message with its payload; 0 at the end of the stream */
@@ -56,10 +60,11 @@ static int next(int sock, struct msg *m)
 	return 1;
 }
 
-static int clone_one(int ref, int window)
+/* type, with a new socket's end and the window; the other end, or -1 */
+static int ask(int ref, enum msg_type type, int window)
 {
 	char control[CMSG_SPACE(2 * sizeof(int))] = { 0 };
-	struct msg m = { .type = MSG_CLONE };
+	struct msg m = { .type = type };
 	struct iovec v = { &m, sizeof(m) };
 	struct msghdr h = {
 		.msg_iov = &v, .msg_iovlen = 1, .msg_control = control,
@@ -80,10 +85,147 @@ static int clone_one(int ref, int window)
 	if (!next(ref, &m) || m.type != MSG_CLONED || (int64_t)m.a[0] <= 0)
 		return -1;
 	clone_pid = (pid_t)m.a[0];
-	if (!next(sv[0], &m) || m.type != MSG_UP)
+	return sv[0];
+}
+
+static int clone_one(int ref, int window)
+{
+	int sock = ask(ref, MSG_CLONE, window);
+	struct msg m;
+
+	if (sock < 0 || !next(sock, &m) || m.type != MSG_UP)
 		return -1;
 	printf("# clone set-up %llu us\n", (unsigned long long)m.a[0] / 1000);
-	return sv[0];
+	return sock;
+}
+
+static void report_end(const struct msg *m);
+static void like_report(const char *what, const char *name);
+
+/* PLACE to a new branch of o's function, and what it says then; its socket */
+static int branch_to(int base, const struct ref_opts *o, uint64_t what,
+		     int snapshot, struct msg *said)
+{
+	char control[CMSG_SPACE(PLACE_FDS * sizeof(int))] = { 0 };
+	struct msg m = { .type = MSG_PLACE, .a = { what } };
+	struct iovec v = { &m, sizeof(m) };
+	struct msghdr h = {
+		.msg_iov = &v, .msg_iovlen = 1, .msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&h);
+	struct err err;
+	struct place *p = place_create(o, &err);
+	int sock = ask(base, MSG_BRANCH, o->window0);
+	int fds[PLACE_FDS] = {
+		[PLACE_FD_PLACE] = memfd_create("place", MFD_CLOEXEC),
+		[PLACE_FD_IMAGE] = o->img->fd,
+		[PLACE_FD_SNAPSHOT] = snapshot,
+		[PLACE_FD_WORKSET] = what == PLACE_CLONE ? workset :
+			memfd_create("workset", MFD_CLOEXEC),
+	};
+
+	if (sock < 0 || !p || ftruncate(fds[PLACE_FD_WORKSET],
+					(off_t)ram_workset_size()) < 0 ||
+	    write(fds[PLACE_FD_PLACE], p, PLACE_SIZE) != PLACE_SIZE)
+		return -1;
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(fds));
+	memcpy(CMSG_DATA(c), fds, sizeof(fds));
+	sendmsg(sock, &h, 0);
+	close(fds[PLACE_FD_PLACE]);
+	if (what != PLACE_CLONE)
+		close(fds[PLACE_FD_WORKSET]);
+	free(p);
+	return next(sock, said) ? sock : -1;
+}
+
+static void told(const struct msg *m)
+{
+	printf("# %u %.*s\n", m->type, (int)m->len, payload +
+	       sizeof(struct run_stats));
+}
+
+/* a branch that is the function's reference now, its snapshot in the memfd */
+static int branch_one(int base, const struct ref_opts *o, int snapshot)
+{
+	struct msg m = { 0 };
+	int sock = branch_to(base, o, PLACE_BOOT, snapshot, &m);
+
+	if (m.type != MSG_READY) {
+		told(&m);
+		return -1;
+	}
+	printf("# a branch: ready after %llu us, %llu KB\n",
+	       (unsigned long long)((struct boot_stats *)payload)->boot_ns /
+	       1000, (unsigned long long)
+	       ((struct boot_stats *)payload)->ram_bytes / 1024);
+	return sock;
+}
+
+/* a clone of that snapshot, which comes from the base */
+static int branch_clone(int base, const struct ref_opts *o, int snapshot)
+{
+	struct msg m = { 0 };
+	int sock = branch_to(base, o, PLACE_CLONE, snapshot, &m);
+
+	if (m.type != MSG_UP) {
+		told(&m);
+		return -1;
+	}
+	printf("# clone of a file: set-up %llu us\n",
+	       (unsigned long long)m.a[0] / 1000);
+	return sock;
+}
+
+/* what is no snapshot of this base is refused in words; and the base lives on */
+static void check_refused(int base, const struct ref_opts *o, int good)
+{
+	static const struct {
+		const char *name;
+		size_t off;
+		uint64_t value;
+		const char *like;
+	} bad[] = {
+		{ "magic", 0, 1, "version" },
+		{ "base", offsetof(struct snapshot_head, base), 1, "another" },
+		{ "span", offsetof(struct snapshot_head, span), 1ull << 40,
+		  "limit" },
+		{ "span that is odd", offsetof(struct snapshot_head, span),
+		  0x201000, "limit" },
+		{ "runs", offsetof(struct snapshot_head, runs), 1u << 30,
+		  "damaged" },
+		{ "run beyond", offsetof(struct snapshot_head, run),
+		  0xffffffff00000001, "damaged" },
+		{ "run of what is not there",
+		  offsetof(struct snapshot_head, run) + 8, 0xffffff, "damaged" },
+	};
+	static uint8_t bytes[1 << 20];
+	ssize_t len = pread(good, bytes, sizeof(bytes), 0);
+	struct msg m = { 0 };
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		int fd = memfd_create("bad", MFD_CLOEXEC), sock;
+
+		if (write(fd, bytes, (size_t)len) != len)
+			return;
+		pwrite(fd, &bad[i].value, i == 4 ? 4 : 8, (off_t)bad[i].off);
+		sock = branch_to(base, o, PLACE_CLONE, fd, &m);
+		close(fd);
+		ok(m.type == MSG_DIED, "a snapshot with a wrong %s is refused",
+		   bad[i].name);
+		report_end(&m);
+		like_report(bad[i].like, bad[i].name);
+		close(sock);
+	}
+	{
+		int fd = memfd_create("short", MFD_CLOEXEC);
+
+		branch_to(base, o, PLACE_CLONE, fd, &m);
+		close(fd);
+		ok(m.type == MSG_DIED, "an empty one is refused");
+	}
 }
 
 static struct msg invoke(int sock, uint64_t len, uint64_t timeout)
@@ -130,13 +272,14 @@ static void check_answers(int clone)
 		m = invoke(clone, 100u + (unsigned)i, PATIENCE);
 		good &= m.type == MSG_RESULT && m.a[1] == 64 &&
 			answer()[0] == 100u + (unsigned)i &&
-			answer()[1] == 0 && answer()[2] == 1 &&
+			answer()[1] == 0x2222 && answer()[2] == 1 &&
 			answer()[6] == 0;
 		if (i == 0) {
 			ok(answer()[3] == 18,
 			   "18 exceptions reached the libOS");
 			ok(answer()[4] == 0, "no forbidden instruction passed");
-			ok(answer()[5] == 1, "a system call bounced");
+			ok(answer()[5] == 2, "a system call bounced, a "
+			   "function was placed");
 			ok(answer()[7] == 0x4141414141414141,
 			   "the event is there");
 		}
@@ -222,7 +365,7 @@ static void check_budget(int clone, uint8_t *event)
 	check_answers(clone);
 }
 
-static void run(enum tender_kind kind)
+static void run(enum tender_kind kind, int base)
 {
 	char path[] = "/tmp/tender_test.XXXXXX", *argv[] = { "/x", NULL };
 	struct image img = { .path = path, .memory = 64u << 20,
@@ -230,10 +373,11 @@ static void run(enum tender_kind kind)
 			     .layer = { { .addr = UK_IMAGE_BASE,
 					  .len = 4096 } } };
 	struct ref_opts o = { .img = &img, .tender = kind, .verify = 1,
-			      .boot_timeout_ns = PATIENCE, .cgroup = -1 };
+			      .boot_timeout_ns = PATIENCE, .cgroup = -1,
+			      .base = base };
 	struct err err;
 	struct msg m;
-	int sock, clone, clone2;
+	int sock, first, other = -1, file = -1, clone, clone2;
 	const char *name = kind == TENDER_KVM ? "kvm" : "process";
 	uint8_t *win;
 	pid_t pid;
@@ -244,7 +388,8 @@ static void run(enum tender_kind kind)
 		       err.msg);
 		return;
 	}
-	tap_prefix = kind == TENDER_KVM ? "kvm: " : "process: ";
+	tap_prefix = kind == TENDER_KVM ? base ? "kvm, branch: " : "kvm: " :
+		     base ? "process, branch: " : "process: ";
 	img.fd = mkstemp(path);
 	unlink(path);
 	ftruncate(img.fd, 4096);
@@ -259,6 +404,20 @@ static void run(enum tender_kind kind)
 		printf("# %u %llu %.*s\n", m.type, (unsigned long long)m.a[0],
 		       (int)m.a[1], payload + sizeof(struct run_stats));
 		return;
+	}
+	first = sock;
+	if (base) {
+		workset = memfd_create("workset", MFD_CLOEXEC);
+		file = memfd_create("snapshot", MFD_CLOEXEC |
+				    MFD_ALLOW_SEALING);
+		sock = branch_one(first, &o, file);
+		other = branch_one(first, &o, memfd_create("other", MFD_CLOEXEC
+							   | MFD_ALLOW_SEALING));
+		ok(sock >= 0 && other >= 0, "a base branches, and again");
+		ok(fcntl(file, F_GET_SEALS) ==
+		   (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE),
+		   "a snapshot is sealed");
+		check_refused(first, &o, file);
 	}
 	clone = clone_one(sock, o.window0);
 	ok(clone >= 0, "a reference is cloned");
@@ -287,7 +446,23 @@ static void run(enum tender_kind kind)
 	check_answers(clone);
 	if (kind == TENDER_PROCESS)
 		check_killed(clone);
-	close(sock);
+	if (base) {
+		close(sock);
+		clone = clone_one(other, o.window0);
+		check_answers(clone);
+		close(other);
+		/* with neither of them alive */
+		for (int i = 0; i < 2; i++) {
+			clone = branch_clone(first, &o, file);
+			ok(clone >= 0, "a clone comes from a file");
+			if (clone >= 0)
+				check_answers(clone);
+		}
+		clone2 = branch_clone(first, &o, file);
+		if (clone2 >= 0)
+			check_budget(clone2, win + ETLFS_EVENT_OFF);
+	}
+	close(first);
 	ok(waitpid(pid, NULL, 0) == pid, "the reference ends with its socket");
 }
 
@@ -297,9 +472,8 @@ static void run(enum tender_kind kind)
  */
 static void test_events(void)
 {
-	static char *argv[] = { "tiny", NULL };
-	const struct image img = {
-		.memory = 64u << 20, .files = 16u << 20, .argv = argv,
+	const struct place place = {
+		.memory = 64u << 20, .files = 16u << 20,
 		.timeout_ns = PATIENCE,
 	};
 	struct kvm_vcpu_events left = {
@@ -314,13 +488,13 @@ static void test_events(void)
 	int fd[TENDER_FDS], first[2] = { -1, -1 };
 
 	if (tender_kvm.init(&err) < 0 ||
-	    ram_create(&ram, img.memory, img.files, &err) < 0 ||
+	    ram_create(&ram, place.memory, place.files, &err) < 0 ||
 	    machine_setup(&ram, &err) < 0) {
 		ok(0, "events: %s", err.msg);
 		return;
 	}
 	g.ram = &ram;
-	g.img = &img;
+	g.place = &place;
 	g.sock = -1;
 	tender_kvm.stubs(&ram);
 	s.regs.rip = machine_header()->boot;
@@ -330,8 +504,9 @@ static void test_events(void)
 	memcpy(s.xsave + 24, (uint32_t[]){ 0x1f80 }, 4);
 	s.xsave[512] = 3;
 	for (int i = 0; i < 2; i++) {
-		if ((!i && guest_ctl_init(&g, &err) < 0) ||
-		    guest_create(&g, &tender_kvm, &err) < 0 ||
+		if (!i)
+			guest_ctl_init(&g);
+		if (guest_create(&g, &tender_kvm, &err) < 0 ||
 		    g.t->ops->load(g.t, &s) < 0) {
 			ok(0, "events: %s", err.msg);
 			return;
@@ -356,9 +531,11 @@ int main(void)
 	struct err err;
 
 	if (!only || strcmp(only, "process"))
-		run(TENDER_KVM);
+		for (int base = 0; base < 2; base++)
+			run(TENDER_KVM, base);
 	if (!only || strcmp(only, "kvm"))
-		run(TENDER_PROCESS);
+		for (int base = 0; base < 2; base++)
+			run(TENDER_PROCESS, base);
 	tap_prefix = "kvm: ";
 	if ((!only || strcmp(only, "process")) &&
 	    choose_check(TENDER_KVM, &err) == 0)

@@ -2,7 +2,7 @@
  * tiny_guest.S - a guest of a hundred instructions, for tender_test.c
  *
  * Takes the libOS's place: makes a system call, provokes one exception of
- * each kind a program can, then rings READY; in a clone it answers how many
+ * each kind a program can, then rings READY of both levels; in a clone it answers how many
  * of each it saw, what its counter was (rollback: always the same), and
  * what its fs base was.
  */
@@ -58,9 +58,24 @@ after:
 	movl	$0, %ecx
 	provoke div %ecx
 
-	xor	%edi, %edi
+	/* up; what is written from here on is a function's */
+	mov	$UK_LEVEL_RUNTIME, %edi
 	xor	%esi, %esi
 	xor	%edx, %edx
+	mov	$DB_READY, %ecx
+	mov	$UK_STUB, %eax
+	call	*%rax
+	cmp	$UK_PLACED, %rax
+	jne	bad
+	incl	calls(%rip)
+	mov	$UK_DATA_BASE + 0x80000, %rax
+	incl	(%rax)
+	cmpl	$1, (%rax)
+	jne	bad
+	mov	$0x2222, %ecx
+	wrfsbase %rcx
+
+	xor	%edi, %edi
 	mov	$DB_READY, %ecx
 	mov	$UK_STUB, %eax
 	call	*%rax
@@ -96,6 +111,11 @@ after:
 	movq	%rcx, %xmm7
 	mov	$UK_DATA_BASE + 0x5000, %rax
 	mov	%rcx, (%rax)
+	/* a page of the function's, too */
+	mov	$UK_DATA_BASE + 0x80000, %rax
+	cmpl	$1, (%rax)
+	jne	bad
+	incl	(%rax)
 	mov	(%rbx), %cl
 	cmp	$'L', %cl
 	je	.			/* 'L': loop for ever */

@@ -10,8 +10,14 @@
  *                             as the child.  EBUSY: other threads are alive
  *            USETL_READY      READY is here, without a fork
  *
- *            Without one of the two READY is in the first read.  After READY
- *            they answer EINVAL.
+ *            USETL_LEVEL      an interpreter is up, and knows of no function;
+ *                             returns where one has been placed.  Once, before
+ *                             the others.  EBUSY: other threads are alive
+ *
+ *            Without FORK or READY, READY is in the first read.  After READY they
+ *            answer EINVAL.
+ *   place    read: the environment of the function that has been placed,
+ *            "NAME=value", each with a NUL
  *   result   write: one write is one whole result, JSON text, and rings
  *            DB_NEXT(UK_RESULT_OK); it returns only with recycle = keep.
  *   error    the same with UK_RESULT_ERROR
@@ -47,5 +53,6 @@
 #define USETL_EVENT_LEN	0x5501		/* long: bytes of this event */
 #define USETL_FORK	0x5502
 #define USETL_READY	0x5503
+#define USETL_LEVEL	0x5504
 
 #endif

@@ -80,7 +80,7 @@ static __attribute__((noinline)) long event_ready(void)
 	long rc;
 
 	fork_hook = NULL;
-	rc = doorbell(0, 0, 0, DB_READY);
+	rc = doorbell(UK_LEVEL_FUNCTION, 0, 0, DB_READY);
 	if (rc < 0)
 		return rc;
 	selectors_reset();
@@ -92,6 +92,31 @@ static __attribute__((noinline)) long event_ready(void)
 	draws_end();
 	task_begin();
 	return 0;
+}
+
+/*
+ * An interpreter is up.  What follows runs once for each function that is
+ * placed in it, or once, if nobody shares it.
+ */
+static long level_ready(void)
+{
+	u64 from = now_mono();
+	long rc;
+
+	if (event_state != EVENT_NEVER)
+		return -EINVAL;
+	if (thread_count > 1)
+		return -EBUSY;
+	rc = doorbell(UK_LEVEL_RUNTIME, 0, 0, DB_READY);
+	if (rc < 0)
+		return rc;
+	selectors_reset();
+	time_idle_ns += now_mono() - from;
+	host_forget();
+	rc = vfs_attach();
+	if (rc < 0)
+		log_printf("the image is damaged: a layer's index\n");
+	return rc;
 }
 
 /* a clone's first event; it may be there already, or nobody has one yet */
@@ -163,6 +188,8 @@ static long event_ioctl(struct file *f, unsigned cmd, u64 arg)
 		return event_tell_len(arg);
 	case USETL_FORK:
 		return fork_arm();
+	case USETL_LEVEL:
+		return level_ready();
 	case USETL_READY:
 		return event_state == EVENT_NEVER ? event_ready() : -EINVAL;
 	default:
@@ -253,6 +280,22 @@ static long info_read(struct file *f, void *buf, size_t len, u64 pos)
 	return (long)len;
 }
 
+/* the strings behind the arguments, as the tender has them now */
+static long place_read(struct file *f, void *buf, size_t len, u64 pos)
+{
+	size_t max = UK_CTL + UK_CTL_PAGES * UK_PAGE - (u64)uk_ctl->strings;
+	size_t end = MIN(uk_ctl->strings_len, max), at = 0;
+	u32 n = uk_ctl->argc;
+
+	for (; n && at < end; at++)
+		n -= !uk_ctl->strings[at];
+	if (pos >= end - at)
+		return 0;
+	len = MIN(len, end - at - pos);
+	memcpy(buf, (const char *)uk_ctl->strings + at + pos, len);
+	return (long)len;
+}
+
 static long report_write(struct file *f, const void *buf, size_t len, u64 pos)
 {
 	crash_write(buf, len);
@@ -289,6 +332,13 @@ static const struct file_ops info_ops = {
 	.seekable = 1,
 };
 
+static const struct file_ops place_ops = {
+	.name = "place",
+	.read = place_read,
+	.close = usetldev_close,
+	.seekable = 1,
+};
+
 static const struct file_ops report_ops = {
 	.name = "report",
 	.write = report_write,
@@ -319,6 +369,7 @@ void usetldev_init(void)
 		{ "/dev/usetl/fetch", &fetch_nodes, NULL },
 		{ "/dev/usetl/report", &usetldev_nodes, &report_ops },
 		{ "/dev/usetl/draws", &draws_nodes, NULL },
+		{ "/dev/usetl/place", &usetldev_nodes, &place_ops },
 	};
 	size_t i;
 	int rc;

@@ -1,8 +1,9 @@
 """boot.py - what the guest's interpreter runs: load the function, serve it.
 
-Started as ``PYTHON -I -S -B /usetl/boot.py`` with USETL_HANDLER
-(module.function), USETL_PATH (folders, colon-separated) and USETL_NAME in
-the environment, and USETL_TRIAL when usetl bake boots the function once.
+Started as ``PYTHON -I -S -B /usetl/boot.py``.  Up to placed() there is a
+runtime, which many functions may share; from there on one function, and in the
+environment its USETL_HANDLER (module.function), USETL_PATH (folders, colon-
+separated) and USETL_NAME, and USETL_TRIAL when usetl bake boots it once.
 Here is the order of a start; the package _usetl has the rest.
 """
 
@@ -15,8 +16,9 @@ import sys
 sys.path.insert(0, "/usetl/lib")
 from _usetl import failure                              # noqa: E402
 from _usetl.context import Context                      # noqa: E402
+from _usetl.freeze import placed                        # noqa: E402
 from _usetl.loader import load, ready_hooks, set_path   # noqa: E402
-from _usetl.server import Server                        # noqa: E402
+from _usetl.server import Server, prepare               # noqa: E402
 from _usetl.streams import set_report, set_streams      # noqa: E402
 from _usetl.unseeded import Unseeded                    # noqa: E402
 del sys.path[0]
@@ -28,11 +30,15 @@ if TYPE_CHECKING:
 
 def main() -> NoReturn:
     failure.own += (main.__code__.co_filename,)
-    spec = os.environ.get("USETL_HANDLER", "")
-    what = f"importing the module of handler '{spec}'"
+    spec = ""
+    what = "the runtime"
     try:
         set_streams()
         set_report()
+        prepare()
+        placed()
+        spec = os.environ.get("USETL_HANDLER", "")
+        what = f"importing the module of handler '{spec}'"
         set_path(os.environ.get("USETL_PATH", "/app").split(":"))
         sys.argv[:] = [""]
         draws = None

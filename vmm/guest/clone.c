@@ -137,7 +137,7 @@ static void rollback(struct clone *c)
 	c->rollback_ns = nstime_now() - t0;
 	c->copied = st.pages_copied;
 	c->private = st.pages_private;
-	if (c->o->ref->verify)
+	if (c->o->place->verify)
 		verify(c);
 }
 
@@ -228,7 +228,7 @@ static void begin(struct clone *c, const struct msg *m)
 static uint64_t child_deadline(const struct clone *c)
 {
 	return tender_debug ? UINT64_MAX :
-		nstime_now() + c->o->ref->img->timeout_ns;
+		nstime_now() + c->o->place->timeout_ns;
 }
 
 /* it may have told that it is done, and go on; a debugger may hold it there */
@@ -321,7 +321,7 @@ static enum guest_end another(struct clone *c, struct msg *m)
 
 static void serve(struct clone *c)
 {
-	const enum recycle recycle = c->o->ref->recycle;
+	const enum recycle recycle = c->o->place->recycle;
 	struct guest *g = &c->g;
 	enum guest_end end;
 	struct msg m;
@@ -391,9 +391,8 @@ static void init(struct clone *c, const struct clone_opts *o)
 	c->first = 1;
 	c->pid = o->pid;
 	c->g.ram = o->ram;
-	c->g.img = o->ref->img;
+	c->g.place = o->place;
 	c->g.sock = o->sock;
-	c->g.trace = o->ref->trace;
 }
 
 void clone_main(const struct clone_opts *o)

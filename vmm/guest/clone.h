@@ -13,7 +13,7 @@
 #include "vmm/guest/snapshot.h"
 
 struct clone_opts {
-	const struct ref_opts *ref;
+	const struct place *place;
 	const struct tender_ops *ops;
 	const struct snapshot *from;
 	struct ram *ram;		/* over the snapshot's pages */

@@ -23,6 +23,11 @@ struct ring {
 
 static enum guest_end db_ready(struct guest *g, struct ring *r)
 {
+	if (r->a != UK_LEVEL_FUNCTION && r->a != UK_LEVEL_RUNTIME) {
+		r->ret = -EINVAL;
+		return GUEST_GOES_ON;
+	}
+	g->level = (unsigned)r->a;
 	return GUEST_READY;
 }
 

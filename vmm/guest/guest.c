@@ -82,53 +82,47 @@ void guest_destroy(struct guest *g)
 	g->t = NULL;
 }
 
-static int strings_add(struct uk_ctl *c, char *const *list, uint32_t *count)
+/* what the guest is told of what it is to run */
+static void ctl_place(struct guest *g)
 {
-	size_t room = UK_CTL_PAGES * UK_PAGE - sizeof(*c);
+	const struct place *p = g->place;
+	struct uk_ctl *c = ctl(g);
 
-	for (; list && *list; list++) {
-		size_t len = strlen(*list) + 1;
-
-		if (c->strings_len + len > room)
-			return -E2BIG;
-		memcpy(c->strings + c->strings_len, *list, len);
-		c->strings_len += (uint32_t)len;
-		++*count;
-	}
-	return 0;
+	c->flags = (p->trace ? UK_CTL_TRACE : 0) | UK_CTL_TRACE_UNKNOWN;
+	c->mem_limit = g->ram->mem_limit;
+	c->files_limit = g->ram->files_limit;
+	c->timeout_ms = (uint32_t)(p->timeout_ns / 1000000);
+	c->argc = p->argc;
+	c->envc = p->envc;
+	memcpy(c->layer, p->layer, sizeof(c->layer));
+	c->strings_len = p->strings_len;
+	memcpy(c->strings, p->strings, p->strings_len);
 }
 
-int guest_ctl_init(struct guest *g, struct err *err)
+void guest_ctl_init(struct guest *g)
 {
-	char *const trial[] = { "USETL_TRIAL=1", NULL };
 	struct uk_ctl *c = ctl(g);
-	int rc;
 
 	c->magic = UK_CTL_MAGIC;
 	c->version = UK_ABI_VERSION;
-	c->flags = g->trace ? UK_CTL_TRACE : 0;
-	c->flags |= UK_CTL_TRACE_UNKNOWN;
-	c->mem_limit = g->ram->mem_limit;
-	c->files_limit = g->ram->files_limit;
 	for (int i = 0; i < UK_ARENAS; i++)
 		c->span[i] = g->ram->win[i].span;
-	memcpy(c->layer, g->ram->layer, sizeof(c->layer));
 	c->host_size = g->ram->host_size[0];
 	c->event_off = ETLFS_EVENT_OFF;
 	c->xcr0 = tender_cpu.xcr0;
 	c->xsave_size = tender_cpu.xsave_size;
 	c->cpus = 1;
-	c->timeout_ms = (uint32_t)(g->img->timeout_ns / 1000000);
-	rc = strings_add(c, g->img->argv, &c->argc);
-	if (rc == 0)
-		rc = strings_add(c, g->img->env, &c->envc);
-	if (rc == 0 && g->trial)
-		rc = strings_add(c, trial, &c->envc);
-	if (rc < 0)
-		return err_set(err, rc, "arguments and environment are longer "
-			       "than %zu bytes; shorten [environment]",
-			       UK_CTL_PAGES * UK_PAGE - sizeof(*c));
-	return 0;
+	ctl_place(g);
+}
+
+void guest_placed(struct guest *g)
+{
+	guest_refresh(g);
+	ctl_place(g);
+	g->phase = PHASE_BOOT;
+	g->deadline = nstime_now() + g->place->boot_ns;
+	g->overdue = 0;
+	guest_answer(g, UK_PLACED);
 }
 
 void guest_refresh(struct guest *g)
@@ -157,7 +151,7 @@ void guest_child(struct guest *g, uint32_t pid, uint64_t deadline)
 	ctl(g)->flags &= ~UK_CTL_OVERDUE;
 	ctl(g)->pid = pid;
 	ctl(g)->event_here = 0;
-	guest_answer(g, 0);
+	guest_answer(g, UK_CHILD);
 }
 
 void guest_event_here(struct guest *g)

@@ -13,8 +13,8 @@
 
 #include <stdint.h>
 
-#include "etlfs/image/image.h"
 #include "vmm/proto.h"
+#include "vmm/guest/place.h"
 #include "vmm/memory/ram.h"
 #include "vmm/guest/report.h"
 #include "vmm/tender/tender.h"
@@ -38,13 +38,13 @@ enum guest_phase { PHASE_BOOT, PHASE_CHILD, PHASE_REQUEST };
 struct guest {
 	struct ram *ram;
 	struct tender *t;
-	const struct image *img;
+	const struct place *place;	/* what it runs */
 	int sock;
-	int trace, trial;		/* as ref_opts has them */
 	unsigned slots;			/* next free slot for DB_GROW */
 	enum guest_phase phase;
 	uint64_t deadline;		/* mono ns; of the phase */
 	int overdue;			/* that was over; this is a grace */
+	unsigned level;			/* of READY, UK_LEVEL_* */
 	uint64_t entropy_gen, ticks;
 	struct uk_clock clock;		/* as it was told last */
 	uint64_t mono_least;		/* ns: its snapshot knew that time */
@@ -88,7 +88,12 @@ int guest_create(struct guest *g, const struct tender_ops *ops,
 void guest_destroy(struct guest *g);
 
 /* writes the control page of a new guest: limits, argv, environment */
-int guest_ctl_init(struct guest *g, struct err *err);
+void guest_ctl_init(struct guest *g);
+/*
+ * READY is to return UK_PLACED: g->place, the function's, is there from now on,
+ * and the time until it is ready begins
+ */
+void guest_placed(struct guest *g);
 /* fresh clock and entropy, before the next instruction */
 void guest_refresh(struct guest *g);
 /*

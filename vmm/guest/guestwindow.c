@@ -5,8 +5,8 @@
  * from SLOT_GROW on each piece by which an arena grows.
  */
 #include <errno.h>
-#include <unistd.h>
 
+#include "vmm/guest/chan.h"
 #include "vmm/guest/guest.h"
 
 #define SLOT_IMAGE	RAM_WINDOWS
@@ -93,8 +93,6 @@ int guest_message(struct guest *g, const struct msg *m, int fds[])
 	} else if (m->type != MSG_KICK) {
 		rc = -EPROTO;
 	}
-	for (int i = 0; i < 2; i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
+	chan_close_fds(fds);
 	return rc;
 }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -36,11 +37,14 @@ struct ref {
 	struct guest g;
 	struct snapshot snap;		/* from READY on */
 	struct jail jail, own;		/* a clone's, and this one's */
+	const struct place *place;	/* the function, NULL: of a base */
+	const struct place *runtime;	/* what boots */
 	pid_t parent;
 	struct boot_stats st;
 	uint64_t started;
 	int collapsed;
 	int hide;			/* clone_opts' */
+	int file, workset;		/* of a branch's snapshot, or -1 */
 	int astray;		/* why it is not in its cgroup, -errno */
 };
 
@@ -84,36 +88,36 @@ static enum died host_or_killed(const struct ref *r)
 	       DIED_HOST;
 }
 
-static int map_layers(struct ram *ram, const struct image *img)
+/* those of p's that are not there yet, from its image's file */
+static int map_layers(struct ram *ram, const struct place *p, int fd)
 {
 	int rc = 0;
 
-	for (unsigned i = 0; rc == 0 && i < UK_LAYERS; i++) {
-		const struct image_layer *l = &img->layer[i];
-		const struct uk_layer to = { l->addr, l->len, l->index_off };
-
-		if (l->len)
-			rc = ram_map_layer(ram, i, &to, img->fd, l->off);
-	}
+	for (unsigned i = 0; rc == 0 && i < UK_LAYERS; i++)
+		if (p->layer[i].size && !ram->layer[i].size) {
+			rc = ram_map_layer(ram, i, &p->layer[i], fd,
+					   p->layer_off[i]);
+			/* machine_setup() does it for the first ones */
+			if (rc == 0 && ram->snap)
+				machine_map_layer(ram, &ram->layer[i]);
+		}
 	return rc;
 }
 
 static int build(struct ref *r, struct err *err)
 {
 	const struct image *img = r->o->img;
+	const struct place *p = r->runtime;
 	struct guest *g = &r->g;
-	uint64_t memory = r->o->memory ? r->o->memory : img->memory;
-	int rc = ram_create(&r->ram, memory, img->files, err);
+	int rc = ram_create(&r->ram, p->memory, p->files, err);
 
 	if (rc < 0)
 		return rc;
 	g->ram = &r->ram;
-	g->img = img;
+	g->place = p;
 	g->sock = r->sock;
-	g->trace = r->o->trace;
-	g->trial = r->o->trial;
-	guest_log_limit(g, r->o->log_max);
-	rc = map_layers(&r->ram, img);
+	guest_log_limit(g, p->log_max);
+	rc = map_layers(&r->ram, r->place ? r->place : p, img->fd);
 	if (rc == 0)
 		rc = ram_map_host(&r->ram, 0, r->o->window0, ETLFS_WINDOW0);
 	if (rc < 0)
@@ -122,11 +126,10 @@ static int build(struct ref *r, struct err *err)
 	rc = machine_setup(&r->ram, err);
 	if (rc == 0)
 		r->ops->stubs(&r->ram);
-	if (rc == 0)
-		rc = guest_ctl_init(g, err);
-	if (rc == 0)
-		rc = guest_create(g, r->ops, err);
-	return rc;
+	if (rc < 0)
+		return rc;
+	guest_ctl_init(g);
+	return guest_create(g, r->ops, err);
 }
 
 /* nothing of the host's is opened, and no library called, after this */
@@ -191,10 +194,14 @@ static int freeze(struct ref *r, struct err *err)
 	int rc;
 
 	r->st.exits = r->g.st.exits;
-	r->st.ram_bytes = ram_resident(&r->ram);
-	rc = snapshot_take(&r->snap, &r->g, err);
+	if (!r->ram.snap)
+		r->st.ram_bytes = ram_resident(&r->ram);
+	rc = snapshot_take(&r->snap, &r->g, r->file, err);
+	r->file = -1;
+	if (r->ram.deltas)
+		r->st.ram_bytes = ram_delta_bytes(&r->ram);
 	if (rc == 0)
-		rc = ram_workset_init(&r->ram);
+		rc = ram_workset_init(&r->ram, r->workset);
 	r->st.seal_ns = nstime_now() - t0;
 	return rc;
 }
@@ -218,17 +225,38 @@ static int prepare(struct ref *r, struct err *err)
 	return rc;
 }
 
+/* READY of a level: 1 when it is the last one here, or a wrong one, said so */
+static int ready(struct ref *r)
+{
+	struct guest *g = &r->g;
+
+	if (!r->place && g->level != UK_LEVEL_RUNTIME) {
+		say_died(r, DIED_FAULT, "the guest was ready before it had a "
+			 "function");
+		return -EPROTO;
+	}
+	if (!r->place || g->level == UK_LEVEL_FUNCTION)
+		return 1;
+	/* nobody is to share its runtime: it goes on */
+	g->place = r->place;
+	guest_placed(g);
+	return 0;
+}
+
 /* runs it until READY; anything else was said to the gateway */
 static int run_to_ready(struct ref *r)
 {
 	const int debug = r->o->debug == DEBUG_BOOT;
-	int rc = debug ? debugger_wait(r) : 0;
+	enum guest_end end;
+	int rc;
 
-	if (rc < 0)
-		return rc;
-	r->g.deadline = nstime_now() + r->o->boot_timeout_ns;
-	switch (guest_run(&r->g)) {
+	do
+		end = guest_run(&r->g);
+	while (end == GUEST_READY && (rc = ready(r)) == 0);
+	switch (end) {
 	case GUEST_READY:
+		if (rc < 0)
+			return rc;
 		return debug && debugger_wait(r) < 0 ? -ECONNRESET : 0;
 	case GUEST_RESULT:
 		say_died(r, DIED_FAULT, "the guest gave a result before it "
@@ -242,18 +270,14 @@ static int run_to_ready(struct ref *r)
 	}
 }
 
-static int boot(struct ref *r, struct err *err)
+/* what stands in memory and processor runs until it is READY, and is frozen */
+static int run(struct ref *r, struct err *err)
 {
 	struct msg m = { .type = MSG_READY };
 	struct iovec iov[2] = { { &r->st, sizeof(r->st) } };
 	const char *log;
-	int rc = prepare(r, err);
+	int rc = run_to_ready(r);
 
-	if (rc < 0) {
-		say_died(r, host_or_killed(r), err->msg);
-		return rc;
-	}
-	rc = run_to_ready(r);
 	if (rc < 0)
 		return rc;
 	iov[1].iov_len = guest_log(&r->g, &log);
@@ -268,10 +292,24 @@ static int boot(struct ref *r, struct err *err)
 	return chan_send(r->sock, &m, iov, 2);
 }
 
+static int boot(struct ref *r, struct err *err)
+{
+	int rc = prepare(r, err);
+
+	if (rc < 0)
+		say_died(r, host_or_killed(r), err->msg);
+	else if (r->o->debug == DEBUG_BOOT)
+		rc = debugger_wait(r);
+	if (rc < 0)
+		return rc;
+	r->g.deadline = nstime_now() + r->runtime->boot_ns;
+	return run(r, err);
+}
+
 static int do_clone(struct ref *r, uint64_t guest_pid, int fds[CHAN_FDS])
 {
 	struct clone_opts o = {
-		.ref = r->o, .ops = r->ops, .from = &r->snap,
+		.place = r->place, .ops = r->ops, .from = &r->snap,
 		.ram = &r->ram, .jail = &r->jail, .proc = r->proc,
 		.sock = fds[0], .window0 = fds[1], .hide = r->hide,
 		.pid = (uint32_t)guest_pid,
@@ -295,6 +333,162 @@ static int do_clone(struct ref *r, uint64_t guest_pid, int fds[CHAN_FDS])
 	return rc;
 }
 
+/* a branch */
+
+/* what comes before all else on its socket */
+static const struct place *place_recv(struct ref *r, struct msg *m,
+				      int fds[CHAN_FDS])
+{
+	const struct place *p = NULL;
+	int rc;
+
+	do
+		rc = chan_recv(r->sock, m, fds);
+	while (rc == -EINTR);
+	if (rc < 0)
+		_exit(0);
+	if (m->type == MSG_PLACE && fds[PLACE_FD_PLACE] >= 0)
+		p = mmap(NULL, PLACE_SIZE, PROT_READ, MAP_PRIVATE,
+			 fds[PLACE_FD_PLACE], 0);
+	return p && p != MAP_FAILED && place_valid(p) ? p : NULL;
+}
+
+/* the function's limits and files */
+static int place(struct ref *r, int image, struct err *err)
+{
+	int rc = ram_limit(&r->ram, r->place->memory, r->place->files);
+
+	if (rc == 0)
+		rc = map_layers(&r->ram, r->place, image);
+	return rc == 0 ? 0 : err_set(err, rc, "cannot place the function: %s",
+				     strerror(-rc));
+}
+
+/* the guest stands where the snapshot has it, in this process */
+static int resume(struct ref *r, int window0, struct err *err)
+{
+	struct guest *g = &r->g;
+	int rc;
+
+	memset(g, 0, sizeof(*g));
+	g->ram = &r->ram;
+	g->place = r->place;
+	g->sock = r->sock;
+	guest_log_limit(g, r->place->log_max);
+	rc = ram_map_host(&r->ram, 0, window0, ETLFS_WINDOW0);
+	if (rc == 0)
+		rc = guest_create(g, r->ops, err);
+	if (rc == 0)
+		rc = g->t->ops->load(g->t, &r->snap.cpu);
+	/* a change of user made /proc/self root's */
+	prctl(PR_SET_DUMPABLE, 1);
+	if (rc == 0)
+		rc = ram_clone_init(&r->ram, r->proc);
+	/* the gateway sees it all the same, by its capability */
+	if (r->hide)
+		prctl(PR_SET_DUMPABLE, 0);
+	return rc == 0 || err->msg[0] ? rc :
+	       err_set(err, rc, "cannot go on from the runtime: %s%s",
+		       g->t && g->t->broken[0] ? g->t->broken : strerror(-rc),
+		       "");
+}
+
+static void serve(struct ref *r);
+
+/* runs until the function is READY, and is its reference then */
+static void branch_boot(struct ref *r, int window0, struct err *err)
+{
+	int rc;
+
+	prctl(PR_SET_NAME, "usetl-ref");
+	rc = resume(r, window0, err);
+	close(window0);
+	if (rc < 0) {
+		say_died(r, host_or_killed(r), err->msg);
+		_exit(1);
+	}
+	snapshot_begin(&r->snap, &r->g);
+	guest_placed(&r->g);
+	if (run(r, err) < 0)
+		_exit(1);
+	signal(SIGCHLD, SIG_IGN);
+	serve(r);
+	_exit(0);
+}
+
+/* is a clone of what another branch was the reference of */
+static void branch_clone(struct ref *r, int window0, uint64_t guest_pid,
+			 struct err *err)
+{
+	struct clone_opts o = {
+		.place = r->place, .ops = r->ops, .from = &r->snap,
+		.ram = &r->ram, .jail = &r->jail, .proc = r->proc,
+		.sock = r->sock, .window0 = window0, .hide = r->hide,
+		.pid = (uint32_t)guest_pid, .forked = r->started,
+	};
+	int rc = snapshot_load(&r->snap, &r->ram, r->file, err);
+
+	r->file = -1;
+	if (rc == 0)
+		rc = ram_workset_init(&r->ram, r->workset);
+	if (rc == 0)
+		clone_main(&o);
+	say_died(r, DIED_HOST, err->msg[0] ? err->msg : strerror(-rc));
+	_exit(1);
+}
+
+static void branch_main(struct ref *r, const int fds[CHAN_FDS])
+{
+	int placed[CHAN_FDS], window0 = fds[1], rc;
+	struct err err = { "" };
+	struct msg m;
+
+	prctl(PR_SET_NAME, "usetl-branch");
+	signal(SIGCHLD, SIG_DFL);
+	/* a function has a share of the processors, of its own */
+	setsid();
+	close(r->sock);
+	r->sock = fds[0];
+	r->collapsed = 1;
+	r->astray = 0;
+	memset(&r->st, 0, sizeof(r->st));
+	r->place = place_recv(r, &m, placed);
+	if (!r->place)
+		_exit(1);
+	r->started = nstime_now();
+	r->file = placed[PLACE_FD_SNAPSHOT];
+	r->workset = placed[PLACE_FD_WORKSET];
+	rc = place(r, placed[PLACE_FD_IMAGE], &err);
+	close(placed[PLACE_FD_PLACE]);
+	close(placed[PLACE_FD_IMAGE]);
+	if (rc < 0)
+		say_died(r, DIED_HOST, err.msg);
+	else if (m.a[0] == PLACE_BOOT)
+		branch_boot(r, window0, &err);
+	else
+		branch_clone(r, window0, m.a[1], &err);
+	_exit(1);
+}
+
+static int do_branch(struct ref *r, int fds[CHAN_FDS])
+{
+	struct msg m = { .type = MSG_CLONED };
+	pid_t pid = -1;
+	int rc;
+
+	if (fds[0] < 0 || fds[1] < 0) {
+		errno = EBADF;
+	} else {
+		pid = _Fork();
+		if (pid == 0)
+			branch_main(r, fds);
+	}
+	m.a[0] = pid < 0 ? (uint64_t)-errno : (uint64_t)pid;
+	rc = chan_send(r->sock, &m, NULL, 0);
+	chan_close_fds(fds);
+	return rc;
+}
+
 static void serve(struct ref *r)
 {
 	struct pollfd p = { .fd = r->sock, .events = POLLIN };
@@ -313,8 +507,10 @@ static void serve(struct ref *r)
 			continue;
 		if (rc < 0)
 			return;
-		if (m.type == MSG_CLONE)
+		if (m.type == MSG_CLONE && r->place)
 			rc = do_clone(r, m.a[0], fds);
+		else if (m.type == MSG_BRANCH && !r->place)
+			rc = do_branch(r, fds);
 		else
 			chan_close_fds(fds);
 		if (rc < 0)
@@ -367,9 +563,14 @@ static void ref_main(const struct ref_opts *o, int sock, pid_t parent,
 	int rc;
 
 	r.o = o;
+	r.file = r.workset = -1;
 	r.sock = sock;
 	r.started = started;
 	r.parent = parent;
+	r.place = place_create(o, &err);
+	r.runtime = r.place ? place_runtime(r.place, &err) : NULL;
+	if (o->base)
+		r.place = NULL;
 	if (die_with_parent(&r, &err) < 0)
 		_exit(1);
 	rc = inherit_little(&r);
@@ -382,7 +583,7 @@ static void ref_main(const struct ref_opts *o, int sock, pid_t parent,
 	tender_debug = o->debug != DEBUG_NONE;
 	r.ops = choose_ops(o->tender, &err);
 	r.proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (!r.ops || r.proc < 0 || r.ops->init(&err) < 0 ||
+	if (!r.runtime || !r.ops || r.proc < 0 || r.ops->init(&err) < 0 ||
 	    jail_prepare(&r.jail, r.ops, &err) < 0 ||
 	    jail_ref_prepare(&r.own, r.ops, &err) < 0) {
 		say_died(&r, DIED_HOST, err.msg[0] ? err.msg :

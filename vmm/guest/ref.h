@@ -5,6 +5,10 @@
  * proto.h; window0 is its host region while it boots (warm-up may FETCH).
  * The caller owns *sock and reaps *pid.  The image stays the caller's and
  * must be open until the reference is gone.
+ *
+ * A base is a reference of the runtime alone.  It is asked for branches, which
+ * are processes that wait until a function is placed in them (place.h); then
+ * each of them is that function's reference.
  */
 #ifndef VMM_REF_H
 #define VMM_REF_H
@@ -29,6 +33,8 @@ struct ref_opts {
 	int trace;			/* system calls to the log */
 	int trial;			/* the runtime says what it notices */
 	int verify;			/* compare everything after a rollback */
+	int base;			/* it stops at UK_LEVEL_RUNTIME, and
+					   branches, each of one function */
 	enum debug debug;		/* BOOT: wait before the first instruction */
 	uint64_t boot_timeout_ns;
 	uint64_t log_max;		/* bytes of log of the boot */

@@ -21,13 +21,16 @@
  * tender, or on another processor, has to put the first in its place before
  * load() and to refuse the second; no clone does, they are of one process.
  *
- * A file format, once there is one, is written and read beside snapshot_take()
- * in snapshot.c, from these fields alone: a head with cpu, layout and numbers,
- * then the pages of memfd that have data.
+ * A snapshot over another one, its base, is a file: struct snapshot_head, with
+ * all of this but the base, and from SNAPSHOT_HEAD bytes on the pages of its
+ * delta.  Any process that has the base, as each branch of it does, makes clones
+ * of the same from that file, snapshot_load().  Who wrote it ran the guest: what
+ * it says is checked, and can do no more than the guest could.
  */
 #ifndef VMM_SNAPSHOT_H
 #define VMM_SNAPSHOT_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "conf/err.h"
@@ -36,6 +39,9 @@
 #include "vmm/tender/tender.h"
 
 struct guest;
+
+#define SNAPSHOT_MAGIC	0x31706e736c746573ull	/* "setlsnp1" */
+#define SNAPSHOT_HEAD	0x10000
 
 struct snapshot {
 	/* layout of memory; spans are those of READY, and sealed */
@@ -51,13 +57,38 @@ struct snapshot {
 	uint64_t entropy_gen;
 	/* what the guest's monotonic clock had come to, ns */
 	uint64_t mono;
+	/* of the base: drawn as that was taken, so that no other has it */
+	uint8_t base[16];
 };
+
+struct snapshot_head {
+	uint64_t magic;
+	uint32_t abi;			/* UK_ABI_VERSION */
+	uint32_t runs;			/* of the delta */
+	uint8_t base[16];
+	uint64_t span[RAM_WINDOWS];
+	uint32_t ticket_gen[UK_TICKETS];
+	uint64_t entropy_gen, mono;
+	struct cpu_state cpu;
+	struct ram_run run[];
+};
+_Static_assert(sizeof(struct snapshot_head) + RAM_RUNS * sizeof(struct ram_run)
+	       <= SNAPSHOT_HEAD, "a snapshot's head holds its runs");
+_Static_assert(offsetof(struct snapshot_head, run) ==
+	       sizeof(struct snapshot_head), "runs follow the head");
 
 /*
  * g has rung READY.  Its tender ends, its memory is sealed and what warm-up
- * fetched is gone; clones of it may be forked from here on.
+ * fetched is gone; clones of it may be forked from here on.  Where g has begun
+ * as a clone of *s, the snapshot is of that one's base, with one more delta,
+ * in fd, which is an empty memfd, and ram's then; it is sealed.
  */
-int snapshot_take(struct snapshot *s, struct guest *g, struct err *err);
+int snapshot_take(struct snapshot *s, struct guest *g, int fd, struct err *err);
+/*
+ * In a process where *s is the base and ram its memory, with the limits of the
+ * function: the snapshot that fd, taken over, has; also laid.
+ */
+int snapshot_load(struct snapshot *s, struct ram *ram, int fd, struct err *err);
 /* in a new clone, before its tender: the layout of its memory */
 void snapshot_layout(const struct snapshot *s, struct ram *ram);
 /* what a guest, whose memory and vCPU are as they were, is to go on from */

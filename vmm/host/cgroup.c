@@ -478,6 +478,11 @@ int cgroup_remove(struct cgroup *c, const char *function, uint64_t id)
 	return remove_at(c, name);
 }
 
+int cgroup_move(int procs, pid_t pid)
+{
+	return dprintf(procs, "%d", (int)pid) < 0 ? -errno : 0;
+}
+
 int cgroup_enter(int procs)
 {
 	return write(procs, "0", 1) < 0 ? -errno : 0;

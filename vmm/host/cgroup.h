@@ -19,6 +19,7 @@
 
 #include <limits.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "conf/err.h"
 
@@ -58,5 +59,7 @@ int cgroup_add(struct cgroup *c, const char *function, uint64_t id);
 int cgroup_remove(struct cgroup *c, const char *function, uint64_t id);
 /* this process, and whoever it forks, is in it from here on; 0 or -errno */
 int cgroup_enter(int procs);
+/* process pid, and whoever it forks from here on */
+int cgroup_move(int procs, pid_t pid);
 
 #endif

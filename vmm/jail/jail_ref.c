@@ -59,10 +59,13 @@ static const struct jail_rule ref_rules[] = {
 	JAIL_CALL(mremap),		/* allocator: the page list grows */
 	JAIL_CALL(brk),			/* allocator */
 	JAIL_CALL(madvise),		/* collapse, populate, drop */
+	JAIL_CALL(memfd_create),	/* a delta; what both see of a guest */
+	JAIL_CALL(ftruncate),		/* their size */
 	JAIL_CALL(lseek),		/* where the snapshot has pages */
 	JAIL_CALL(fstat),		/* its size; a window's */
 	JAIL_CALL(newfstatat),		/* the same, as glibc 2.33 asks */
 	JAIL_ARG(fcntl, 1, F_ADD_SEALS), /* the snapshot's, at READY */
+	JAIL_CALL(setsid),		/* a branch: a share of its own */
 	JAIL_ARG(ioctl, 1, PAGEMAP_SCAN_CALL), /* rollback */
 	/* time and signals of one's own */
 	JAIL_CALL(setitimer),		/* the tick */

@@ -90,17 +90,22 @@ static void windows_init(struct ram *ram)
 	}
 }
 
-static int windows_map(struct ram *ram, int prot, int flags)
+static int windows_map(struct ram *ram, int memfd, int prot, int flags)
 {
 	for (int i = 0; i < RAM_WINDOWS; i++) {
 		struct ram_window *w = &ram->win[i];
 
 		if (mmap(ram->base + w->base, w->cap, prot,
-			 flags | MAP_FIXED | MAP_NORESERVE, ram->memfd,
+			 flags | MAP_FIXED | MAP_NORESERVE, memfd,
 			 (off_t)w->base) == MAP_FAILED)
 			return -errno;
 	}
 	return 0;
+}
+
+int ram_map_private(struct ram *ram, int memfd)
+{
+	return windows_map(ram, memfd, PROT_READ | PROT_WRITE, MAP_PRIVATE);
 }
 
 void ram_warm(struct ram *ram, uint64_t addr, uint64_t len)
@@ -148,7 +153,7 @@ int ram_create(struct ram *ram, uint64_t mem_limit, uint64_t files_limit,
 	ram->memfd = memfd_create("usetl-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (ram->memfd < 0 || ftruncate(ram->memfd, UK_RAM_END) < 0)
 		goto fail;
-	rc = windows_map(ram, PROT_READ | PROT_WRITE, MAP_SHARED);
+	rc = windows_map(ram, ram->memfd, PROT_READ | PROT_WRITE, MAP_SHARED);
 	if (rc == 0) {
 		windows_warm(ram);
 		return 0;
@@ -186,7 +191,8 @@ static int inside(uint64_t addr, uint64_t len, uint64_t base, uint64_t size)
 static int inside_image(const struct ram *ram, uint64_t addr, uint64_t len)
 {
 	for (int i = 0; i < UK_LAYERS; i++)
-		if (inside(addr, len, ram->layer[i].addr, ram->layer[i].size))
+		if (ram->layer[i].size &&
+		    inside(addr, len, ram->layer[i].addr, ram->layer[i].size))
 			return 1;
 	return 0;
 }
@@ -389,7 +395,7 @@ int ram_seal(struct ram *ram, struct err *err)
 		return err_set(err, -errno, "cannot map the snapshot: %s",
 			       strerror(errno));
 	}
-	rc = windows_map(ram, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+	rc = ram_map_private(ram, ram->memfd);
 	if (rc < 0)
 		return err_set(err, rc, "cannot map guest memory: %s",
 			       strerror(-rc));

@@ -15,6 +15,12 @@
  *   ram_rollback   what the clone wrote is copied back from snap
  *
  * Invariant after ram_rollback: every byte of RAM equals the snapshot's.
+ *
+ * A snapshot is a base, that memfd, and deltas over it (delta.c).  A guest
+ * that goes on from a snapshot, in a process of its own, is sealed again by
+ * ram_delta_take(): the pages that it has written since are in a file of the
+ * delta's own.  ram_lay() shows them where they belong, in RAM and in snap, so
+ * that nobody else has to know which memfd a page of the snapshot is in.
  */
 #ifndef VMM_RAM_H
 #define VMM_RAM_H
@@ -52,6 +58,20 @@ struct ram_list {
 
 struct ram_ops;
 
+/* pages [page, page + n) by number, in a file as its pages from `at` on */
+struct ram_run {
+	uint32_t page, n, at;
+};
+
+/* pages that differ from the snapshot below, and the file that has them */
+struct ram_delta {
+	int fd;
+	struct ram_run *run;		/* ascending, apart from each other */
+	uint32_t n;
+};
+#define RAM_DELTAS	3
+#define RAM_RUNS	4096		/* of a delta, at most */
+
 struct ram {
 	uint8_t *base;			/* UK_END bytes reserved */
 	const uint8_t *snap;		/* the snapshot; NULL before ram_seal */
@@ -62,6 +82,8 @@ struct ram {
 	uint64_t files_limit;		/* span of USF */
 	struct uk_layer layer[UK_LAYERS];	/* of the image, mapped */
 	uint64_t host_size[16];		/* host windows mapped, by number */
+	struct ram_delta delta[RAM_DELTAS]; /* of the snapshot, lowest first */
+	unsigned deltas;
 	const struct ram_ops *ops;	/* who has the pages; the tender's */
 	void *own;			/* what these keep besides */
 
@@ -126,13 +148,41 @@ void ram_unmap_host(struct ram *ram, unsigned window);
 
 /* the sealed memfd, which is the caller's now, or -errno */
 int ram_seal(struct ram *ram, struct err *err);
+/*
+ * delta.c.  In a process that goes on from a snapshot, while the guest and its
+ * tender are there and it does not run: what it has written is a further delta,
+ * and spans are sealed as they are.  It shows once ram_lay() has laid it.  Its
+ * pages are written to fd, a memfd, behind `head` bytes that are the caller's;
+ * it is ram's from then on, also when that fails, and the caller's to seal.
+ */
+int ram_delta_take(struct ram *ram, int fd, uint64_t head, struct err *err);
+/*
+ * The same delta, in another process over the same base; fd is taken over.
+ * Whoever wrote the list is not to be trusted: -EINVAL when it is none, or a
+ * run is not in ram's spans, or not in the file.
+ */
+int ram_delta_add(struct ram *ram, int fd, const struct ram_run *run,
+		  uint32_t n, uint64_t head);
+/*
+ * The guest's tender is gone: RAM and snap are the base, of that memfd, and the
+ * deltas; nothing is private in RAM any more.
+ */
+int ram_lay(struct ram *ram, int base, struct err *err);
+/* in pages of its deltas */
+uint64_t ram_delta_bytes(const struct ram *ram);
+/* where the next mapping of RAM or snap begins, behind guest address addr */
+uint64_t ram_lay_next(const struct ram *ram, uint64_t addr);
 /* make the sealed memfd's pages huge where they can be; slow, when idle */
 void ram_collapse(const struct ram *ram, int memfd);
 /* bytes resident in it, before it is sealed */
 uint64_t ram_resident(const struct ram *ram);
 
-/* in the reference, before the first fork */
-int ram_workset_init(struct ram *ram);
+/*
+ * Before the first clone: what these learn, in memory that all of them share;
+ * fd: a memfd of ram_workset_size() bytes for that, or -1: who is forked shares
+ */
+int ram_workset_init(struct ram *ram, int fd);
+uint64_t ram_workset_size(void);
 /* in a new clone, once it has its tender; proc: an open /proc */
 int ram_clone_init(struct ram *ram, int proc);
 /*

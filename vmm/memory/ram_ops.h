@@ -40,6 +40,9 @@ struct ram_ops {
 	uint64_t (*touched)(const struct ram *ram);
 };
 
+/* RAM, to the caps of its windows, as a private mapping of memfd (ram.c) */
+int ram_map_private(struct ram *ram, int memfd);
+
 extern const struct ram_ops ram_local_ops, ram_remote_ops;
 
 int ram_list_add(struct ram_list *l, uint32_t page);

@@ -34,11 +34,15 @@ struct ram_workset {
 	uint32_t page[WORKSET_MAX];
 };
 
-static struct ram_workset *workset_create(void)
+uint64_t ram_workset_size(void)
 {
-	void *p = mmap(NULL, sizeof(struct ram_workset),
-		       PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		       -1, 0);
+	return (sizeof(struct ram_workset) + UK_PAGE - 1) & ~(UK_PAGE - 1ull);
+}
+
+static struct ram_workset *workset_create(int fd)
+{
+	void *p = mmap(NULL, ram_workset_size(), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | (fd < 0 ? MAP_ANONYMOUS : 0), fd, 0);
 
 	return p == MAP_FAILED ? NULL : p;
 }
@@ -174,9 +178,9 @@ void ram_learn(struct ram *ram)
 	atomic_store(&ram->ws->state, 2);
 }
 
-int ram_workset_init(struct ram *ram)
+int ram_workset_init(struct ram *ram, int fd)
 {
-	ram->ws = workset_create();
+	ram->ws = workset_create(fd);
 	return ram->ws ? 0 : -ENOMEM;
 }
 

@@ -21,7 +21,10 @@ double pool_now(const struct function *f)
 
 void pool_event(struct function *f, enum pool_event what, const char *text)
 {
-	f->pool->o.ops->event(f->pool->o.arg, f, what, text);
+	if (f->base_of)
+		pool_base_event(f, what, text);
+	else
+		f->pool->o.ops->event(f->pool->o.arg, f, what, text);
 }
 
 void pool_note(struct function *f, const char *fmt, ...)
@@ -57,9 +60,20 @@ void pool_set(struct pool *pool, const struct pool_opts *o)
 	window_pool_limit(pool->windows, o->fetch_total);
 }
 
-int pool_prepare(struct pool *pool)
+/* what it cannot do now, whoever needs a window tries again */
+static void on_fetching(struct ev_loop *loop, struct ev_idle *w, int revents)
 {
-	return window_pool_prepare(pool->windows);
+	struct pool *pool = w->data;
+
+	ev_idle_stop(loop, w);
+	window_pool_prepare(pool->windows);
+}
+
+void pool_fetching(struct pool *pool)
+{
+	if (!pool->fetched)
+		ev_idle_start(pool->loop, &pool->fetching);
+	pool->fetched = 1;
 }
 
 int pool_create(struct pool **out, struct ev_loop *loop,
@@ -75,6 +89,8 @@ int pool_create(struct pool **out, struct ev_loop *loop,
 	TAILQ_INIT(&pool->current);
 	TAILQ_INIT(&pool->others);
 	pool_pump_init(pool);
+	ev_idle_init(&pool->fetching, on_fetching);
+	pool->fetching.data = pool;
 	rc = fetch_engine_create(&pool->engine, loop);
 	if (rc == 0)
 		rc = window_pool_create(&pool->windows, o->windows, o->warm);
@@ -86,6 +102,21 @@ int pool_create(struct pool **out, struct ev_loop *loop,
 	window_pool_limit(pool->windows, o->fetch_total);
 	*out = pool;
 	return 0;
+}
+
+/* a branch is not our child */
+static void ended_wait(struct pool_ref *r)
+{
+	struct pollfd p = { r->proc.pidfd, POLLIN, 0 };
+
+	if (r->proc.from) {
+		TAILQ_REMOVE(&r->proc.from->branching, &r->proc, branch);
+		r->proc.from = NULL;
+	}
+	if (p.fd >= 0)
+		poll(&p, 1, 1000);
+	if (r->proc.pid > 0)
+		waitpid(r->proc.pid, NULL, WNOHANG);
 }
 
 /* without the loop: kill, wait, free; the reference reaps the clones */
@@ -109,8 +140,9 @@ static void function_end(struct function *f)
 		pool_ref_kill(r);
 		if (r->state != REF_DYING)
 			continue;
-		waitpid(r->proc.pid, NULL, 0);
+		ended_wait(r);
 		pool_proc_close(&r->proc);
+		pool_base_files_close(r);
 		r->state = REF_DOWN;
 	}
 	function_free(f);
@@ -127,6 +159,7 @@ void pool_destroy(struct pool *pool)
 	while ((f = TAILQ_FIRST(&pool->others)))
 		function_end(f);
 	pool_pump_end(pool);
+	ev_idle_stop(pool->loop, &pool->fetching);
 	window_pool_destroy(pool->windows);
 	fetch_engine_destroy(pool->engine);
 	free(pool);

@@ -23,6 +23,7 @@
 #include <sys/types.h>
 
 #include "conf/err.h"
+#include "conf/value.h"
 #include "etlfs/image/image.h"
 #include "vmm/host/cgroup.h"
 #include "vmm/proto.h"
@@ -132,6 +133,11 @@ struct pool_opts {
 	 * `copies` (NULL: see image_copy()).  0: from the file itself.
 	 */
 	int copy_images;
+	/*
+	 * Functions whose runtime and environment are equal are booted from
+	 * one runtime.  With copy_images alone.
+	 */
+	int share;
 	const char *copies;		/* the caller's, until pool_set() */
 	unsigned windows;		/* see etlfs/region/window.h */
 	uint64_t warm;
@@ -158,6 +164,8 @@ struct function_opts {
 	uint64_t refresh_ns;		/* age of a reference, about, when
 					   another replaces it; 0: never */
 	enum recycle recycle;
+	char owner[VALUE_NAME_MAX + 1];	/* functions of different ones have
+					   no memory in common; "": one, too */
 	int trace, trial, verify;	/* see ref_opts */
 	int say_idle;			/* ask for a report of each rollback */
 	int once;			/* do not boot again after a failure */
@@ -184,8 +192,6 @@ int pool_create(struct pool **out, struct ev_loop *loop,
 void pool_destroy(struct pool *pool);
 /* new limits; windows and warm stay as they were */
 void pool_set(struct pool *pool, const struct pool_opts *o);
-/* makes the warm windows: slow, for when there is nothing else to do */
-int pool_prepare(struct pool *pool);
 /* requests running or waiting */
 unsigned pool_pending(const struct pool *pool);
 

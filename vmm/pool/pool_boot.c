@@ -14,6 +14,11 @@ static void usable(struct function *f)
 {
 	if (!pool_ref_usable(f))
 		return;
+	if (f->base_of) {
+		f->was_ready = 1;
+		pool_event(f, POOL_READY, "");
+		return;
+	}
 	if (f->was_ready) {
 		pool_note(f, "its reference was booted again");
 		return;
@@ -48,7 +53,10 @@ void pool_boot_verified(struct function *f)
 
 void pool_boot_image_failed(struct function *f, const char *why)
 {
-	pool_boot_failed(f->ref, why);
+	if (f->base_of)
+		pool_base_bad(f, why);
+	else
+		pool_boot_failed(f->ref, why);
 }
 
 void pool_boot_ready(struct pool_ref *r, const struct msg *m,

@@ -38,6 +38,8 @@ void pool_clone_free(struct pool_clone *c)
 	f->n[c->state]--;
 	if (c->asked)
 		TAILQ_REMOVE(&c->ref->asked, c, ask);
+	if (c->proc.from)
+		TAILQ_REMOVE(&c->proc.from->branching, &c->proc, branch);
 	c->ref->clones--;
 	pool_proc_close(&c->proc);
 	free(c);
@@ -61,7 +63,7 @@ void pool_clone_stop(struct pool_clone *c)
 	pool_clone_enter(c, CLONE_DYING);
 	pool_proc_stop(&c->proc);
 	/* one that is asked for may get its number yet */
-	if (c->proc.pidfd < 0 && !c->asked)
+	if (c->proc.pidfd < 0 && !c->asked && !c->proc.from)
 		pool_clone_free(c);
 }
 
@@ -144,7 +146,7 @@ static void on_closed(struct pool_proc *p, int error)
 
 	if (error == -EPROTO)
 		pool_clone_lost(c, DIED_HOST, "it broke the protocol");
-	else if (c->asked && c->state == CLONE_COMING)
+	else if ((c->asked || c->proc.from) && c->state == CLONE_COMING)
 		c->ended = 1;		/* CLONED is to say why */
 	else if (error == -ECONNRESET && unread(c))
 		pool_run_give_back(c, "its process ended");
@@ -155,7 +157,9 @@ static void on_closed(struct pool_proc *p, int error)
 		pool_clone_lost(c, DIED_HOST, strerror(-error));
 }
 
-const struct pool_proc_ops pool_clone_ops = { on_message, on_closed, on_ended };
+const struct pool_proc_ops pool_clone_ops = {
+	on_message, on_closed, on_ended, pool_clone_branched,
+};
 
 static struct pool_clone *overdue(struct function *f, enum clone_state s,
 				  double now)
@@ -176,6 +180,8 @@ void pool_clone_expire(struct function *f, double now)
 		/* not even a word of it: then it is the reference that hangs */
 		if (c->asked)
 			pool_ref_kill(c->ref);
+		if (c->proc.from)
+			pool_ref_kill(c->proc.from);
 		pool_clone_lost(c, DIED_HOST, "it did not come up in time");
 	}
 	while ((c = overdue(f, CLONE_BUSY, now)))

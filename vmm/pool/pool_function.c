@@ -72,7 +72,7 @@ void function_promote(struct function *f)
 
 void function_failed(struct function *f, const char *why)
 {
-	if (!f->current)
+	if (!f->current && !f->base_of)
 		pool_retire(f);
 	pool_event(f, POOL_FAILED, why);
 }
@@ -85,6 +85,7 @@ void function_free(struct function *f)
 	TAILQ_REMOVE(f->current ? &pool->current : &pool->others, f, link);
 	cgroup_remove(pool->o.cgroup, f->name, f->id);
 	ev_timer_stop(pool->loop, &f->refresh);
+	pool_base_put(f);
 	pool_image_end(f);
 	egress_destroy(f->egress);
 	image_close(f->img);
@@ -188,7 +189,7 @@ int function_same(const struct function *f, const struct image *img,
 	return !strcmp(f->img->digest, img->digest) &&
 	       memory_of(&f->o, f->img) == memory_of(o, img) &&
 	       f->o.recycle == o->recycle && f->o.trace == o->trace &&
-	       f->o.verify == o->verify;
+	       f->o.verify == o->verify && !strcmp(f->o.owner, o->owner);
 }
 
 void function_set(struct function *f, const struct function_opts *o)
@@ -200,8 +201,8 @@ void function_set(struct function *f, const struct function_opts *o)
 	function_mark(f);
 }
 
-static struct function *function_new(struct pool *pool, struct image *img,
-				     const struct function_opts *o)
+struct function *function_new(struct pool *pool, struct image *img,
+			      const struct function_opts *o)
 {
 	struct function *f = calloc(1, sizeof(*f));
 
@@ -219,6 +220,7 @@ static struct function *function_new(struct pool *pool, struct image *img,
 	f->o = *o;
 	f->o.name = NULL;
 	pool_ref_init(f);
+	pool_image_init(f);
 	f->tail = &f->head;
 	for (int s = 0; s <= CLONE_DYING; s++)
 		TAILQ_INIT(&f->clones[s]);
@@ -245,7 +247,9 @@ int pool_add(struct pool *pool, struct image *img,
 	f->current = !pool_find(pool, f->name);
 	TAILQ_INSERT_TAIL(f->current ? &pool->current : &pool->others, f,
 			  link);
-	rc = pool_image_begin(f, err);
+	rc = pool_base_shares(f) ? pool_base_get(f, err) : 0;
+	if (rc == 0)
+		rc = pool_image_begin(f, err);
 	if (rc < 0) {
 		function_free(f);
 		return rc;

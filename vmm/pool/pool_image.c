@@ -63,6 +63,7 @@ static int adopt(struct function *f, int fd, struct err *err)
 		image_close(copy);
 		return err_set(err, rc, "out of memory");
 	}
+	copy->upper = was->upper;
 	egress_destroy(f->egress);
 	f->egress = egress;
 	f->img = copy;
@@ -135,6 +136,7 @@ static int shared_copy(const struct function *f)
 		TAILQ_FOREACH(g, lists[i], link)
 			if (g != f && g->copied && g->image == IMAGE_GOOD &&
 			    g->img->size == f->img->size &&
+			    g->img->upper <= f->img->upper &&
 			    !strcmp(g->img->digest, f->img->digest))
 				return fcntl(g->img->fd, F_DUPFD_CLOEXEC, 0);
 	return -1;
@@ -162,10 +164,14 @@ static int copy_begin(struct function *f, struct err *err)
 	return r < 0 ? r : pool_ref_boot(f->ref, err);
 }
 
-int pool_image_begin(struct function *f, struct err *err)
+void pool_image_init(struct function *f)
 {
 	ev_async_init(&f->work.done, on_done);
 	f->work.done.data = f;
+}
+
+int pool_image_begin(struct function *f, struct err *err)
+{
 	if (f->pool->o.copy_images)
 		return copy_begin(f, err);
 	f->image = IMAGE_UNVERIFIED;

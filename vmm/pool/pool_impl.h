@@ -7,6 +7,7 @@
  *   pool_queue.c     requests: waiting, given, answered
  *   pool_ref.c       a function's references, as processes: started, ended
  *   pool_boot.c      their boots: how they went, and what follows
+ *   pool_base.c      the runtime that functions share: what they branch from
  *   pool_refresh.c   another reference in the place of the one
  *   pool_image.c     what they boot: copied, verified
  *   pool_new.c       its new clones: asked for, come up, or not
@@ -49,6 +50,11 @@ struct pool_proc_ops {
 			const uint8_t *payload);
 	void (*closed)(struct pool_proc *p, int error);
 	void (*ended)(struct pool_proc *p);	/* after pool_proc_stop() */
+	/*
+	 * It is a branch, and waits to be placed; or -errno: it has no number
+	 * and never will, or its base is gone
+	 */
+	void (*branched)(struct pool_proc *p, int rc);
 };
 
 /* one process under the pool */
@@ -68,6 +74,9 @@ struct pool_proc {
 	int log_torn;			/* a line without end was lost */
 	uint64_t log_lost;		/* line ends that were, when short */
 	unsigned idle_due;		/* IDLEs that it may yet say */
+	/* a branch that is asked for: whose, and its place among these */
+	struct pool_ref *from;
+	TAILQ_ENTRY(pool_proc) branch;
 };
 
 enum clone_state { CLONE_COMING, CLONE_IDLE, CLONE_BUSY, CLONE_DYING };
@@ -112,6 +121,15 @@ struct pool_ref {
 	unsigned failures;		/* in a row */
 	const char *failed;		/* why requests are refused, or NULL */
 	struct boot_stats stats;
+	/* of a base: what is asked for, in the order of MSG_BRANCH */
+	TAILQ_HEAD(, pool_proc) branching;
+	/* of a function with a base */
+	struct pool_ref *of;		/* what it is a branch of */
+	int file, workset;		/* its snapshot and what clones have
+					   written: memfds, or -1 */
+	int stored;			/* its process has ended: clones come
+					   from the file */
+	double used;			/* when it had a clone last */
 };
 
 enum image_state {
@@ -159,6 +177,10 @@ struct function {
 	enum image_state image;		/* of f->img */
 	struct image_work work;
 	int copied;			/* f->img is nobody else's to change */
+	struct function *base;		/* what it branches from, or NULL */
+	uint64_t source;		/* of a base: whose image that was */
+	unsigned base_of;		/* 0: it is no base; else how many
+					   branch from it, and one more */
 
 	struct clone_list clones[CLONE_DYING + 1];
 	unsigned n[CLONE_DYING + 1];
@@ -196,6 +218,8 @@ struct pool {
 	struct function_list marked;
 	unsigned pending;
 	uint64_t functions;		/* ever made */
+	int fetched;			/* something; windows may be wanted: */
+	struct ev_idle fetching;	/* made when there is time */
 };
 
 /* pool.c */
@@ -203,6 +227,9 @@ double pool_now(const struct function *f);
 void pool_event(struct function *f, enum pool_event what, const char *text);
 void pool_note(struct function *f, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* a guest fetches: large bodies may follow */
+void pool_fetching(struct pool *pool);
 
 /* pool_pump.c */
 /* something happened to f: it is pumped before the loop sleeps */
@@ -221,6 +248,9 @@ void function_failed(struct function *f, const char *why);
 /* a retired one ends once it has answered; frees it when all is gone */
 void function_settle(struct function *f);
 void function_free(struct function *f);
+
+struct function *function_new(struct pool *pool, struct image *img,
+			      const struct function_opts *o);
 
 /* pool_queue.c */
 void queue_give(struct function *f);	/* to those that are idle */
@@ -246,6 +276,40 @@ int pool_ref_vanished(const struct pool_ref *r);
 void pool_ref_expire(struct function *f, double now);	/* hung boots */
 void pool_ref_pump(struct function *f, double now);
 
+/* nobody needs its process: it ends, and its snapshot stays */
+void pool_ref_store(struct pool_ref *r);
+/* its host region, before a boot; and that one has begun */
+int pool_ref_open(struct pool_ref *r);
+void pool_ref_booting(struct pool_ref *r);
+struct ref_opts pool_ref_opts(const struct pool_ref *r);
+
+/* pool_base.c */
+int pool_base_shares(const struct function *f);
+/* f->base, made if there is none for f; or -errno */
+int pool_base_get(struct function *f, struct err *err);
+/* its image was not good: by whose is it? */
+void pool_base_bad(struct function *base, const char *why);
+/* 0 also where its base is not ready yet: f is pumped once it is */
+int pool_base_branch(struct pool_ref *r, struct err *err);
+void pool_base_put(struct function *f);		/* it branches no more */
+/* what became of a base, told to those that it is for */
+void pool_base_event(struct function *base, enum pool_event what,
+		     const char *text);
+void pool_base_cloned(struct pool_ref *b, const struct msg *m);
+void pool_base_orphans(struct pool_ref *b);	/* that one is gone */
+/* p, with a region and no process, is to be a branch of b; 0 or -errno */
+int pool_base_ask(struct pool_proc *p, struct pool_ref *b);
+/* r has branched, and becomes a reference */
+int pool_base_boot(struct pool_ref *r, struct err *err);
+/* p has branched, and becomes a clone of r's snapshot; pid: its guest's */
+int pool_base_clone(struct pool_proc *p, struct pool_ref *r, uint32_t pid);
+/* what r's snapshot needs of the gateway is open, from here to its end */
+int pool_base_files(struct pool_ref *r);
+void pool_base_files_close(struct pool_ref *r);
+/* r's snapshot is whole, and nobody can change it */
+int pool_base_sealed(const struct pool_ref *r);
+void pool_base_refreshed(struct function *base); /* its users, too, then */
+
 /* pool_boot.c */
 void pool_boot_failed(struct pool_ref *r, const char *why);
 /* nothing but a verified image is ever served: said by pool_image.c */
@@ -267,6 +331,7 @@ void pool_refresh_pump(struct function *f);
 void pool_refresh_done(struct pool_ref *r);
 
 /* pool_image.c: copied where the pool wants that, then booted and verified */
+void pool_image_init(struct function *f);
 int pool_image_begin(struct function *f, struct err *err);
 void pool_image_pump(struct function *f);
 void pool_image_end(struct function *f);	/* waits for the thread */
@@ -281,6 +346,7 @@ uint32_t pool_clone_pid(struct function *f);
 extern const char pool_clone_ended[];
 int pool_clone_start(struct function *f);	/* it calls nobody back */
 void pool_clone_cloned(struct pool_ref *r, const struct msg *m);
+void pool_clone_branched(struct pool_proc *p, int rc);
 void pool_clone_up(struct pool_clone *c, const struct msg *m);
 void pool_clone_attached(struct function *f);
 /* it did not come up; requests are refused after some of these in a row */
@@ -315,6 +381,9 @@ unsigned pool_clones_live(const struct function *f);
 void pool_size_pump(struct function *f, double now);
 void pool_clone_orphans(struct pool_ref *r);	/* the reference is gone */
 void pool_clone_renew(struct function *f);	/* f->ref is another one now */
+
+/* time may yet store its reference */
+int pool_size_waits(const struct function *f);
 
 /* pool_proc.c */
 /* its host region */

@@ -2,10 +2,11 @@
  * pool_new.c - a function's new clones: asked for, come up, or not
  *
  * A clone is usable once its own UP and the reference's CLONED have both
- * come, in either order.  Invariant: a clone in its reference's `asked` is
+ * come, in either order; it may be its base's, where its reference is stored.  Invariant: a clone in its reference's `asked` is
  * freed by CLONED or by the reference's end, no sooner.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -50,7 +51,7 @@ static void maybe_usable(struct pool_clone *c)
 {
 	struct function *f = c->proc.f;
 
-	if (!c->up || c->asked)
+	if (!c->up || c->asked || c->proc.from)
 		return;
 	if (c->guest) {
 		if (!pool_proc_is_child(&c->proc, (uint64_t)c->guest)) {
@@ -127,6 +128,26 @@ void pool_clone_cloned(struct pool_ref *ref, const struct msg *m)
 		maybe_usable(c);
 }
 
+void pool_clone_branched(struct pool_proc *p, int rc)
+{
+	struct pool_clone *c = (struct pool_clone *)
+		((char *)p - offsetof(struct pool_clone, proc));
+
+	if (c->state == CLONE_DYING) {
+		if (rc < 0)
+			pool_clone_free(c);
+		else
+			pool_proc_stop(p);
+		return;
+	}
+	if (rc == -ESRCH || (rc == 0 && c->ended))
+		pool_clone_missed(c, pool_clone_ended);
+	else if (rc < 0)
+		pool_clone_missed(c, strerror(-rc));
+	else if (pool_base_clone(p, c->ref, c->next_pid) < 0)
+		pool_clone_missed(c, "it cannot be placed");
+}
+
 static int pid_lives(const struct function *f, uint32_t pid)
 {
 	const struct pool_clone *c;
@@ -192,7 +213,7 @@ int pool_clone_start(struct function *f)
 	c->proc.deadline = c->since + CLONE_S;
 	TAILQ_INSERT_TAIL(&f->clones[CLONE_COMING], c, link);
 	f->n[CLONE_COMING]++;
-	rc = ask(c);
+	rc = c->ref->stored ? pool_base_ask(&c->proc, c->ref->of) : ask(c);
 	if (rc < 0)
 		pool_clone_free(c);
 	return rc;

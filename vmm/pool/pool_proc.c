@@ -269,6 +269,7 @@ int pool_proc_message(struct pool_proc *p, const struct msg *m,
 	switch (m->type) {
 	case MSG_FETCH:
 		pay(p, 1);
+		pool_fetching(p->f->pool);
 		return fetch(p, m, payload);
 	case MSG_CANCEL:
 		if (m->a[0] > UINT32_MAX)

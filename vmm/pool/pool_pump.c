@@ -70,7 +70,7 @@ static int needs_tick(struct function *f)
 {
 	return f->retired || f->queued || f->n[CLONE_COMING] ||
 	       f->n[CLONE_BUSY] || pool_clones_live(f) != f->o.min ||
-	       f->ref->state != REF_READY ||
+	       f->ref->state != REF_READY || pool_size_waits(f) ||
 	       pool_ref_other(f)->state != REF_DOWN;
 }
 

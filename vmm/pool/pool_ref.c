@@ -52,7 +52,10 @@ static void on_message(struct pool_proc *p, const struct msg *m,
 		pool_boot_ready(r, m, payload);
 		return;
 	case MSG_CLONED:
-		pool_clone_cloned(r, m);
+		if (p->f->base_of)
+			pool_base_cloned(r, m);
+		else
+			pool_clone_cloned(r, m);
 		return;
 	case MSG_DIED:
 		if (r->state == REF_BOOTING)
@@ -118,8 +121,12 @@ static void on_ended(struct pool_proc *p)
 
 	waitpid(p->pid, NULL, WNOHANG);
 	pool_proc_close(p);
+	if (r->stored && r->state == REF_READY)
+		return;
 	r->state = REF_DOWN;
+	pool_base_files_close(r);
 	pool_clone_orphans(r);
+	pool_base_orphans(r);
 	if (r != f->ref)
 		return;
 	back_off(r);
@@ -130,14 +137,39 @@ static void on_ended(struct pool_proc *p)
 			  r->retry_at - pool_now(f));
 }
 
-static const struct pool_proc_ops ref_ops = { on_message, on_closed, on_ended };
+static void on_branched(struct pool_proc *p, int rc)
+{
+	struct pool_ref *r = ref_of(p);
+	struct err err = { "" };
+
+	if (r->state == REF_DYING)
+		pool_proc_stop(p);
+	else if (rc == -ECHILD)
+		pool_ref_kill(r);	/* another is asked for */
+	else if (rc < 0)
+		pool_boot_failed(r, strerror(-rc));
+	else if (pool_base_boot(r, &err) < 0)
+		pool_boot_failed(r, err.msg);
+}
+
+static const struct pool_proc_ops ref_ops = {
+	on_message, on_closed, on_ended, on_branched,
+};
+
+void pool_ref_store(struct pool_ref *r)
+{
+	r->stored = 1;
+	pool_proc_stop(&r->proc);
+}
 
 void pool_ref_kill(struct pool_ref *r)
 {
 	if (r->state != REF_BOOTING && r->state != REF_READY)
 		return;
+	/* one that is stored has been stopped */
+	if (r->state == REF_BOOTING || !r->stored)
+		pool_proc_stop(&r->proc);
 	r->state = REF_DYING;
-	pool_proc_stop(&r->proc);
 }
 
 static double boot_limit(const struct function *f)
@@ -145,23 +177,30 @@ static double boot_limit(const struct function *f)
 	return f->o.debug == DEBUG_BOOT ? DEBUG_S : f->pool->o.boot_ns / 1e9;
 }
 
-/* cgroup: where its processes are to be; < 0: beside the gateway's */
-static int start(struct pool_ref *r, int cgroup, int *sock, pid_t *pid,
-		 struct err *err)
+struct ref_opts pool_ref_opts(const struct pool_ref *r)
 {
-	struct function *f = r->proc.f;
+	const struct function *f = r->proc.f;
 	const struct pool_opts *po = &f->pool->o;
-	struct ref_opts o = {
+
+	return (struct ref_opts){
 		.img = f->img, .memory = f->o.memory,
 		.recycle = f->o.recycle, .trace = f->o.trace,
 		.trial = f->o.trial, .verify = f->o.verify,
 		.boot_timeout_ns = boot_limit(f) * 1e9, .debug = f->o.debug,
 		.uid = po->uid, .tender = po->tender, .log_max = po->log_max,
-		.window0 = host_window0(r->proc.host)->fd,
-		.cgroup = cgroup < 0 ? -1 : cgroup,
+		.window0 = r->proc.host ? host_window0(r->proc.host)->fd : -1,
+		.cgroup = -1, .base = f->base_of != 0,
 	};
+}
 
-	return po->start(&o, sock, pid, err);
+/* cgroup: where its processes are to be; < 0: beside the gateway's */
+static int start(struct pool_ref *r, int cgroup, int *sock, pid_t *pid,
+		 struct err *err)
+{
+	struct ref_opts o = pool_ref_opts(r);
+
+	o.cgroup = cgroup < 0 ? -1 : cgroup;
+	return r->proc.f->pool->o.start(&o, sock, pid, err);
 }
 
 /* sock is taken over; what is not held on to is gone */
@@ -182,14 +221,27 @@ static int hold(struct pool_ref *r, int sock, pid_t pid, struct err *err)
 		       strerror(-rc));
 }
 
-static int boot(struct pool_ref *r, int cgroup, struct err *err)
+int pool_ref_open(struct pool_ref *r)
+{
+	return pool_proc_open(&r->proc, r->proc.f, &ref_ops);
+}
+
+void pool_ref_booting(struct pool_ref *r)
 {
 	struct function *f = r->proc.f;
+
+	pool_proc_log_limit(&r->proc);
+	r->state = REF_BOOTING;
+	r->proc.deadline = pool_now(f) + boot_limit(f) + GRACE_S;
+}
+
+static int boot(struct pool_ref *r, int cgroup, struct err *err)
+{
 	pid_t pid;
 	int rc, sock;
 
 	r->tried = 1;
-	rc = pool_proc_open(&r->proc, f, &ref_ops);
+	rc = pool_ref_open(r);
 	if (rc < 0)
 		return err_set(err, rc, "cannot make a host region: %s",
 			       strerror(-rc));
@@ -200,9 +252,7 @@ static int boot(struct pool_ref *r, int cgroup, struct err *err)
 		pool_proc_close(&r->proc);
 		return rc;
 	}
-	pool_proc_log_limit(&r->proc);
-	r->state = REF_BOOTING;
-	r->proc.deadline = pool_now(f) + boot_limit(f) + GRACE_S;
+	pool_ref_booting(r);
 	return 0;
 }
 
@@ -210,9 +260,12 @@ int pool_ref_boot(struct pool_ref *r, struct err *err)
 {
 	struct function *f = r->proc.f;
 	struct cgroup *c = f->pool->o.cgroup;
-	int fd = c ? cgroup_add(c, f->name, f->id) : -1;
-	int rc = boot(r, fd, err);
+	int fd, rc;
 
+	if (f->base)
+		return pool_base_branch(r, err);
+	fd = c ? cgroup_add(c, f->name, f->id) : -1;
+	rc = boot(r, fd, err);
 	if (fd >= 0)
 		close(fd);
 	else if (c)
@@ -225,7 +278,9 @@ void pool_ref_init(struct function *f)
 	for (struct pool_ref *r = f->refs; r < f->refs + 2; r++) {
 		r->proc.f = f;
 		r->proc.pidfd = -1;
+		r->file = r->workset = -1;
 		TAILQ_INIT(&r->asked);
+		TAILQ_INIT(&r->branching);
 	}
 	f->ref = f->refs;
 	pool_refresh_init(f);
@@ -253,6 +308,11 @@ void pool_ref_pump(struct function *f, double now)
 	int again = r->tried;
 	struct err err;
 
+	/* a branch that never gets a number: nothing says that it ends */
+	for (struct pool_ref *b = f->refs; b < f->refs + 2; b++)
+		if (b->state == REF_DYING && b->proc.pidfd < 0 &&
+		    !b->proc.from)
+			on_ended(&b->proc);
 	/* its last clone has ended */
 	if (other->state == REF_READY && !other->clones)
 		pool_ref_kill(other);

@@ -4,6 +4,9 @@
  * A refresh boots the other of the two beside f->ref, so that clones do not
  * share one address-space layout for ever.  One that fails costs a line for
  * the operator and nothing else: what there is goes on.
+ *
+ * Functions that branch from a base have its layout, so the base is what is
+ * refreshed, as often as the one of them that wants it most; then they are.
  */
 #include <stdlib.h>
 
@@ -20,6 +23,10 @@ void pool_refresh_done(struct pool_ref *r)
 	f->refreshes++;
 	pool_clone_renew(f);
 	pool_refresh_arm(f);
+	if (f->base_of) {
+		pool_base_refreshed(f);
+		return;
+	}
 	pool_note(f, "a new reference took over");
 }
 
@@ -56,7 +63,8 @@ void pool_refresh_arm(struct function *f)
 	double every = f->o.refresh_ns / 1e9, after;
 
 	ev_timer_stop(f->pool->loop, &f->refresh);
-	if (!f->o.refresh_ns || f->ref->state != REF_READY)
+	/* with its base, if it has one */
+	if (!f->o.refresh_ns || f->base || f->ref->state != REF_READY)
 		return;
 	after = every * (1 - SPREAD / 2 + SPREAD * drand48()) -
 		(pool_now(f) - f->ref->ready_at);

@@ -109,11 +109,34 @@ static void reap(struct function *f, double now)
 		pool_clone_stop(c);
 }
 
+int pool_size_waits(const struct function *f)
+{
+	const struct pool_ref *r = f->ref;
+
+	return f->base && !f->retired && !f->o.min && !f->queued &&
+	       pool_ref_usable(f) && !r->stored && !r->clones &&
+	       pool_base_sealed(r);
+}
+
+/* whom nobody has called for a while needs no process at all */
+static void store(struct function *f, double now)
+{
+	struct pool_ref *r = f->ref;
+
+	if (r->clones)
+		r->used = now;
+	if (pool_size_waits(f) &&
+	    now >= (r->used > r->ready_at ? r->used : r->ready_at) +
+	    f->o.idle_ns / 1e9)
+		pool_ref_store(r);
+}
+
 void pool_size_pump(struct function *f, double now)
 {
 	int rc = 0;
 
 	reap(f, now);
+	store(f, now);
 	if (!pool_ref_usable(f))
 		return;
 	stop_last(f);

@@ -89,6 +89,32 @@ static int move(void *from, uint64_t addr, uint64_t len, int prot)
 }
 
 /*
+ * What is of more mappings than one, as deltas lie over the base: before Linux
+ * 6.17 one mremap takes one.  guest: the address whose pages they are.
+ */
+static int move_laid(const struct ram *ram, const void *from, uint64_t guest,
+		     uint64_t addr, uint64_t len, int prot)
+{
+	uint64_t done = 0;
+	int rc = 0;
+
+	while (rc == 0 && done < len) {
+		uint64_t n = ram_lay_next(ram, guest + done) - (guest + done);
+
+		if (n > len - done)
+			n = len - done;
+		rc = move((uint8_t *)from + done, addr + done, n, prot);
+		done += n;
+	}
+	return rc;
+}
+
+static int move_ram(struct ram *ram, uint64_t addr, uint64_t len, int prot)
+{
+	return move_laid(ram, ram_sys(ram, addr), addr, addr, len, prot);
+}
+
+/*
  * A debugger writes its breakpoints where the kernel lets it: in memory that
  * is private, as a clone's is, or writable.
  */
@@ -105,9 +131,9 @@ static int move_libos(struct ram *ram)
 		if (ph[i].p_type != PT_LOAD || !len)
 			continue;
 		len = (len + UK_PAGE - 1) & ~(uint64_t)(UK_PAGE - 1);
-		rc = move(ram_sys(ram, a), a, len, PROT_READ | debug |
-			  (ph[i].p_flags & PF_W ? PROT_WRITE : 0) |
-			  (ph[i].p_flags & PF_X ? PROT_EXEC : 0));
+		rc = move_ram(ram, a, len, PROT_READ | debug |
+			      (ph[i].p_flags & PF_W ? PROT_WRITE : 0) |
+			      (ph[i].p_flags & PF_X ? PROT_EXEC : 0));
 	}
 	return rc;
 }
@@ -116,7 +142,7 @@ static int move_libos(struct ram *ram)
 static int move_arena(struct ram *ram, const struct ram_window *w, int prot)
 {
 	uint64_t own = ram->snap ? w->sealed : w->cap;
-	int rc = move(ram_sys(ram, w->base), w->base, own, prot);
+	int rc = move_ram(ram, w->base, own, prot);
 
 	return rc < 0 ? rc : move(ram_sys(ram, w->base + own), w->base + own,
 				  w->cap - own, prot);
@@ -128,9 +154,9 @@ static int move_snapshot(struct ram *ram)
 	int rc = 0;
 
 	for (int i = 0; rc == 0 && i < RAM_WINDOWS; i++)
-		rc = move((void *)(ram->snap + ram->win[i].base),
-			  PROC_SNAP + ram->win[i].base, ram->win[i].sealed,
-			  PROT_READ);
+		rc = move_laid(ram, ram->snap + ram->win[i].base,
+			       ram->win[i].base, PROC_SNAP + ram->win[i].base,
+			       ram->win[i].sealed, PROT_READ);
 	return rc;
 }
 
@@ -163,8 +189,8 @@ static int move_all(const struct process_child *c)
 	rc = munmap((void *)UK_PAGE, PROC_SNAP_END - UK_PAGE) < 0 ? -errno : 0;
 	for (size_t i = 0; i < sizeof(piece) / sizeof(piece[0]); i++)
 		if (rc == 0)
-			rc = move(ram_sys(ram, piece[i].addr), piece[i].addr,
-				  piece[i].len, piece[i].prot);
+			rc = move_ram(ram, piece[i].addr, piece[i].len,
+				      piece[i].prot);
 	for (int i = 0; rc == 0 && i < UK_LAYERS; i++)
 		rc = move(ram_sys(ram, ram->layer[i].addr), ram->layer[i].addr,
 			  ram->layer[i].size, r);

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
+from . import DEV
 from .failure import message
 
 TYPE_CHECKING = False
@@ -18,7 +19,25 @@ if TYPE_CHECKING:
 
 USETL_FORK = 0x5502         # ioctls of /dev/usetl/event, unikernel/dev/dev.h
 USETL_READY = 0x5503
+USETL_LEVEL = 0x5504
+ENVIRONMENT_MAX = 8192      # bytes, more than struct uk_ctl holds
 EBUSY = 16
+
+
+def placed() -> None:
+    """An interpreter is up: returns where a function has been placed, with
+    what that one has in its environment."""
+    import fcntl
+    event = os.open(DEV + "event", os.O_RDONLY | os.O_CLOEXEC)
+    fcntl.ioctl(event, USETL_LEVEL)
+    os.close(event)
+    place = os.open(DEV + "place", os.O_RDONLY | os.O_CLOEXEC)
+    text = os.read(place, ENVIRONMENT_MAX)
+    os.close(place)
+    for line in text.split(b"\0"):
+        name, equals, value = line.partition(b"=")
+        if equals and os.environb.get(name) != value:
+            os.environb[name] = value
 
 
 def unraisable(what: Any) -> None:

@@ -1,0 +1,247 @@
+/*
+ * delta_test.c - random trees of snapshots, compared with a model
+ *
+ * A base is written and sealed.  Each level of the tree is a process of its
+ * own, as a branch is: it grows arenas, writes pages, takes a delta and lays
+ * it, and has children of its own.  In each of them every page of RAM and of
+ * the snapshot is compared with what a model says, before and after requests
+ * that write and are rolled back; and so it is once more when its children have
+ * come and gone.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "t/unit/tap.h"
+#include "vmm/memory/ram.h"
+
+#define TREES	3
+#define DEPTH	RAM_DELTAS
+#define WIDTH	2
+#define REQUESTS 3
+
+static struct ram ram;
+static int base, proc;
+/* by page: what wrote it last, 0: nobody; the page's words are made of both */
+static uint16_t model[UK_RAM_END / UK_PAGE];
+static uint16_t writes;
+static uint64_t state;
+
+static uint32_t draw(uint32_t n)
+{
+	state = state * 6364136223846793005ull + 1442695040888963407ull;
+	return (uint32_t)(state >> 33) % n;
+}
+
+static uint64_t word(uint32_t page, uint16_t by)
+{
+	return by ? (uint64_t)page << 16 | by : 0;
+}
+
+static void write_page(uint32_t page, uint16_t by)
+{
+	uint64_t *p = (uint64_t *)(ram.base + (uint64_t)page * UK_PAGE);
+
+	/* not all of it: the rest has to come along */
+	p[by % 512] = word(page, by);
+	p[0] = word(page, by);
+	p[511] = word(page, by);
+}
+
+/* a page somewhere in the spans; near others, or at an end, more often */
+static uint32_t some_page(void)
+{
+	const struct ram_window *w = &ram.win[draw(RAM_WINDOWS)];
+	uint32_t first = (uint32_t)(w->base / UK_PAGE);
+	uint32_t n = (uint32_t)(w->span / UK_PAGE);
+
+	switch (draw(4)) {
+	case 0:
+		return first + draw(n);
+	case 1:
+		return first + draw(n < 64 ? n : 64);
+	case 2:
+		return first + n - 1 - draw(n < 64 ? n : 64);
+	default:
+		return first + draw(n / 512 ? n / 512 : 1) * 512;
+	}
+}
+
+static void scribble(int n, int keep)
+{
+	for (int i = 0; i < n; i++) {
+		uint32_t page = some_page();
+
+		writes++;
+		write_page(page, writes);
+		if (keep)
+			model[page] = writes;
+	}
+}
+
+static int page_is(const uint8_t *at, uint32_t page)
+{
+	const uint64_t *p = (const uint64_t *)(at + (uint64_t)page * UK_PAGE);
+	uint64_t want = word(page, model[page]);
+
+	return p[0] == want && p[511] == want &&
+	       p[model[page] % 512] == want;
+}
+
+/* the first page that differs, or 0 */
+static uint32_t differs(void)
+{
+	for (int i = 0; i < RAM_WINDOWS; i++) {
+		const struct ram_window *w = &ram.win[i];
+		uint32_t page = (uint32_t)(w->base / UK_PAGE);
+		uint32_t end = page + (uint32_t)(w->span / UK_PAGE);
+
+		for (; page < end; page++)
+			if (!page_is(ram.base, page) ||
+			    !page_is(ram.snap, page))
+				return page;
+	}
+	return 0;
+}
+
+static void fail(const char *what, uint32_t page)
+{
+	printf("# %s: page 0x%x, written by %u\n", what, page,
+	       page ? model[page] : 0);
+	fflush(stdout);
+	_exit(1);
+}
+
+/* requests of a clone: whatever they write is gone */
+static void requests(void)
+{
+	struct ram_stats st;
+	uint64_t addr;
+	uint32_t page;
+
+	for (int i = 0; i < REQUESTS; i++) {
+		scribble(1 + (int)draw(300), 0);
+		if (ram_rollback(&ram, &st) < 0)
+			fail("a rollback", 0);
+		page = differs();
+		if (page)
+			fail("after a rollback", page);
+		if (ram_verify(&ram, &addr) < 0)
+			fail("verify finds", (uint32_t)(addr / UK_PAGE));
+	}
+}
+
+static void grow(void)
+{
+	unsigned arena = draw(UK_ARENAS);
+	uint64_t from;
+
+	ram_grow(&ram, arena, ram.win[arena].span + (uint64_t)draw(3) * UK_BIG,
+		 &from);
+}
+
+/* with a head in the file, as who keeps one has */
+static int take(struct err *err)
+{
+	return ram_delta_take(&ram, memfd_create("delta", MFD_CLOEXEC),
+			      draw(3) * UK_PAGE, err);
+}
+
+/* in a child process, of what is there; its exit status */
+static int level(int depth, uint64_t seed)
+{
+	struct err err = { "" };
+	uint32_t page;
+	int status;
+
+	state = seed;
+	if (ram_clone_init(&ram, proc) < 0)
+		fail("pagemap", 0);
+	grow();
+	scribble(1 + (int)draw(depth % 2 ? 3000 : 200), 1);
+	if (take(&err) < 0 || ram_lay(&ram, base, &err) < 0)
+		fail(err.msg, 0);
+	page = differs();
+	if (page)
+		fail("a snapshot", page);
+	for (int i = 0; depth < DEPTH && i < WIDTH; i++) {
+		if (fork() == 0)
+			_exit(level(depth + 1, seed * 31 + (uint64_t)i));
+		if (wait(&status) < 0 || status)
+			return 1;
+	}
+	if (ram_clone_init(&ram, proc) < 0)
+		fail("pagemap", 0);
+	requests();
+	return 0;
+}
+
+static int tree(uint64_t seed)
+{
+	struct err err = { "" };
+	int status = 1;
+
+	if (fork() == 0) {
+		state = seed;
+		if (ram_create(&ram, 64u << 20, 16u << 20, &err) < 0)
+			fail(err.msg, 0);
+		scribble(2000, 1);
+		base = ram_seal(&ram, &err);
+		if (base < 0)
+			fail(err.msg, 0);
+		for (int i = 0; i < WIDTH; i++) {
+			if (fork() == 0)
+				_exit(level(1, seed * 131 + (uint64_t)i));
+			if (wait(&status) < 0 || status)
+				_exit(1);
+		}
+		_exit(0);
+	}
+	wait(&status);
+	return status == 0;
+}
+
+/* a level too many is refused, and the snapshot that there is goes on */
+static int too_many(void)
+{
+	struct err err = { "" };
+	int status = 1;
+
+	if (fork() == 0) {
+		state = 1;
+		if (ram_create(&ram, 64u << 20, 16u << 20, &err) < 0)
+			fail(err.msg, 0);
+		base = ram_seal(&ram, &err);
+		for (int i = 0; i < RAM_DELTAS; i++) {
+			ram_clone_init(&ram, proc);
+			scribble(10, 1);
+			if (take(&err) < 0 ||
+			    ram_lay(&ram, base, &err) < 0)
+				fail(err.msg, 0);
+		}
+		ram_clone_init(&ram, proc);
+		if (take(&err) != -EMLINK || !err.msg[0])
+			fail("one more", 0);
+		requests();
+		_exit(0);
+	}
+	wait(&status);
+	return status == 0;
+}
+
+int main(void)
+{
+	uint64_t seed = (uint64_t)getpid();
+
+	proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	for (int i = 0; i < TREES; i++)
+		ok(tree(seed + (uint64_t)i), "a random tree, seed %llu",
+		   (unsigned long long)seed + (unsigned)i);
+	ok(too_many(), "a delta too many is refused");
+	return plan();
+}

@@ -1,0 +1,385 @@
+/*
+ * pool_base.c - one booted runtime for all functions that would boot the same
+ *
+ * A base is a function of the pool that takes no requests and that nobody
+ * finds by name: its image, boots, back-off and refresh are those of any other,
+ * but its references stop where an interpreter is up (ref.h).  The functions
+ * that have it as f->base ask it for branches, and a branch, once they have
+ * been placed in it, is their reference.
+ *
+ * It is there as long as one of them is.  What becomes of it later does not
+ * touch a branch: that is a process of its own.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "vmm/guest/place.h"
+#include "vmm/memory/ram.h"
+#include "vmm/pool/pool_impl.h"
+
+/* of a base, which every function that branches from it has, too */
+#define MEMORY	(64u << 20)
+
+int pool_base_shares(const struct function *f)
+{
+	uint64_t memory = f->o.memory ? f->o.memory : f->img->memory;
+
+	return f->pool->o.share && f->pool->o.copy_images && !f->base_of &&
+	       memory >= MEMORY && !f->o.trace && !f->o.trial &&
+	       f->o.debug == DEBUG_NONE;
+}
+
+/* would both boot the same, and alike? */
+static int same(const struct function *base, const struct function *f)
+{
+	return base->base_of && !base->retired && base->image != IMAGE_BAD &&
+	       place_same_runtime(base->img, f->img) &&
+	       base->o.verify == f->o.verify &&
+	       !strcmp(base->o.owner, f->o.owner);
+}
+
+static struct function *create(struct function *f, struct err *err)
+{
+	struct function_opts o = {
+		.name = "runtime", .memory = MEMORY,
+		.verify = f->o.verify, .recycle = RECYCLE_ROLLBACK,
+		.refresh_ns = f->o.refresh_ns,
+	};
+	struct function *base;
+	struct image *img;
+
+	/* all of it: of what f has of its own the runtime is not copied */
+	if (image_open_heads(&img, f->img->path, err) < 0)
+		return NULL;
+	if (!place_same_runtime(img, f->img)) {
+		err_set(err, -ESTALE, "'%s' was altered while it was read",
+			f->img->path);
+		image_close(img);
+		return NULL;
+	}
+	base = function_new(f->pool, img, &o);
+	if (!base) {
+		image_close(img);
+		err_set(err, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	strcpy(base->o.owner, f->o.owner);
+	base->base_of = 1;
+	base->source = f->id;
+	TAILQ_INSERT_TAIL(&f->pool->others, base, link);
+	if (pool_image_begin(base, err) < 0) {
+		function_free(base);
+		return NULL;
+	}
+	function_mark(base);
+	return base;
+}
+
+int pool_base_get(struct function *f, struct err *err)
+{
+	struct function *b;
+
+	TAILQ_FOREACH(b, &f->pool->others, link)
+		if (same(b, f))
+			break;
+	if (!b)
+		b = create(f, err);
+	if (!b)
+		return -EINVAL;
+	b->base_of++;
+	if (f->o.refresh_ns && (!b->o.refresh_ns ||
+				f->o.refresh_ns < b->o.refresh_ns))
+		b->o.refresh_ns = f->o.refresh_ns;
+	f->base = b;
+	f->img->upper = 1;
+	return 0;
+}
+
+void pool_base_put(struct function *f)
+{
+	/* the first one it counts is itself */
+	if (f->base && --f->base->base_of == 1)
+		pool_retire(f->base);
+	f->base = NULL;
+}
+
+static void each(struct function *base, struct function_list *list,
+		 void (*fn)(struct function *f, const char *text),
+		 const char *text)
+{
+	struct function *f, *after;
+
+	for (f = TAILQ_FIRST(list); f; f = after) {
+		after = TAILQ_NEXT(f, link);
+		if (f->base == base)
+			fn(f, text);
+	}
+}
+
+static void mark(struct function *f, const char *text)
+{
+	function_mark(f);
+}
+
+static void fail(struct function *f, const char *text)
+{
+	if (f->ref->state == REF_DOWN)
+		pool_boot_failed(f->ref, text);
+}
+
+static void note(struct function *f, const char *text)
+{
+	pool_note(f, "its runtime: %s", text);
+}
+
+void pool_base_event(struct function *base, enum pool_event what,
+		     const char *text)
+{
+	static void (*const fn[])(struct function *f, const char *text) = {
+		[POOL_READY] = mark, [POOL_FAILED] = fail, [POOL_NOTE] = note,
+	};
+	struct pool *pool = base->pool;
+
+	each(base, &pool->current, fn[what], text);
+	each(base, &pool->others, fn[what], text);
+}
+
+static void refresh(struct function *f, const char *text)
+{
+	f->refresh_due = f->o.refresh_ns != 0;
+	function_mark(f);
+}
+
+void pool_base_refreshed(struct function *base)
+{
+	each(base, &base->pool->current, refresh, "");
+	each(base, &base->pool->others, refresh, "");
+}
+
+/*
+ * What base is of was not what its manifest says.  That is the doing of whoever's
+ * file it was, so each of the others has another made, of its own.
+ */
+static void another(struct function *f, const char *why)
+{
+	int guilty = f->base->source == f->id;
+	struct err err = { "" };
+
+	pool_base_put(f);
+	if (guilty)
+		f->image = IMAGE_BAD;
+	if (guilty || pool_base_get(f, &err) < 0)
+		pool_boot_failed(f->ref, guilty ? why : err.msg);
+	function_mark(f);
+}
+
+void pool_base_bad(struct function *base, const char *why)
+{
+	each(base, &base->pool->current, another, why);
+	each(base, &base->pool->others, another, why);
+}
+
+/* branches */
+
+int pool_base_ask(struct pool_proc *p, struct pool_ref *b)
+{
+	struct msg m = { .type = MSG_BRANCH };
+	int sv[2], fds[2], rc;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
+		return -errno;
+	rc = pool_proc_connect(p, sv[0]);
+	if (rc == 0) {
+		fds[0] = sv[1];
+		fds[1] = host_window0(p->host)->fd;
+		rc = peer_send(b->proc.peer, &m, NULL, fds, 2);
+	}
+	close(sv[1]);
+	if (rc == 0) {
+		p->from = b;
+		TAILQ_INSERT_TAIL(&b->branching, p, branch);
+	}
+	return rc;
+}
+
+static void answered(struct pool_proc *p, int rc)
+{
+	TAILQ_REMOVE(&p->from->branching, p, branch);
+	p->from = NULL;
+	function_mark(p->f);
+	p->ops->branched(p, rc);
+}
+
+void pool_base_cloned(struct pool_ref *b, const struct msg *m)
+{
+	struct pool_proc *p = TAILQ_FIRST(&b->branching);
+	int64_t pid = (int64_t)m->a[0];
+	int rc;
+
+	if (!p) {
+		pool_ref_kill(b);
+		return;
+	}
+	rc = pid > 0 ? pool_proc_identify(p, (pid_t)pid, b->proc.pid) :
+	     pid > -4096 ? (int)pid : -EPROTO;
+	if (rc == -EPERM)
+		pool_ref_kill(b);	/* it named what is not its child */
+	answered(p, rc < 0 || pid > 0 ? rc : -EAGAIN);
+}
+
+/* a function that has only its snapshot has nothing without its base */
+static void lose(struct function *f, const char *text)
+{
+	for (struct pool_ref *r = f->refs; r < f->refs + 2; r++)
+		if (r->state == REF_READY && r->stored && r->of &&
+		    r->of->state == REF_DOWN)
+			pool_ref_kill(r);
+	function_mark(f);
+}
+
+void pool_base_orphans(struct pool_ref *b)
+{
+	struct function *base = b->proc.f;
+	struct pool_proc *p;
+
+	while ((p = TAILQ_FIRST(&b->branching)))
+		answered(p, -ECHILD);
+	each(base, &base->pool->current, lose, "");
+	each(base, &base->pool->others, lose, "");
+}
+
+int pool_base_branch(struct pool_ref *r, struct err *err)
+{
+	struct function *base = r->proc.f->base;
+	int rc;
+
+	r->tried = 1;
+	/* it says when it is, and if it never will be */
+	if (!pool_ref_usable(base))
+		return 0;
+	rc = pool_ref_open(r);
+	if (rc == 0)
+		rc = pool_base_files(r);
+	if (rc == 0)
+		rc = pool_base_ask(&r->proc, base->ref);
+	if (rc < 0) {
+		pool_base_files_close(r);
+		pool_proc_close(&r->proc);
+		return err_set(err, rc, "cannot branch from its runtime: %s",
+			       strerror(-rc));
+	}
+	r->of = base->ref;
+	r->of->clones++;
+	pool_ref_booting(r);
+	return 0;
+}
+
+/* what it needs */
+
+int pool_base_files(struct pool_ref *r)
+{
+	r->file = memfd_create("usetl-snapshot", MFD_CLOEXEC |
+			       MFD_ALLOW_SEALING);
+	r->workset = memfd_create("usetl-workset", MFD_CLOEXEC);
+	if (r->file < 0 || r->workset < 0 ||
+	    ftruncate(r->workset, (off_t)ram_workset_size()) < 0)
+		return -errno;
+	return 0;
+}
+
+void pool_base_files_close(struct pool_ref *r)
+{
+	if (r->file >= 0)
+		close(r->file);
+	if (r->workset >= 0)
+		close(r->workset);
+	r->file = r->workset = -1;
+	if (r->of)
+		r->of->clones--;
+	r->of = NULL;
+	r->stored = 0;
+}
+
+int pool_base_sealed(const struct pool_ref *r)
+{
+	const int all = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW |
+			F_SEAL_WRITE;
+
+	return r->file >= 0 && fcntl(r->file, F_GET_SEALS) == all;
+}
+
+/* what the function is, sealed; a descriptor or -errno */
+static int place_fd(const struct pool_ref *r, struct err *err)
+{
+	struct ref_opts o = pool_ref_opts(r);
+	struct place *p = place_create(&o, err);
+	int fd = p ? memfd_create("usetl-place", MFD_CLOEXEC |
+				  MFD_ALLOW_SEALING) : -1;
+	int rc = 0;
+
+	if (!p)
+		rc = -E2BIG;
+	else if (fd < 0 || write(fd, p, PLACE_SIZE) != PLACE_SIZE ||
+		 fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK |
+		       F_SEAL_GROW) < 0)
+		rc = err_set(err, -errno, "%s", strerror(errno));
+	free(p);
+	if (rc < 0 && fd >= 0)
+		close(fd);
+	return rc < 0 ? rc : fd;
+}
+
+/* a branch is where the base is; a function has a share of its own */
+static void enter_cgroup(struct pool_proc *p)
+{
+	struct function *f = p->f;
+	struct cgroup *c = f->pool->o.cgroup;
+	int fd = c ? cgroup_add(c, f->name, f->id) : -1, rc = fd;
+
+	if (!c)
+		return;
+	if (fd >= 0) {
+		rc = cgroup_move(fd, p->pid);
+		close(fd);
+	}
+	if (rc < 0)
+		pool_note(f, "it is not in its cgroup: %s", strerror(-rc));
+}
+
+static int place(struct pool_proc *p, const struct pool_ref *r, uint64_t what,
+		 uint32_t pid, struct err *err)
+{
+	struct msg m = { .type = MSG_PLACE, .a = { what, pid } };
+	int fds[PLACE_FDS] = {
+		[PLACE_FD_PLACE] = place_fd(r, err),
+		[PLACE_FD_IMAGE] = p->f->img->fd,
+		[PLACE_FD_SNAPSHOT] = r->file,
+		[PLACE_FD_WORKSET] = r->workset,
+	};
+	int rc = fds[PLACE_FD_PLACE];
+
+	if (rc < 0)
+		return rc;
+	enter_cgroup(p);
+	rc = peer_send(p->peer, &m, NULL, fds, PLACE_FDS);
+	close(fds[PLACE_FD_PLACE]);
+	return rc < 0 ? err_set(err, rc, "%s", strerror(-rc)) : 0;
+}
+
+int pool_base_clone(struct pool_proc *p, struct pool_ref *r, uint32_t pid)
+{
+	struct err err;
+
+	return place(p, r, PLACE_CLONE, pid, &err);
+}
+
+int pool_base_boot(struct pool_ref *r, struct err *err)
+{
+	return place(&r->proc, r, PLACE_BOOT, 0, err);
+}
