@@ -771,6 +771,26 @@ static void test_astray(void)
 	end();
 }
 
+/* it has been up for no time at all */
+static void test_backs_off(void)
+{
+	struct function *f;
+	unsigned boots;
+
+	fake->boot = BOOT_DIES;
+	f = begin(&plain);
+	boots = fake->boots;
+	for (int i = 0; i < 100 && fake->boots < boots + 4; i++) {
+		shift += 1;
+		later(0.05);
+	}
+	UNTIL(f->ref->state == REF_DOWN);
+	ok(f->ref->retry_at - on_now(loop) > 4,
+	   "who cannot boot is booted more and more seldom: in %.1f s",
+	   f->ref->retry_at - on_now(loop));
+	end();
+}
+
 static void test_boot_fails(void)
 {
 	static const struct {
@@ -1095,6 +1115,7 @@ int main(void)
 	test_vanishes(BOOT_KILLED);
 	test_astray();
 	test_boot_fails();
+	test_backs_off();
 	test_flood();
 	test_recycle();
 	test_reap();

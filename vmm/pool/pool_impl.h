@@ -116,7 +116,7 @@ struct pool_ref {
 	struct clone_list asked;	/* in the order of MSG_CLONE */
 	unsigned clones;		/* that are not freed yet */
 	double retry_at;		/* of DOWN */
-	double ready_at;
+	double ready_at;		/* 0: it is not, or was not */
 	int tried;			/* to boot */
 	unsigned failures;		/* in a row */
 	const char *failed;		/* why requests are refused, or NULL */

@@ -105,7 +105,7 @@ static void back_off(struct pool_ref *r)
 {
 	double delay, most, now = pool_now(r->proc.f);
 
-	if (now - r->ready_at > STEADY_S)
+	if (r->ready_at && now - r->ready_at > STEADY_S)
 		r->failures = 0;
 	delay = RETRY_S * (1 << (r->failures < 7 ? r->failures : 7));
 	r->failures++;
@@ -232,6 +232,7 @@ void pool_ref_booting(struct pool_ref *r)
 
 	pool_proc_log_limit(&r->proc);
 	r->state = REF_BOOTING;
+	r->ready_at = 0;
 	r->proc.deadline = pool_now(f) + boot_limit(f) + GRACE_S;
 }
 
