@@ -55,6 +55,7 @@ struct conf {
 	unsigned min, max;
 	uint64_t idle_ns;
 	uint64_t refresh_ns;		/* 0: never */
+	enum yesno share;		/* one runtime for many functions */
 	/* [fetch] */
 	unsigned windows;
 	uint64_t warm;

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <string.h>
 
+const char *const yesno_words[] = { [NO] = "no", [YES] = "yes", NULL };
+
 const char *const recycle_words[] = {
 	[RECYCLE_ROLLBACK] = "rollback",
 	[RECYCLE_FORK] = "fork",

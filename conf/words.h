@@ -11,6 +11,10 @@
 enum recycle { RECYCLE_ROLLBACK, RECYCLE_FORK, RECYCLE_KEEP };
 extern const char *const recycle_words[];
 
+/* is it so? */
+enum yesno { NO, YES };
+extern const char *const yesno_words[];
+
 /* what runs guests; see vmm/tender/tender.h */
 enum tender_kind { TENDER_AUTO, TENDER_KVM, TENDER_PROCESS };
 extern const char *const tender_words[];

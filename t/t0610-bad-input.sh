@@ -30,9 +30,9 @@ cmp -s "$tmp/echo.usetl" "$tmp/altered.usetl" && printf '\376' |
 "$python" - "$tmp/echo.usetl" "$tmp/newer.usetl" <<'END'
 import sys
 data = open(sys.argv[1], "rb").read()
-assert data.count(b'"version": 1,', 0, 65536) == 1
-open(sys.argv[2], "wb").write(data.replace(b'"version": 1,',
-                                           b'"version": 2,', 1))
+assert data.count(b'"version": 2,', 0, 65536) == 1
+open(sys.argv[2], "wb").write(data.replace(b'"version": 2,',
+                                           b'"version": 3,', 1))
 END
 head -c 20000 /dev/urandom >"$tmp/noise.usetl"
 for what in short:truncated altered:altered noise:'not a usetl image' \

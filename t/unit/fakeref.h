@@ -21,6 +21,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,6 +30,7 @@
 #include "unikernel/abi.h"
 #include "vmm/guest/chan.h"
 #include "vmm/jail/jail.h"
+#include "vmm/guest/place.h"
 #include "vmm/guest/ref.h"
 
 #define FAKE_BIG	(7u << 20)	/* bytes of the result of "big" */
@@ -44,6 +46,13 @@ enum fake_clone {
 	CLONE_DEAF_ONCE,
 };
 
+/* what a base does that is asked for a branch, or the branch itself */
+enum fake_branch {
+	BRANCH_WELL, BRANCH_FAILS, BRANCH_DIES, BRANCH_SILENT,
+	BRANCH_WRONG_PID, BRANCH_TWO_WORDS, BRANCH_ENDS, BRANCH_ENDS_PLACED,
+	BRANCH_EARLY,
+};
+
 struct fake {
 	volatile int boot, clone;	/* how they do */
 	volatile int held;		/* "hold" requests wait while it is 1 */
@@ -51,6 +60,12 @@ struct fake {
 	volatile unsigned boots;	/* references so far */
 	volatile int hangs;		/* one of them does */
 	volatile pid_t ref;		/* the last one */
+	/* bases, as `boot`, `boots` and `ref` are of other references */
+	volatile int base_boot;
+	volatile unsigned bases;
+	volatile pid_t base;
+	volatile int branch;		/* how they do */
+	volatile unsigned branches;
 };
 
 static struct fake *fake;
@@ -248,17 +263,13 @@ static void fake_fork(int sock, int fds[CHAN_FDS])
 	chan_close_fds(fds);
 }
 
-static void fake_main(int sock, int window)
+/* it boots, or not */
+static void fake_boot(int sock, int how)
 {
 	struct boot_stats st = { .boot_ns = 1000 };
 	struct msg m = { .type = MSG_READY };
-	int keep[] = { sock, window }, fds[CHAN_FDS];
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	signal(SIGCHLD, SIG_IGN);
-	signal(SIGALRM, SIG_DFL);
-	jail_close_others(keep, 2);
-	switch (fake->boot) {
+	switch (how) {
 	case BOOT_ASTRAY:
 		m.a[0] = ENODEV;
 		break;
@@ -281,8 +292,84 @@ static void fake_main(int sock, int window)
 			pause();
 	}
 	say(sock, &m, &st, sizeof(st), "warm\n", 5);
+}
+
+static void fake_serve(int sock)
+{
+	int fds[CHAN_FDS];
+	struct msg m;
+
 	while (chan_recv(sock, &m, fds) == 0)
 		fake_fork(sock, fds);
+	_exit(0);
+}
+
+static void fake_branch(int sock)
+{
+	const struct place *p = MAP_FAILED;
+	int fds[CHAN_FDS];
+	struct msg m;
+
+	prctl(PR_SET_PDEATHSIG, 0);
+	if (fake->branch == BRANCH_ENDS)
+		_exit(0);
+	if (fake->branch == BRANCH_EARLY)
+		fake_boot(sock, BOOT_WELL);
+	if (chan_recv(sock, &m, fds) < 0)
+		_exit(0);
+	if (m.type == MSG_PLACE && fds[0] >= 0 && fds[1] >= 0)
+		p = mmap(NULL, PLACE_SIZE, PROT_READ, MAP_PRIVATE, fds[0], 0);
+	chan_close_fds(fds);
+	if (p == MAP_FAILED || !place_valid(p) ||
+	    fake->branch == BRANCH_ENDS_PLACED)
+		_exit(0);
+	fake_boot(sock, fake->boot);
+	fake_serve(sock);
+}
+
+static void fake_base_asked(int sock, int fds[CHAN_FDS])
+{
+	struct msg m = { .type = MSG_CLONED, .a = { (uint64_t)-EAGAIN } };
+	int how = fake->branch;
+
+	fake->branches++;
+	if (how == BRANCH_DIES)
+		_exit(0);
+	while (how == BRANCH_SILENT)
+		pause();
+	if (how != BRANCH_FAILS) {
+		m.a[0] = fork();
+		if (!m.a[0]) {
+			close(sock);
+			fake_branch(fds[0]);
+		}
+	}
+	if (how == BRANCH_ENDS)
+		waitpid((pid_t)m.a[0], NULL, 0);
+	if (how == BRANCH_EARLY)
+		usleep(200000);
+	if (how == BRANCH_WRONG_PID)
+		m.a[0] = 1;
+	say(sock, &m, "", 0, "", 0);
+	if (how == BRANCH_TWO_WORDS)
+		say(sock, &m, "", 0, "", 0);
+	chan_close_fds(fds);
+}
+
+static void fake_main(int sock, int window, int base)
+{
+	int keep[] = { sock, window }, fds[CHAN_FDS];
+	struct msg m;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGCHLD, SIG_IGN);
+	signal(SIGALRM, SIG_DFL);
+	jail_close_others(keep, 2);
+	fake_boot(sock, base ? fake->base_boot : fake->boot);
+	if (!base)
+		fake_serve(sock);
+	while (chan_recv(sock, &m, fds) == 0)
+		fake_base_asked(sock, fds);
 	_exit(0);
 }
 
@@ -293,11 +380,11 @@ static int fake_start(const struct ref_opts *o, int *sock, pid_t *pid,
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
 		exit(1);
-	fake->boots++;
+	*(o->base ? &fake->bases : &fake->boots) += 1;
 	*pid = fork();
 	if (!*pid)
-		fake_main(sv[1], o->window0);
-	fake->ref = *pid;
+		fake_main(sv[1], o->window0, o->base);
+	*(o->base ? &fake->base : &fake->ref) = *pid;
 	close(sv[1]);
 	*sock = sv[0];
 	return *pid < 0 ? -EAGAIN : 0;
@@ -343,12 +430,14 @@ static void fake_loop(void)
 /* seconds that the test's clock is ahead of the loop's */
 static double shift;
 
-static int fake_verify(const struct image *img, struct err *err)
+static __attribute__((unused)) int
+fake_verify(const struct image *img, struct err *err)
 {
 	return fake->altered ? err_set(err, -EBADMSG, "altered") : 0;
 }
 
-static struct image *image(const char *digest)
+static __attribute__((unused)) struct image *
+image(const char *digest)
 {
 	struct image *img = calloc(1, sizeof(*img));
 

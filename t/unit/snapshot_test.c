@@ -55,11 +55,11 @@ static void test_take(void)
 	ram_grow(&ram, UK_ARENA_DATA, 16u << 20, &from);
 	*(char *)ram_sys(&ram, UK_DATA_BASE) = 'S';
 	regs.rip = UK_DATA_BASE;
-	ok(snapshot_take(&s, &g, &err) == -EPROTO && !ended,
+	ok(snapshot_take(&s, &g, -1, &err) == -EPROTO && !ended,
 	   "there is no snapshot of a guest outside its stub");
 	regs.rip = UK_STUB;
 	err.msg[0] = '\0';
-	ok(snapshot_take(&s, &g, &err) == 0 && ended && !g.t,
+	ok(snapshot_take(&s, &g, -1, &err) == 0 && ended && !g.t,
 	   "a snapshot is taken, and the guest's tender ends: %s",
 	   err.msg);
 	ok(s.cpu.regs.rip == MACHINE_DB_RET,

@@ -148,6 +148,16 @@ static void function_end(struct function *f)
 	function_free(f);
 }
 
+static struct function *first_to_end(const struct function_list *list)
+{
+	struct function *f;
+
+	TAILQ_FOREACH(f, list, link)
+		if (!f->base_of)
+			return f;
+	return TAILQ_FIRST(list);
+}
+
 void pool_destroy(struct pool *pool)
 {
 	struct function *f;
@@ -156,7 +166,8 @@ void pool_destroy(struct pool *pool)
 		return;
 	while ((f = TAILQ_FIRST(&pool->current)))
 		function_end(f);
-	while ((f = TAILQ_FIRST(&pool->others)))
+	/* a base after those that branch from it */
+	while ((f = first_to_end(&pool->others)))
 		function_end(f);
 	pool_pump_end(pool);
 	ev_idle_stop(pool->loop, &pool->fetching);

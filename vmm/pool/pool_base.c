@@ -26,6 +26,8 @@
 /* of a base, which every function that branches from it has, too */
 #define MEMORY	(64u << 20)
 
+#define CANNOT	"cannot branch from its runtime: "
+
 int pool_base_shares(const struct function *f)
 {
 	uint64_t memory = f->o.memory ? f->o.memory : f->img->memory;
@@ -49,7 +51,6 @@ static struct function *create(struct function *f, struct err *err)
 	struct function_opts o = {
 		.name = "runtime", .memory = MEMORY,
 		.verify = f->o.verify, .recycle = RECYCLE_ROLLBACK,
-		.refresh_ns = f->o.refresh_ns,
 	};
 	struct function *base;
 	struct image *img;
@@ -93,33 +94,76 @@ int pool_base_get(struct function *f, struct err *err)
 	if (!b)
 		return -EINVAL;
 	b->base_of++;
-	if (f->o.refresh_ns && (!b->o.refresh_ns ||
-				f->o.refresh_ns < b->o.refresh_ns))
-		b->o.refresh_ns = f->o.refresh_ns;
 	f->base = b;
 	f->img->upper = 1;
+	pool_base_refresh_set(b);
+	/* one that could not boot tries it for f at once */
+	if (b->ref->state == REF_DOWN && b->ref->failed) {
+		b->ref->retry_at = 0;
+		function_mark(b);
+	}
 	return 0;
 }
 
 void pool_base_put(struct function *f)
 {
-	/* the first one it counts is itself */
-	if (f->base && --f->base->base_of == 1)
-		pool_retire(f->base);
+	struct function *b = f->base;
+
 	f->base = NULL;
+	if (!b)
+		return;
+	/* the first one it counts is itself */
+	if (--b->base_of == 1)
+		pool_retire(b);
+	else
+		pool_base_refresh_set(b);
 }
 
-static void each(struct function *base, struct function_list *list,
+static struct function *user_in(const struct function_list *list,
+				const struct function *base, uint64_t after,
+				struct function *best)
+{
+	struct function *f;
+
+	TAILQ_FOREACH(f, list, link)
+		if (f->base == base && f->id > after &&
+		    (!best || f->id < best->id))
+			best = f;
+	return best;
+}
+
+/* by their numbers, as who is called back may move them from list to list */
+static struct function *next_user(const struct function *base, uint64_t after)
+{
+	struct pool *pool = base->pool;
+
+	return user_in(&pool->others, base, after,
+		       user_in(&pool->current, base, after, NULL));
+}
+
+static void each(struct function *base,
 		 void (*fn)(struct function *f, const char *text),
 		 const char *text)
 {
-	struct function *f, *after;
+	struct function *f = NULL;
 
-	for (f = TAILQ_FIRST(list); f; f = after) {
-		after = TAILQ_NEXT(f, link);
-		if (f->base == base)
-			fn(f, text);
-	}
+	while ((f = next_user(base, f ? f->id : 0)))
+		fn(f, text);
+}
+
+void pool_base_refresh_set(struct function *base)
+{
+	struct function *f = NULL;
+	uint64_t least = 0;
+
+	while ((f = next_user(base, f ? f->id : 0)))
+		if (f->o.refresh_ns && !f->retired &&
+		    (!least || f->o.refresh_ns < least))
+			least = f->o.refresh_ns;
+	if (least == base->o.refresh_ns)
+		return;
+	base->o.refresh_ns = least;
+	pool_refresh_arm(base);
 }
 
 static void mark(struct function *f, const char *text)
@@ -144,22 +188,20 @@ void pool_base_event(struct function *base, enum pool_event what,
 	static void (*const fn[])(struct function *f, const char *text) = {
 		[POOL_READY] = mark, [POOL_FAILED] = fail, [POOL_NOTE] = note,
 	};
-	struct pool *pool = base->pool;
 
-	each(base, &pool->current, fn[what], text);
-	each(base, &pool->others, fn[what], text);
+	each(base, fn[what], text);
 }
 
 static void refresh(struct function *f, const char *text)
 {
-	f->refresh_due = f->o.refresh_ns != 0;
+	/* what is stored keeps the earlier one */
+	f->refresh_due = f->o.refresh_ns != 0 || f->ref->stored;
 	function_mark(f);
 }
 
 void pool_base_refreshed(struct function *base)
 {
-	each(base, &base->pool->current, refresh, "");
-	each(base, &base->pool->others, refresh, "");
+	each(base, refresh, "");
 }
 
 /*
@@ -172,17 +214,17 @@ static void another(struct function *f, const char *why)
 	struct err err = { "" };
 
 	pool_base_put(f);
-	if (guilty)
-		f->image = IMAGE_BAD;
-	if (guilty || pool_base_get(f, &err) < 0)
-		pool_boot_failed(f->ref, guilty ? why : err.msg);
 	function_mark(f);
+	if (!guilty && pool_base_get(f, &err) == 0)
+		return;
+	/* of the runtime its image holds nothing that anybody looked at */
+	f->image = IMAGE_BAD;
+	pool_boot_failed(f->ref, guilty ? why : err.msg);
 }
 
 void pool_base_bad(struct function *base, const char *why)
 {
-	each(base, &base->pool->current, another, why);
-	each(base, &base->pool->others, another, why);
+	each(base, another, why);
 }
 
 /* branches */
@@ -227,19 +269,25 @@ void pool_base_cloned(struct pool_ref *b, const struct msg *m)
 		return;
 	}
 	rc = pid > 0 ? pool_proc_identify(p, (pid_t)pid, b->proc.pid) :
-	     pid > -4096 ? (int)pid : -EPROTO;
+	     pid < 0 && pid > -4096 ? (int)pid : -EPERM;
+	if (rc == 0 && !p->peer)
+		rc = -ESRCH;		/* its socket said so before */
 	if (rc == -EPERM)
 		pool_ref_kill(b);	/* it named what is not its child */
-	answered(p, rc < 0 || pid > 0 ? rc : -EAGAIN);
+	answered(p, rc);
 }
 
 /* a function that has only its snapshot has nothing without its base */
 static void lose(struct function *f, const char *text)
 {
-	for (struct pool_ref *r = f->refs; r < f->refs + 2; r++)
-		if (r->state == REF_READY && r->stored && r->of &&
-		    r->of->state == REF_DOWN)
+	for (struct pool_ref *r = f->refs; r < f->refs + 2; r++) {
+		if (!r->of || r->of->state != REF_DOWN)
+			continue;
+		if (r->state == REF_READY && r->stored)
 			pool_ref_kill(r);
+		else
+			r->of = NULL;	/* it has its process, for ever */
+	}
 	function_mark(f);
 }
 
@@ -250,8 +298,7 @@ void pool_base_orphans(struct pool_ref *b)
 
 	while ((p = TAILQ_FIRST(&b->branching)))
 		answered(p, -ECHILD);
-	each(base, &base->pool->current, lose, "");
-	each(base, &base->pool->others, lose, "");
+	each(base, lose, "");
 }
 
 int pool_base_branch(struct pool_ref *r, struct err *err)
@@ -271,11 +318,9 @@ int pool_base_branch(struct pool_ref *r, struct err *err)
 	if (rc < 0) {
 		pool_base_files_close(r);
 		pool_proc_close(&r->proc);
-		return err_set(err, rc, "cannot branch from its runtime: %s",
-			       strerror(-rc));
+		return err_set(err, rc, CANNOT "%s", strerror(-rc));
 	}
 	r->of = base->ref;
-	r->of->clones++;
 	pool_ref_booting(r);
 	return 0;
 }
@@ -300,7 +345,7 @@ void pool_base_files_close(struct pool_ref *r)
 	if (r->workset >= 0)
 		close(r->workset);
 	r->file = r->workset = -1;
-	if (r->of)
+	if (r->of && r->stored)
 		r->of->clones--;
 	r->of = NULL;
 	r->stored = 0;

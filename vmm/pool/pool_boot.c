@@ -41,8 +41,11 @@ void pool_boot_failed(struct pool_ref *r, const char *why)
 		return;
 	}
 	r->failed = "the function cannot boot";
-	/* said once; the attempts after it are made in silence */
-	if (!again)
+	/*
+	 * Said once; the attempts after it are made in silence.  Those that
+	 * a base is for may have come since, and each says it once.
+	 */
+	if (!again || f->base_of)
 		function_failed(f, why);
 }
 
@@ -70,7 +73,7 @@ void pool_boot_ready(struct pool_ref *r, const struct msg *m,
 		pool_ref_kill(r);
 		return;
 	}
-	if (peer_ready(m, payload, &r->stats, &log, &len) < 0) {
+	if (r->proc.from || peer_ready(m, payload, &r->stats, &log, &len) < 0) {
 		pool_boot_failed(r, "it broke the protocol");
 		return;
 	}

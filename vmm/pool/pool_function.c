@@ -34,7 +34,7 @@ static void supersede(struct pool *pool, const char *name)
 	struct function *f;
 
 	TAILQ_FOREACH(f, &pool->others, link)
-		if (!strcmp(f->name, name)) {
+		if (!strcmp(f->name, name) && !f->base_of) {
 			f->retired = 1;
 			function_mark(f);
 		}
@@ -197,6 +197,8 @@ void function_set(struct function *f, const struct function_opts *o)
 	f->o = *o;
 	f->o.name = NULL;
 	pool_refresh_arm(f);
+	if (f->base)
+		pool_base_refresh_set(f->base);
 	supersede(f->pool, f->name);
 	function_mark(f);
 }

@@ -35,7 +35,7 @@ static void *work(void *arg)
 	struct function *f = arg;
 	struct image_work *w = &f->work;
 
-	w->answer = f->image == IMAGE_COPYING ?
+	w->answer = w->copies ?
 		    image_copy(f->img, w->dir, &w->err) :
 		    w->verify(f->img, &w->err);
 	ev_async_send(f->pool->loop, &w->done);
@@ -78,6 +78,7 @@ static int start(struct function *f)
 
 	/* pool_set() is for the loop's thread alone */
 	w->verify = f->pool->o.verify;
+	w->copies = f->image == IMAGE_COPYING;
 	ev_async_start(f->pool->loop, &w->done);
 	if (pthread_create(&w->thread, NULL, work, f) == 0) {
 		w->running = 1;
@@ -114,6 +115,12 @@ static void on_done(struct ev_loop *loop, struct ev_async *a, int revents)
 
 	join(f);
 	function_mark(f);
+	if (f->image == IMAGE_BAD) {
+		/* its runtime is, as was found meanwhile */
+		if (w->copies && rc >= 0)
+			close(rc);
+		return;
+	}
 	if (f->image == IMAGE_COPYING && rc >= 0) {
 		rc = adopt(f, rc, &w->err);
 		if (rc == 0) {
@@ -181,7 +188,7 @@ int pool_image_begin(struct function *f, struct err *err)
 void pool_image_end(struct function *f)
 {
 	struct image_work *w = &f->work;
-	int unused = w->running && f->image == IMAGE_COPYING;
+	int unused = w->running && w->copies;
 
 	join(f);
 	if (unused && w->answer >= 0)

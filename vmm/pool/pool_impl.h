@@ -145,6 +145,7 @@ struct image_work {
 	struct ev_async done;
 	pthread_t thread;
 	int running;			/* it is not joined */
+	int copies;			/* else it verifies */
 	char *dir;			/* that it copies into, or NULL */
 	int (*verify)(const struct image *img, struct err *err);
 	int answer;			/* the thread's, ours once joined */
@@ -292,6 +293,8 @@ void pool_base_bad(struct function *base, const char *why);
 /* 0 also where its base is not ready yet: f is pumped once it is */
 int pool_base_branch(struct pool_ref *r, struct err *err);
 void pool_base_put(struct function *f);		/* it branches no more */
+/* as often as that of its functions which wants it most */
+void pool_base_refresh_set(struct function *base);
 /* what became of a base, told to those that it is for */
 void pool_base_event(struct function *base, enum pool_event what,
 		     const char *text);

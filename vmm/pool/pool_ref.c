@@ -78,6 +78,12 @@ static void on_closed(struct pool_proc *p, int error)
 {
 	struct pool_ref *r = ref_of(p);
 
+	if (r->proc.from && r->state == REF_BOOTING && error != -EPROTO) {
+		/* why there is no branch its base says, or its end does */
+		peer_destroy(p->peer);
+		p->peer = NULL;
+		return;
+	}
 	if (r->state != REF_BOOTING ||
 	    (error != -EPROTO && pool_ref_vanished(r)))
 		pool_ref_kill(r);
@@ -137,6 +143,12 @@ static void on_ended(struct pool_proc *p)
 			  r->retry_at - pool_now(f));
 }
 
+static const char *err_text(struct err *err, int rc)
+{
+	err_set(err, rc, "cannot branch from its runtime: %s", strerror(-rc));
+	return err->msg;
+}
+
 static void on_branched(struct pool_proc *p, int rc)
 {
 	struct pool_ref *r = ref_of(p);
@@ -144,10 +156,10 @@ static void on_branched(struct pool_proc *p, int rc)
 
 	if (r->state == REF_DYING)
 		pool_proc_stop(p);
-	else if (rc == -ECHILD)
-		pool_ref_kill(r);	/* another is asked for */
+	else if (rc == -ECHILD || rc == -EPERM || rc == -ESRCH)
+		pool_ref_kill(r);	/* no doing of the function's */
 	else if (rc < 0)
-		pool_boot_failed(r, strerror(-rc));
+		pool_boot_failed(r, err_text(&err, rc));
 	else if (pool_base_boot(r, &err) < 0)
 		pool_boot_failed(r, err.msg);
 }
@@ -159,6 +171,7 @@ static const struct pool_proc_ops ref_ops = {
 void pool_ref_store(struct pool_ref *r)
 {
 	r->stored = 1;
+	r->of->clones++;
 	pool_proc_stop(&r->proc);
 }
 
@@ -289,9 +302,19 @@ void pool_ref_init(struct function *f)
 
 void pool_ref_expire(struct function *f, double now)
 {
-	for (struct pool_ref *r = f->refs; r < f->refs + 2; r++)
-		if (r->state == REF_BOOTING && now >= r->proc.deadline)
-			pool_boot_failed(r, "it hung while it booted");
+	for (struct pool_ref *r = f->refs; r < f->refs + 2; r++) {
+		struct pool_ref *base = r->proc.from;
+
+		if ((r->state != REF_BOOTING && !base) ||
+		    now < r->proc.deadline)
+			continue;
+		/* a branch has no process yet: nobody else ends */
+		if (base)
+			pool_ref_kill(base);
+		if (r->state == REF_BOOTING)
+			pool_boot_failed(r, base ? "its runtime does not "
+					 "answer" : "it hung while it booted");
+	}
 }
 
 static int may_boot(const struct function *f, double now)
@@ -314,8 +337,9 @@ void pool_ref_pump(struct function *f, double now)
 		if (b->state == REF_DYING && b->proc.pidfd < 0 &&
 		    !b->proc.from)
 			on_ended(&b->proc);
-	/* its last clone has ended */
-	if (other->state == REF_READY && !other->clones)
+	/* its last clone has ended, or its last branch has a number */
+	if (other->state == REF_READY && !other->clones &&
+	    TAILQ_EMPTY(&other->branching))
 		pool_ref_kill(other);
 	if (!may_boot(f, now) || other->state == REF_BOOTING ||
 	    pool_ref_boot(r, &err) == 0)

@@ -52,6 +52,8 @@ void pool_refresh_pump(struct function *f)
 	/* clones of the one before are still at work: later, then */
 	if (next->state == REF_DOWN)
 		rc = pool_ref_boot(next, &err);
+	else if (f->base && next->state != REF_BOOTING)
+		f->refresh_due = 1;
 	if (next->state != REF_BOOTING)
 		pool_refresh_arm(f);
 	if (rc < 0)

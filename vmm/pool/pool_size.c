@@ -114,8 +114,8 @@ int pool_size_waits(const struct function *f)
 	const struct pool_ref *r = f->ref;
 
 	return f->base && !f->retired && !f->o.min && !f->queued &&
-	       pool_ref_usable(f) && !r->stored && !r->clones &&
-	       pool_base_sealed(r);
+	       pool_ref_usable(f) && !r->stored && !r->clones && r->of &&
+	       r->of == f->base->ref && pool_base_sealed(r);
 }
 
 /* whom nobody has called for a while needs no process at all */
