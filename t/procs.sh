@@ -7,10 +7,13 @@ children() {
 	done | tr ' ' '\n' | grep .
 }
 
-# tree PID: all processes under a server: references, clones, guests
+# tree PID: all processes under a server: bases, references, clones, guests
 tree() {
 	# shellcheck disable=SC2046
 	set -- $(children "$1")
+	echo "$@"
+	# shellcheck disable=SC2046
+	set -- $(children "$@")
 	echo "$@"
 	# shellcheck disable=SC2046
 	set -- $(children "$@")

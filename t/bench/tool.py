@@ -146,8 +146,11 @@ class Server:
 
     def clones(self):
         """Process ids of its function's clones."""
-        return [pid for ref, name in children(self.process.pid)
-                if name == "usetl-ref"
+        below = list(children(self.process.pid))
+        for base, name in list(below):
+            if name == "usetl-base":
+                below += children(base)
+        return [pid for ref, name in below if name == "usetl-ref"
                 for pid, name in children(ref) if name == "usetl-clone"]
 
     def stop(self):

@@ -23,7 +23,9 @@ struct ring {
 
 static enum guest_end db_ready(struct guest *g, struct ring *r)
 {
-	if (r->a != UK_LEVEL_FUNCTION && r->a != UK_LEVEL_RUNTIME) {
+	/* once there is a function, its boot's time runs */
+	if (r->a != UK_LEVEL_FUNCTION &&
+	    (r->a != UK_LEVEL_RUNTIME || g->placed)) {
 		r->ret = -EINVAL;
 		return GUEST_GOES_ON;
 	}

@@ -122,6 +122,7 @@ void guest_placed(struct guest *g)
 	g->phase = PHASE_BOOT;
 	g->deadline = nstime_now() + g->place->boot_ns;
 	g->overdue = 0;
+	g->placed = 1;
 	guest_answer(g, UK_PLACED);
 }
 

@@ -45,6 +45,7 @@ struct guest {
 	uint64_t deadline;		/* mono ns; of the phase */
 	int overdue;			/* that was over; this is a grace */
 	unsigned level;			/* of READY, UK_LEVEL_* */
+	int placed;			/* it has a function: guest_placed() */
 	uint64_t entropy_gen, ticks;
 	struct uk_clock clock;		/* as it was told last */
 	uint64_t mono_least;		/* ns: its snapshot knew that time */

@@ -530,7 +530,7 @@ static int inherit_little(struct ref *r)
 	struct sched_param usual = { 0 };
 	sigset_t none;
 
-	prctl(PR_SET_NAME, "usetl-ref");
+	prctl(PR_SET_NAME, r->o->base ? "usetl-base" : "usetl-ref");
 	hostshare_memory();
 	hostshare_cpu();
 	if (r->o->cgroup >= 0)

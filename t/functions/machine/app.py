@@ -13,7 +13,8 @@ lib.state.restype = ctypes.c_char_p
 lib.handlers()
 mark = bytearray(b"clean")
 if "AT_IMPORT" in os.environ:
-    getattr(lib, os.environ["AT_IMPORT"])(ctypes.c_long(0))
+    imported = getattr(lib, os.environ["AT_IMPORT"])(ctypes.c_long(0))
+    print("at import:", imported)
 
 
 def handler(event, context):
@@ -25,6 +26,6 @@ def handler(event, context):
                   "forge", "compat", "int80", "x32", "overwrite", "touch",
                   "altstack", "windows", "holes", "keys", "copying", "park",
                   "drop", "advice", "elsewhere", "flood", "no_frame", "fast",
-                  "grow", "beyond"):
+                  "grow", "beyond", "ready"):
         raise ValueError(f"no attack {do!r}")
     return {"answer": getattr(lib, do)(ctypes.c_long(at))}

@@ -88,6 +88,29 @@ static uint64_t stub_syscall(int n)
 	return 0;
 }
 
+/* READY, of either level, as one likes; what it returns */
+long ready(long at)
+{
+	long ret;
+
+	__asm__ volatile("call *%1" : "=a"(ret)
+			 : "r"((uint64_t)UK_STUB), "D"(at), "S"(0l), "d"(0l),
+			   "c"((long)DB_READY) : "memory", "cc");
+	return ret;
+}
+
+/* for its name in AT_IMPORT: it is given no number */
+long level(long at)
+{
+	return ready(UK_LEVEL_RUNTIME);
+}
+
+long levels(long at)
+{
+	for (;;)
+		level(at);
+}
+
 /* at: flags to answer with (AC, ID, NT, DF) */
 long flags(long at)
 {
