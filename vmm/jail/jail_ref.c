@@ -59,8 +59,7 @@ static const struct jail_rule ref_rules[] = {
 	JAIL_CALL(mremap),		/* allocator: the page list grows */
 	JAIL_CALL(brk),			/* allocator */
 	JAIL_CALL(madvise),		/* collapse, populate, drop */
-	JAIL_CALL(memfd_create),	/* a delta; what both see of a guest */
-	JAIL_CALL(ftruncate),		/* their size */
+	JAIL_CALL(ftruncate),		/* of a memfd: a snapshot's, a window's */
 	JAIL_CALL(lseek),		/* where the snapshot has pages */
 	JAIL_CALL(fstat),		/* its size; a window's */
 	JAIL_CALL(newfstatat),		/* the same, as glibc 2.33 asks */

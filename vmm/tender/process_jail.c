@@ -31,6 +31,7 @@ static const struct jail_rule ref_rules[] = {
 	JAIL_CALL(getcpu),		/* both on one processor */
 	JAIL_CALL(sched_getaffinity),
 	JAIL_CALL(sched_setaffinity),
+	JAIL_CALL(memfd_create),	/* what both see; large windows */
 	JAIL_ARG(prctl, 0, PR_SET_PDEATHSIG), /* it ends with its tender */
 	JAIL_CALL(rseq),		/* leave the C library's area */
 	JAIL_CALL(mprotect),		/* the guest's code is executable */
