@@ -93,6 +93,7 @@ static int file_of(uint64_t size)
 
 static void setup(void)
 {
+	const struct uk_layer layer = { UK_IMAGE_BASE, 3 * UK_PAGE, 0 };
 	int image = file_of(3 * UK_PAGE), w0 = file_of(ETLFS_WINDOW0);
 	struct err err;
 
@@ -100,7 +101,7 @@ static void setup(void)
 	MUST(!ram_create(&ram, MEMORY, FILES, &err));
 	/* as a clone has it */
 	MUST(ram_seal(&ram, &err) >= 0);
-	MUST(!ram_map_image(&ram, image, 3 * UK_PAGE));
+	MUST(!ram_map_layer(&ram, 0, &layer, image, 0));
 	MUST(!ram_map_host(&ram, 0, w0, ETLFS_WINDOW0));
 	close(image);
 	close(w0);
