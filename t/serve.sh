@@ -119,12 +119,19 @@ call() {
 }
 
 # begin NAME EVENT: a request in the background, until it runs; $curl_pid,
-# its status in $tmp/slow and its body in $tmp/slow.out
+# its status in $tmp/slow and its body in $tmp/slow.out.  One that is over
+# before it is seen to run is a failure: what follows would test nothing
 begin() {
+	: >"$tmp/slow"
 	curl -sS -m 60 -o "$tmp/slow.out" -w '%{http_code}' -d "$2" \
 		"$url/function/$1" >"$tmp/slow" 2>"$tmp/slow.err" &
 	curl_pid=$!
-	await_busy
+	await busy_or_answered
+	test ! -s "$tmp/slow" || fail "$1 is seen to run" "$tmp/slow.out"
+}
+
+busy_or_answered() {
+	test -s "$tmp/slow" || a_clone_is_busy
 }
 
 # await_busy: until a clone, or some, has a request

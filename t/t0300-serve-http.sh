@@ -4,9 +4,11 @@
 need_tender
 need_python
 command -v curl >/dev/null || skip_all "no curl"
-bake_or_end echo json hostile
+start_httpd
+bake_or_end echo json hostile gather
 
-serve_or_end "$tmp/echo.usetl" "$tmp/json.usetl" "$tmp/hostile.usetl"
+serve_or_end "$tmp/echo.usetl" "$tmp/json.usetl" "$tmp/hostile.usetl" \
+	"$tmp/gather.usetl"
 pass "serve listens"
 
 call echo '{"a": 1}'
@@ -19,7 +21,7 @@ is "GET /healthz" "$(curl -sS "$url/healthz")" ok
 curl -sS "$url/function" >"$tmp/out"
 is "the list has the functions" \
 	"$(json 'sorted(f["name"] for f in (d if isinstance(d, list) else d["functions"]))')" \
-	'["echo", "hostile", "json"]'
+	'["echo", "gather", "hostile", "json"]'
 digest=$("$usetl" inspect "$tmp/echo.usetl" | grep -Eo '[0-9a-f]{64}' | tail -n 1)
 is "the list has the digests of images" \
 	"$(json '[f["digest"] for f in d if f["name"] == "echo"]')" \
@@ -119,7 +121,6 @@ like "an unknown option: it is said in usetl's name" \
 	"$tmp/err" '^usetl serve: '
 fails "check takes nothing" 2 "$usetl" check "$tmp/echo.usetl"
 ok "check --help" "$usetl" check --help
-start_httpd
 fails "what is no function's URL" 1 "$usetl" invoke "$http/function/echo"
 like "what is no function's URL: it is told from an error of usetl's" \
 	"$tmp/err" \
@@ -155,12 +156,25 @@ is "callers that leave within a body: their connections end" \
 	"$("$python" "$tmp/leave.py" "${url##*:}")" 0
 
 # SIGTERM: what runs is finished, then 0
-begin hostile '{"do": "sleep", "seconds": 1}'
-stop_serve
+holding() {
+	test "$(curl -sS "$http/holding")" = 1
+}
+takes_none() {
+	! curl -sS -m 5 "$url/healthz" >"$tmp/out" 2>&1
+}
+begin gather "{\"urls\": [\"$http/held\"]}"
+await holding
+kill "$serve_pid"
+ok "SIGTERM: no more connections are taken" await takes_none
+is "SIGTERM: the request in flight is waited for" \
+	"$(cat "$tmp/slow")$(kill -0 "$serve_pid" && echo runs)" runs
+curl -sS "$http/release" >"$tmp/out"
+wait "$serve_pid"
+is "SIGTERM: exit status" $? 0
+serve_pid=
 wait "$curl_pid"
-is "SIGTERM: exit status" "$serve_status" 0
 is "SIGTERM: the request in flight was answered" \
-	"$(cat "$tmp/slow") $(cat "$tmp/slow.out")" '200 null'
+	"$(cat "$tmp/slow") $(head -c 9 "$tmp/slow.out")" '200 [[200, 9,'
 
 # configuration, and SIGHUP
 cat >"$tmp/usetl.conf" <<END

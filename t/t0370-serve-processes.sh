@@ -72,7 +72,7 @@ kill -9 "$was"
 served "the reference is killed"
 ok "the reference is killed: there is another one" \
 	next_process usetl-ref "$was"
-begin hostile '{"do": "sleep", "seconds": 2}'
+begin hostile '{"do": "sleep", "seconds": 4}'
 was=$found
 kill -9 "$was"
 wait "$curl_pid"

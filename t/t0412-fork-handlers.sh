@@ -27,6 +27,7 @@ for kind in $kinds; do
 	printf '[function %s]\nimage = %s\n' "$kind" \
 		"$ATFORK_IMAGES/$kind.usetl" >>"$tmp/usetl.conf"
 done
+sed -i '/^\[function slow\]/a timeout = 60s' "$tmp/usetl.conf"
 printf '[function keep]\nimage = %s\nrecycle = keep\n' \
 	"$ATFORK_IMAGES/raise.usetl" >>"$tmp/usetl.conf"
 # every byte and register is compared after each rollback
@@ -171,9 +172,9 @@ each none
 
 # a child before its request, while the gateway has yet to hear of the last one's
 # end: it sees nothing of that
-begin slow '{"sleep": 0.5, "first": "0123456789abcdef"}'
+begin slow '{"sleep": 2, "first": "0123456789abcdef"}'
 kill -STOP "$serve_pid"
-sleep 1.5
+sleep 3
 kill -CONT "$serve_pid"
 wait "$curl_pid"
 is "slow: the first request is answered" "$(cat "$tmp/slow")" 200

@@ -21,6 +21,8 @@ sys.path.insert(0, HERE)
 
 import tap      # noqa: E402
 
+WAIT = 120      # seconds, for what comes in a moment
+
 
 class Guest:
     """One boot of a function, whose app.py is given as text."""
@@ -38,7 +40,7 @@ class Guest:
         self.event, self.result, self.error = (p[0] for p in pairs)
         fds = [p[1].fileno() for p in pairs]
         for s in (self.event, self.result, self.error):
-            s.settimeout(20)
+            s.settimeout(WAIT)
             s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
         env = {
             "USETL_HANDLER": handler, "USETL_NAME": "test",
@@ -72,7 +74,7 @@ class Guest:
         """Send an event; ("result" or "error", its bytes)."""
         import select
         self.event.send(event)
-        ready = select.select([self.result, self.error], [], [], 20)[0]
+        ready = select.select([self.result, self.error], [], [], WAIT)[0]
         assert ready, "no answer; log: " + self.text()
         return ("result" if ready[0] is self.result else "error",
                 ready[0].recv(1 << 22))
@@ -93,7 +95,7 @@ class Guest:
             self.event.send(json.dumps(event).encode())
         except OSError:
             pass
-        return self.proc.wait(20)
+        return self.proc.wait(WAIT)
 
     def text(self) -> str:
         self.log.seek(0)
@@ -103,7 +105,7 @@ class Guest:
 class Case(unittest.TestCase):
     def boot_fails(self, *args, **kwargs) -> str:
         with Guest(*args, **kwargs) as g:
-            self.assertEqual(g.proc.wait(20), 1)
+            self.assertEqual(g.proc.wait(WAIT), 1)
             return g.text()
 
     # loading
@@ -375,12 +377,12 @@ class Case(unittest.TestCase):
         app = ("import sys, time\n"
                "def handler(e, c):\n"
                "    print('one é \\ud800'); sys.stdout.write('two')\n"
-               "    if e: time.sleep(60)\n")
+               "    if e: time.sleep(600)\n")
         with Guest(app) as g:
             g.call(0)
             self.assertEqual(g.text(), "one é \\ud800\ntwo")
             g.event.send(b"1")
-            for _ in range(500):
+            for _ in range(12000):
                 if g.text().count("one") == 2:
                     break
                 time.sleep(0.01)
@@ -407,11 +409,11 @@ class Case(unittest.TestCase):
             self.assertIn("app.py\", line 2", g.text())
 
     def test_last_signal_has_tracebacks(self) -> None:
-        app = ("import threading, time\n"
-               "def wait(): time.sleep(60)\n"
+        app = ("import threading, time; there = threading.Event()\n"
+               "def wait(): there.set(); time.sleep(600)\n"
                "threading.Thread(target=wait, daemon=True).start()\n"
                "def handler(e, c):\n"
-               "    import os\n"
+               "    import os; there.wait()\n"
                "    os.kill(os.getpid(), 64)\n"
                "    return 1\n")
         with Guest(app) as g:

@@ -123,7 +123,7 @@ class Case(unittest.TestCase):
             with open(os.path.join(FUNCTIONS, name, "app.py")) as f:
                 source = f.read()
             with boot_test.Guest(source, handler) as g:
-                self.assertEqual(g.proc.wait(20), 1)
+                self.assertEqual(g.proc.wait(boot_test.WAIT), 1)
                 self.assertIn(text, g.text())
 
 

@@ -10,6 +10,7 @@ import ctypes
 import mmap
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -42,10 +43,21 @@ def do_no_layer(event):
     ctypes.string_at(0xa00000000)
 
 
+def runs(ident, name):
+    """Whether that thread is in a function of that name."""
+    frame = sys._current_frames()[ident]
+    while frame and frame.f_code.co_name != name:
+        frame = frame.f_back
+    return frame is not None
+
+
 def do_in_thread(event):
-    """A crash in one thread while others wait."""
+    """A crash in one thread while another waits for it."""
+    main = threading.get_ident()
+
     def crash():
-        time.sleep(0.05)
+        while not runs(main, "join"):
+            time.sleep(0.01)
         ctypes.string_at(8)
 
     thread = threading.Thread(target=crash)
