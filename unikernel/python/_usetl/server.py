@@ -43,15 +43,9 @@ def each_request() -> list[Callable[[], Any]]:
     return calls
 
 
-def echo(event: Any, context: Any) -> Any:
-    return event
-
-
 def prepare() -> None:
-    """In the runtime, which functions share: what they would each write to do
-    the same.  A collection visits all that there is, and writes to it, unless
-    it is frozen."""
-    Server(echo, "").warm()
+    """In the runtime, which functions share: a collection visits, and so writes
+    to, all that is not frozen."""
     gc.collect()
     gc.freeze()
 
