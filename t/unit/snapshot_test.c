@@ -119,6 +119,31 @@ static void test_same(void)
 	ok(!snapshot_cpu_same(&s, &now), "another segment base is not the same");
 }
 
+/* in the process that has booted its runtime: no more time than that had */
+static void test_placed(void)
+{
+	static union {
+		struct place p;
+		char bytes[PLACE_SIZE];
+	} place = { .p = { .boot_ns = AHEAD_NS, .argc = 1, .strings_len = 2,
+			   .strings = "x" } };
+	const struct uk_ctl *c = ram_sys(&ram, UK_CTL);
+
+	g.t = &tender;
+	g.place = &place.p;
+	g.deadline = 77;
+	g.overdue = 0;
+	guest_placed(&g);
+	ok(g.placed && regs.rax == UK_PLACED && c->argc == 1 &&
+	   !(c->flags & UK_CTL_OVERDUE), "a function is placed");
+	ok(g.deadline == 77, "a function that is placed has what is left of "
+	   "the boot's time");
+	g.overdue = 1;
+	guest_placed(&g);
+	ok(g.overdue && c->flags & UK_CTL_OVERDUE,
+	   "one that is placed when that is over is told so");
+}
+
 int main(void)
 {
 	struct err err = { "" };
@@ -131,5 +156,6 @@ int main(void)
 	test_take();
 	test_begin();
 	test_same();
+	test_placed();
 	return plan();
 }

@@ -88,7 +88,8 @@ static void ctl_place(struct guest *g)
 	const struct place *p = g->place;
 	struct uk_ctl *c = ctl(g);
 
-	c->flags = (p->trace ? UK_CTL_TRACE : 0) | UK_CTL_TRACE_UNKNOWN;
+	c->flags = (p->trace ? UK_CTL_TRACE : 0) | UK_CTL_TRACE_UNKNOWN |
+		   (g->overdue ? UK_CTL_OVERDUE : 0);
 	c->mem_limit = g->ram->mem_limit;
 	c->files_limit = g->ram->files_limit;
 	c->timeout_ms = (uint32_t)(p->timeout_ns / 1000000);
@@ -119,9 +120,6 @@ void guest_placed(struct guest *g)
 {
 	guest_refresh(g);
 	ctl_place(g);
-	g->phase = PHASE_BOOT;
-	g->deadline = nstime_now() + g->place->boot_ns;
-	g->overdue = 0;
 	g->placed = 1;
 	guest_answer(g, UK_PLACED);
 }

@@ -91,8 +91,8 @@ void guest_destroy(struct guest *g);
 /* writes the control page of a new guest: limits, argv, environment */
 void guest_ctl_init(struct guest *g);
 /*
- * READY is to return UK_PLACED: g->place, the function's, is there from now on,
- * and the time until it is ready begins
+ * READY is to return UK_PLACED: g->place, the function's, is there from now on.
+ * It is the same boot, and has what is left of its time.
  */
 void guest_placed(struct guest *g);
 /* fresh clock and entropy, before the next instruction */

@@ -408,6 +408,7 @@ static void branch_boot(struct ref *r, int window0, struct err *err)
 		_exit(1);
 	}
 	snapshot_begin(&r->snap, &r->g);
+	r->g.deadline = nstime_now() + r->place->boot_ns;
 	guest_placed(&r->g);
 	if (run(r, err) < 0)
 		_exit(1);
