@@ -234,6 +234,31 @@ static int too_many(void)
 	return status == 0;
 }
 
+/* a page in each of more ranges than runs may be: refused, in time */
+static int too_scattered(void)
+{
+	struct err err = { "" };
+	uint64_t from, n = RAM_RUNS + 64;
+	int status = 1;
+
+	if (fork() == 0) {
+		alarm(60);
+		if (ram_create(&ram, (n + 64) * UK_BIG, 16u << 20, &err) < 0)
+			fail(err.msg, 0);
+		base = ram_seal(&ram, &err);
+		if (ram_clone_init(&ram, proc) < 0 ||
+		    ram_grow(&ram, UK_ARENA_DATA, n * UK_BIG, &from) < 0)
+			fail("memory", 0);
+		for (uint64_t i = 0; i < n; i++)
+			ram.base[UK_DATA_BASE + i * UK_BIG] = 1;
+		if (take(&err) != -E2BIG || !err.msg[0] || ram.deltas)
+			fail("too many ranges", 0);
+		_exit(0);
+	}
+	wait(&status);
+	return status == 0;
+}
+
 int main(void)
 {
 	uint64_t seed = (uint64_t)getpid();
@@ -243,5 +268,6 @@ int main(void)
 		ok(tree(seed + (uint64_t)i), "a random tree, seed %llu",
 		   (unsigned long long)seed + (unsigned)i);
 	ok(too_many(), "a delta too many is refused");
+	ok(too_scattered(), "pages in too many ranges are refused");
 	return plan();
 }

@@ -17,6 +17,7 @@
 #include "vmm/memory/ram_ops.h"
 
 #define JOIN	4u		/* pages: so many are copied to save a mapping */
+#define BIG_PAGES (UK_BIG / UK_PAGE)	/* no run is longer than these */
 
 /*
  * What the tender writes, whoever has the other pages (vmm/tender/process.h):
@@ -54,7 +55,7 @@ static int run_add(struct ram_delta *d, uint32_t page, uint32_t end,
 	int rc;
 
 	if (last && page <= last->page + last->n + join &&
-	    page / (UK_BIG / UK_PAGE) == last->page / (UK_BIG / UK_PAGE)) {
+	    page / BIG_PAGES == last->page / BIG_PAGES) {
 		if (end > last->page + last->n)
 			last->n = end - last->page;
 		return 0;
@@ -88,7 +89,10 @@ static int runs_find(struct ram *ram, struct ram_delta *d, uint32_t join)
 	return rc < 0 || told ? rc : run_add(d, TOLD, TOLD_END, join);
 }
 
-/* no more runs than may be; where each lies in the file; pages of all */
+/*
+ * No more runs than may be; where each lies in the file; pages of all.  -E2BIG
+ * where not even what is joined by 2 MB pages is few enough.
+ */
 static int runs_make(struct ram *ram, struct ram_delta *d, uint64_t head,
 		     uint64_t *pages)
 {
@@ -98,6 +102,8 @@ static int runs_make(struct ram *ram, struct ram_delta *d, uint64_t head,
 		rc = runs_find(ram, d, join);
 		if (d->n <= RAM_RUNS)
 			break;
+		if (join >= BIG_PAGES)
+			rc = -E2BIG;
 	}
 	*pages = 0;
 	for (uint32_t i = 0; i < d->n; i++) {

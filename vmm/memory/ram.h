@@ -154,6 +154,7 @@ int ram_seal(struct ram *ram, struct err *err);
  * and spans are sealed as they are.  It shows once ram_lay() has laid it.  Its
  * pages are written to fd, a memfd, behind `head` bytes that are the caller's;
  * it is ram's from then on, also when that fails, and the caller's to seal.
+ * -E2BIG: it has written to more than RAM_RUNS ranges of 2 MB.
  */
 int ram_delta_take(struct ram *ram, int fd, uint64_t head, struct err *err);
 /*

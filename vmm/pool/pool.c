@@ -104,19 +104,27 @@ int pool_create(struct pool **out, struct ev_loop *loop,
 	return 0;
 }
 
-/* a branch is not our child */
+static void kill_and_poll(struct pool_proc *proc)
+{
+	struct pollfd p = { proc->pidfd, POLLIN, 0 };
+
+	if (proc->from) {
+		TAILQ_REMOVE(&proc->from->branching, proc, branch);
+		proc->from = NULL;
+	}
+	if (p.fd < 0)
+		return;
+	pool_proc_kill(proc);
+	poll(&p, 1, 1000);
+}
+
+/* a branch is not our child, nor is a clone */
 static void ended_wait(struct pool_ref *r)
 {
-	struct pollfd p = { r->proc.pidfd, POLLIN, 0 };
-
-	if (r->proc.from) {
-		TAILQ_REMOVE(&r->proc.from->branching, &r->proc, branch);
-		r->proc.from = NULL;
-	}
-	if (p.fd >= 0)
-		poll(&p, 1, 1000);
-	if (r->proc.pid > 0)
-		waitpid(r->proc.pid, NULL, WNOHANG);
+	if (r->proc.f->base)
+		kill_and_poll(&r->proc);
+	else
+		waitpid(r->proc.pid, NULL, 0);
 }
 
 /* without the loop: kill, wait, free; the reference reaps the clones */
@@ -127,12 +135,7 @@ static void function_end(struct function *f)
 	queue_drop(f);
 	for (int s = 0; s <= CLONE_DYING; s++)
 		while ((c = TAILQ_FIRST(&f->clones[s]))) {
-			struct pollfd p = { c->proc.pidfd, POLLIN, 0 };
-
-			if (p.fd >= 0) {
-				pool_proc_kill(&c->proc);
-				poll(&p, 1, 1000);
-			}
+			kill_and_poll(&c->proc);
 			job_drop(c->job);
 			pool_clone_free(c);
 		}
