@@ -289,7 +289,7 @@ static int open_pool(struct server *s, struct err *err)
 	       err_set(err, rc, "%s", strerror(-rc));
 }
 
-/* they boot in processes of their own; this one has time */
+/* they boot in processes of their own */
 static int boot(struct server *s, struct err *err)
 {
 	struct deploy *deploy;

@@ -360,31 +360,6 @@ static void serve(struct clone *c)
 	}
 }
 
-static int setup(struct clone *c, struct err *err)
-{
-	const struct clone_opts *o = c->o;
-	struct guest *g = &c->g;
-	int rc;
-
-	snapshot_layout(o->from, o->ram);
-	rc = ram_map_host(o->ram, 0, o->window0, ETLFS_WINDOW0);
-	if (rc == 0)
-		rc = guest_create(g, o->ops, err);
-	if (rc == 0) {
-		rc = g->t->ops->load(g->t, &o->from->cpu);
-		if (rc < 0)
-			err_set(err, rc, "cannot start the guest: %s",
-				g->t->broken[0] ? g->t->broken :
-				strerror(-rc));
-	}
-	/* a change of user made /proc/self root's */
-	prctl(PR_SET_DUMPABLE, 1);
-	if (rc == 0)
-		rc = ram_clone_init(o->ram, o->proc);
-	return rc == 0 || err->msg[0] ? rc :
-	       err_set(err, rc, "clone: %s", strerror(-rc));
-}
-
 static void init(struct clone *c, const struct clone_opts *o)
 {
 	c->o = o;
@@ -408,7 +383,8 @@ void clone_main(const struct clone_opts *o)
 	if (tender_debug)		/* no deadline would end it */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 	init(&c, o);
-	rc = setup(&c, &err);
+	snapshot_layout(o->from, o->ram);
+	rc = guest_resume(g, o->ops, o->from, o->window0, o->proc, &err);
 	if (rc < 0) {
 		g->died = DIED_HOST;
 		snprintf(g->report, sizeof(g->report), "%s", err.msg);

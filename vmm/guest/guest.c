@@ -11,12 +11,15 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "conf/nstime.h"
+#include "etlfs/format.h"
+#include "vmm/guest/snapshot.h"
 #include "vmm/tender/machine.h"
 
 #define TICK_US		10000
@@ -71,6 +74,30 @@ int guest_create(struct guest *g, const struct tender_ops *ops,
 	tick_target = g->t;
 	sigaction(SIGALRM, &sa, NULL);
 	return 0;
+}
+
+int guest_resume(struct guest *g, const struct tender_ops *ops,
+		 const struct snapshot *s, int window0, int proc,
+		 struct err *err)
+{
+	int rc = ram_map_host(g->ram, 0, window0, ETLFS_WINDOW0);
+
+	if (rc == 0)
+		rc = guest_create(g, ops, err);
+	if (rc == 0) {
+		rc = ops->load(g->t, &s->cpu);
+		if (rc < 0)
+			err_set(err, rc, "cannot start the guest: %s",
+				g->t->broken[0] ? g->t->broken :
+				strerror(-rc));
+	}
+	/* a change of user made /proc/self root's */
+	prctl(PR_SET_DUMPABLE, 1);
+	if (rc == 0)
+		rc = ram_clone_init(g->ram, proc);
+	return rc == 0 || err->msg[0] ? rc :
+	       err_set(err, rc, "cannot go on from the snapshot: %s",
+		       strerror(-rc));
 }
 
 void guest_destroy(struct guest *g)

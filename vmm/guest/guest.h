@@ -88,6 +88,14 @@ int guest_create(struct guest *g, const struct tender_ops *ops,
 		 struct err *err);
 void guest_destroy(struct guest *g);
 
+struct snapshot;
+/*
+ * In a process that has just been forked from one with s and its pages: g,
+ * whose ram, place and sock are set, stands where s has it; proc: an open /proc
+ */
+int guest_resume(struct guest *g, const struct tender_ops *ops,
+		 const struct snapshot *s, int window0, int proc,
+		 struct err *err);
 /* writes the control page of a new guest: limits, argv, environment */
 void guest_ctl_init(struct guest *g);
 /*

@@ -1,7 +1,7 @@
 /*
  * ref.c - boot a function once, freeze it at READY, fork clones of it
  */
-#include "vmm/guest/ref.h"
+#include "vmm/guest/ref_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -29,25 +28,6 @@
 /* how long a reference waits with nothing to do before it tidies up, ms */
 #define IDLE_MS	100
 
-struct ref {
-	const struct ref_opts *o;
-	const struct tender_ops *ops;
-	int sock, proc;
-	struct ram ram;
-	struct guest g;
-	struct snapshot snap;		/* from READY on */
-	struct jail jail, own;		/* a clone's, and this one's */
-	const struct place *place;	/* the function, NULL: of a base */
-	const struct place *runtime;	/* what boots */
-	pid_t parent;
-	struct boot_stats st;
-	uint64_t started;
-	int collapsed;
-	int hide;			/* clone_opts' */
-	int file, workset;		/* of a branch's snapshot, or -1 */
-	int astray;		/* why it is not in its cgroup, -errno */
-};
-
 /* also once more after a change of user, which undoes it */
 static int die_with_parent(struct ref *r, struct err *err)
 {
@@ -60,7 +40,7 @@ static int die_with_parent(struct ref *r, struct err *err)
 	return 0;
 }
 
-static void say_died(struct ref *r, enum died why, const char *report)
+void ref_say_died(struct ref *r, enum died why, const char *report)
 {
 	struct msg m = { .type = MSG_DIED };
 	struct run_stats st = r->g.st;
@@ -81,15 +61,13 @@ static void say_died(struct ref *r, enum died why, const char *report)
 	chan_send(r->sock, &m, iov, 3);
 }
 
-/* what could not be done: for who killed the guest's process meanwhile? */
-static enum died host_or_killed(const struct ref *r)
+enum died ref_host_or_killed(const struct ref *r)
 {
 	return r->g.t && r->g.t->killed == TENDER_KILLED ? DIED_KILLED :
 	       DIED_HOST;
 }
 
-/* those of p's that are not there yet, from its image's file */
-static int map_layers(struct ram *ram, const struct place *p, int fd)
+int ref_map_layers(struct ram *ram, const struct place *p, int fd)
 {
 	int rc = 0;
 
@@ -117,7 +95,7 @@ static int build(struct ref *r, struct err *err)
 	g->place = p;
 	g->sock = r->sock;
 	guest_log_limit(g, p->log_max);
-	rc = map_layers(&r->ram, r->place ? r->place : p, img->fd);
+	rc = ref_map_layers(&r->ram, r->place ? r->place : p, img->fd);
 	if (rc == 0)
 		rc = ram_map_host(&r->ram, 0, r->o->window0, ETLFS_WINDOW0);
 	if (rc < 0)
@@ -231,7 +209,7 @@ static int ready(struct ref *r)
 	struct guest *g = &r->g;
 
 	if (!r->place && g->level != UK_LEVEL_RUNTIME) {
-		say_died(r, DIED_FAULT, "the guest was ready before it had a "
+		ref_say_died(r, DIED_FAULT, "the guest was ready before it had a "
 			 "function");
 		return -EPROTO;
 	}
@@ -259,19 +237,18 @@ static int run_to_ready(struct ref *r)
 			return rc;
 		return debug && debugger_wait(r) < 0 ? -ECONNRESET : 0;
 	case GUEST_RESULT:
-		say_died(r, DIED_FAULT, "the guest gave a result before it "
+		ref_say_died(r, DIED_FAULT, "the guest gave a result before it "
 			 "was ready");
 		return -EPROTO;
 	case GUEST_ORPHAN:
 		return -ECONNRESET;
 	default:
-		say_died(r, r->g.died, r->g.report);
+		ref_say_died(r, r->g.died, r->g.report);
 		return -ECANCELED;
 	}
 }
 
-/* what stands in memory and processor runs until it is READY, and is frozen */
-static int run(struct ref *r, struct err *err)
+int ref_run(struct ref *r, struct err *err)
 {
 	struct msg m = { .type = MSG_READY };
 	struct iovec iov[2] = { { &r->st, sizeof(r->st) } };
@@ -284,7 +261,7 @@ static int run(struct ref *r, struct err *err)
 	iov[1].iov_base = (void *)log;
 	rc = freeze(r, err);
 	if (rc < 0) {
-		say_died(r, host_or_killed(r), err->msg);
+		ref_say_died(r, ref_host_or_killed(r), err->msg);
 		return rc;
 	}
 	r->st.boot_ns = nstime_now() - r->started;
@@ -297,24 +274,31 @@ static int boot(struct ref *r, struct err *err)
 	int rc = prepare(r, err);
 
 	if (rc < 0)
-		say_died(r, host_or_killed(r), err->msg);
+		ref_say_died(r, ref_host_or_killed(r), err->msg);
 	else if (r->o->debug == DEBUG_BOOT)
 		rc = debugger_wait(r);
 	if (rc < 0)
 		return rc;
 	r->g.deadline = nstime_now() + r->runtime->boot_ns;
-	return run(r, err);
+	return ref_run(r, err);
 }
 
-static int do_clone(struct ref *r, uint64_t guest_pid, int fds[CHAN_FDS])
+struct clone_opts ref_clone_opts(struct ref *r, int sock, int window0,
+				 uint64_t guest_pid, uint64_t forked)
 {
-	struct clone_opts o = {
+	return (struct clone_opts){
 		.place = r->place, .ops = r->ops, .from = &r->snap,
 		.ram = &r->ram, .jail = &r->jail, .proc = r->proc,
-		.sock = fds[0], .window0 = fds[1], .hide = r->hide,
-		.pid = (uint32_t)guest_pid,
-		.forked = nstime_now(),
+		.sock = sock, .window0 = window0, .hide = r->hide,
+		.pid = (uint32_t)guest_pid, .forked = forked,
 	};
+}
+
+/* CLONE or BRANCH: a child that has the descriptors, and how that went */
+static int do_fork(struct ref *r, const struct msg *ask, int fds[CHAN_FDS])
+{
+	struct clone_opts o = ref_clone_opts(r, fds[0], fds[1], ask->a[0],
+					     nstime_now());
 	struct msg m = { .type = MSG_CLONED };
 	pid_t pid = -1;
 	int rc;
@@ -323,6 +307,8 @@ static int do_clone(struct ref *r, uint64_t guest_pid, int fds[CHAN_FDS])
 		errno = EBADF;
 	} else {
 		pid = _Fork();
+		if (pid == 0 && ask->type == MSG_BRANCH)
+			branch_main(r, fds);
 		if (pid == 0)
 			clone_main(&o);
 	}
@@ -333,164 +319,7 @@ static int do_clone(struct ref *r, uint64_t guest_pid, int fds[CHAN_FDS])
 	return rc;
 }
 
-/* a branch */
-
-/* what comes before all else on its socket */
-static const struct place *place_recv(struct ref *r, struct msg *m,
-				      int fds[CHAN_FDS])
-{
-	const struct place *p = NULL;
-	int rc;
-
-	do
-		rc = chan_recv(r->sock, m, fds);
-	while (rc == -EINTR);
-	if (rc < 0)
-		_exit(0);
-	if (m->type == MSG_PLACE && fds[PLACE_FD_PLACE] >= 0)
-		p = mmap(NULL, PLACE_SIZE, PROT_READ, MAP_PRIVATE,
-			 fds[PLACE_FD_PLACE], 0);
-	return p && p != MAP_FAILED && place_valid(p) ? p : NULL;
-}
-
-/* the function's limits and files */
-static int place(struct ref *r, int image, struct err *err)
-{
-	int rc = ram_limit(&r->ram, r->place->memory, r->place->files);
-
-	if (rc == 0)
-		rc = map_layers(&r->ram, r->place, image);
-	return rc == 0 ? 0 : err_set(err, rc, "cannot place the function: %s",
-				     strerror(-rc));
-}
-
-/* the guest stands where the snapshot has it, in this process */
-static int resume(struct ref *r, int window0, struct err *err)
-{
-	struct guest *g = &r->g;
-	int rc;
-
-	memset(g, 0, sizeof(*g));
-	g->ram = &r->ram;
-	g->place = r->place;
-	g->sock = r->sock;
-	guest_log_limit(g, r->place->log_max);
-	rc = ram_map_host(&r->ram, 0, window0, ETLFS_WINDOW0);
-	if (rc == 0)
-		rc = guest_create(g, r->ops, err);
-	if (rc == 0)
-		rc = g->t->ops->load(g->t, &r->snap.cpu);
-	/* a change of user made /proc/self root's */
-	prctl(PR_SET_DUMPABLE, 1);
-	if (rc == 0)
-		rc = ram_clone_init(&r->ram, r->proc);
-	/* the gateway sees it all the same, by its capability */
-	if (r->hide)
-		prctl(PR_SET_DUMPABLE, 0);
-	return rc == 0 || err->msg[0] ? rc :
-	       err_set(err, rc, "cannot go on from the runtime: %s%s",
-		       g->t && g->t->broken[0] ? g->t->broken : strerror(-rc),
-		       "");
-}
-
-static void serve(struct ref *r);
-
-/* runs until the function is READY, and is its reference then */
-static void branch_boot(struct ref *r, int window0, struct err *err)
-{
-	int rc;
-
-	prctl(PR_SET_NAME, "usetl-ref");
-	rc = resume(r, window0, err);
-	close(window0);
-	if (rc < 0) {
-		say_died(r, host_or_killed(r), err->msg);
-		_exit(1);
-	}
-	snapshot_begin(&r->snap, &r->g);
-	r->g.deadline = nstime_now() + r->place->boot_ns;
-	guest_placed(&r->g);
-	if (run(r, err) < 0)
-		_exit(1);
-	signal(SIGCHLD, SIG_IGN);
-	serve(r);
-	_exit(0);
-}
-
-/* is a clone of what another branch was the reference of */
-static void branch_clone(struct ref *r, int window0, uint64_t guest_pid,
-			 struct err *err)
-{
-	struct clone_opts o = {
-		.place = r->place, .ops = r->ops, .from = &r->snap,
-		.ram = &r->ram, .jail = &r->jail, .proc = r->proc,
-		.sock = r->sock, .window0 = window0, .hide = r->hide,
-		.pid = (uint32_t)guest_pid, .forked = r->started,
-	};
-	int rc = snapshot_load(&r->snap, &r->ram, r->file, err);
-
-	r->file = -1;
-	if (rc == 0)
-		rc = ram_workset_init(&r->ram, r->workset);
-	if (rc == 0)
-		clone_main(&o);
-	say_died(r, DIED_HOST, err->msg[0] ? err->msg : strerror(-rc));
-	_exit(1);
-}
-
-static void branch_main(struct ref *r, const int fds[CHAN_FDS])
-{
-	int placed[CHAN_FDS], window0 = fds[1], rc;
-	struct err err = { "" };
-	struct msg m;
-
-	prctl(PR_SET_NAME, "usetl-branch");
-	signal(SIGCHLD, SIG_DFL);
-	/* a function has a share of the processors, of its own */
-	setsid();
-	close(r->sock);
-	r->sock = fds[0];
-	r->collapsed = 1;
-	r->astray = 0;
-	memset(&r->st, 0, sizeof(r->st));
-	r->place = place_recv(r, &m, placed);
-	if (!r->place)
-		_exit(1);
-	r->started = nstime_now();
-	r->file = placed[PLACE_FD_SNAPSHOT];
-	r->workset = placed[PLACE_FD_WORKSET];
-	rc = place(r, placed[PLACE_FD_IMAGE], &err);
-	close(placed[PLACE_FD_PLACE]);
-	close(placed[PLACE_FD_IMAGE]);
-	if (rc < 0)
-		say_died(r, DIED_HOST, err.msg);
-	else if (m.a[0] == PLACE_BOOT)
-		branch_boot(r, window0, &err);
-	else
-		branch_clone(r, window0, m.a[1], &err);
-	_exit(1);
-}
-
-static int do_branch(struct ref *r, int fds[CHAN_FDS])
-{
-	struct msg m = { .type = MSG_CLONED };
-	pid_t pid = -1;
-	int rc;
-
-	if (fds[0] < 0 || fds[1] < 0) {
-		errno = EBADF;
-	} else {
-		pid = _Fork();
-		if (pid == 0)
-			branch_main(r, fds);
-	}
-	m.a[0] = pid < 0 ? (uint64_t)-errno : (uint64_t)pid;
-	rc = chan_send(r->sock, &m, NULL, 0);
-	chan_close_fds(fds);
-	return rc;
-}
-
-static void serve(struct ref *r)
+void ref_serve(struct ref *r)
 {
 	struct pollfd p = { .fd = r->sock, .events = POLLIN };
 	int fds[CHAN_FDS], rc;
@@ -508,10 +337,8 @@ static void serve(struct ref *r)
 			continue;
 		if (rc < 0)
 			return;
-		if (m.type == MSG_CLONE && r->place)
-			rc = do_clone(r, m.a[0], fds);
-		else if (m.type == MSG_BRANCH && !r->place)
-			rc = do_branch(r, fds);
+		if (m.type == (r->place ? MSG_CLONE : MSG_BRANCH))
+			rc = do_fork(r, &m, fds);
 		else
 			chan_close_fds(fds);
 		if (rc < 0)
@@ -578,7 +405,7 @@ static void ref_main(const struct ref_opts *o, int sock, pid_t parent,
 	if (rc < 0) {
 		err_set(&err, rc, "cannot close descriptors: %s",
 			strerror(-rc));
-		say_died(&r, DIED_HOST, err.msg);
+		ref_say_died(&r, DIED_HOST, err.msg);
 		_exit(1);
 	}
 	tender_debug = o->debug != DEBUG_NONE;
@@ -587,13 +414,13 @@ static void ref_main(const struct ref_opts *o, int sock, pid_t parent,
 	if (!r.runtime || !r.ops || r.proc < 0 || r.ops->init(&err) < 0 ||
 	    jail_prepare(&r.jail, r.ops, &err) < 0 ||
 	    jail_ref_prepare(&r.own, r.ops, &err) < 0) {
-		say_died(&r, DIED_HOST, err.msg[0] ? err.msg :
+		ref_say_died(&r, DIED_HOST, err.msg[0] ? err.msg :
 			 "cannot open /proc");
 		_exit(1);
 	}
 	if (boot(&r, &err) < 0)
 		_exit(1);
-	serve(&r);
+	ref_serve(&r);
 	_exit(0);
 }
 

@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "vmm/guest/place.h"
@@ -232,17 +231,8 @@ void pool_base_bad(struct function *base, const char *why)
 int pool_base_ask(struct pool_proc *p, struct pool_ref *b)
 {
 	struct msg m = { .type = MSG_BRANCH };
-	int sv[2], fds[2], rc;
+	int rc = pool_proc_ask(p, &b->proc, &m);
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
-		return -errno;
-	rc = pool_proc_connect(p, sv[0]);
-	if (rc == 0) {
-		fds[0] = sv[1];
-		fds[1] = host_window0(p->host)->fd;
-		rc = peer_send(b->proc.peer, &m, NULL, fds, 2);
-	}
-	close(sv[1]);
 	if (rc == 0) {
 		p->from = b;
 		TAILQ_INSERT_TAIL(&b->branching, p, branch);
@@ -301,6 +291,18 @@ void pool_base_orphans(struct pool_ref *b)
 	each(base, lose, "");
 }
 
+/* its snapshot, and what clones of that learn */
+static int files_open(struct pool_ref *r)
+{
+	r->file = memfd_create("usetl-snapshot", MFD_CLOEXEC |
+			       MFD_ALLOW_SEALING);
+	r->workset = memfd_create("usetl-workset", MFD_CLOEXEC);
+	if (r->file < 0 || r->workset < 0 ||
+	    ftruncate(r->workset, (off_t)ram_workset_size()) < 0)
+		return -errno;
+	return 0;
+}
+
 int pool_base_branch(struct pool_ref *r, struct err *err)
 {
 	struct function *base = r->proc.f->base;
@@ -312,7 +314,7 @@ int pool_base_branch(struct pool_ref *r, struct err *err)
 		return 0;
 	rc = pool_ref_open(r);
 	if (rc == 0)
-		rc = pool_base_files(r);
+		rc = files_open(r);
 	if (rc == 0)
 		rc = pool_base_ask(&r->proc, base->ref);
 	if (rc < 0) {
@@ -326,17 +328,6 @@ int pool_base_branch(struct pool_ref *r, struct err *err)
 }
 
 /* what it needs */
-
-int pool_base_files(struct pool_ref *r)
-{
-	r->file = memfd_create("usetl-snapshot", MFD_CLOEXEC |
-			       MFD_ALLOW_SEALING);
-	r->workset = memfd_create("usetl-workset", MFD_CLOEXEC);
-	if (r->file < 0 || r->workset < 0 ||
-	    ftruncate(r->workset, (off_t)ram_workset_size()) < 0)
-		return -errno;
-	return 0;
-}
 
 void pool_base_files_close(struct pool_ref *r)
 {
@@ -424,7 +415,8 @@ int pool_base_clone(struct pool_proc *p, struct pool_ref *r, uint32_t pid)
 	return place(p, r, PLACE_CLONE, pid, &err);
 }
 
-int pool_base_boot(struct pool_ref *r, struct err *err)
+int pool_base_boot(struct pool_ref *r, int rc, struct err *err)
 {
-	return place(&r->proc, r, PLACE_BOOT, 0, err);
+	return rc < 0 ? err_set(err, rc, CANNOT "%s", strerror(-rc)) :
+	       place(&r->proc, r, PLACE_BOOT, 0, err);
 }

@@ -8,7 +8,6 @@
  * f->ref's has `last` set.
  */
 #include <errno.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,15 +44,9 @@ void pool_clone_free(struct pool_clone *c)
 	free(c);
 }
 
-static struct pool_clone *clone_of(struct pool_proc *p)
-{
-	return (struct pool_clone *)((char *)p -
-				     offsetof(struct pool_clone, proc));
-}
-
 static void on_ended(struct pool_proc *p)
 {
-	pool_clone_free(clone_of(p));
+	pool_clone_free(pool_clone_of(p));
 }
 
 void pool_clone_stop(struct pool_clone *c)
@@ -105,7 +98,7 @@ static void on_idle(struct pool_clone *c, const struct msg *m,
 static void on_message(struct pool_proc *p, const struct msg *m,
 		       const uint8_t *payload)
 {
-	struct pool_clone *c = clone_of(p);
+	struct pool_clone *c = pool_clone_of(p);
 	int rc;
 
 	switch (m->type) {
@@ -142,7 +135,7 @@ static int unread(const struct pool_clone *c)
 
 static void on_closed(struct pool_proc *p, int error)
 {
-	struct pool_clone *c = clone_of(p);
+	struct pool_clone *c = pool_clone_of(p);
 
 	if (error == -EPROTO)
 		pool_clone_lost(c, DIED_HOST, "it broke the protocol");

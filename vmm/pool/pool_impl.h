@@ -24,6 +24,7 @@
 #define VMM_POOL_IMPL_H
 
 #include <pthread.h>
+#include <stddef.h>
 #include <sys/queue.h>
 
 #include "etlfs/fetch/fetch.h"
@@ -102,6 +103,12 @@ struct pool_clone {
 };
 
 TAILQ_HEAD(clone_list, pool_clone);
+
+static inline struct pool_clone *pool_clone_of(struct pool_proc *p)
+{
+	return (struct pool_clone *)((char *)p -
+				     offsetof(struct pool_clone, proc));
+}
 
 enum ref_state {
 	REF_DOWN,			/* boots at retry_at, unless failed */
@@ -302,12 +309,11 @@ void pool_base_cloned(struct pool_ref *b, const struct msg *m);
 void pool_base_orphans(struct pool_ref *b);	/* that one is gone */
 /* p, with a region and no process, is to be a branch of b; 0 or -errno */
 int pool_base_ask(struct pool_proc *p, struct pool_ref *b);
-/* r has branched, and becomes a reference */
-int pool_base_boot(struct pool_ref *r, struct err *err);
+/* r has branched, and becomes a reference; rc: as branched() has it */
+int pool_base_boot(struct pool_ref *r, int rc, struct err *err);
 /* p has branched, and becomes a clone of r's snapshot; pid: its guest's */
 int pool_base_clone(struct pool_proc *p, struct pool_ref *r, uint32_t pid);
-/* what r's snapshot needs of the gateway is open, from here to its end */
-int pool_base_files(struct pool_ref *r);
+/* r is gone, and what its snapshot needed of the gateway */
 void pool_base_files_close(struct pool_ref *r);
 /* r's snapshot is whole, and nobody can change it */
 int pool_base_sealed(const struct pool_ref *r);
@@ -393,6 +399,12 @@ int pool_size_waits(const struct function *f);
 int pool_proc_open(struct pool_proc *p, struct function *f,
 		   const struct pool_proc_ops *ops);
 int pool_proc_connect(struct pool_proc *p, int sock);
+/*
+ * p, which has a region and no process, is what m asks `of` to fork: it gets
+ * the other end of p's socket, and its window 0
+ */
+int pool_proc_ask(struct pool_proc *p, struct pool_proc *of,
+		  const struct msg *m);
 /* the pid is the other side's word: checked to be parent's child; parent 0:
    it is our own, not reaped, and counts also when it has ended */
 int pool_proc_identify(struct pool_proc *p, pid_t pid, pid_t parent);

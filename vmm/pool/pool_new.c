@@ -1,16 +1,14 @@
 /*
  * pool_new.c - a function's new clones: asked for, come up, or not
  *
- * A clone is usable once its own UP and the reference's CLONED have both
- * come, in either order; it may be its base's, where its reference is stored.  Invariant: a clone in its reference's `asked` is
- * freed by CLONED or by the reference's end, no sooner.
+ * A clone is usable once its own UP and CLONED have both come, in either order.
+ * CLONED is its reference's, or its base's where that is stored.  Invariant: a
+ * clone in `asked`, or in `branching`, is freed by CLONED or by the end of whom
+ * that is asked of, no sooner.
  */
 #include <errno.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "vmm/pool/pool_impl.h"
 
@@ -130,8 +128,7 @@ void pool_clone_cloned(struct pool_ref *ref, const struct msg *m)
 
 void pool_clone_branched(struct pool_proc *p, int rc)
 {
-	struct pool_clone *c = (struct pool_clone *)
-		((char *)p - offsetof(struct pool_clone, proc));
+	struct pool_clone *c = pool_clone_of(p);
 
 	if (c->state == CLONE_DYING) {
 		if (rc < 0)
@@ -170,21 +167,11 @@ uint32_t pool_clone_pid(struct function *f)
 	return f->pid;
 }
 
-/* the reference is to fork one, with a socket to us and a window 0 */
 static int ask(struct pool_clone *c)
 {
 	struct msg m = { .type = MSG_CLONE, .a = { c->next_pid } };
-	int sv[2], fds[2], rc;
+	int rc = pool_proc_ask(&c->proc, &c->ref->proc, &m);
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
-		return -errno;
-	rc = pool_proc_connect(&c->proc, sv[0]);
-	if (rc == 0) {
-		fds[0] = sv[1];
-		fds[1] = host_window0(c->proc.host)->fd;
-		rc = peer_send(c->ref->proc.peer, &m, NULL, fds, 2);
-	}
-	close(sv[1]);
 	if (rc == 0) {
 		c->asked = 1;
 		TAILQ_INSERT_TAIL(&c->ref->asked, c, ask);

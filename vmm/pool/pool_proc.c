@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -57,6 +58,23 @@ static pid_t parent_of(pid_t pid)
 	if (!end || strlen(end) < 4)
 		return -1;
 	return atoi(end + 3);		/* ") S PPID" */
+}
+
+int pool_proc_ask(struct pool_proc *p, struct pool_proc *of,
+		  const struct msg *m)
+{
+	int sv[2], fds[2], rc;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
+		return -errno;
+	rc = pool_proc_connect(p, sv[0]);
+	if (rc == 0) {
+		fds[0] = sv[1];
+		fds[1] = host_window0(p->host)->fd;
+		rc = peer_send(of->peer, m, NULL, fds, 2);
+	}
+	close(sv[1]);
+	return rc;
 }
 
 int pool_proc_identify(struct pool_proc *p, pid_t pid, pid_t parent)

@@ -143,12 +143,6 @@ static void on_ended(struct pool_proc *p)
 			  r->retry_at - pool_now(f));
 }
 
-static const char *err_text(struct err *err, int rc)
-{
-	err_set(err, rc, "cannot branch from its runtime: %s", strerror(-rc));
-	return err->msg;
-}
-
 static void on_branched(struct pool_proc *p, int rc)
 {
 	struct pool_ref *r = ref_of(p);
@@ -158,9 +152,7 @@ static void on_branched(struct pool_proc *p, int rc)
 		pool_proc_stop(p);
 	else if (rc == -ECHILD || rc == -EPERM || rc == -ESRCH)
 		pool_ref_kill(r);	/* no doing of the function's */
-	else if (rc < 0)
-		pool_boot_failed(r, err_text(&err, rc));
-	else if (pool_base_boot(r, &err) < 0)
+	else if (pool_base_boot(r, rc, &err) < 0)
 		pool_boot_failed(r, err.msg);
 }
 

@@ -1,0 +1,132 @@
+/*
+ * branch.c - a child of a base: waits for its function, and becomes that one's
+ * reference or a clone
+ */
+#include "vmm/guest/ref_impl.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "conf/nstime.h"
+
+/* what comes before all else on its socket */
+static const struct place *place_recv(struct ref *r, struct msg *m,
+				      int fds[CHAN_FDS])
+{
+	const struct place *p = NULL;
+	int rc;
+
+	do
+		rc = chan_recv(r->sock, m, fds);
+	while (rc == -EINTR);
+	if (rc < 0)
+		_exit(0);
+	if (m->type == MSG_PLACE && fds[PLACE_FD_PLACE] >= 0)
+		p = mmap(NULL, PLACE_SIZE, PROT_READ, MAP_PRIVATE,
+			 fds[PLACE_FD_PLACE], 0);
+	return p && p != MAP_FAILED && place_valid(p) ? p : NULL;
+}
+
+/* the function's limits and files */
+static int place(struct ref *r, int image, struct err *err)
+{
+	int rc = ram_limit(&r->ram, r->place->memory, r->place->files);
+
+	if (rc == 0)
+		rc = ref_map_layers(&r->ram, r->place, image);
+	return rc == 0 ? 0 : err_set(err, rc, "cannot place the function: %s",
+				     strerror(-rc));
+}
+
+static int resume(struct ref *r, int window0, struct err *err)
+{
+	struct guest *g = &r->g;
+	int rc;
+
+	memset(g, 0, sizeof(*g));
+	g->ram = &r->ram;
+	g->place = r->place;
+	g->sock = r->sock;
+	guest_log_limit(g, r->place->log_max);
+	rc = guest_resume(g, r->ops, &r->snap, window0, r->proc, err);
+	/* the gateway sees it all the same, by its capability */
+	if (r->hide)
+		prctl(PR_SET_DUMPABLE, 0);
+	return rc;
+}
+
+/* runs until the function is READY, and is its reference then */
+static void branch_boot(struct ref *r, int window0, struct err *err)
+{
+	int rc;
+
+	prctl(PR_SET_NAME, "usetl-ref");
+	rc = resume(r, window0, err);
+	close(window0);
+	if (rc < 0) {
+		ref_say_died(r, ref_host_or_killed(r), err->msg);
+		_exit(1);
+	}
+	snapshot_begin(&r->snap, &r->g);
+	r->g.deadline = nstime_now() + r->place->boot_ns;
+	guest_placed(&r->g);
+	if (ref_run(r, err) < 0)
+		_exit(1);
+	signal(SIGCHLD, SIG_IGN);
+	ref_serve(r);
+	_exit(0);
+}
+
+/* is a clone of what another branch was the reference of */
+static void branch_clone(struct ref *r, int window0, uint64_t guest_pid,
+			 struct err *err)
+{
+	struct clone_opts o = ref_clone_opts(r, r->sock, window0, guest_pid,
+					     r->started);
+	int rc = snapshot_load(&r->snap, &r->ram, r->file, err);
+
+	r->file = -1;
+	if (rc == 0)
+		rc = ram_workset_init(&r->ram, r->workset);
+	if (rc == 0)
+		clone_main(&o);
+	ref_say_died(r, DIED_HOST, err->msg[0] ? err->msg : strerror(-rc));
+	_exit(1);
+}
+
+void branch_main(struct ref *r, const int fds[CHAN_FDS])
+{
+	int placed[CHAN_FDS], window0 = fds[1], rc;
+	struct err err = { "" };
+	struct msg m;
+
+	prctl(PR_SET_NAME, "usetl-branch");
+	signal(SIGCHLD, SIG_DFL);
+	/* a function has a share of the processors, of its own */
+	setsid();
+	close(r->sock);
+	r->sock = fds[0];
+	r->collapsed = 1;
+	r->astray = 0;
+	memset(&r->st, 0, sizeof(r->st));
+	r->place = place_recv(r, &m, placed);
+	if (!r->place)
+		_exit(1);
+	r->started = nstime_now();
+	r->file = placed[PLACE_FD_SNAPSHOT];
+	r->workset = placed[PLACE_FD_WORKSET];
+	rc = place(r, placed[PLACE_FD_IMAGE], &err);
+	close(placed[PLACE_FD_PLACE]);
+	close(placed[PLACE_FD_IMAGE]);
+	if (rc < 0)
+		ref_say_died(r, DIED_HOST, err.msg);
+	else if (m.a[0] == PLACE_BOOT)
+		branch_boot(r, window0, &err);
+	else
+		branch_clone(r, window0, m.a[1], &err);
+	_exit(1);
+}

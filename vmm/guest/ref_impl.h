@@ -1,0 +1,53 @@
+/*
+ * ref_impl.h - what a reference and a branch share; nobody else includes it
+ *
+ *   ref.c     boots, freezes, forks
+ *   branch.c  goes on from a base's freeze, in a process of its own
+ */
+#ifndef VMM_REF_IMPL_H
+#define VMM_REF_IMPL_H
+
+#include "vmm/guest/chan.h"
+#include "vmm/guest/clone.h"
+#include "vmm/guest/ref.h"
+
+struct ref {
+	const struct ref_opts *o;
+	const struct tender_ops *ops;
+	int sock, proc;
+	struct ram ram;
+	struct guest g;
+	struct snapshot snap;		/* from READY on */
+	struct jail jail, own;		/* a clone's, and this one's */
+	const struct place *place;	/* the function, NULL: of a base */
+	const struct place *runtime;	/* what boots */
+	pid_t parent;
+	struct boot_stats st;
+	uint64_t started;
+	int collapsed;
+	int hide;			/* clone_opts' */
+	int file, workset;		/* of a branch's snapshot, or -1 */
+	int astray;		/* why it is not in its cgroup, -errno */
+};
+
+/* DIED, with what the guest has logged; report: one line or more */
+void ref_say_died(struct ref *r, enum died why, const char *report);
+/* what could not be done: for who killed the guest's process meanwhile? */
+enum died ref_host_or_killed(const struct ref *r);
+/* those of p's layers that are not there yet, from its image's file */
+int ref_map_layers(struct ram *ram, const struct place *p, int fd);
+struct clone_opts ref_clone_opts(struct ref *r, int sock, int window0,
+				 uint64_t guest_pid, uint64_t forked);
+/*
+ * What stands in memory and processor runs until it is READY, and is frozen; or
+ * -errno, which the gateway has been told
+ */
+int ref_run(struct ref *r, struct err *err);
+/* answers the gateway until that is gone */
+void ref_serve(struct ref *r);
+
+/* a child that BRANCH has made; fds are its socket and window 0.  Ends. */
+void branch_main(struct ref *r, const int fds[CHAN_FDS])
+	__attribute__((noreturn));
+
+#endif
