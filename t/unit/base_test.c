@@ -262,16 +262,6 @@ static int answers(struct function *f)
 	}								\
 } while (0)
 
-static int no_children(void)
-{
-	double until = now_s() + WAIT_S;
-	pid_t pid;
-
-	while ((pid = waitpid(-1, NULL, WNOHANG)) >= 0 && now_s() < until)
-		usleep(pid ? 0 : 1000);
-	return pid < 0 && errno == ECHILD;
-}
-
 /* --- tests */
 
 static void test_who_shares(void)

@@ -98,10 +98,10 @@ static void test_whole(void)
 		"tender = process\n"
 		"[limits]\nrequest.max = 1M ; inline\nqueue = 7\n"
 		"connections = 500\nconnections.address = 0\n"
-		"[pool]\nmin = 0\nmax = 3\nidle = 500ms\n"
+		"[pool]\nmin = 0\nmax = 3\nidle = 500ms\nshare = yes\n"
 		"[fetch]\nwindows = 1\nwarm = 2M\ntimeout = 1m\n"
 		"[function total]\nimage = total.usetl\npool.max = 9\n"
-		"recycle = fork\n"
+		"recycle = fork\nowner = us\n"
 		"[ function  other ]\n"
 		"[function third]\nimage: /x/t.usetl\nrecycle = keep\n"
 		"pool.min = 2\ntimeout = 2s\nmemory = 64M\n";
@@ -120,7 +120,7 @@ static void test_whole(void)
 	   c->request_max == 1 << 20 && c->queue == 7 && c->min == 0 &&
 	   c->connections == 500 && !c->per_address &&
 	   c->max == 3 && c->idle_ns == 500000000 && c->windows == 1 &&
-	   c->warm == 2 << 20 && c->fetch_timeout_ns == 60000000000ull,
+	   c->share == YES && c->warm == 2 << 20 && c->fetch_timeout_ns == 60000000000ull,
 	   "a whole file: the values of its sections");
 	ok(!strcmp(c->log, "/etc/log/f.log"),
 	   "a path is relative to the file's folder");
@@ -129,7 +129,8 @@ static void test_whole(void)
 	ok(!strcmp(c->function[0].name, "total") &&
 	   !strcmp(c->function[0].image, "/etc/total.usetl") &&
 	   c->function[0].max == 9 && !c->function[0].has_min &&
-	   c->function[0].recycle == RECYCLE_FORK,
+	   c->function[0].recycle == RECYCLE_FORK &&
+	   !strcmp(c->function[0].owner, "us") && !c->function[1].owner,
 	   "a whole file: the first function");
 	ok(!strcmp(c->function[1].image, "/x/t.usetl") &&
 	   c->function[1].has_min && c->function[1].min == 2 &&
@@ -144,6 +145,8 @@ static void test_errors(void)
 {
 	static const struct { const char *text; unsigned line; } bad[] = {
 		{ "[pool]\ncolour = red\n", 2 },
+		{ "[pool]\nshare = maybe\n", 2 },
+		{ "[function a]\nimage = i\nowner =\n", 3 },
 		{ "x = 1\n", 1 },
 		{ "[cloud]\nx = 1\n", 1 },
 		{ "[cloud]\n", 1 },

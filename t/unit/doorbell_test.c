@@ -186,6 +186,19 @@ static void test_log(void)
 	   "empty lines are counted, too");
 }
 
+static void test_ready(void)
+{
+	ok(ring(DB_READY, UK_LEVEL_RUNTIME + 1) == -EINVAL,
+	   "READY has no other level");
+	ok(ring(DB_READY, UK_LEVEL_RUNTIME) == -9999 &&
+	   g.level == UK_LEVEL_RUNTIME, "a runtime is ready");
+	g.placed = 1;
+	ok(ring(DB_READY, UK_LEVEL_RUNTIME) == -EINVAL,
+	   "a runtime is ready once");
+	ok(ring(DB_READY, UK_LEVEL_FUNCTION) == -9999 &&
+	   g.level == UK_LEVEL_FUNCTION, "then a function is");
+}
+
 int main(void)
 {
 	struct err err = { "" };
@@ -202,6 +215,7 @@ int main(void)
 	}
 	test_attach();
 	test_log();
+	test_ready();
 	close(gateway);
 	ok(ring(DB_WAIT, ~0ull) == -9999, "without a gateway it ends");
 	return plan();

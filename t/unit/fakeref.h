@@ -451,4 +451,15 @@ image(const char *digest)
 	return img;
 }
 
+/* all that were forked have ended, or do */
+static int __attribute__((unused)) no_children(void)
+{
+	double until = now_s() + WAIT_S;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, NULL, WNOHANG)) >= 0 && now_s() < until)
+		usleep(pid ? 0 : 1000);
+	return pid < 0 && errno == ECHILD;
+}
+
 #endif

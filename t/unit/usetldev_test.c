@@ -138,6 +138,8 @@ void draws_end(void) { draws_over++; }
 int draws_open(struct inode *ip, struct file *f) { return 0; }
 void (*thread_poll_hook)(void);
 void refused_tell(void) { }
+static int attached, attach_err;
+int vfs_attach(void) { attached++; return attach_err; }
 
 void crash_write(const void *buf, size_t len)
 {
@@ -303,6 +305,55 @@ static void test_ready(void)
 	event_ioctl(f, USETL_FORK, 0);
 	rung.answer = -EIO;
 	ok(fork_hook() == -EIO && !begun, "a fork that the tender refuses");
+	again();
+	pending = NULL;
+	marks = 0;
+}
+
+static void strings_put(u32 argc, const char *text, size_t len)
+{
+	v.ctl->argc = argc;
+	v.ctl->strings_len = (u32)len;
+	memcpy((char *)v.ctl->strings, text, len);
+}
+
+static void test_level(void)
+{
+	static const char text[] = "python\0-I\0A=1\0B=";
+	struct file *f = &files[0];
+	char buf[64];
+
+	again();
+	rung.answer = UK_PLACED;
+	v.out->log_len = 7;
+	ok(event_ioctl(f, USETL_LEVEL, 0) == 0 && rung.nr == DB_READY &&
+	   rung.a == UK_LEVEL_RUNTIME && attached == 1 && !v.out->log_len &&
+	   !begun && !draws_over, "a runtime is up: layers come, and no child "
+	   "begins");
+	rung.answer = UK_CHILD;
+	ok(event_ioctl(f, USETL_READY, 0) == 0 && rung.count[DB_READY] == 2 &&
+	   rung.a == UK_LEVEL_FUNCTION, "then the function is ready");
+	ok(event_ioctl(f, USETL_LEVEL, 0) == -EINVAL &&
+	   rung.count[DB_READY] == 2, "no runtime is up after that");
+	again();
+	thread_count = 2;
+	ok(event_ioctl(f, USETL_LEVEL, 0) == -EBUSY && !rung.count[DB_READY],
+	   "none is while other threads live");
+	thread_count = 1;
+	attach_err = -EINVAL;
+	ok(event_ioctl(f, USETL_LEVEL, 0) == -EINVAL &&
+	   rung.count[DB_READY] == 1, "a layer that is damaged is told");
+	attach_err = 0;
+	strings_put(2, text, sizeof(text));
+	ok(place_read(f, buf, sizeof(buf), 0) == 7 &&
+	   !memcmp(buf, "A=1\0B=", 7), "place has the environment alone");
+	ok(place_read(f, buf, 3, 4) == 3 && !memcmp(buf, "B=", 3) &&
+	   place_read(f, buf, 3, 7) == 0, "place can be read in parts");
+	strings_put(2, "a\0b", 3);
+	ok(place_read(f, buf, sizeof(buf), 0) == 0 &&
+	   place_read(f, buf, sizeof(buf), 1 << 20) == 0,
+	   "arguments that do not end: nothing is read past them");
+	strings_put(0, "", 0);
 	again();
 	pending = NULL;
 	marks = 0;
@@ -544,6 +595,7 @@ int main(void)
 {
 	windows();
 	test_head();
+	test_level();
 	test_ready();
 	test_event();
 	test_fetch();
