@@ -64,8 +64,8 @@ $(O)/t/unit/mem_test: $(O)/t/unit/mem_guest.o $(MEM_TEST:%=$(NATIVE)/%.o)
 # process.
 check: deps
 	$(Q)sh t/deps.sh check
-	$(Q)$(MAKE) --no-print-directory DEVELOPER=1 check-unit check-cli \
-	  check-fuzz lint
+	$(Q)$(MAKE) --no-print-directory DEVELOPER=1 lint check-unit check-cli \
+	  check-fuzz
 
 check-unit: all $(UNIT)
 	$(Q)USETL_TENDER=$(TENDER) $(FINDINGS) sh t/tender.sh $(PROVE) $(UNIT)
@@ -138,6 +138,7 @@ lint: all
 	$(Q)mandoc -Tlint -Wwarning man/*.[0-9]
 	$(Q)sh t/kabi.sh
 	$(Q)/usr/bin/python3 -B t/wings.py $(O)
+	$(Q)/usr/bin/python3 -B t/pystyle.py .
 
 bench:
 	$(Q)sh t/deps.sh bench

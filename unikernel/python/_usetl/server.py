@@ -44,8 +44,8 @@ def each_request() -> list[Callable[[], Any]]:
 
 
 def prepare() -> None:
-    """In the runtime, which functions share: a collection visits, and so writes
-    to, all that is not frozen."""
+    """In the runtime, which functions share: a collection visits, and so
+    writes to, all that is not frozen."""
     gc.collect()
     gc.freeze()
 
