@@ -17,10 +17,9 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "etlfs/image/filecopy.h"
 #include "etlfs/image/image_impl.h"
 
-#define CHUNK	((size_t)1 << 20)	/* by reading and writing */
-#define RANGE	((size_t)64 << 20)	/* by the kernel */
 #define PLACES	4
 
 /* the folder that the image lies in, the caller's */
@@ -64,73 +63,23 @@ static int file_make(const char *dir)
 	return fd;
 }
 
-/* the rest of it, from off on: what no kernel call could copy */
-static int copy_by_hand(int from, int to, uint64_t off, uint64_t size)
-{
-	char *buf = malloc(CHUNK);
-	int rc = buf ? 0 : -ENOMEM;
-
-	while (rc == 0 && off < size) {
-		ssize_t n = pread(from, buf, size - off < CHUNK ? size - off :
-				  CHUNK, off), put = 0, m;
-
-		if (n <= 0)
-			rc = n < 0 ? -errno : -EBADMSG;
-		for (; rc == 0 && put < n; put += m) {
-			m = pwrite(to, buf + put, n - put, off + put);
-			if (m <= 0)
-				rc = m < 0 ? -errno : -ENOSPC;
-		}
-		off += rc == 0 ? n : 0;
-	}
-	free(buf);
-	return rc;
-}
-
-static int cannot_range(int error)
-{
-	return error == EXDEV || error == EINVAL || error == ENOSYS ||
-	       error == EOPNOTSUPP || error == EPERM || error == EBADF;
-}
-
-/* [off, size) of both */
-static int copy_bytes(int from, int to, uint64_t off, uint64_t size)
-{
-	while (off < size) {
-		off_t in = off, out = off;
-		ssize_t n = copy_file_range(from, &in, to, &out, size - off <
-					    RANGE ? size - off : RANGE, 0);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && cannot_range(errno))
-			return copy_by_hand(from, to, off, size);
-		/* some file systems say 0 for what they cannot do */
-		if (n == 0)
-			return copy_by_hand(from, to, off, size);
-		if (n < 0)
-			return -errno;
-		off += n;
-	}
-	return 0;
-}
-
 /* of the runtime's files there is a hole, if nobody reads them */
 static int copy_all(const struct image *img, int to)
 {
 	const struct image_layer *l = &img->layer[ETLFS_LAYER_RUNTIME];
+	uint64_t off;
 	int rc = 0;
 
 	if (ioctl(to, FICLONE, img->fd) == 0)
 		return 0;
 	if (!img->upper)
-		return copy_bytes(img->fd, to, 0, img->size);
+		return file_copy(img->fd, 0, to, 0, img->size);
 	if (ftruncate(to, (off_t)img->size) < 0)
 		rc = -errno;
 	if (rc == 0)
-		rc = copy_bytes(img->fd, to, 0, l->off);
-	return rc < 0 ? rc : copy_bytes(img->fd, to, l->off + l->index_off,
-					img->size);
+		rc = file_copy(img->fd, 0, to, 0, l->off);
+	off = l->off + l->index_off;
+	return rc < 0 ? rc : file_copy(img->fd, off, to, off, img->size - off);
 }
 
 /* the same file for reading alone, whoever gets hold of the descriptor */

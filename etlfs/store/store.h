@@ -1,0 +1,109 @@
+/*
+ * store.h - layers that were made once, kept for who needs them next
+ *
+ * This folder: the store, a folder of its owner's with
+ *
+ *   layers/sha256-DIGEST     the bytes of a layer, named by their SHA-256
+ *   keys/KIND-KEY            what a layer of a kind was made from, as a SHA-256
+ *                            that whoever makes layers computes, to a text of
+ *                            his, which names the layer
+ *
+ * It is a cache: nothing in it is needed, and whatever is in doubt is as if it
+ * were not there.  A file gets its name when it is whole and on the disk, and
+ * never changes afterwards; so whoever has it open may go on whatever happens to
+ * the name, and any number of processes work on one store without locks.
+ *
+ * Trusted is only what belongs to the caller's own user and nobody else may
+ * write: the store, its folders and each file.  A layer's digest and a key's
+ * checksum are computed each time that they are opened: who has them has what
+ * was put there.
+ *
+ * Times of files: a file's mtime says when it was used last.
+ *
+ * Functions return 0, or -errno with err set.
+ */
+#ifndef ETLFS_STORE_H
+#define ETLFS_STORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf/err.h"
+
+#define STORE_DIGEST	65		/* 64 hex digits and a NUL */
+#define STORE_KIND_MAX	16
+
+struct store;
+
+/*
+ * The folder that is meant where none is named: usetl in $XDG_DATA_HOME or in
+ * ~/.local/share, or /var/lib/usetl for root without a HOME; -ENOENT: there is
+ * none.
+ */
+int store_default(char *buf, size_t size, struct err *err);
+/*
+ * Opens it; what is missing is made when `make` says so, and is an error
+ * otherwise (-ENOENT).  *out is the caller's, store_close() frees it.
+ */
+int store_open(struct store **out, const char *dir, int make, struct err *err);
+void store_close(struct store *s);	/* may be NULL */
+
+/*
+ * A layer of len bytes to read, its digest checked; a descriptor, the
+ * caller's.  -ENOENT: it is not there, which needs no word; -EBADMSG: it was
+ * cut short or changed, and is removed; -EPERM: it is somebody else's.
+ */
+int store_layer_open(struct store *s, const char *digest, uint64_t len,
+		     struct err *err);
+
+/* a layer that is being written, to fd; begins as all 0 with fd -1 */
+struct store_file {
+	int fd;
+	char name[48];			/* "" once it has its own */
+};
+int store_layer_create(struct store *s, struct store_file *f, struct err *err);
+/* all of it is written: it is there by its digest.  fd stays open */
+int store_layer_commit(struct store *s, struct store_file *f,
+		       const char *digest, struct err *err);
+/* closes fd; without a commit, nothing is left of it */
+void store_layer_close(struct store *s, struct store_file *f);
+
+/*
+ * What is known by a key: the text, NUL-terminated, the caller's.  -ENOENT:
+ * nothing, which needs no word; -EBADMSG and -EPERM as for a layer.
+ */
+int store_key_get(struct store *s, const char *kind, const char *key,
+		  char **text, struct err *err);
+/* digest: of the layer that the text is about */
+int store_key_put(struct store *s, const char *kind, const char *key,
+		  const char *digest, const char *text, struct err *err);
+
+/* --- store_list.c: for people */
+
+struct store_entry {
+	char kind[STORE_KIND_MAX];	/* "" when no key refers to it */
+	char digest[STORE_DIGEST];
+	uint64_t size;			/* bytes */
+	int64_t used;			/* seconds since the epoch */
+};
+/* every layer, those used last first; *out is the caller's, n of them */
+int store_list(struct store *s, struct store_entry **out, size_t *n,
+	       struct err *err);
+
+/*
+ * Everything in it is read.  say() is told of each file that is not what it
+ * was, or not to be trusted; how many there were, or -errno.
+ */
+int store_verify(struct store *s, void (*say)(void *arg, const char *line),
+		 void *arg, struct err *err);
+
+struct store_gc {
+	int64_t keep;			/* seconds: what was used since, stays */
+	int keys;			/* older keys go, too, and with them their
+					   layers; else layers without a key */
+	unsigned layers, gone;		/* removed: layers, keys */
+	uint64_t bytes;
+};
+int store_gc(struct store *s, struct store_gc *gc, struct err *err);
+
+#endif

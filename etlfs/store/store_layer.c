@@ -1,0 +1,59 @@
+/* store_layer.c - layers by their digests */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "etlfs/store/store_impl.h"
+
+static void name_of(char name[80], const char *digest)
+{
+	snprintf(name, 80, STORE_PREFIX "%s", digest);
+}
+
+int store_layer_open(struct store *s, const char *digest, uint64_t len,
+		     struct err *err)
+{
+	char name[80], is[STORE_DIGEST];
+	struct stat st;
+	int fd, rc;
+
+	name_of(name, digest);
+	fd = store_file_open(s, s->layers, name, &st, err);
+	if (fd < 0)
+		return fd;
+	rc = (uint64_t)st.st_size != len ? -EBADMSG : store_hash(fd, len, is);
+	if (rc == 0 && strcmp(is, digest))
+		rc = -EBADMSG;
+	if (rc == 0) {
+		futimens(fd, NULL);
+		return fd;
+	}
+	close(fd);
+	if (rc == -EBADMSG) {
+		unlinkat(s->layers, name, 0);
+		return err_set(err, rc, "layer %.12s was %s", digest,
+			       (uint64_t)st.st_size < len ? "cut short" :
+			       "changed");
+	}
+	return err_set(err, rc, "'%s': %s", name, strerror(-rc));
+}
+
+int store_layer_create(struct store *s, struct store_file *f, struct err *err)
+{
+	return store_file_create(s, s->layers, f, err);
+}
+
+int store_layer_commit(struct store *s, struct store_file *f,
+		       const char *digest, struct err *err)
+{
+	char name[80];
+
+	name_of(name, digest);
+	return store_file_commit(s, s->layers, f, name, err);
+}
+
+void store_layer_close(struct store *s, struct store_file *f)
+{
+	store_file_close(s->layers, f);
+}
