@@ -16,7 +16,7 @@ MANDIR	= $(PREFIX)/share/man
 VERSION	= 0.1.0
 
 CFLAGS	= -O2 -g
-PKGS	= libarchive inih libcurl libmicrohttpd libseccomp libelf jansson libcrypto
+PKGS	= libarchive inih libcurl libmicrohttpd libseccomp libelf jansson libcrypto libxxhash
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 

@@ -94,10 +94,27 @@ static int open_folder(const struct store *s, int at, const char *name,
 	return rc;
 }
 
+static int open_folders(struct store *s, int top, int make, struct err *err)
+{
+	const struct {
+		const char *name;
+		int *fd;
+	} folder[] = {
+		{ STORE_LAYERS, &s->layers }, { STORE_KEYS, &s->keys },
+		{ STORE_SNAPSHOTS, &s->snapshots },
+	};
+	int rc = 0;
+
+	for (int i = 0; rc >= 0 && i < 3; i++)
+		rc = *folder[i].fd = open_folder(s, top, folder[i].name, make,
+						 err);
+	return rc < 0 ? rc : 0;
+}
+
 int store_open(struct store **out, const char *dir, int make, struct err *err)
 {
 	struct store *s = calloc(1, sizeof(*s));
-	int top;
+	int top, rc;
 
 	if (s)
 		s->dir = strdup(dir);
@@ -105,18 +122,14 @@ int store_open(struct store **out, const char *dir, int make, struct err *err)
 		free(s);
 		return err_set(err, -ENOMEM, "out of memory");
 	}
-	s->layers = s->keys = -1;
+	s->layers = s->keys = s->snapshots = -1;
 	top = open_folder(s, AT_FDCWD, dir, make, err);
-	if (top >= 0) {
-		s->layers = open_folder(s, top, STORE_LAYERS, make, err);
-		s->keys = s->layers < 0 ? s->layers :
-			open_folder(s, top, STORE_KEYS, make, err);
+	rc = top < 0 ? top : open_folders(s, top, make, err);
+	if (top >= 0)
 		close(top);
-		top = s->keys;
-	}
-	if (top < 0) {
+	if (rc < 0) {
 		store_close(s);
-		return top;
+		return rc;
 	}
 	*out = s;
 	return 0;
@@ -130,6 +143,8 @@ void store_close(struct store *s)
 		close(s->layers);
 	if (s->keys >= 0)
 		close(s->keys);
+	if (s->snapshots >= 0)
+		close(s->snapshots);
 	free(s->dir);
 	free(s);
 }

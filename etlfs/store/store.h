@@ -1,5 +1,5 @@
 /*
- * store.h - layers that were made once, kept for who needs them next
+ * store.h - what was made once, kept for who needs it next
  *
  * This folder: the store, a folder of its owner's with
  *
@@ -7,6 +7,8 @@
  *   keys/KIND-KEY            what a layer of a kind was made from, as a SHA-256
  *                            that whoever makes layers computes, to a text of
  *                            his, which names the layer
+ *   snapshots/KEY            guests' memory, by a SHA-256 of all that it depends
+ *                            on, of the caller's
  *
  * It is a cache: nothing in it is needed, and whatever is in doubt is as if it
  * were not there.  A file gets its name when it is whole and on the disk, and
@@ -77,6 +79,33 @@ int store_key_get(struct store *s, const char *kind, const char *key,
 /* digest: of the layer that the text is about */
 int store_key_put(struct store *s, const char *kind, const char *key,
 		  const char *digest, const char *text, struct err *err);
+
+/* --- store_snapshot.c */
+
+/* one that is open to read */
+struct store_snapshot {
+	int fd;				/* the caller's */
+	uint64_t len;			/* bytes, whole pages */
+	int64_t created;		/* ns since the epoch */
+	uint64_t sum;
+};
+/* the first len bytes of fd, whole pages; replaces what the key had */
+int store_snapshot_put(struct store *s, const char *key, int fd, uint64_t len,
+		       struct err *err);
+/*
+ * -ENOENT: there is none, which needs no word; -EBADMSG: it was cut short, and is
+ * removed; -EPERM.  It is as long as it was and of that key; what its pages are
+ * store_snapshot_read() finds out.
+ */
+int store_snapshot_open(struct store *s, const char *key,
+			struct store_snapshot *out, struct err *err);
+/* all of it, into `to` from 0 on (-1: nowhere); -EBADMSG: it was changed, and
+   is removed */
+int store_snapshot_read(struct store *s, const char *key,
+			const struct store_snapshot *snap, int to,
+			struct err *err);
+/* it is of no use to anybody */
+void store_snapshot_drop(struct store *s, const char *key);
 
 /* --- store_list.c: for people */
 

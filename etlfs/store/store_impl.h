@@ -8,13 +8,14 @@
 
 #define STORE_LAYERS	"layers"
 #define STORE_KEYS	"keys"
+#define STORE_SNAPSHOTS	"snapshots"
 #define STORE_PREFIX	"sha256-"	/* of a layer's name */
 #define STORE_TEMP	"."		/* begins what has no name yet */
 #define STORE_KEY_MAX	((size_t)64 << 20)	/* bytes of a key's text */
 
 struct store {
 	char *dir;
-	int layers, keys;		/* descriptors of the folders */
+	int layers, keys, snapshots;	/* descriptors of the folders */
 };
 
 /* does the caller own it, and may nobody else write it? */

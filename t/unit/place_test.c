@@ -33,6 +33,7 @@ static void test_create(void)
 {
 	struct image img = image(env);
 	struct ref_opts o = { .img = &img, .memory = 128u << 20, .trial = 1,
+			      .from = -1, .file = -1,
 			      .recycle = RECYCLE_KEEP };
 	struct err err = { "" };
 	struct place *p = place_create(&o, &err);
@@ -61,7 +62,7 @@ static void test_long(void)
 	static char lng[PLACE_SIZE];
 	char *much[] = { lng, NULL };
 	struct image img = image(much);
-	struct ref_opts o = { .img = &img };
+	struct ref_opts o = { .img = &img, .from = -1, .file = -1 };
 	struct err err = { "" };
 
 	memset(lng, 'x', sizeof(lng) - 1);

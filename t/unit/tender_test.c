@@ -373,6 +373,7 @@ static void run(enum tender_kind kind, int base)
 			     .layer = { { .addr = UK_IMAGE_BASE,
 					  .len = 4096 } } };
 	struct ref_opts o = { .img = &img, .tender = kind, .verify = 1,
+			      .from = -1, .file = -1,
 			      .boot_timeout_ns = PATIENCE, .cgroup = -1,
 			      .base = base };
 	struct err err;

@@ -110,6 +110,10 @@ void branch_main(struct ref *r, const int fds[CHAN_FDS])
 	setsid();
 	close(r->sock);
 	r->sock = fds[0];
+	/* the base's own to write */
+	if (r->out >= 0)
+		close(r->out);
+	r->out = -1;
 	r->collapsed = 1;
 	r->astray = 0;
 	memset(&r->st, 0, sizeof(r->st));

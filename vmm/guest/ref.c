@@ -248,25 +248,67 @@ static int run_to_ready(struct ref *r)
 	}
 }
 
-int ref_run(struct ref *r, struct err *err)
+static int say_ready(struct ref *r, const char *log, size_t len)
 {
 	struct msg m = { .type = MSG_READY };
-	struct iovec iov[2] = { { &r->st, sizeof(r->st) } };
+	struct iovec iov[2] = {
+		{ &r->st, sizeof(r->st) }, { (void *)log, len },
+	};
+
+	r->st.boot_ns = nstime_now() - r->started;
+	m.a[0] = (uint64_t)-r->astray;
+	return chan_send(r->sock, &m, iov, 2);
+}
+
+int ref_run(struct ref *r, struct err *err)
+{
 	const char *log;
+	size_t len;
 	int rc = run_to_ready(r);
 
 	if (rc < 0)
 		return rc;
-	iov[1].iov_len = guest_log(&r->g, &log);
-	iov[1].iov_base = (void *)log;
+	len = guest_log(&r->g, &log);
 	rc = freeze(r, err);
 	if (rc < 0) {
 		ref_say_died(r, ref_host_or_killed(r), err->msg);
 		return rc;
 	}
-	r->st.boot_ns = nstime_now() - r->started;
-	m.a[0] = (uint64_t)-r->astray;
-	return chan_send(r->sock, &m, iov, 2);
+	return say_ready(r, log, len);
+}
+
+/* the base that a file has, in the place of one that boots */
+static int read_base(struct ref *r, struct err *err)
+{
+	const struct place *p = r->runtime;
+	uint64_t t0 = nstime_now();
+	int rc = ram_create(&r->ram, p->memory, p->files, err);
+
+	if (rc < 0)
+		return rc;
+	rc = ref_map_layers(&r->ram, p, r->o->img->fd);
+	if (rc < 0)
+		return err_set(err, rc, "cannot map '%s': %s", r->o->img->path,
+			       strerror(-rc));
+	rc = snapshot_read(&r->snap, &r->ram, r->o->from, err);
+	close(r->o->from);
+	if (rc == 0)
+		rc = lock(r, err);
+	if (rc < 0)
+		return rc;
+	r->st.ram_bytes = ram_resident_in(r->snap.memfd);
+	r->st.seal_ns = nstime_now() - t0;
+	return ram_workset_init(&r->ram, -1);
+}
+
+static int load(struct ref *r, struct err *err)
+{
+	int rc = read_base(r, err);
+
+	if (rc == 0)
+		return say_ready(r, "", 0);
+	ref_say_died(r, DIED_HOST, err->msg[0] ? err->msg : strerror(-rc));
+	return rc;
 }
 
 static int boot(struct ref *r, struct err *err)
@@ -319,6 +361,21 @@ static int do_fork(struct ref *r, const struct msg *ask, int fds[CHAN_FDS])
 	return rc;
 }
 
+/* once, when there is nothing else to do */
+static void tidy(struct ref *r)
+{
+	struct err err;
+
+	if (r->out >= 0) {
+		/* where that fails there is no file, which is all that it is */
+		snapshot_write(&r->snap, &r->ram, r->out, &err);
+		close(r->out);
+		r->out = -1;
+	}
+	ram_collapse(&r->ram, r->snap.memfd);
+	r->collapsed = 1;
+}
+
 void ref_serve(struct ref *r)
 {
 	struct pollfd p = { .fd = r->sock, .events = POLLIN };
@@ -328,8 +385,7 @@ void ref_serve(struct ref *r)
 	for (;;) {
 		rc = poll(&p, 1, r->collapsed ? -1 : IDLE_MS);
 		if (rc == 0) {
-			ram_collapse(&r->ram, r->snap.memfd);
-			r->collapsed = 1;
+			tidy(r);
 			continue;
 		}
 		rc = chan_recv(r->sock, &m, fds);
@@ -349,7 +405,8 @@ void ref_serve(struct ref *r)
 /* the child of a gateway begins with nothing of its parent's but these */
 static int inherit_little(struct ref *r)
 {
-	int keep[] = { r->sock, r->o->window0, r->o->img->fd };
+	int keep[] = { r->sock, r->o->window0, r->o->img->fd, r->o->from,
+		       r->out };
 	/*
 	 * A core dump would hold guests' memory.  A limit of 0 forbids files
 	 * alone; one of 1 also forbids the program that core(5) pipes it to.
@@ -380,7 +437,7 @@ static int inherit_little(struct ref *r)
 	signal(SIGCHLD, SIG_IGN);	/* clones are reaped by the kernel */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	return jail_close_others(keep, 3);
+	return jail_close_others(keep, 5);
 }
 
 static void ref_main(const struct ref_opts *o, int sock, pid_t parent,
@@ -392,6 +449,7 @@ static void ref_main(const struct ref_opts *o, int sock, pid_t parent,
 
 	r.o = o;
 	r.file = r.workset = -1;
+	r.out = o->file;
 	r.sock = sock;
 	r.started = started;
 	r.parent = parent;
@@ -418,7 +476,7 @@ static void ref_main(const struct ref_opts *o, int sock, pid_t parent,
 			 "cannot open /proc");
 		_exit(1);
 	}
-	if (boot(&r, &err) < 0)
+	if ((o->from >= 0 ? load(&r, &err) : boot(&r, &err)) < 0)
 		_exit(1);
 	ref_serve(&r);
 	_exit(0);

@@ -35,6 +35,11 @@ struct ref_opts {
 	int verify;			/* compare everything after a rollback */
 	int base;			/* it stops at UK_LEVEL_RUNTIME, and
 					   branches, each of one function */
+	/* of a base, both the caller's, or -1: */
+	int from;			/* it does not boot, but is the one
+					   that this file has: snapshot.h */
+	int file;			/* an empty memfd that has it once that
+					   is sealed, when there is time */
 	enum debug debug;		/* BOOT: wait before the first instruction */
 	uint64_t boot_timeout_ns;
 	uint64_t log_max;		/* bytes of log of the boot */

@@ -27,6 +27,7 @@ struct ref {
 	int collapsed;
 	int hide;			/* clone_opts' */
 	int file, workset;		/* of a branch's snapshot, or -1 */
+	int out;			/* a base's: it is to be there, too */
 	int astray;		/* why it is not in its cgroup, -errno */
 };
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -35,20 +36,22 @@ static int base_take(struct snapshot *s, struct ram *ram, struct err *err)
 	return ram_seal(ram, err);
 }
 
-/* the head of the delta's file, and nobody changes it any more */
-static int head_write(const struct snapshot *s, const struct ram *ram,
+/* the head of its file, with n runs, and nobody changes it any more */
+static int head_write(const struct snapshot *s, const struct ram *ram, int fd,
+		      const struct ram_run *run, uint32_t n, int is_base,
 		      struct err *err)
 {
-	const struct ram_delta *d = &ram->delta[ram->deltas - 1];
 	struct snapshot_head *h = mmap(NULL, SNAPSHOT_HEAD, PROT_READ |
-				       PROT_WRITE, MAP_SHARED, d->fd, 0);
+				       PROT_WRITE, MAP_SHARED, fd, 0);
 
 	if (h == MAP_FAILED)
 		return err_set(err, -errno, "cannot write a snapshot: %s",
 			       strerror(errno));
 	h->magic = SNAPSHOT_MAGIC;
 	h->abi = UK_ABI_VERSION;
-	h->runs = d->n;
+	h->runs = n;
+	h->is_base = is_base != 0;
+	h->processor = tender_cpu.signature;
 	memcpy(h->base, s->base, sizeof(h->base));
 	for (int i = 0; i < RAM_WINDOWS; i++)
 		h->span[i] = ram->win[i].span;
@@ -56,77 +59,149 @@ static int head_write(const struct snapshot *s, const struct ram *ram,
 	h->entropy_gen = s->entropy_gen;
 	h->mono = s->mono;
 	h->cpu = s->cpu;
-	memcpy(h->run, d->run, d->n * sizeof(*d->run));
+	memcpy(h->run, run, n * sizeof(*run));
 	munmap(h, SNAPSHOT_HEAD);
-	if (fcntl(d->fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK |
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK |
 		  F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		return err_set(err, -errno, "cannot seal a snapshot: %s",
 			       strerror(errno));
 	return 0;
 }
 
+int snapshot_write(const struct snapshot *s, struct ram *ram, int fd,
+		   struct err *err)
+{
+	struct ram_run *run;
+	uint32_t n;
+	int rc = ram_base_write(ram, s->memfd, fd, SNAPSHOT_HEAD, &run, &n,
+				err);
+
+	if (rc < 0)
+		return rc;
+	rc = head_write(s, ram, fd, run, n, 1, err);
+	free(run);
+	return rc;
+}
+
 static int over_take(struct snapshot *s, struct ram *ram, int fd,
 		     struct err *err)
 {
 	int rc = ram_delta_take(ram, fd, SNAPSHOT_HEAD, err);
+	const struct ram_delta *d;
 
-	return rc < 0 ? rc : head_write(s, ram, err);
+	if (rc < 0)
+		return rc;
+	d = &ram->delta[ram->deltas - 1];
+	return head_write(s, ram, d->fd, d->run, d->n, 0, err);
 }
 
-static const char *head_wrong(const struct snapshot *s, const struct ram *ram,
-			      const struct snapshot_head *h)
+/* with its runs */
+struct head_file {
+	struct snapshot_head h;
+	struct ram_run run[RAM_RUNS];
+};
+
+int snapshot_head(int fd, struct snapshot_head *h)
 {
-	if (h->magic != SNAPSHOT_MAGIC || h->abi != UK_ABI_VERSION)
+	return pread(fd, h, sizeof(*h), 0) == sizeof(*h) &&
+	       h->magic == SNAPSHOT_MAGIC && h->abi == UK_ABI_VERSION &&
+	       h->runs <= RAM_RUNS && h->is_base <= 1 ? 0 : -EINVAL;
+}
+
+/* a copy: whoever wrote it may hold it still, if it was not sealed */
+static const char *head_read(int fd, struct head_file *f, uint32_t is_base)
+{
+	if (pread(fd, f, sizeof(*f), 0) != sizeof(*f))
+		return "it is cut short";
+	if (f->h.magic != SNAPSHOT_MAGIC || f->h.abi != UK_ABI_VERSION ||
+	    f->h.is_base != is_base)
 		return "it is none of this version";
-	if (memcmp(h->base, s->base, sizeof(h->base)))
-		return "it is of another base";
-	if (h->runs > RAM_RUNS || h->cpu.xcr0 != s->cpu.xcr0)
-		return "it is damaged";
+	return f->h.runs > RAM_RUNS ? "it is damaged" : NULL;
+}
+
+static const char *spans_wrong(const struct ram *ram,
+			       const struct snapshot_head *h)
+{
 	for (int i = 0; i < RAM_WINDOWS; i++)
-		if (h->span[i] % UK_BIG || h->span[i] < s->win[i].span ||
+		if (h->span[i] % UK_BIG || h->span[i] < ram->win[i].sealed ||
 		    h->span[i] > ram->win[i].cap)
 			return "its memory is larger than the limit";
 	return NULL;
 }
 
-static int refuse(int fd, const char *why, struct err *err)
+static void spans_set(struct ram *ram, const struct snapshot_head *h)
 {
-	close(fd);
-	return err_set(err, -EINVAL, "cannot use a snapshot: %s", why);
-}
-
-int snapshot_load(struct snapshot *s, struct ram *ram, int fd, struct err *err)
-{
-	static struct {
-		struct snapshot_head h;
-		struct ram_run run[RAM_RUNS];
-	} f;
-	const char *wrong;
-	int rc;
-
-	/* a copy: whoever wrote it may hold it still, if it was not sealed */
-	if (pread(fd, &f, sizeof(f), 0) != sizeof(f))
-		return refuse(fd, "it is cut short", err);
-	wrong = head_wrong(s, ram, &f.h);
-	if (wrong)
-		return refuse(fd, wrong, err);
 	for (int i = 0; i < RAM_WINDOWS; i++) {
 		struct ram_window *w = &ram->win[i];
 
-		w->span = w->top = w->sealed = f.h.span[i];
+		w->span = w->top = w->sealed = h->span[i];
 	}
-	rc = ram_delta_add(ram, fd, f.run, f.h.runs, SNAPSHOT_HEAD);
-	if (rc < 0)
-		return err_set(err, rc, "cannot use a snapshot: its list of "
-			       "pages is damaged");
-	memcpy(s->ticket_gen, f.h.ticket_gen, sizeof(s->ticket_gen));
-	s->entropy_gen = f.h.entropy_gen;
-	s->mono = f.h.mono;
-	s->cpu = f.h.cpu;
+}
+
+static void head_take(struct snapshot *s, const struct ram *ram,
+		      const struct snapshot_head *h)
+{
+	memcpy(s->ticket_gen, h->ticket_gen, sizeof(s->ticket_gen));
+	s->entropy_gen = h->entropy_gen;
+	s->mono = h->mono;
+	s->cpu = h->cpu;
 	memcpy(s->win, ram->win, sizeof(s->win));
 	s->mem_limit = ram->mem_limit;
 	s->files_limit = ram->files_limit;
+}
+
+static int refuse(const char *why, struct err *err)
+{
+	return err_set(err, -EINVAL, "cannot use a snapshot: %s", why);
+}
+
+#define BAD_LIST	"its list of pages is damaged"
+
+int snapshot_load(struct snapshot *s, struct ram *ram, int fd, struct err *err)
+{
+	static struct head_file f;
+	const char *wrong = head_read(fd, &f, 0);
+	int rc;
+
+	if (!wrong && memcmp(f.h.base, s->base, sizeof(s->base)))
+		wrong = "it is of another base";
+	if (!wrong && f.h.cpu.xcr0 != s->cpu.xcr0)
+		wrong = "it is damaged";
+	if (!wrong)
+		wrong = spans_wrong(ram, &f.h);
+	if (wrong) {
+		close(fd);
+		return refuse(wrong, err);
+	}
+	spans_set(ram, &f.h);
+	rc = ram_delta_add(ram, fd, f.run, f.h.runs, SNAPSHOT_HEAD);
+	if (rc < 0)
+		return refuse(BAD_LIST, err);
+	head_take(s, ram, &f.h);
 	return ram_lay(ram, s->memfd, err);
+}
+
+int snapshot_read(struct snapshot *s, struct ram *ram, int fd, struct err *err)
+{
+	static struct head_file f;
+	const char *wrong = head_read(fd, &f, 1);
+	int rc;
+
+	if (!wrong && f.h.processor != tender_cpu.signature)
+		return err_set(err, -ESTALE, "cannot use a snapshot: it is of "
+			       "another processor");
+	if (!wrong)
+		wrong = spans_wrong(ram, &f.h);
+	if (wrong)
+		return refuse(wrong, err);
+	spans_set(ram, &f.h);
+	rc = ram_base_read(ram, fd, f.run, f.h.runs, SNAPSHOT_HEAD);
+	if (rc < 0)
+		return refuse(rc == -EINVAL ? BAD_LIST : strerror(-rc), err);
+	memcpy(s->base, f.h.base, sizeof(s->base));
+	rc = s->memfd = ram_seal(ram, err);
+	head_take(s, ram, &f.h);
+	return rc < 0 ? rc : 0;
 }
 
 int snapshot_take(struct snapshot *s, struct guest *g, int fd, struct err *err)

@@ -25,7 +25,10 @@
  * all of this but the base, and from SNAPSHOT_HEAD bytes on the pages of its
  * delta.  Any process that has the base, as each branch of it does, makes clones
  * of the same from that file, snapshot_load().  Who wrote it ran the guest: what
- * it says is checked, and can do no more than the guest could.
+ * it says is checked, and can do no more than the guest could.  A base is such a
+ * file, too, with all of its pages that hold anything: snapshot_write(), from
+ * which another process has the same base, with clones of whom the same
+ * functions go on: snapshot_read().
  */
 #ifndef VMM_SNAPSHOT_H
 #define VMM_SNAPSHOT_H
@@ -40,7 +43,7 @@
 
 struct guest;
 
-#define SNAPSHOT_MAGIC	0x31706e736c746573ull	/* "setlsnp1" */
+#define SNAPSHOT_MAGIC	0x32706e736c746573ull	/* "setlsnp2" */
 #define SNAPSHOT_HEAD	0x10000
 
 struct snapshot {
@@ -64,7 +67,10 @@ struct snapshot {
 struct snapshot_head {
 	uint64_t magic;
 	uint32_t abi;			/* UK_ABI_VERSION */
-	uint32_t runs;			/* of the delta */
+	uint32_t runs;			/* of the delta, or of all */
+	uint32_t is_base;		/* then `base` is its own name */
+	uint32_t zero;
+	uint64_t processor;		/* tender_cpu.signature */
 	uint8_t base[16];
 	uint64_t span[RAM_WINDOWS];
 	uint32_t ticket_gen[UK_TICKETS];
@@ -89,6 +95,21 @@ int snapshot_take(struct snapshot *s, struct guest *g, int fd, struct err *err);
  * function: the snapshot that fd, taken over, has; also laid.
  */
 int snapshot_load(struct snapshot *s, struct ram *ram, int fd, struct err *err);
+/*
+ * *s is a base, ram its memory: all of it into fd, an empty memfd that stays the
+ * caller's; it is sealed.
+ */
+int snapshot_write(const struct snapshot *s, struct ram *ram, int fd,
+		   struct err *err);
+/*
+ * In a process whose ram was created, and whose tender is initialized, and which
+ * has run no guest: the base that fd has.  -ESTALE: of another processor;
+ * -EINVAL: it is none.
+ */
+int snapshot_read(struct snapshot *s, struct ram *ram, int fd, struct err *err);
+/* what a file says that it is, as far as that is known without a base; fd is at
+   any place: 0 or -EINVAL */
+int snapshot_head(int fd, struct snapshot_head *h);
 /* in a new clone, before its tender: the layout of its memory */
 void snapshot_layout(const struct snapshot *s, struct ram *ram);
 /* what a guest, whose memory and vCPU are as they were, is to go on from */

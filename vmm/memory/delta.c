@@ -11,13 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "vmm/memory/ram_ops.h"
-
-#define JOIN	4u		/* pages: so many are copied to save a mapping */
-#define BIG_PAGES (UK_BIG / UK_PAGE)	/* no run is longer than these */
+#include "vmm/memory/runs.h"
 
 /*
  * What the tender writes, whoever has the other pages (vmm/tender/process.h):
@@ -26,91 +23,27 @@
 #define TOLD	(UK_CLOCK / UK_PAGE)
 #define TOLD_END ((UK_LOG + UK_LOG_SIZE) / UK_PAGE)
 
-static const struct ram_window *window_of(const struct ram *ram, uint64_t addr)
-{
-	for (int i = 0; i < RAM_WINDOWS; i++)
-		if (addr - ram->win[i].base < ram->win[i].span)
-			return &ram->win[i];
-	return NULL;
-}
-
-static int runs_room(struct ram_delta *d)
-{
-	void *p;
-
-	if (d->n && (d->n & (d->n - 1)))
-		return 0;
-	p = realloc(d->run, (d->n ? d->n * 2 : 1) * sizeof(*d->run));
-	if (!p)
-		return -ENOMEM;
-	d->run = p;
-	return 0;
-}
-
-/* pages [page, end), with what lies between them and the last run, if little */
-static int run_add(struct ram_delta *d, uint32_t page, uint32_t end,
-		   uint32_t join)
-{
-	struct ram_run *last = d->n ? &d->run[d->n - 1] : NULL;
-	int rc;
-
-	if (last && page <= last->page + last->n + join &&
-	    page / BIG_PAGES == last->page / BIG_PAGES) {
-		if (end > last->page + last->n)
-			last->n = end - last->page;
-		return 0;
-	}
-	rc = runs_room(d);
-	if (rc == 0)
-		d->run[d->n++] = (struct ram_run){ page, end - page, 0 };
-	return rc;
-}
-
 /*
  * The runs of what is private, of the spans alone: nothing beyond them is of
  * the snapshot.  The list is ascending.
  */
-static int runs_find(struct ram *ram, struct ram_delta *d, uint32_t join)
+static int private_find(struct ram *ram, struct ram_delta *d, uint32_t join,
+			int memfd)
 {
 	int rc = 0, told = 0;
 
-	d->n = 0;
 	for (size_t i = 0; rc == 0 && i < ram->list.n; i++) {
 		uint32_t page = ram->list.page[i];
 
 		if (!told && page >= TOLD) {
-			rc = run_add(d, TOLD, TOLD_END, join);
+			rc = runs_add(d, TOLD, TOLD_END, join);
 			told = 1;
 		}
 		if (rc == 0 && (page < TOLD || page >= TOLD_END) &&
-		    window_of(ram, (uint64_t)page * UK_PAGE))
-			rc = run_add(d, page, page + 1, join);
+		    runs_window(ram, (uint64_t)page * UK_PAGE))
+			rc = runs_add(d, page, page + 1, join);
 	}
-	return rc < 0 || told ? rc : run_add(d, TOLD, TOLD_END, join);
-}
-
-/*
- * No more runs than may be; where each lies in the file; pages of all.  -E2BIG
- * where not even what is joined by 2 MB pages is few enough.
- */
-static int runs_make(struct ram *ram, struct ram_delta *d, uint64_t head,
-		     uint64_t *pages)
-{
-	int rc = ram->ops->scan(ram);
-
-	for (uint32_t join = JOIN; rc == 0; join *= 4) {
-		rc = runs_find(ram, d, join);
-		if (d->n <= RAM_RUNS)
-			break;
-		if (join >= BIG_PAGES)
-			rc = -E2BIG;
-	}
-	*pages = 0;
-	for (uint32_t i = 0; i < d->n; i++) {
-		d->run[i].at = (uint32_t)(head / UK_PAGE + *pages);
-		*pages += d->run[i].n;
-	}
-	return rc;
+	return rc < 0 || told ? rc : runs_add(d, TOLD, TOLD_END, join);
 }
 
 static int run_copy(struct ram *ram, const struct ram_run *r, uint8_t *to)
@@ -142,12 +75,14 @@ static int pages_take(struct ram *ram, struct ram_delta *d, uint64_t size)
 int ram_delta_take(struct ram *ram, int fd, uint64_t head, struct err *err)
 {
 	struct ram_delta d = { .fd = fd };
-	uint64_t pages;
+	uint64_t size;
 	int rc = fd < 0 ? -EBADF : ram->deltas < RAM_DELTAS ?
-		 runs_make(ram, &d, head, &pages) : -EMLINK;
+		 ram->ops->scan(ram) : -EMLINK;
 
 	if (rc == 0)
-		rc = pages_take(ram, &d, head + pages * UK_PAGE);
+		rc = runs_make(ram, &d, private_find, -1, head, &size);
+	if (rc == 0)
+		rc = pages_take(ram, &d, size);
 	if (rc < 0) {
 		if (fd >= 0)
 			close(fd);
@@ -161,35 +96,16 @@ int ram_delta_take(struct ram *ram, int fd, uint64_t head, struct err *err)
 	return 0;
 }
 
-/* all of a run lies in one window's span, and in the file */
-static int run_ok(const struct ram *ram, const struct ram_run *r, uint64_t size)
-{
-	uint64_t a = (uint64_t)r->page * UK_PAGE, len = (uint64_t)r->n * UK_PAGE;
-	const struct ram_window *w = window_of(ram, a);
-
-	return w && r->n && a + len <= w->base + w->span &&
-	       ((uint64_t)r->at + r->n) * UK_PAGE <= size;
-}
-
 int ram_delta_add(struct ram *ram, int fd, const struct ram_run *run,
 		  uint32_t n, uint64_t head)
 {
 	struct ram_delta d = { fd, malloc(n * sizeof(*run) + 1), n };
-	struct stat st;
-	uint64_t end = 0;
-	int rc = !d.run ? -ENOMEM : fstat(fd, &st) < 0 ? -errno :
-		 n > RAM_RUNS || ram->deltas == RAM_DELTAS ? -EINVAL : 0;
+	int rc = !d.run ? -ENOMEM : ram->deltas == RAM_DELTAS ? -EINVAL : 0;
 
 	/* a copy: what is looked at is what is used */
-	if (rc == 0)
+	if (rc == 0) {
 		memcpy(d.run, run, n * sizeof(*run));
-	for (uint32_t i = 0; rc == 0 && i < n; i++) {
-		const struct ram_run *r = &d.run[i];
-
-		if (r->page < end || r->at < head / UK_PAGE ||
-		    !run_ok(ram, r, (uint64_t)st.st_size))
-			rc = -EINVAL;
-		end = (uint64_t)r->page + r->n;
+		rc = runs_check(ram, fd, d.run, n, head);
 	}
 	if (rc < 0) {
 		close(fd);

@@ -425,9 +425,14 @@ void ram_collapse(const struct ram *ram, int memfd)
 	}
 }
 
-uint64_t ram_resident(const struct ram *ram)
+uint64_t ram_resident_in(int memfd)
 {
 	struct stat st;
 
-	return fstat(ram->memfd, &st) < 0 ? 0 : (uint64_t)st.st_blocks * 512;
+	return fstat(memfd, &st) < 0 ? 0 : (uint64_t)st.st_blocks * 512;
+}
+
+uint64_t ram_resident(const struct ram *ram)
+{
+	return ram_resident_in(ram->memfd);
 }

@@ -165,6 +165,19 @@ int ram_delta_take(struct ram *ram, int fd, uint64_t head, struct err *err);
 int ram_delta_add(struct ram *ram, int fd, const struct ram_run *run,
 		  uint32_t n, uint64_t head);
 /*
+ * base.c.  A base in a file of the same kind, whose runs are all of its pages that hold
+ * anything.  Of one that is sealed, in that memfd; fd stays the caller's, the
+ * list is his to free.
+ */
+int ram_base_write(struct ram *ram, int memfd, int fd, uint64_t head,
+		   struct ram_run **run, uint32_t *n, struct err *err);
+/*
+ * Its pages, into memory that was created and is not sealed; fd stays the
+ * caller's.  -EINVAL and what is not to be trusted as ram_delta_add() has it.
+ */
+int ram_base_read(struct ram *ram, int fd, const struct ram_run *run, uint32_t n,
+		  uint64_t head);
+/*
  * The guest's tender is gone: RAM and snap are the base, of that memfd, and the
  * deltas; nothing is private in RAM any more.
  */
@@ -175,8 +188,9 @@ uint64_t ram_delta_bytes(const struct ram *ram);
 uint64_t ram_lay_next(const struct ram *ram, uint64_t addr);
 /* make the sealed memfd's pages huge where they can be; slow, when idle */
 void ram_collapse(const struct ram *ram, int memfd);
-/* bytes resident in it, before it is sealed */
+/* bytes resident in it, before it is sealed; and in one that was */
 uint64_t ram_resident(const struct ram *ram);
+uint64_t ram_resident_in(int memfd);
 
 /*
  * Before the first clone: what these learn, in memory that all of them share;

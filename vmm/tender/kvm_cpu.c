@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 
 #include "vmm/tender/machine.h"
+#include "vmm/tender/signature.h"
 #include "vmm/tender/tender.h"
 
 #ifndef KVM_VCPU_TSC_CTRL
@@ -141,14 +142,27 @@ static void cpuid_filter(void)
 	}
 }
 
+static void cpuid_sign(void)
+{
+	tender_cpu.signature = SIGNATURE_NONE;
+	for (unsigned i = 0; i < cpuid.head.nent; i++) {
+		const struct kvm_cpuid_entry2 *e = &cpuid.entry[i];
+
+		signature_add(&tender_cpu.signature, e->function, e->index,
+			      (uint32_t[4]){ e->eax, e->ebx, e->ecx, e->edx });
+	}
+}
+
 int kvm_cpu_learn(int kvm)
 {
 	int rc;
 
 	cpuid.head.nent = CPUIDS;
 	rc = xioctl(kvm, KVM_GET_SUPPORTED_CPUID, &cpuid);
-	if (rc == 0)
+	if (rc == 0) {
 		cpuid_filter();
+		cpuid_sign();
+	}
 	return rc;
 }
 

@@ -9,6 +9,7 @@
 
 #include "vmm/tender/hostclock.h"
 #include "vmm/tender/process_impl.h"
+#include "vmm/tender/signature.h"
 
 static const char here[] = "where this program lies";
 
@@ -56,6 +57,7 @@ static void cpu_learn(void)
 		if (a + b > tender_cpu.xsave_size)
 			tender_cpu.xsave_size = a + b;
 	}
+	tender_cpu.signature = signature_here(tender_cpu.xcr0);
 }
 
 /* by CLOCK_MONOTONIC, over 10 ms: good to some 10 ppm */

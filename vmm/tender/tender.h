@@ -133,6 +133,8 @@ struct tender_cpu {
 	uint64_t xcr0;
 	unsigned xsave_size;		/* of the standard format */
 	uint64_t tsc_khz;
+	uint64_t signature;		/* of what a guest can tell of it: two
+					   that differ are of different ones */
 };
 extern struct tender_cpu tender_cpu;
 
