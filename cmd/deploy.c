@@ -51,6 +51,7 @@ static void fill_opts(const struct conf *c, const struct want *w,
 			      c->refresh_ns,
 		.recycle = f ? f->recycle : RECYCLE_ROLLBACK,
 		.verify = deploy_verify(),
+		.no_store = f && f->store == NO,
 	};
 	/* no longer than that: conf checks it */
 	snprintf(o->owner, sizeof(o->owner), "%s", f && f->owner ? f->owner :

@@ -106,6 +106,7 @@ static void usage(FILE *to)
 		"[--stats[=json]] [--trace]\n"
 		"                    [--repeat N] [--pause TIME] "
 		"[--recycle HOW] [--tender HOW]\n"
+		"                    [--store DIR]\n"
 		"                    [--gdb[=boot] [--gdb-command CMD]...]\n"
 		"                    IMAGE|URL\n"
 		"  -d, --data    the event: JSON, a file's, or stdin's ({})\n"
@@ -117,6 +118,8 @@ static void usage(FILE *to)
 		"      --pause   between them, as in 10ms (IMAGE)\n"
 		"      --recycle rollback, fork or keep, between them (IMAGE)\n"
 		"      --tender  auto, kvm or process (IMAGE; auto)\n"
+		"      --store   keep in DIR what booted, for the next time "
+		"(IMAGE)\n"
 		"      --gdb     on the request's guest, with =boot from its "
 		"start\n"
 		"                (IMAGE, --tender=process)\n"
@@ -212,7 +215,7 @@ static int check_options_of_url(const struct invoke_opts *o)
 {
 	const char *option = o->trace ? "--trace" : o->tender ? "--tender" :
 		o->recycle != RECYCLE_ROLLBACK ? "--recycle" :
-		o->boot_ns ? "--boot-timeout" :
+		o->boot_ns ? "--boot-timeout" : o->store ? "--store" :
 		o->pause_ns ? "--pause" : NULL;
 	struct err err;
 
@@ -271,6 +274,9 @@ static int set(struct invoke_opts *o, int c)
 	case 'X':
 		o->tender = optarg;
 		return 0;
+	case 'D':
+		o->store = optarg;
+		return 0;
 	case 'G':
 		return set_gdb(o, optarg);
 	case 'g':
@@ -295,6 +301,7 @@ int invoke_parse(int argc, char **argv, struct invoke_opts *o)
 		{ "recycle", required_argument, NULL, 'C' },
 		{ "tender", required_argument, NULL, 'X' },
 		{ "boot-timeout", required_argument, NULL, 'B' },
+		{ "store", required_argument, NULL, 'D' },
 		{ "gdb", optional_argument, NULL, 'G' },
 		{ "gdb-command", required_argument, NULL, 'g' },
 		{ "help", no_argument, NULL, 'h' },

@@ -13,7 +13,7 @@
 #include "vmm/guest/ref.h"
 
 struct invoke_opts {
-	const char *data, *tender;
+	const char *data, *tender, *store;
 	const char *target;		/* IMAGE or URL */
 	char *event;			/* the caller's to free */
 	size_t event_len;

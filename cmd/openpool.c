@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cmd/tenderopt.h"
+#include "etlfs/store/store.h"
 #include "vmm/host/cgroup.h"
 
 /*
@@ -46,8 +47,10 @@ int openpool_limits(const struct openpool *p, const struct conf *c,
 		.fetch_timeout_ns = c->fetch_timeout_ns,
 		.fetch_max = c->fetch_max,
 		.fetch_total = c->fetch_total,
-		.copy_images = o->copy_images, .share = c->share == YES,
-		.copies = c->copies,
+		.copy_images = o->copy_images,
+		/* for one function alone it is worth while from a store */
+		.share = o->copy_images ? c->share == YES : p->store != NULL,
+		.copies = c->copies, .store = p->store,
 		.windows = c->windows,
 		.warm = c->warm,
 		.tender = p->tender,
@@ -83,6 +86,21 @@ static void say_no_cgroup(const struct openpool *p, const struct err *why)
 		p->o.say(text);
 }
 
+/* it saves time, and nothing is wrong without it */
+static void open_store(struct openpool *p)
+{
+	const char *dir = p->o.store ? p->o.store : p->conf->store;
+	char text[sizeof(((struct err *)0)->msg) + 64];
+	struct err why = { "" };
+
+	if (!dir || store_open(&p->store, dir, 1, &why) == 0)
+		return;
+	p->store = NULL;
+	snprintf(text, sizeof(text), "nothing is kept in a store: %s", why.msg);
+	if (p->o.say)
+		p->o.say(text);
+}
+
 static int open_all(struct openpool *p, struct err *err)
 {
 	int rc = 0, shares = 0;
@@ -105,6 +123,7 @@ static int open_all(struct openpool *p, struct err *err)
 		return rc;
 	if (shares < 0)
 		say_no_cgroup(p, &why);
+	open_store(p);
 	rc = openpool_limits(p, p->conf, &po, err);
 	return rc < 0 ? rc : pool_create(&p->pool, p->loop, &po);
 }
@@ -133,6 +152,7 @@ void openpool_stop(struct openpool *p)
 void openpool_destroy(struct openpool *p)
 {
 	openpool_stop(p);
+	store_close(p->store);
 	conf_destroy(p->defaults);
 	if (p->loop && !p->o.loop)
 		ev_loop_destroy(p->loop);

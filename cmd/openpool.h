@@ -20,6 +20,7 @@ struct openpool_opts {
 					   tenderopt_resolve() */
 	/* instead of the configuration's; 0: that */
 	uint64_t boot_ns, wait_ns, log_max;
+	const char *store;		/* instead of the configuration's */
 	int copy_images;		/* see pool_opts */
 	int cgroups;			/* one for each function, if possible */
 	struct ev_loop *loop;		/* the caller's; NULL: one of its own */
@@ -38,6 +39,7 @@ struct openpool {
 	struct ev_loop *loop;
 	enum tender_kind tender;
 	struct cgroup *cgroup;		/* NULL: functions have sessions */
+	struct store *store;		/* NULL: nothing is kept */
 	struct pool *pool;
 };
 

@@ -279,7 +279,8 @@ static int open_pool(struct server *s, struct err *err)
 {
 	/* before there is any other process here, or a thread */
 	struct openpool_opts o = {
-		.conf = s->conf, .tender = s->o->tender, .copy_images = 1,
+		.conf = s->conf, .tender = s->o->tender,
+		.store = s->o->store, .copy_images = 1,
 		.cgroups = 1, .loop = s->loop, .say = serverlog_say,
 		.ops = &pool_ops, .arg = s,
 	};

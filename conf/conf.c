@@ -49,6 +49,7 @@ static const struct ini_key keys[] = {
 	{ "serve", "tender", INI_WORD, C(tender), .words = tender_words },
 	{ "serve", "log", INI_OWN, C(log), PATH },
 	{ "serve", "copies", INI_OWN, C(copies), PATH },
+	{ "serve", "store", INI_OWN, C(store), PATH },
 	{ "serve", "drain", INI_TIME, C(drain_ns), INI_RANGE(0, HOUR) },
 	{ "limits", "request.max", INI_SIZE, C(request_max),
 	  INI_RANGE(2, ETLFS_EVENT_MAX - ETLFS_EVENT_OFF) },
@@ -84,6 +85,7 @@ static const struct ini_key keys[] = {
 	{ FUNCTION, "recycle", INI_WORD, F(recycle), .words = recycle_words },
 	{ FUNCTION, "owner", INI_STRING, F(owner),
 	  INI_RANGE(1, VALUE_NAME_MAX) },
+	{ FUNCTION, "store", INI_WORD, F(store), .words = yesno_words },
 	{ FUNCTION, "timeout", INI_TIME, F(timeout_ns), INI_RANGE(US, DAY) },
 	{ FUNCTION, "memory", INI_SIZE, F(memory),
 	  INI_RANGE(32 * MB, 8 * GB) },
@@ -114,6 +116,7 @@ static void *begin_function(struct ini *p, const char *name)
 		f += c->functions;
 		memset(f, 0, sizeof(*f));
 		f->line = p->lines.number;
+		f->store = YES;
 		f->name = strdup(name);
 	}
 	if (!f || !f->name) {
@@ -243,5 +246,6 @@ void conf_destroy(struct conf *c)
 	free(c->user);
 	free(c->log);
 	free(c->copies);
+	free(c->store);
 	free(c);
 }

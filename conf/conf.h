@@ -29,6 +29,7 @@ struct conf_function {
 	int has_min, has_refresh;
 	uint64_t refresh_ns;
 	enum recycle recycle;
+	enum yesno store;		/* its snapshot may be there */
 	char *owner;			/* NULL: that of all who name none */
 	uint64_t timeout_ns;		/* 0: the image's */
 	uint64_t memory;		/* 0: the image's */
@@ -41,6 +42,7 @@ struct conf {
 	char *log;			/* NULL: standard error */
 	char *copies;			/* folder of images' copies; NULL: see
 					   etlfs/image/image.h */
+	char *store;			/* folder; NULL: nothing is kept */
 	enum tender_kind tender;
 	uint64_t drain_ns;
 	/* [limits] */

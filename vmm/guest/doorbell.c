@@ -178,7 +178,9 @@ static enum guest_end db_wait(struct guest *g, struct ring *r)
 	/* a child's request stays where it is until it is asked for */
 	const short sent = g->phase == PHASE_CHILD ? 0 : POLLIN;
 	struct pollfd p = { .fd = g->sock, .events = sent };
-	uint64_t until = r->a < g->deadline ? r->a : g->deadline;
+	/* by the guest's clock; deadlines are by the host's */
+	uint64_t asked = r->a > g->mono_add ? r->a - g->mono_add : 0;
+	uint64_t until = asked < g->deadline ? asked : g->deadline;
 	enum guest_end end = GUEST_GOES_ON;
 
 	r->ret = 0;

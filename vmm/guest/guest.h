@@ -49,6 +49,7 @@ struct guest {
 	uint64_t entropy_gen, ticks;
 	struct uk_clock clock;		/* as it was told last */
 	uint64_t mono_least;		/* ns: its snapshot knew that time */
+	uint64_t mono_add;		/* ns: to what the host's clock says */
 	uint64_t turns_end;		/* mono ns: guestpace.c; 0: a new phase */
 
 	/*

@@ -33,6 +33,7 @@ void guest_clock(struct guest *g)
 	/* the counter's rate is known nearly; that may not turn time back */
 	told = mono_told(g, h.tsc);
 	now.tsc = h.tsc;
+	h.mono += g->mono_add;
 	now.mono = h.mono > told ? h.mono : told;
 	now.real = h.real;
 	k->seq++;

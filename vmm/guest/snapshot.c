@@ -9,6 +9,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "conf/nstime.h"
 #include "vmm/guest/guest.h"
 #include "vmm/tender/machine.h"
 
@@ -144,6 +145,8 @@ static void head_take(struct snapshot *s, const struct ram *ram,
 	memcpy(s->ticket_gen, h->ticket_gen, sizeof(s->ticket_gen));
 	s->entropy_gen = h->entropy_gen;
 	s->mono = h->mono;
+	if (h->mono > s->mono_add + nstime_now())
+		s->mono_add = h->mono - nstime_now();
 	s->cpu = h->cpu;
 	memcpy(s->win, ram->win, sizeof(s->win));
 	s->mem_limit = ram->mem_limit;
@@ -247,6 +250,7 @@ void snapshot_begin(const struct snapshot *s, struct guest *g)
 	g->entropy_gen = s->entropy_gen;
 	g->ticks = 0;
 	g->mono_least = s->mono;
+	g->mono_add = s->mono_add;
 }
 
 /*

@@ -60,6 +60,11 @@ struct snapshot {
 	uint64_t entropy_gen;
 	/* what the guest's monotonic clock had come to, ns */
 	uint64_t mono;
+	/*
+	 * What is added to the host's monotonic clock, which begins anew when
+	 * the host does: the guest's never goes back.  ns, not in the file.
+	 */
+	uint64_t mono_add;
 	/* of the base: drawn as that was taken, so that no other has it */
 	uint8_t base[16];
 };

@@ -25,6 +25,7 @@
 #include "conf/err.h"
 #include "conf/value.h"
 #include "etlfs/image/image.h"
+#include "etlfs/store/store.h"
 #include "vmm/host/cgroup.h"
 #include "vmm/proto.h"
 #include "vmm/guest/ref.h"
@@ -139,6 +140,9 @@ struct pool_opts {
 	 */
 	int share;
 	const char *copies;		/* the caller's, until pool_set() */
+	/* where what functions that share are is kept; NULL: nowhere.  The
+	   caller's, as long as the pool is there */
+	struct store *store;
 	unsigned windows;		/* see etlfs/region/window.h */
 	uint64_t warm;
 	uid_t uid;			/* see ref_opts */
@@ -167,6 +171,7 @@ struct function_opts {
 	char owner[VALUE_NAME_MAX + 1];	/* functions of different ones have
 					   no memory in common; "": one, too */
 	int trace, trial, verify;	/* see ref_opts */
+	int no_store;			/* nothing of it is kept on disk */
 	int say_idle;			/* ask for a report of each rollback */
 	int once;			/* do not boot again after a failure */
 	enum debug debug;		/* not NONE: no deadlines */
@@ -192,6 +197,8 @@ int pool_create(struct pool **out, struct ev_loop *loop,
 void pool_destroy(struct pool *pool);
 /* new limits; windows and warm stay as they were */
 void pool_set(struct pool *pool, const struct pool_opts *o);
+/* is something yet to be put into the store? */
+int pool_keeping(const struct pool *pool);
 /* requests running or waiting */
 unsigned pool_pending(const struct pool *pool);
 

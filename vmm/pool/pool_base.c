@@ -31,7 +31,8 @@ int pool_base_shares(const struct function *f)
 {
 	uint64_t memory = f->o.memory ? f->o.memory : f->img->memory;
 
-	return f->pool->o.share && f->pool->o.copy_images && !f->base_of &&
+	return f->pool->o.share && !f->base_of &&
+	       (f->pool->o.copy_images || f->pool->o.store) &&
 	       memory >= MEMORY && !f->o.trace && !f->o.trial &&
 	       f->o.debug == DEBUG_NONE;
 }
@@ -42,6 +43,7 @@ static int same(const struct function *base, const struct function *f)
 	return base->base_of && !base->retired && base->image != IMAGE_BAD &&
 	       place_same_runtime(base->img, f->img) &&
 	       base->o.verify == f->o.verify &&
+	       base->o.no_store == f->o.no_store &&
 	       !strcmp(base->o.owner, f->o.owner);
 }
 
@@ -50,6 +52,7 @@ static struct function *create(struct function *f, struct err *err)
 	struct function_opts o = {
 		.name = "runtime", .memory = MEMORY,
 		.verify = f->o.verify, .recycle = RECYCLE_ROLLBACK,
+		.no_store = f->o.no_store,
 	};
 	struct function *base;
 	struct image *img;
@@ -308,10 +311,10 @@ int pool_base_branch(struct pool_ref *r, struct err *err)
 	struct function *base = r->proc.f->base;
 	int rc;
 
-	r->tried = 1;
 	/* it says when it is, and if it never will be */
-	if (!pool_ref_usable(base))
+	if (!pool_ref_usable(base) || pool_store_look(r))
 		return 0;
+	r->tried = 1;
 	rc = pool_ref_open(r);
 	if (rc == 0)
 		rc = files_open(r);

@@ -34,6 +34,12 @@ void pool_boot_failed(struct pool_ref *r, const char *why)
 	int again = r->failed != NULL;
 
 	pool_ref_kill(r);
+	if (r->from >= 0) {
+		/* another one boots, and that counts */
+		pool_store_bad(r);
+		pool_note(f, "store: %s", why);
+		return;
+	}
 	if (r != f->ref) {
 		pool_refresh_arm(f);
 		pool_note(f, "a new reference cannot boot, the old one goes "
@@ -62,6 +68,21 @@ void pool_boot_image_failed(struct function *f, const char *why)
 		pool_boot_failed(f->ref, why);
 }
 
+void pool_boot_is_ready(struct pool_ref *r)
+{
+	struct function *f = r->proc.f;
+
+	r->state = REF_READY;
+	r->ready_at = pool_now(f) - r->age;
+	r->failed = NULL;
+	if (r != f->ref) {
+		pool_refresh_done(r);
+		return;
+	}
+	pool_refresh_arm(f);
+	usable(f);
+}
+
 void pool_boot_ready(struct pool_ref *r, const struct msg *m,
 		     const uint8_t *payload)
 {
@@ -78,20 +99,12 @@ void pool_boot_ready(struct pool_ref *r, const struct msg *m,
 		return;
 	}
 	pool_proc_log(&r->proc, log, len);
-	r->state = REF_READY;
-	r->ready_at = pool_now(f);
-	r->failed = NULL;
 	pool_proc_reset(&r->proc);
 	host_released(r->proc.host);
 	if (m->a[0])
 		pool_note(f, "it is not in its cgroup: %s",
 			  strerror((int)m->a[0]));
-	if (r != f->ref) {
-		pool_refresh_done(r);
-		return;
-	}
-	pool_refresh_arm(f);
-	usable(f);
+	pool_boot_is_ready(r);
 }
 
 /* how it ended, before what it left to say of that */

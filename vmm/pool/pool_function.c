@@ -86,6 +86,8 @@ void function_free(struct function *f)
 	cgroup_remove(pool->o.cgroup, f->name, f->id);
 	ev_timer_stop(pool->loop, &f->refresh);
 	pool_base_put(f);
+	pool_store_end(&f->refs[0]);
+	pool_store_end(&f->refs[1]);
 	pool_image_end(f);
 	egress_destroy(f->egress);
 	image_close(f->img);
@@ -105,7 +107,8 @@ void function_settle(struct function *f)
 	while ((c = TAILQ_FIRST(&f->clones[CLONE_COMING])))
 		pool_clone_stop(c);
 	/* the reference last: it is what reaps the clones */
-	if (f->n[CLONE_DYING] || f->work.running)
+	if (f->n[CLONE_DYING] || f->work.running ||
+	    f->refs[0].work.running || f->refs[1].work.running)
 		return;
 	pool_ref_kill(&f->refs[0]);
 	pool_ref_kill(&f->refs[1]);
@@ -189,7 +192,8 @@ int function_same(const struct function *f, const struct image *img,
 	return !strcmp(f->img->digest, img->digest) &&
 	       memory_of(&f->o, f->img) == memory_of(o, img) &&
 	       f->o.recycle == o->recycle && f->o.trace == o->trace &&
-	       f->o.verify == o->verify && !strcmp(f->o.owner, o->owner);
+	       f->o.verify == o->verify && f->o.no_store == o->no_store &&
+	       !strcmp(f->o.owner, o->owner);
 }
 
 void function_set(struct function *f, const struct function_opts *o)

@@ -8,6 +8,7 @@
  *   pool_ref.c       a function's references, as processes: started, ended
  *   pool_boot.c      their boots: how they went, and what follows
  *   pool_base.c      the runtime that functions share: what they branch from
+ *   pool_store.c     references that are on disk
  *   pool_refresh.c   another reference in the place of the one
  *   pool_image.c     what they boot: copied, verified
  *   pool_new.c       its new clones: asked for, come up, or not
@@ -31,6 +32,7 @@
 #include "etlfs/region/host.h"
 #include "etlfs/region/window.h"
 #include "unikernel/abi.h"
+#include "vmm/guest/snapshot.h"
 #include "vmm/pool/peer.h"
 #include "vmm/pool/pool.h"
 
@@ -117,6 +119,24 @@ enum ref_state {
 	REF_DYING,			/* killed, not reaped */
 };
 
+/* a thread that reads or writes a reference's file in the store */
+struct store_work {
+	struct ev_async done;
+	pthread_t thread;
+	int running;			/* it is not joined */
+	int saves;			/* else it looks for one */
+	int base;			/* it is one's */
+	struct store *store;
+	char key[STORE_DIGEST];
+	uint64_t max_age_ns;		/* 0: any age */
+	int fd;				/* saves: what, a descriptor of its own;
+					   else the answer */
+	double age;			/* of what was found, s */
+	struct snapshot_head head;
+	int rc;
+	struct err err;
+};
+
 struct pool_ref {
 	struct pool_proc proc;
 	enum ref_state state;
@@ -137,6 +157,15 @@ struct pool_ref {
 	int stored;			/* its process has ended: clones come
 					   from the file */
 	double used;			/* when it had a clone last */
+	/* the store */
+	struct store_work work;
+	int looked;			/* for it there */
+	int kept;			/* it is there, or that was tried */
+	double age;			/* since it was made, as it was found */
+	int from;			/* of a base: the file that it has, or
+					   -1 */
+	uint8_t id[16];			/* of a base that is there: its name */
+	int has_id;
 };
 
 enum image_state {
@@ -319,7 +348,25 @@ void pool_base_files_close(struct pool_ref *r);
 int pool_base_sealed(const struct pool_ref *r);
 void pool_base_refreshed(struct function *base); /* its users, too, then */
 
+/*
+ * pool_store.c
+ *
+ * 1: it is looked for in the store, and is pumped when that is over
+ */
+int pool_store_look(struct pool_ref *r);
+/* r is to boot: of a base, r->file is what it is to write */
+void pool_store_begin(struct pool_ref *r);
+/* what it is of there is known no more */
+void pool_store_forget(struct pool_ref *r);
+void pool_store_bad(struct pool_ref *r);	/* it was, and was no good */
+void pool_store_pump(struct function *f);
+int pool_store_waits(const struct function *f);	/* time may yet put it there */
+void pool_store_init(struct pool_ref *r);
+void pool_store_end(struct pool_ref *r);	/* waits for the thread */
+
 /* pool_boot.c */
+/* it is ready, however it came to that */
+void pool_boot_is_ready(struct pool_ref *r);
 void pool_boot_failed(struct pool_ref *r, const char *why);
 /* nothing but a verified image is ever served: said by pool_image.c */
 void pool_boot_verified(struct function *f);

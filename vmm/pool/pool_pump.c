@@ -71,6 +71,7 @@ static int needs_tick(struct function *f)
 	return f->retired || f->queued || f->n[CLONE_COMING] ||
 	       f->n[CLONE_BUSY] || pool_clones_live(f) != f->o.min ||
 	       f->ref->state != REF_READY || pool_size_waits(f) ||
+	       pool_store_waits(f) ||
 	       pool_ref_other(f)->state != REF_DOWN;
 }
 
@@ -87,6 +88,7 @@ void function_pump(struct function *f)
 	pool_ref_pump(f, now);
 	pool_refresh_pump(f);
 	pool_image_pump(f);
+	pool_store_pump(f);
 	queue_refuse(f, now);
 	queue_give(f);
 	pool_size_pump(f, now);

@@ -131,6 +131,7 @@ static void on_ended(struct pool_proc *p)
 		return;
 	r->state = REF_DOWN;
 	pool_base_files_close(r);
+	pool_store_forget(r);
 	pool_clone_orphans(r);
 	pool_base_orphans(r);
 	if (r != f->ref)
@@ -195,6 +196,7 @@ struct ref_opts pool_ref_opts(const struct pool_ref *r)
 		.uid = po->uid, .tender = po->tender, .log_max = po->log_max,
 		.window0 = r->proc.host ? host_window0(r->proc.host)->fd : -1,
 		.cgroup = -1, .base = f->base_of != 0,
+		.from = r->from, .file = f->base_of ? r->file : -1,
 	};
 }
 
@@ -251,6 +253,7 @@ static int boot(struct pool_ref *r, int cgroup, struct err *err)
 	if (rc < 0)
 		return err_set(err, rc, "cannot make a host region: %s",
 			       strerror(-rc));
+	pool_store_begin(r);
 	rc = start(r, cgroup, &sock, &pid, err);
 	if (rc == 0)
 		rc = hold(r, sock, pid, err);
@@ -270,6 +273,8 @@ int pool_ref_boot(struct pool_ref *r, struct err *err)
 
 	if (f->base)
 		return pool_base_branch(r, err);
+	if (pool_store_look(r))
+		return 0;
 	fd = c ? cgroup_add(c, f->name, f->id) : -1;
 	rc = boot(r, fd, err);
 	if (fd >= 0)
@@ -285,6 +290,7 @@ void pool_ref_init(struct function *f)
 		r->proc.f = f;
 		r->proc.pidfd = -1;
 		r->file = r->workset = -1;
+		pool_store_init(r);
 		TAILQ_INIT(&r->asked);
 		TAILQ_INIT(&r->branching);
 	}
@@ -313,7 +319,7 @@ static int may_boot(const struct function *f, double now)
 {
 	const struct pool_ref *r = f->ref;
 
-	return r->state == REF_DOWN && !f->retired && now >= r->retry_at &&
+	return r->state == REF_DOWN && !r->work.running && !f->retired && now >= r->retry_at &&
 	       !(f->o.once && r->tried) && f->image != IMAGE_COPYING &&
 	       f->image != IMAGE_BAD;
 }
