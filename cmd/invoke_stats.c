@@ -55,6 +55,10 @@ GET(exits, m->run->exits)
 GET(fetched, m->requests ? m->now->fetched / m->requests : 0)
 GET(fetches, m->run->fetches)
 GET(runs, m->requests)
+GET(starts_warm, m->now->starts[START_WARM])
+GET(starts_clone, m->now->starts[START_CLONE])
+GET(starts_snapshot, m->now->starts[START_SNAPSHOT])
+GET(starts_boot, m->now->starts[START_BOOT])
 
 /* in the lines' order */
 static const struct figure figures[] = {
@@ -85,6 +89,14 @@ static const struct figure figures[] = {
 	{ "fetched", "fetched", " bytes in ", 0, END, fetched, NULL, 0, 0 },
 	{ "fetches", NULL, " fetches", 0, REQUEST, fetches, " per run", 0, 0 },
 	{ "runs", NULL, NULL, 0, END, runs, NULL, 0, 0 },
+	{ "starts_warm", "starts", " warm, ", 0, END, starts_warm, NULL, 0,
+	  0 },
+	{ "starts_clone", NULL, " by a clone, ", 0, END, starts_clone, NULL,
+	  0, 0 },
+	{ "starts_snapshot", NULL, " by a snapshot, ", 0, END,
+	  starts_snapshot, NULL, 0, 0 },
+	{ "starts_boot", NULL, " by a boot", 0, END, starts_boot, NULL, 0,
+	  0 },
 };
 
 #define FIGURES	(sizeof(figures) / sizeof(figures[0]))

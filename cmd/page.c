@@ -38,7 +38,8 @@ static json_t *describe(struct function *f)
 
 	function_info(f, &i);
 	return json_pack("{s:s, s:s, s:s, s:b, s:{s:i, s:i, s:i}, s:i, s:I, "
-			 "s:I, s:I, s:I}", "name", i.name, "handler", i.handler,
+			 "s:I, s:I, s:{s:I, s:I, s:I, s:I}, s:I}",
+			 "name", i.name, "handler", i.handler,
 			 "digest", i.digest,
 			 "ready", i.ready,
 			 "clones", "idle", (int)i.idle, "busy", (int)i.busy,
@@ -46,6 +47,11 @@ static json_t *describe(struct function *f)
 			 "requests", (json_int_t)i.requests,
 			 "errors", (json_int_t)i.errors,
 			 "refreshes", (json_int_t)i.refreshes,
+			 "starts",
+			 "warm", (json_int_t)i.starts[START_WARM],
+			 "clone", (json_int_t)i.starts[START_CLONE],
+			 "snapshot", (json_int_t)i.starts[START_SNAPSHOT],
+			 "boot", (json_int_t)i.starts[START_BOOT],
 			 "run_us_p50", (json_int_t)i.run_us);
 }
 

@@ -84,11 +84,16 @@ static void note(struct function *f, const char *fmt, ...)
 void serverlog_ready(struct function *f)
 {
 	struct function_info i;
+	char how[64];
 
 	function_info(f, &i);
-	note(f, "function '%s' is ready: %s, booted in %.1f ms, %.1f MB, digest "
-	     "%s", i.name, i.handler, i.boot.boot_ns / 1e6,
-	     i.boot.ram_bytes / 1048576.0, i.digest);
+	if (i.stored)
+		snprintf(how, sizeof(how), "from the store");
+	else
+		snprintf(how, sizeof(how), "booted in %.1f ms",
+			 i.boot.boot_ns / 1e6);
+	note(f, "function '%s' is ready: %s, %s, %.1f MB, digest %s", i.name,
+	     i.handler, how, i.boot.ram_bytes / 1048576.0, i.digest);
 }
 
 /* and where more of it is; lines of a report follow the first */

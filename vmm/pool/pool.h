@@ -44,6 +44,15 @@ enum outcome {
 	JOB_UNAVAILABLE,		/* text: one line; try again later */
 };
 
+/* what a request found: */
+enum pool_start {
+	START_WARM,			/* a clone that was there */
+	START_CLONE,			/* a clone was made for it */
+	START_SNAPSHOT,			/* the same, of one that has no process */
+	START_BOOT,			/* and before that its reference */
+	STARTS
+};
+
 /*
  * Valid during the call that brings it.  The text is the pool's, and goes with
  * that call, unless it is taken.
@@ -184,6 +193,9 @@ struct function_info {
 	unsigned idle, busy, coming, queued;
 	uint64_t requests, errors;
 	uint64_t refreshes;		/* references that were replaced */
+	uint64_t starts[STARTS];	/* how many of them found what */
+	int stored;			/* its reference came from the store, */
+	double stored_age;		/* where it was for so long, s */
 	uint64_t run_us;		/* median of the last ones */
 	struct boot_stats boot;
 	uint64_t clone_ns;		/* from the order to UP, the last one */

@@ -172,12 +172,15 @@ void function_info(struct function *f, struct function_info *out)
 		.requests = f->requests,
 		.errors = f->errors,
 		.refreshes = f->refreshes,
+		.stored = f->ref->stored && f->ref->age > 0,
+		.stored_age = f->ref->age,
 		.run_us = median_run(f),
 		.boot = f->ref->stats,
 		.clone_ns = f->clone_ns,
 		.clone_pages = f->clone_pages,
 		.fetched = f->fetched,
 	};
+	memcpy(out->starts, f->starts, sizeof(out->starts));
 }
 
 static uint64_t memory_of(const struct function_opts *o,

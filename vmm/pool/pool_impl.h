@@ -101,6 +101,7 @@ struct pool_clone {
 	int said;			/* something, in this request */
 	double since;			/* in this state */
 	double asked_at;
+	enum pool_start start;		/* of BUSY: what its request found */
 	struct job *job;		/* of BUSY, else NULL */
 };
 
@@ -236,6 +237,7 @@ struct function {
 	double turn_asks;
 
 	uint64_t requests, errors, refreshes, fetched;
+	uint64_t starts[STARTS];
 	uint32_t run_us[RUN_SAMPLES];
 	unsigned runs;
 	uint64_t clone_ns, clone_pages;

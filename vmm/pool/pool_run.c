@@ -144,6 +144,17 @@ void pool_run_report(struct pool_clone *c, const struct msg *m,
 	job_finish(f, j, &r);
 }
 
+/* c is idle */
+static enum pool_start start_of(const struct pool_clone *c,
+				const struct job *j)
+{
+	if (c->ran || c->since <= j->queued)
+		return START_WARM;
+	if (c->ref->ready_at > j->queued)
+		return START_BOOT;
+	return c->ref->stored ? START_SNAPSHOT : START_CLONE;
+}
+
 void pool_clone_run(struct pool_clone *c, struct job *j)
 {
 	struct function *f = c->proc.f;
@@ -156,6 +167,7 @@ void pool_clone_run(struct pool_clone *c, struct job *j)
 	uint64_t off;
 	int rc;
 
+	c->start = start_of(c, j);
 	pool_clone_enter(c, CLONE_BUSY);
 	c->pid = c->next_pid;
 	m.a[4] = c->next_pid = pool_clone_pid(f);
@@ -168,8 +180,10 @@ void pool_clone_run(struct pool_clone *c, struct job *j)
 	rc = host_event(c->proc.host, j->event, j->event_len, &off);
 	if (rc == 0)
 		rc = peer_send(c->proc.peer, &m, NULL, NULL, 0);
-	if (rc == 0)
+	if (rc == 0) {
+		f->starts[c->start]++;
 		return;
+	}
 	/* it had ended already, and saw nothing of the request */
 	c->job = NULL;
 	pool_clone_stop(c);

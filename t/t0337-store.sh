@@ -1,0 +1,259 @@
+#!/bin/sh
+# what booted is kept in a store: restarts, damage, strangers, two at once
+. "$(dirname "$0")/lib.sh"
+need_tender
+need_python
+command -v curl >/dev/null || skip_all "no curl"
+bake_or_end kept echo
+
+# all memory and registers are compared after each request
+USETL_VERIFY=1
+export USETL_VERIFY
+store=$tmp/store
+snapshots=$store/snapshots
+cat >"$tmp/kept.conf" <<END
+[serve]
+store = $store
+[pool]
+share = yes
+[function a]
+image = $tmp/kept.usetl
+[function b]
+image = $tmp/kept.usetl
+memory = 128M
+[function not]
+image = $tmp/kept.usetl
+store = no
+[function c]
+image = $tmp/echo.usetl
+END
+ready() {
+	test "$(grep -c 'is ready' "$tmp/serve.err")" = 4
+}
+# serve_all: all four are ready
+serve_all() {
+	serve_or_end -c "$tmp/kept.conf" "$@"
+	await ready || fail "four functions are ready" "$tmp/serve.err"
+}
+# kept N: so many files are there, whole
+kept() {
+	test "$(ls "$snapshots" 2>/dev/null | grep -c .)" = "$1"
+}
+boot_of() {
+	call "$1" '{}'
+	json 'd["boot"]'
+}
+said() {
+	grep -c "$1" "$tmp/serve.err"
+}
+
+serve_all
+is "the first time nothing is from a store" "$(said 'from the store')" 0
+a=$(boot_of a) b=$(boot_of b) not=$(boot_of not)
+ok "a runtime and three functions come to be there" await kept 4
+# shellcheck disable=SC2012
+is "for nobody else to see" "$(ls -ld "$store" "$snapshots" "$snapshots"/* |
+	cut -c 1-10 | sort -u | tr '\n' ' ')" '-rw------- drwx------ '
+stop_serve
+
+serve_all
+is "the second time three are from there" "$(said 'from the store')" 3
+like "and this is said of each" "$tmp/serve.err" \
+	"'a' is ready: app.handler, from the store, [0-9.]* MB, digest"
+is "a was not booted again" "$(boot_of a)" "$a"
+is "nor was b" "$(boot_of b)" "$b"
+ok "what is not to be kept was" test "$(boot_of not)" != "$not"
+call c '{"n": 7}'
+is "c" "$status $(json d)" '200 {"n": 7}'
+is "no reference runs for them" "$(processes usetl-ref | grep -c .)" 1
+
+# requests of one snapshot know nothing of each other
+drawn() {
+	for i in 1 2 3 4; do
+		call a '{}'
+		test "$(json 'd["calls"]')" = 1 || echo "calls: $(cat "$tmp/out")"
+		json '[d["drawn"], d["urandom"]]'
+	done
+}
+first=$(drawn)
+stop_serve
+serve_all
+second=$(drawn)
+is "what they draw is drawn once, in either life" \
+	"$(printf '%s\n%s\n' "$first" "$second" | sort -u | grep -c .)" 8
+call a '{"nap": 0.02}'
+is "time goes on from where it was" \
+	"$status $(json '[d["later"], d["slept"]]')" '200 [true, true]'
+for p in $(processes usetl-base); do
+	kill -9 "$p"
+done
+again() {
+	test "$(boot_of a) $(boot_of b)" = "$a $b"
+}
+ok "a runtime that is killed comes from there, too" await again
+curl -sS -m 60 "$url/function" >"$tmp/out"
+is "what requests found is told" "$(json \
+	'sorted({k for f in d for k in f["starts"]})')" \
+	'["boot", "clone", "snapshot", "warm"]'
+is "a's were warm, or made from its snapshot" "$(json \
+	'[f["starts"]["snapshot"] > 0 and f["starts"]["warm"] > 0 and
+	f["starts"]["boot"] == 0 for f in d if f["name"] == "a"]')" '[true]'
+stop_serve
+
+# the runtime is the larger one
+base() {
+	find "$snapshots" -type f -size +8M | head -n 1
+}
+function_file() {
+	find "$snapshots" -type f -size -8M | head -n 1
+}
+# damaged NAME LINE: it is said, and answers are right
+damaged() {
+	serve_all
+	like_soon "$1: it is said" "$tmp/serve.err" "store: $2"
+	call a '{}'
+	is "$1: and booted" "$status $(json 'd["calls"]')" '200 1'
+	ok "$1: and kept again" await kept "$3"
+	stop_serve
+}
+flip() {
+	"$python" - "$1" "$2" <<'END'
+import os, sys
+with open(sys.argv[1], "r+b") as file:
+    at = int(sys.argv[2])
+    if at < 0:
+        at += os.fstat(file.fileno()).st_size
+    file.seek(at)
+    byte = file.read(1)[0]
+    file.seek(at)
+    file.write(bytes([byte ^ 0x40]))
+END
+}
+cut() {
+	truncate -s "$(($(stat -c %s "$1") * 2 / 3))" "$1"
+}
+cut "$(base)"
+damaged "a runtime cut short" 'snapshot [0-9a-f]* was cut short or changed' 7
+flip "$(base)" 4000000
+damaged "a runtime with another bit" 'snapshot [0-9a-f]* was changed' 10
+flip "$(base)" -4000
+damaged "an end with another bit" 'snapshot [0-9a-f]* was cut short' 13
+rm -rf "$store"
+serve_all
+ok "the store is made anew" await kept 4
+stop_serve
+flip "$(function_file)" 70000
+damaged "a function with another bit" 'snapshot [0-9a-f]* was changed' 4
+for f in "$snapshots"/*; do
+	: >"$f"
+done
+damaged "all of them are empty" 'snapshot [0-9a-f]* was cut short' 7
+
+rm -rf "$store"
+serve_all
+ok "the store is made anew" await kept 4
+stop_serve
+chmod 666 "$(base)"
+serve_all
+like_soon "what others can write is not trusted" "$tmp/serve.err" \
+	'can be written by others'
+ok "and booted" test "$(boot_of a)" != "$a"
+stop_serve
+if test "$(id -u)" = 0; then
+	chown nobody "$(base)"
+	serve_all
+	like_soon "nor is what belongs to others" "$tmp/serve.err" \
+		'belongs to another user'
+	stop_serve
+	chown -R nobody "$store"
+	serve_all
+	like_soon "nor their store" "$tmp/serve.err" \
+		'nothing is kept in a store: .*belongs to another user'
+	call a '{}'
+	is "without one" "$status $(json 'd["calls"]')" '200 1'
+	stop_serve
+fi
+rm -rf "$store"
+: >"$store"
+serve_all
+like_soon "a file in its place" "$tmp/serve.err" \
+	'nothing is kept in a store: .*Not a directory'
+stop_serve
+rm -f "$store"
+
+# a full disk
+if test "$(id -u)" = 0 && unshare -m true 2>/dev/null; then
+	mkdir -m 700 "$store"
+	real=$usetl
+	cat >"$tmp/full" <<END
+#!/bin/sh
+exec unshare -m sh -c 'mount -t tmpfs -o size=2m,mode=700 none "$store" &&
+	exec "$real" "\$@"' sh "\$@"
+END
+	chmod +x "$tmp/full"
+	usetl=$tmp/full
+	serve_all
+	like_soon "a full disk is said" "$tmp/serve.err" \
+		"store: cannot write '$store': No space left"
+	call a '{}'
+	is "and nothing else comes of it" "$status $(json 'd["calls"]')" \
+		'200 1'
+	stop_serve
+	usetl=$real
+else
+	skip "a full disk" "only root can mount one"
+fi
+
+# two at once, killed while they write
+rm -rf "$store"
+for i in 1 2 3; do
+	"$usetl" serve -l 127.0.0.1:0 -c "$tmp/kept.conf" >"$tmp/other.err" \
+		2>&1 &
+	other=$!
+	serve_all
+	call a '{}'
+	is "beside another, round $i" "$status $(json 'd["calls"]')" '200 1'
+	sleep "0.$i"
+	kill -9 "$serve_pid" "$other"
+	wait "$serve_pid" "$other" 2>/dev/null
+	serve_pid=
+done
+serve_all
+unlike "nothing of what was killed is taken for whole" "$tmp/serve.err" \
+	'store: '
+again_kept() {
+	test "$(find "$snapshots" -type f -size +8M | grep -vc '/\.')" -ge 1
+}
+ok "and what is there in the end is whole" await again_kept
+stop_serve
+serve_all
+is "and served from" "$(said 'from the store')" 3
+stop_serve
+
+# an age that is over, and another limit
+sed 's/^share = yes/&\nrefresh = 1s/' "$tmp/kept.conf" >"$tmp/old.conf"
+sleep 2
+serve_or_end -c "$tmp/old.conf"
+await ready
+is "what is older than pool.refresh is not used" "$(said 'from the store')" 0
+stop_serve
+
+# usetl invoke
+invoke() {
+	"$usetl" invoke --store "$tmp/mine" --stats=json "$tmp/kept.usetl" \
+		>"$tmp/out" 2>"$tmp/err"
+}
+ok "usetl invoke keeps what it booted" invoke
+first=$(json 'd["boot"]')
+ok "and runs it" invoke
+is "it is the same" "$(json 'd["boot"]')" "$first"
+cp "$tmp/err" "$tmp/out"
+is "by a snapshot" "$(json 'd["starts_snapshot"]')" 1
+USETL_VERIFY= ok "who does not compare keeps others" invoke
+chmod 755 "$tmp/mine/snapshots"
+ok "its store may be read by others" invoke
+chmod 777 "$tmp/mine/snapshots"
+ok "but not written" invoke
+like "and that is said" "$tmp/err" \
+	'nothing is kept in a store: .*can be written by others'
+plan
