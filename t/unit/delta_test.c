@@ -20,7 +20,7 @@
 #include "t/unit/tap.h"
 #include "vmm/memory/ram.h"
 
-#define TREES	3
+#define TREES	4
 #define DEPTH	RAM_DELTAS
 #define WIDTH	2
 #define REQUESTS 3
@@ -181,6 +181,34 @@ static int level(int depth, uint64_t seed)
 	return 0;
 }
 
+static void begin(struct err *err)
+{
+	if (ram_create(&ram, 64u << 20, 16u << 20, err) < 0)
+		fail(err->msg, 0);
+}
+
+/* the base as another process has it from its file */
+static int reread(struct err *err)
+{
+	int fd = memfd_create("base", MFD_CLOEXEC);
+	uint64_t head = draw(3) * UK_PAGE;
+	struct ram_run *run;
+	uint32_t n;
+	int rc = ram_base_write(&ram, base, fd, head, &run, &n, err);
+
+	if (rc < 0)
+		return rc;
+	close(base);
+	ram_destroy(&ram);
+	begin(err);
+	rc = ram_base_read(&ram, fd, run, n, head);
+	if (rc < 0)
+		fail("a base's file", 0);
+	close(fd);
+	free(run);
+	return ram_seal(&ram, err);
+}
+
 static int tree(uint64_t seed)
 {
 	struct err err = { "" };
@@ -188,12 +216,15 @@ static int tree(uint64_t seed)
 
 	if (fork() == 0) {
 		state = seed;
-		if (ram_create(&ram, 64u << 20, 16u << 20, &err) < 0)
-			fail(err.msg, 0);
+		begin(&err);
 		scribble(2000, 1);
 		base = ram_seal(&ram, &err);
+		if (base >= 0 && seed % 2)
+			base = reread(&err);
 		if (base < 0)
 			fail(err.msg, 0);
+		if (differs())
+			fail("a base", differs());
 		for (int i = 0; i < WIDTH; i++) {
 			if (fork() == 0)
 				_exit(level(1, seed * 131 + (uint64_t)i));
@@ -206,6 +237,41 @@ static int tree(uint64_t seed)
 	return status == 0;
 }
 
+/* lists that are none are refused, and nothing outside the file is read */
+static int bad_lists(void)
+{
+	const struct ram_run run[] = {
+		{ UK_DATA_BASE / UK_PAGE, 1, 3 },	/* not in the file */
+		{ UK_DATA_BASE / UK_PAGE, UINT32_MAX, 1 },
+		{ UK_DATA_BASE / UK_PAGE, 1, UINT32_MAX },
+		{ UK_DATA_BASE / UK_PAGE, 0, 1 },
+		{ UK_DATA_BASE / UK_PAGE, 1, 0 },	/* in the head */
+		{ UK_HEAP_END / UK_PAGE - 1, 1, 1 },	/* in no span */
+		{ UK_IMAGE_BASE / UK_PAGE, 1, 1 },
+		{ UINT32_MAX, 1, 1 },
+	};
+	const struct ram_run twice[] = {
+		{ UK_DATA_BASE / UK_PAGE, 2, 1 },
+		{ UK_DATA_BASE / UK_PAGE + 1, 1, 2 },
+	};
+	int fd = memfd_create("bad", MFD_CLOEXEC), right = 0;
+	struct err err;
+
+	begin(&err);
+	if (fd < 0 || ftruncate(fd, 3 * UK_PAGE) < 0)
+		return 0;
+	for (size_t i = 0; i < sizeof(run) / sizeof(run[0]); i++)
+		right += ram_base_read(&ram, fd, &run[i], 1, UK_PAGE) ==
+			 -EINVAL;
+	right += ram_base_read(&ram, fd, twice, 2, UK_PAGE) == -EINVAL;
+	right += ram_base_read(&ram, fd, twice, RAM_RUNS + 1, UK_PAGE) ==
+		 -EINVAL;
+	right += ram_base_read(&ram, fd, twice, 1, UK_PAGE) == 0;
+	ram_destroy(&ram);
+	close(fd);
+	return right == sizeof(run) / sizeof(run[0]) + 3;
+}
+
 /* a level too many is refused, and the snapshot that there is goes on */
 static int too_many(void)
 {
@@ -214,8 +280,7 @@ static int too_many(void)
 
 	if (fork() == 0) {
 		state = 1;
-		if (ram_create(&ram, 64u << 20, 16u << 20, &err) < 0)
-			fail(err.msg, 0);
+		begin(&err);
 		base = ram_seal(&ram, &err);
 		for (int i = 0; i < RAM_DELTAS; i++) {
 			ram_clone_init(&ram, proc);
@@ -267,6 +332,7 @@ int main(void)
 	for (int i = 0; i < TREES; i++)
 		ok(tree(seed + (uint64_t)i), "a random tree, seed %llu",
 		   (unsigned long long)seed + (unsigned)i);
+	ok(bad_lists(), "runs that are none are refused");
 	ok(too_many(), "a delta too many is refused");
 	ok(too_scattered(), "pages in too many ranges are refused");
 	return plan();
