@@ -68,6 +68,7 @@ static const struct ini_key keys[] = {
 	{ "pool", "max", INI_COUNT, C(max), INI_RANGE(1, 1024) },
 	{ "pool", "idle", INI_TIME, C(idle_ns), INI_RANGE(0, DAY) },
 	{ "pool", "refresh", INI_TIME, C(refresh_ns), INI_RANGE(0, 30 * DAY) },
+	{ "pool", "memory", INI_SIZE, C(memory), INI_RANGE(0, 1ull << 50) },
 	{ "pool", "share", INI_WORD, C(share), .words = yesno_words },
 	{ "fetch", "windows", INI_COUNT, C(windows), INI_RANGE(0, 256) },
 	{ "fetch", "warm", INI_SIZE, C(warm), INI_RANGE(0, GB) },

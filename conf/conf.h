@@ -57,6 +57,7 @@ struct conf {
 	unsigned min, max;
 	uint64_t idle_ns;
 	uint64_t refresh_ns;		/* 0: never */
+	uint64_t memory;		/* of idle functions; 0: any */
 	enum yesno share;		/* one runtime for many functions */
 	/* [fetch] */
 	unsigned windows;

@@ -58,6 +58,7 @@ void pool_set(struct pool *pool, const struct pool_opts *o)
 {
 	set_opts(pool, o);
 	window_pool_limit(pool->windows, o->fetch_total);
+	pool_memory_set(pool);
 }
 
 /* what it cannot do now, whoever needs a window tries again */
@@ -89,6 +90,7 @@ int pool_create(struct pool **out, struct ev_loop *loop,
 	TAILQ_INIT(&pool->current);
 	TAILQ_INIT(&pool->others);
 	pool_pump_init(pool);
+	pool_memory_init(pool);
 	ev_idle_init(&pool->fetching, on_fetching);
 	pool->fetching.data = pool;
 	rc = fetch_engine_create(&pool->engine, loop);
@@ -100,6 +102,7 @@ int pool_create(struct pool **out, struct ev_loop *loop,
 		return rc;
 	}
 	window_pool_limit(pool->windows, o->fetch_total);
+	pool_memory_set(pool);
 	*out = pool;
 	return 0;
 }
@@ -174,6 +177,7 @@ void pool_destroy(struct pool *pool)
 		function_end(f);
 	pool_pump_end(pool);
 	ev_idle_stop(pool->loop, &pool->fetching);
+	ev_timer_stop(pool->loop, &pool->memory);
 	window_pool_destroy(pool->windows);
 	fetch_engine_destroy(pool->engine);
 	free(pool);

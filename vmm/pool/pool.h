@@ -136,6 +136,8 @@ struct pool_opts {
 	uint64_t wait_ns;		/* longest that one waits */
 	uint64_t boot_ns;		/* a reference is ready by then */
 	uint64_t fetch_timeout_ns;
+	uint64_t memory;		/* bytes that functions may have while
+					   nobody calls them; 0: any */
 	uint64_t fetch_max;		/* bytes of bodies that a clone holds */
 	uint64_t fetch_total;		/* that all of them do; 0: no limit */
 	/*

@@ -26,6 +26,8 @@ void pool_clone_enter(struct pool_clone *c, enum clone_state s)
 		TAILQ_INSERT_HEAD(&f->clones[s], c, link);
 	f->n[s]++;
 	c->state = s;
+	if (s == CLONE_BUSY)
+		c->given_up = f->given_up = 0;
 	c->since = pool_now(f);
 }
 

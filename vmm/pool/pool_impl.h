@@ -15,6 +15,7 @@
  *   pool_clone.c     its clones: idle, lost, stopped
  *   pool_run.c       a request in a clone
  *   pool_size.c      how many of them there are
+ *   pool_memory.c    and for how many there is memory
  *   pool_proc.c      what both are: a process, its socket, its host region
  *   pool_log.c       what they may log
  *
@@ -97,6 +98,7 @@ struct pool_clone {
 	uint32_t pid, next_pid;		/* of this request's process, and of
 					   the next one's; 0: none yet */
 	int last;			/* no request after this one */
+	int given_up;			/* it is to end: pool_memory.c */
 	int ran;			/* a request, to its end */
 	int said;			/* something, in this request */
 	double since;			/* in this state */
@@ -224,6 +226,10 @@ struct function {
 	unsigned n[CLONE_DYING + 1];
 	unsigned clone_failures;	/* in a row */
 	double clone_retry_at;
+	uint64_t clone_bytes;		/* of an idle one; 0: not known */
+	double measured_at;
+	int given_up;			/* one of them was, and nobody has
+					   called since */
 
 	struct job *head, **tail;	/* waiting */
 	unsigned queued;
@@ -257,6 +263,9 @@ struct pool {
 	struct function_list marked;
 	unsigned pending;
 	uint64_t functions;		/* ever made */
+	struct ev_timer memory;
+	int pressed;			/* no clone is left to be given up, and
+					   that was not enough */
 	int fetched;			/* something; windows may be wanted: */
 	struct ev_idle fetching;	/* made when there is time */
 };
@@ -439,6 +448,15 @@ unsigned pool_clones_live(const struct function *f);
 void pool_size_pump(struct function *f, double now);
 void pool_clone_orphans(struct pool_ref *r);	/* the reference is gone */
 void pool_clone_renew(struct function *f);	/* f->ref is another one now */
+
+/*
+ * pool_memory.c
+ *
+ * bytes that all functions have, as far as that is known
+ */
+uint64_t pool_memory_used(struct pool *pool);
+void pool_memory_set(struct pool *pool);	/* as pool->o says */
+void pool_memory_init(struct pool *pool);
 
 /* time may yet store its reference */
 int pool_size_waits(const struct function *f);

@@ -69,7 +69,8 @@ void function_unmark(struct function *f)
 static int needs_tick(struct function *f)
 {
 	return f->retired || f->queued || f->n[CLONE_COMING] ||
-	       f->n[CLONE_BUSY] || pool_clones_live(f) != f->o.min ||
+	       f->n[CLONE_BUSY] ||
+	       pool_clones_live(f) != (f->given_up ? 0 : f->o.min) ||
 	       f->ref->state != REF_READY || pool_size_waits(f) ||
 	       pool_store_waits(f) ||
 	       pool_ref_other(f)->state != REF_DOWN;

@@ -160,6 +160,7 @@ int pool_submit(struct function *f, struct job *j)
 	f->tail = &j->next;
 	f->queued++;
 	f->pool->pending++;
+	f->given_up = 0;
 	function_mark(f);
 	queue_give(f);
 	return 0;

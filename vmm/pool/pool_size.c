@@ -56,7 +56,8 @@ static unsigned lasting(const struct function *f)
 /* to min; for the first of them one that is `last` makes room */
 static int top_up(struct function *f)
 {
-	unsigned n = lasting(f), want = f->o.min > n ? f->o.min - n : 0;
+	unsigned n = lasting(f);
+	unsigned want = f->o.min > n && !f->given_up ? f->o.min - n : 0;
 	struct pool_clone *c;
 	int rc;
 
@@ -99,8 +100,15 @@ static int for_the_queue(struct function *f)
 
 static void reap(struct function *f, double now)
 {
-	unsigned live = pool_clones_live(f);
-	struct pool_clone *c;
+	struct pool_clone *c, *after;
+	unsigned live;
+
+	for (c = TAILQ_FIRST(&f->clones[CLONE_IDLE]); c; c = after) {
+		after = TAILQ_NEXT(c, link);
+		if (c->given_up)
+			pool_clone_stop(c);
+	}
+	live = pool_clones_live(f);
 
 	/* the least recently used are at the tail */
 	while (live-- > f->o.min &&
@@ -113,7 +121,8 @@ int pool_size_waits(const struct function *f)
 {
 	const struct pool_ref *r = f->ref;
 
-	return f->base && !f->retired && !f->o.min && !f->queued &&
+	return f->base && !f->retired && (!f->o.min || f->given_up) &&
+	       !f->queued &&
 	       pool_ref_usable(f) && !r->stored && !r->clones && r->of &&
 	       r->of == f->base->ref && pool_base_sealed(r);
 }
@@ -125,9 +134,9 @@ static void store(struct function *f, double now)
 
 	if (r->clones)
 		r->used = now;
-	if (pool_size_waits(f) &&
+	if (pool_size_waits(f) && (f->pool->pressed ||
 	    now >= (r->used > r->ready_at ? r->used : r->ready_at) +
-	    f->o.idle_ns / 1e9)
+	    f->o.idle_ns / 1e9))
 		pool_ref_store(r);
 }
 
