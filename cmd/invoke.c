@@ -72,13 +72,16 @@ static void on_event(void *arg, struct function *f, enum pool_event what,
 	}
 }
 
-static void on_idle(void *arg, struct function *f, const struct run_stats *st)
+static void on_idle(void *arg, struct function *f, const struct run_stats *st,
+		    const char *pages, size_t len)
 {
 	struct run *r = arg;
 
 	if (!r->stats)
 		return;
 	invoke_stats_rolled_back(r->stats, st);
+	if (len)
+		invoke_stats_pages(r->stats, pages, len);
 	if (invoke_stats_whole(r->stats))
 		finish(r, 0);
 }
@@ -261,7 +264,8 @@ static int add(struct run *r, const char *path, struct err *err)
 	const struct invoke_opts *o = r->o;
 	struct function_opts fo = {
 		.min = 1, .max = 1, .once = 1, .trace = o->trace,
-		.say_idle = o->stats, .timeout_ns = o->timeout_ns,
+		.say_idle = o->stats, .say_pages = o->pages,
+		.timeout_ns = o->timeout_ns,
 		.idle_ns = r->open.conf->idle_ns, .verify = deploy_verify(),
 		/* a rollback would take breakpoints for the guest's doing */
 		.recycle = o->debug ? RECYCLE_KEEP : o->recycle,

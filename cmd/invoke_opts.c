@@ -103,16 +103,18 @@ int invoke_event(struct invoke_opts *o)
 static void usage(FILE *to)
 {
 	fprintf(to, "usage: usetl invoke [-d JSON|@FILE|-] [-t TIMEOUT] "
-		"[--stats[=json]] [--trace]\n"
-		"                    [--repeat N] [--pause TIME] "
-		"[--recycle HOW] [--tender HOW]\n"
-		"                    [--store DIR]\n"
+		"[--stats[=json|pages]]\n"
+		"                    [--trace] [--repeat N] [--pause TIME] "
+		"[--recycle HOW]\n"
+		"                    [--tender HOW] [--store DIR]\n"
 		"                    [--gdb[=boot] [--gdb-command CMD]...]\n"
 		"                    IMAGE|URL\n"
 		"  -d, --data    the event: JSON, a file's, or stdin's ({})\n"
 		"  -t, --timeout instead of the image's, as in 500ms or 10s\n"
 		"      --boot-timeout  what the boot may take (IMAGE; 60s)\n"
-		"      --stats   times, pages and exits to stderr, or as JSON\n"
+		"      --stats   times, pages and exits to stderr, or as JSON; "
+		"=pages:\n"
+		"                whose pages the last run wrote (IMAGE)\n"
 		"      --trace   the guest's system calls to stderr (IMAGE)\n"
 		"      --repeat  run N times, show the last result\n"
 		"      --pause   between them, as in 10ms (IMAGE)\n"
@@ -165,9 +167,10 @@ static int set_stats(struct invoke_opts *o, const char *text)
 {
 	o->stats = 1;
 	o->json = text && !strcmp(text, "json");
-	if (!text || o->json)
+	o->pages = text && !strcmp(text, "pages");
+	if (!text || o->json || o->pages)
 		return 0;
-	fprintf(stderr, "%s: --stats '%s' is not json\n", who, text);
+	fprintf(stderr, "%s: --stats '%s' is not json or pages\n", who, text);
 	return 2;
 }
 
@@ -216,6 +219,7 @@ static int check_options_of_url(const struct invoke_opts *o)
 	const char *option = o->trace ? "--trace" : o->tender ? "--tender" :
 		o->recycle != RECYCLE_ROLLBACK ? "--recycle" :
 		o->boot_ns ? "--boot-timeout" : o->store ? "--store" :
+		o->pages ? "--stats=pages" :
 		o->pause_ns ? "--pause" : NULL;
 	struct err err;
 
@@ -227,6 +231,15 @@ static int check_options_of_url(const struct invoke_opts *o)
 	if (tenderopt_check(o->tender, &err) == 0)
 		return 0;
 	fprintf(stderr, "%s: %s\n", who, err.msg);
+	return 2;
+}
+
+static int check_pages(const struct invoke_opts *o)
+{
+	if (!o->pages || o->recycle == RECYCLE_ROLLBACK)
+		return 0;
+	fprintf(stderr, "%s: --stats=pages is of a rollback: no --recycle\n",
+		who);
 	return 2;
 }
 
@@ -325,5 +338,6 @@ int invoke_parse(int argc, char **argv, struct invoke_opts *o)
 	o->target = argv[optind];
 	rc = check_url(o);
 	rc = rc ? rc : check_options_of_url(o);
+	rc = rc ? rc : check_pages(o);
 	return rc ? rc : check_gdb(o);
 }

@@ -17,7 +17,7 @@ struct invoke_opts {
 	const char *target;		/* IMAGE or URL */
 	char *event;			/* the caller's to free */
 	size_t event_len;
-	int stats, json, trace;
+	int stats, json, pages, trace;
 	enum debug debug;
 	char **gdb;			/* commands for gdb; to free */
 	unsigned n_gdb;

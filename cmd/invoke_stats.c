@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cmd/median.h"
 
@@ -105,6 +106,7 @@ struct invoke_stats {
 	unsigned size;			/* requests */
 	unsigned answered, rolled_back;
 	double *value[FIGURES];		/* size of each; NULL at END */
+	char *pages;			/* NULL: not asked for */
 };
 
 int invoke_stats_create(struct invoke_stats **out, unsigned requests)
@@ -133,6 +135,7 @@ void invoke_stats_destroy(struct invoke_stats *s)
 		return;
 	for (size_t i = 0; i < FIGURES; i++)
 		free(s->value[i]);
+	free(s->pages);
 	free(s);
 }
 
@@ -160,6 +163,16 @@ void invoke_stats_rolled_back(struct invoke_stats *s,
 		if (figures[i].when == ROLLBACK)
 			s->value[i][s->rolled_back] = figures[i].get(&m);
 	s->rolled_back++;
+}
+
+/* its clone may be hostile: only what shows, and whole lines, is kept */
+void invoke_stats_pages(struct invoke_stats *s, const char *text, size_t len)
+{
+	free(s->pages);
+	s->pages = strndup(text, len);
+	for (char *p = s->pages; p && *p; p++)
+		if ((*p < ' ' || *p > '~') && *p != '\n')
+			*p = '?';
 }
 
 int invoke_stats_whole(const struct invoke_stats *s)
@@ -225,4 +238,6 @@ void invoke_stats_print(struct invoke_stats *s, FILE *to,
 		}
 	}
 	fputs(json ? "}\n" : shown ? "\n" : "", to);
+	if (s->pages)
+		fprintf(to, "%s", s->pages);
 }

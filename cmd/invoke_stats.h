@@ -24,6 +24,8 @@ void invoke_stats_answered(struct invoke_stats *s, const struct run_stats *run,
 /* a clone has rolled back */
 void invoke_stats_rolled_back(struct invoke_stats *s,
 			      const struct run_stats *run);
+/* whose pages the last of them wrote, as the clone has it */
+void invoke_stats_pages(struct invoke_stats *s, const char *text, size_t len);
 /* 1: each of the requests was answered and rolled back */
 int invoke_stats_whole(const struct invoke_stats *s);
 /*

@@ -57,8 +57,9 @@ enum msg_type {
 				   status, lines of log past the limit;
 				   payload: struct run_stats, report, log */
 	MSG_IDLE,		/* rolled back, windows detached; payload:
-				   struct run_stats; sent when INVOKE_IDLE was
-				   set or a window had been attached */
+				   struct run_stats, then text for
+				   INVOKE_PAGES; sent when INVOKE_IDLE was set
+				   or a window had been attached */
 	MSG_CLONED,		/* reference to gateway: a: pid or -errno; of
 				   each CLONE and BRANCH, in their order */
 };
@@ -74,6 +75,7 @@ enum msg_type {
 #define PLACE_FDS	4
 
 #define INVOKE_IDLE	1	/* say IDLE after the rollback */
+#define INVOKE_PAGES	2	/* and in it whose pages were written */
 
 struct msg {
 	uint32_t type;

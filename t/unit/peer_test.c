@@ -270,7 +270,8 @@ static void test_refused(void)
 		{ MSG_UP, 1, "an UP with a payload" },
 		{ MSG_LOG, PEER_LOG_MAX + 1, "a log too long" },
 		{ MSG_RESULT, MSG_PAYLOAD_MAX + 1, "a result too long" },
-		{ MSG_IDLE, 4096, "an IDLE too long" },
+		{ MSG_IDLE, sizeof(struct run_stats) + PEER_REPORT_MAX + 1,
+		  "an IDLE too long" },
 		{ MSG_FETCH, 1u << 30, "a fetch too long" },
 	};
 
@@ -297,6 +298,11 @@ static void test_report(void)
 
 	ok(peer_report(&m, payload, &r) == 0 && r.text_len == 6 &&
 	   r.log_len == 4 && r.log == r.text + 6, "result and log");
+	m.type = MSG_IDLE;
+	ok(peer_report(&m, payload, &r) == 0 && r.text_len == 10 &&
+	   r.text == (const char *)payload + sizeof(r.stats) && !r.log_len,
+	   "the text of an IDLE");
+	m.type = MSG_RESULT;
 	m.a[1] = 7;
 	ok(peer_report(&m, payload, &r) == -EPROTO, "more than there is");
 	m.a[1] = 6, m.a[2] = 3;

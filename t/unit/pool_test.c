@@ -50,7 +50,8 @@ static void on_event(void *arg, struct function *f, enum pool_event what,
 	snprintf(notes + len, sizeof(notes) - len, "%s\n", text);
 }
 
-static void on_idle(void *arg, struct function *f, const struct run_stats *st)
+static void on_idle(void *arg, struct function *f, const struct run_stats *st,
+		    const char *pages, size_t len)
 {
 	idles++;
 }

@@ -21,6 +21,7 @@
 #include "conf/nstime.h"
 #include "vmm/tender/machine.h"
 #include "vmm/guest/chan.h"
+#include "vmm/guest/writers.h"
 
 #define CLOSE_NS	3000000		/* from one request to the next */
 
@@ -31,6 +32,8 @@ struct clone {
 	uint64_t begun;			/* mono ns: the request, or its child */
 	uint32_t pid;			/* of the guest's next process */
 	int first;
+	char pages[WRITERS_MAX];	/* INVOKE_PAGES: whose were written */
+	int pages_len;
 };
 
 static void send_died(struct clone *c)
@@ -141,17 +144,28 @@ static void rollback(struct clone *c)
 		verify(c);
 }
 
+/* a process that goes on meanwhile only makes the figures wrong */
+static void note_pages(struct clone *c)
+{
+	int n = writers_lines(c->g.ram, c->pages, sizeof(c->pages));
+
+	c->pages_len = n > 0 ? n : 0;
+}
+
 static void send_idle(struct clone *c)
 {
 	struct guest *g = &c->g;
 	struct msg m = { .type = MSG_IDLE };
-	struct iovec iov = { &g->st, sizeof(g->st) };
+	struct iovec iov[2] = {
+		{ &g->st, sizeof(g->st) },
+		{ c->pages, (size_t)c->pages_len },
+	};
 
 	g->st.rollback_ns = c->rollback_ns;
 	g->st.pages_copied = c->copied;
 	g->st.pages_private = c->private;
 	g->window_seen = 0;
-	if (chan_send(g->sock, &m, &iov, 1) < 0)
+	if (chan_send(g->sock, &m, iov, 2) < 0)
 		_exit(0);
 }
 
@@ -353,8 +367,12 @@ static void serve(struct clone *c)
 			send_died(c);
 			_exit(0);
 		}
-		if (recycle == RECYCLE_ROLLBACK)
+		c->pages_len = 0;
+		if (recycle == RECYCLE_ROLLBACK) {
+			if (m.a[2] & INVOKE_PAGES)
+				note_pages(c);
 			rollback(c);
+		}
 		if (m.a[2] & INVOKE_IDLE || g->window_seen)
 			send_idle(c);
 	}

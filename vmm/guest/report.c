@@ -79,6 +79,67 @@ int report_symbol(uint64_t addr, char *buf, size_t size)
 	return 0;
 }
 
+/* fn for each variable of the libOS, until it answers other than 0 */
+static int objects(int (*fn)(void *arg, const Elf64_Sym *s, const char *name),
+		   void *arg)
+{
+	const Elf64_Ehdr *eh = (const void *)blob_libos.data;
+	const Elf64_Shdr *sh = (const void *)(blob_libos.data + eh->e_shoff);
+	const Elf64_Shdr *tab = section(eh, SHT_SYMTAB);
+	const Elf64_Sym *s;
+	int rc = 0;
+
+	if (!tab)
+		return 0;
+	s = (const void *)(blob_libos.data + tab->sh_offset);
+	for (size_t n = tab->sh_size / sizeof(*s); n && rc == 0; n--, s++)
+		if (ELF64_ST_TYPE(s->st_info) == STT_OBJECT)
+			rc = fn(arg, s, (const char *)blob_libos.data +
+				sh[tab->sh_link].sh_offset + s->st_name);
+	return rc;
+}
+
+struct wanted {
+	uint64_t addr;
+	const char *name;
+};
+
+static int holds(void *arg, const Elf64_Sym *s, const char *name)
+{
+	struct wanted *w = arg;
+
+	w->name = name;
+	return w->addr - s->st_value < s->st_size;
+}
+
+int report_object(uint64_t addr, char *buf, size_t size)
+{
+	struct wanted w = { .addr = addr };
+
+	if (!objects(holds, &w))
+		return -ENOENT;
+	snprintf(buf, size, "%s", w.name);
+	return 0;
+}
+
+static int is_named(void *arg, const Elf64_Sym *s, const char *name)
+{
+	struct wanted *w = arg;
+
+	w->addr = s->st_value;
+	return !strcmp(name, w->name);
+}
+
+int report_variable(const char *name, uint64_t *addr)
+{
+	struct wanted w = { .name = name };
+
+	if (!objects(is_named, &w))
+		return -ENOENT;
+	*addr = w.addr;
+	return 0;
+}
+
 /* did the call before ret go to start (0: by a pointer)? */
 static int called(uint64_t ret, uint64_t start)
 {

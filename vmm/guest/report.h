@@ -25,5 +25,9 @@ unsigned report_lines(const struct uk_report *r, const char *host, char *buf,
 
 /* NAME+0xOFFSET of an address in the libOS; 0, or -ENOENT and no change */
 int report_symbol(uint64_t addr, char *buf, size_t size);
+/* the name of the libOS's variable that addr lies in; likewise */
+int report_object(uint64_t addr, char *buf, size_t size);
+/* the address of a variable of the libOS; likewise */
+int report_variable(const char *name, uint64_t *addr);
 
 #endif

@@ -212,6 +212,13 @@ struct ram_stats {
 	uint64_t pages_private, pages_copied, pages_dropped;
 };
 int ram_rollback(struct ram *ram, struct ram_stats *st);
+/*
+ * Before a rollback, of a guest that rests: fn for each page that it holds of
+ * its own, with what is there and what the snapshot has.  0 or -errno.
+ */
+int ram_written(struct ram *ram,
+		void (*fn)(void *arg, uint64_t addr, const uint8_t *now,
+			   const uint8_t *was), void *arg);
 /* publish what this clone wrote, for ram_populate() in later ones */
 void ram_learn(struct ram *ram);
 /* 0, or -EUCLEAN and the first address that differs from the snapshot */

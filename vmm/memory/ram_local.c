@@ -66,6 +66,12 @@ static int local_read(struct ram *ram, uint64_t addr, uint64_t len)
 	return 0;
 }
 
+static int local_look(const struct ram *ram, uint64_t addr, void *to)
+{
+	memcpy(to, ram->base + addr, UK_PAGE);
+	return 0;
+}
+
 static int local_verify(const struct ram *ram, uint64_t *addr)
 {
 	for (int i = 0; i < RAM_WINDOWS; i++) {
@@ -98,6 +104,7 @@ const struct ram_ops ram_local_ops = {
 	.refill = local_populate,
 	.populate = local_populate,
 	.read = local_read,
+	.look = local_look,
 	.verify = local_verify,
 	.touched = local_touched,
 };

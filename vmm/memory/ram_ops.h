@@ -34,6 +34,8 @@ struct ram_ops {
 	int (*populate)(struct ram *ram, const uint32_t *page, size_t n);
 	/* [addr, addr + len), inside one window, is at base + addr, too */
 	int (*read)(struct ram *ram, uint64_t addr, uint64_t len);
+	/* a page as the guest has it, into `to` */
+	int (*look)(const struct ram *ram, uint64_t addr, void *to);
 	/* ram_verify() */
 	int (*verify)(const struct ram *ram, uint64_t *addr);
 	/* ram_touched() */

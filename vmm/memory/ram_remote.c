@@ -170,6 +170,11 @@ static int remote_read(struct ram *ram, uint64_t addr, uint64_t len)
 	return memory_read(r, ram->base + addr, addr, len);
 }
 
+static int remote_look(const struct ram *ram, uint64_t addr, void *to)
+{
+	return memory_read(own(ram), to, addr, UK_PAGE);
+}
+
 struct difference {
 	const struct ram *ram;
 	const struct ram_window *w;
@@ -219,6 +224,7 @@ const struct ram_ops ram_remote_ops = {
 	.drop = remote_drop,
 	.refill = remote_refill,
 	.read = remote_read,
+	.look = remote_look,
 	.verify = remote_verify,
 	.touched = remote_touched,
 };

@@ -137,6 +137,30 @@ int ram_rollback(struct ram *ram, struct ram_stats *st)
 	return rc;
 }
 
+/* the rollback scans once more: this list may have pages of before */
+int ram_written(struct ram *ram,
+		void (*fn)(void *arg, uint64_t addr, const uint8_t *now,
+			   const uint8_t *was), void *arg)
+{
+	static uint8_t now[UK_PAGE];
+	static const uint8_t zero[UK_PAGE];
+	int rc = ram->ops->scan(ram);
+
+	ram->faults = -1;
+	for (size_t i = 0; rc == 0 && i < ram->list.n; i++) {
+		uint64_t addr = (uint64_t)ram->list.page[i] * UK_PAGE;
+		const struct ram_window *w = ram->win;
+
+		while (addr - w->base >= w->cap)
+			w++;
+		rc = ram->ops->look(ram, addr, now);
+		if (rc == 0)
+			fn(arg, addr, now, addr - w->base < w->sealed ?
+			   ram->snap + addr : zero);
+	}
+	return rc;
+}
+
 int ram_clone_init(struct ram *ram, int proc)
 {
 	ram->faults = -1;

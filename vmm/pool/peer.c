@@ -70,7 +70,7 @@ static uint32_t payload_max(uint32_t type, int *known)
 		return sizeof(struct run_stats) + PEER_REPORT_MAX +
 		       PEER_LOG_MAX;
 	case MSG_IDLE:
-		return sizeof(struct run_stats);
+		return sizeof(struct run_stats) + PEER_REPORT_MAX;
 	case MSG_UP:
 	case MSG_CANCEL:
 	case MSG_CLONED:
@@ -107,9 +107,12 @@ int peer_report(const struct msg *m, const uint8_t *payload,
 	if (m->len < sizeof(out->stats))
 		return -EPROTO;
 	memcpy(&out->stats, payload, sizeof(out->stats));
-	if (m->type == MSG_IDLE)
-		return 0;
 	rest = m->len - sizeof(out->stats);
+	if (m->type == MSG_IDLE) {
+		out->text = (const char *)payload + sizeof(out->stats);
+		out->text_len = rest;
+		return 0;
+	}
 	if (m->a[1] > rest || m->a[2] != rest - m->a[1])
 		return -EPROTO;
 	out->code = m->a[0];

@@ -108,9 +108,13 @@ struct pool_ops {
 		    size_t len);
 	void (*event)(void *arg, struct function *f, enum pool_event what,
 		      const char *text);
-	/* may be NULL: a clone has rolled back (function_opts.say_idle) */
+	/*
+	 * May be NULL: a clone has rolled back (function_opts.say_idle); with
+	 * say_pages there is text of whose pages the request wrote.
+	 */
 	void (*idle)(void *arg, struct function *f,
-		     const struct run_stats *st);
+		     const struct run_stats *st, const char *pages,
+		     size_t len);
 	/*
 	 * function_opts.debug: a guest of this process is there and has not
 	 * run yet; it does after function_attached().
@@ -184,6 +188,7 @@ struct function_opts {
 	int trace, trial, verify;	/* see ref_opts */
 	int no_store;			/* nothing of it is kept on disk */
 	int say_idle;			/* ask for a report of each rollback */
+	int say_pages;			/* which says what was written */
 	int once;			/* do not boot again after a failure */
 	enum debug debug;		/* not NONE: no deadlines */
 };

@@ -87,14 +87,16 @@ static void on_idle(struct pool_clone *c, const struct msg *m,
 	struct function *f = c->proc.f;
 	struct peer_report rep;
 
-	if (!c->proc.idle_due || peer_report(m, payload, &rep) < 0) {
+	if (!c->proc.idle_due || peer_report(m, payload, &rep) < 0 ||
+	    (rep.text_len && !f->o.say_pages)) {
 		pool_clone_lost(c, DIED_HOST, "it broke the protocol");
 		return;
 	}
 	c->proc.idle_due--;
 	host_released(c->proc.host);
 	if (f->pool->o.ops->idle)
-		f->pool->o.ops->idle(f->pool->o.arg, f, &rep.stats);
+		f->pool->o.ops->idle(f->pool->o.arg, f, &rep.stats, rep.text,
+				     rep.text_len);
 }
 
 static void on_message(struct pool_proc *p, const struct msg *m,

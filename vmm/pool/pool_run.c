@@ -162,7 +162,8 @@ void pool_clone_run(struct pool_clone *c, struct job *j)
 	struct msg m = {
 		.type = MSG_INVOKE,
 		.a = { j->event_len, limit,
-		       f->o.say_idle ? INVOKE_IDLE : 0 },
+		       (f->o.say_idle ? INVOKE_IDLE : 0) |
+		       (f->o.say_pages ? INVOKE_PAGES : 0) },
 	};
 	uint64_t off;
 	int rc;
