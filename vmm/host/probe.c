@@ -113,7 +113,7 @@ static struct seen *seen;
 static uint64_t addresses(enum tender_kind tender)
 {
 	/* the guest's own, the snapshot, large windows: ram.c, process.c */
-	return UK_END + UK_BIG + UK_RAM_END +
+	return UK_END + UK_BIG + UK_RAM_END + RAM_ALIAS +
 	       (tender == TENDER_PROCESS ? WINDOWS_SIZE : 0);
 }
 

@@ -377,6 +377,25 @@ void ram_unmap_host(struct ram *ram, unsigned window)
 	ram->host_size[window] = 0;
 }
 
+/* RAM_ASIDE from the guest's addresses; NULL and errno */
+static const uint8_t *snapshot_map(const struct ram *ram)
+{
+	uint64_t at, size = UK_RAM_END + RAM_ALIAS;
+	uint8_t *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS |
+			  MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	at = ((uintptr_t)ram->base + RAM_ASIDE - (uintptr_t)p) %
+	     RAM_ALIAS;
+	if (at)
+		munmap(p, at);
+	munmap(p + at + UK_RAM_END, RAM_ALIAS - at);
+	p = mmap(p + at, UK_RAM_END, PROT_READ, MAP_SHARED | MAP_NORESERVE |
+		 MAP_FIXED, ram->memfd, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
 int ram_seal(struct ram *ram, struct err *err)
 {
 	int rc;
@@ -388,13 +407,10 @@ int ram_seal(struct ram *ram, struct err *err)
 		  F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		return err_set(err, -errno, "cannot seal the snapshot: %s",
 			       strerror(errno));
-	ram->snap = mmap(NULL, UK_RAM_END, PROT_READ,
-			 MAP_SHARED | MAP_NORESERVE, ram->memfd, 0);
-	if (ram->snap == MAP_FAILED) {
-		ram->snap = NULL;
+	ram->snap = snapshot_map(ram);
+	if (!ram->snap)
 		return err_set(err, -errno, "cannot map the snapshot: %s",
 			       strerror(errno));
-	}
 	rc = ram_map_private(ram, ram->memfd);
 	if (rc < 0)
 		return err_set(err, rc, "cannot map guest memory: %s",

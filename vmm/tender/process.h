@@ -39,7 +39,7 @@
 #define PROC_SHARED_END	0x070118000
 #define PROC_ALT	0x070120000
 #define PROC_ALT_SIZE	0x10000
-#define PROC_SNAP	UK_END
+#define PROC_SNAP	(UK_END + 0x4a00000)	/* RAM_ASIDE from RAM */
 #define PROC_SNAP_END	(PROC_SNAP + UK_RAM_END)
 
 /* process_rw.kind: what the stub tells */
@@ -177,6 +177,8 @@ PROC_AT(process_rw, cs, RW_CS, PROC_RW);
 _Static_assert(offsetof(struct cpu_regs, rsp) == R_RSP, "cpu_regs");
 _Static_assert(offsetof(struct cpu_regs, r15) == R_R15, "cpu_regs");
 _Static_assert(offsetof(struct cpu_regs, rflags) == R_RFLAGS, "cpu_regs");
+_Static_assert((PROC_SNAP - UK_END) % RAM_ALIAS == RAM_ASIDE &&
+	       UK_END % RAM_ALIAS == 0, "PROC_SNAP is aside of RAM");
 _Static_assert(sizeof(struct process_ro) <= UK_PAGE, "process_ro is a page");
 _Static_assert(sizeof(struct process_run) == 8, "process_run");
 
