@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "etlfs/bake/pack.h"
 #include "etlfs/image/image_impl.h"
@@ -56,11 +55,8 @@ static int reserve(struct front *f)
 		return err_set(f->err, -EINVAL, "the manifest holds text that "
 			       "is not UTF-8");
 	}
-	/* oci-layout and index.json have a block each, all four a header */
-	f->meta->manifest.off = 5 * BLOCK;
 	f->meta->manifest.len = round_up(strlen(manifest), BLOCK);
-	f->meta->config.off = f->meta->manifest.off + f->meta->manifest.len +
-		BLOCK;
+	image_place_front(f->meta);
 	/* the first layer's header ends on a page */
 	end = round_up(f->meta->config.off + strlen(config) + BLOCK,
 		       IMAGE_PAGE);
@@ -72,31 +68,10 @@ static int reserve(struct front *f)
 	return 0;
 }
 
-static int put_at(struct front *f, const void *data, size_t len, uint64_t off)
+/* text, which is freed, with line feeds up to the blob's length; or NULL */
+static char *blob_text(struct front *f, char *text, struct image_blob *b)
 {
-	ssize_t n = pwrite(f->fd, data, len, off);
-
-	if (n == (ssize_t)len)
-		return 0;
-	return err_set(f->err, n < 0 ? -errno : -EIO, "cannot write the "
-		       "image: %s", n < 0 ? strerror(errno) : "short write");
-}
-
-/* a member before the layers; off: of its data, which ends a block */
-static int put_member(struct front *f, const char *name, const char *data,
-		      size_t len, uint64_t off)
-{
-	uint8_t head[IMAGE_MEMBER_MAX];
-	size_t n = image_member(head, name, len, off - BLOCK, 0);
-	int rc = put_at(f, head, n, off - n);
-
-	return rc < 0 ? rc : put_at(f, data, len, off);
-}
-
-/* text is freed */
-static int put_blob(struct front *f, char *text, struct image_blob *b)
-{
-	char name[IMAGE_BLOB_NAME], *data = text ? malloc(b->len) : NULL;
+	char *data = text ? malloc(b->len) : NULL;
 	int rc = -ENOMEM;
 
 	if (data && strlen(text) <= b->len) {
@@ -104,55 +79,36 @@ static int put_blob(struct front *f, char *text, struct image_blob *b)
 		memcpy(data, text, strlen(text));
 		rc = image_sha256(data, b->len, b->digest);
 	}
-	if (rc < 0) {
-		err_set(f->err, rc, rc == -EIO ? "libcrypto cannot SHA-256" :
-			"out of memory");
-	} else {
-		image_blob_name(name, b->digest);
-		rc = put_member(f, name, data, b->len, b->off);
-	}
-	free(data);
 	free(text);
-	return rc;
+	if (rc == 0)
+		return data;
+	free(data);
+	err_set(f->err, rc, rc == -EIO ? "libcrypto cannot SHA-256" :
+		"out of memory");
+	return NULL;
 }
 
 /* all that the layers' digests are in, and their own headers */
 static int put_front(struct front *f)
 {
 	struct image *meta = f->meta;
-	char index[IMAGE_INDEX_MAX], name[IMAGE_BLOB_NAME];
-	uint8_t head[IMAGE_MEMBER_MAX];
-	uint64_t pos = image_front_end(meta);
-	int rc = put_blob(f, pack_config_text(meta), &meta->config);
+	char *config = blob_text(f, pack_config_text(meta), &meta->config);
+	char *manifest = config ? blob_text(f, pack_manifest_text(meta),
+					    &meta->manifest) : NULL;
+	int rc = -ENOMEM;
 
-	if (rc == 0)
-		rc = put_blob(f, pack_manifest_text(meta), &meta->manifest);
-	if (rc < 0)
-		return rc;
-	strcpy(meta->digest, meta->manifest.digest);
-	rc = put_member(f, "oci-layout", OCI_LAYOUT, strlen(OCI_LAYOUT), BLOCK);
-	if (rc == 0) {
-		int n = image_index_json(index, sizeof(index), meta->digest,
-					 meta->manifest.len);
-
-		rc = put_member(f, "index.json", index, (size_t)n, 3 * BLOCK);
+	if (manifest) {
+		strcpy(meta->digest, meta->manifest.digest);
+		rc = image_write_front(meta, f->fd, manifest, config, f->err);
 	}
-	for (int i = 0; rc == 0 && i < ETLFS_LAYERS; i++) {
-		const struct image_layer *l = &meta->layer[i];
-
-		if (!l->len)
-			continue;
-		image_blob_name(name, l->digest);
-		rc = put_at(f, head, image_member(head, name, l->len, pos, 1),
-			    pos);
-		pos = l->off + l->len;
-	}
+	free(config);
+	free(manifest);
 	return rc;
 }
 
 static int put_layers(struct front *f, struct pack_layer *p)
 {
-	uint8_t head[IMAGE_MEMBER_MAX], zeros[IMAGE_TAIL] = { 0 };
+	uint8_t head[IMAGE_MEMBER_MAX];
 	uint64_t pos = image_front_end(f->meta);
 	uint32_t nodes;
 	int rc = 0;
@@ -170,8 +126,6 @@ static int put_layers(struct front *f, struct pack_layer *p)
 		pos += l->len;
 		p->first += nodes;
 	}
-	if (rc == 0)
-		rc = put_at(f, zeros, sizeof(zeros), pos);
 	if (rc == 0)
 		f->meta->size = image_place_layers(f->meta,
 						   image_front_end(f->meta));

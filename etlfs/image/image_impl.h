@@ -52,6 +52,17 @@ int image_read_front(struct image *img, struct err *err);
 /* what lies around the layers is what belongs there */
 int image_check_layers(const struct image *img, struct err *err);
 
+/* --- image_write.c */
+
+/* the lengths of manifest and config known: where they lie */
+void image_place_front(struct image *img);
+/*
+ * All of the file that is in no layer, into fd; img has the digests, lengths
+ * and places of all blobs, and size.  0, or -errno with err set.
+ */
+int image_write_front(const struct image *img, int fd, const void *manifest,
+		      const void *config, struct err *err);
+
 /* --- image_meta.c */
 
 /* "sha256:" and 64 hex digits: the digits; 0 or -EBADMSG */
