@@ -1,11 +1,9 @@
 /*
  * bake.c - usetl bake: pack a function into an image
  *
- * The image is written beside its destination and gets its name only when it
- * is whole and has booted, so a failure leaves an older image alone.
+ * The image gets its name (cmd/output.h) only when it has booted.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <locale.h>
@@ -18,6 +16,7 @@
 
 #include "cmd/cmd.h"
 #include "cmd/loglines.h"
+#include "cmd/output.h"
 #include "cmd/progress.h"
 #include "cmd/trial.h"
 #include "conf/value.h"
@@ -28,7 +27,7 @@ struct bake {
 	int check;
 	uint64_t boot_ns;		/* the trial boot's limit; 0: serve's */
 	struct progress progress;
-	char temp[PATH_MAX];		/* "" while there is none */
+	struct output out;
 	char *log;			/* of a tool or a boot that failed; of one
 					   that did not, its notes; or NULL */
 };
@@ -84,59 +83,6 @@ static void on_said(void *arg, const char *text)
 	b->log = strdup(text);
 }
 
-/*
- * The image takes the place of an older one or of an empty file.  A slip like
- * `-o app.py` must not cost a function's source, nor root's `-o /dev/null`
- * all others their /dev/null.
- */
-static int may_replace(const char *path, struct err *err)
-{
-	/* the first member of an image, and of one of format 1 */
-	static const char member[] = "oci-layout";
-	static const char older[] = "usetl/manifest.json";
-	char head[sizeof(older)] = "";
-	struct stat st;
-	ssize_t n = -1;
-	int fd;
-
-	if (stat(path, &st) < 0)
-		return 0;
-	if (S_ISDIR(st.st_mode))
-		return err_set(err, -EISDIR, "cannot write '%s': %s", path,
-			       strerror(EISDIR));
-	fd = S_ISREG(st.st_mode) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	if (fd >= 0) {
-		n = read(fd, head, sizeof(head));
-		close(fd);
-	}
-	if (n == 0 || !memcmp(head, member, sizeof(member)) ||
-	    !memcmp(head, older, sizeof(older)))
-		return 0;
-	return err_set(err, -EEXIST, "'%s' is there, and is no usetl image: "
-		       "remove it first, or choose another -o", path);
-}
-
-/* a hidden file beside the image; its descriptor or -errno */
-static int open_temp(struct bake *b, struct err *err)
-{
-	const char *slash = strrchr(b->image, '/');
-	const char *name = slash ? slash + 1 : b->image;
-	mode_t mask = umask(0);
-	int fd, n;
-
-	umask(mask);
-	n = snprintf(b->temp, sizeof(b->temp), "%.*s.%s.XXXXXX",
-		     (int)(name - b->image), b->image, name);
-	fd = (size_t)n < sizeof(b->temp) ? mkostemp(b->temp, O_CLOEXEC) : -1;
-	if (fd < 0) {
-		b->temp[0] = 0;
-		return err_set(err, -errno, "cannot write '%s': %s", b->image,
-			       strerror(errno));
-	}
-	fchmod(fd, 0644 & ~mask);
-	return fd;
-}
-
 static int pack(struct bake *b, const struct manifest *m,
 		struct pack_result *r, struct err *err)
 {
@@ -155,13 +101,12 @@ static int pack(struct bake *b, const struct manifest *m,
 		slash[slash == base] = 0;
 	else
 		strcpy(base, ".");
-	fd = open_temp(b, err);
+	fd = output_create(&b->out, b->image, err);
 	if (fd < 0)
 		return fd;
 	rc = pack_function(&o, fd, r, err);
 	if (close(fd) && rc == 0)
-		rc = err_set(err, -errno, "cannot write '%s': %s", b->image,
-			     strerror(errno));
+		rc = output_cannot(b->image, err);
 	progress_erase(&b->progress);
 	return rc;
 }
@@ -177,7 +122,7 @@ static int on_boot(void *arg)
 static int check_and_name(struct bake *b, struct err *err)
 {
 	struct trial_opts o = {
-		.image = b->temp, .boot_ns = b->boot_ns, .tick = on_boot,
+		.image = b->out.temp, .boot_ns = b->boot_ns, .tick = on_boot,
 		.arg = b,
 	};
 	int rc = 0;
@@ -187,12 +132,7 @@ static int check_and_name(struct bake *b, struct err *err)
 	progress_erase(&b->progress);
 	if (rc == 0 && stopped)
 		rc = err_set(err, -EINTR, "stopped");
-	if (rc == 0 && rename(b->temp, b->image))
-		rc = err_set(err, -errno, "cannot write '%s': %s", b->image,
-			     strerror(errno));
-	if (rc == 0)
-		b->temp[0] = 0;
-	return rc;
+	return rc < 0 ? rc : output_commit(&b->out, err);
 }
 
 /* NAME.usetl in the current folder */
@@ -238,13 +178,12 @@ static int bake(struct bake *b, struct err *err)
 		b->image = image;
 	}
 	if (rc == 0)
-		rc = may_replace(b->image, err);
+		rc = output_check(b->image, err);
 	if (rc == 0)
 		rc = pack(b, m, &r, err);
 	if (rc == 0)
 		rc = check_and_name(b, err);
-	if (b->temp[0])
-		unlink(b->temp);
+	output_drop(&b->out);
 	manifest_destroy(m);
 	if (rc < 0)
 		return rc;
