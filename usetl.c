@@ -13,6 +13,8 @@ static const struct {
 	{ "serve", cmd_serve, "serve images over HTTP" },
 	{ "invoke", cmd_invoke, "run a function once" },
 	{ "inspect", cmd_inspect, "say what is in an image" },
+	{ "push", cmd_push, "send an image to a registry" },
+	{ "pull", cmd_pull, "get an image from a registry" },
 	{ "check", cmd_check, "can this host run usetl" },
 };
 

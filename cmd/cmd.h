@@ -13,6 +13,8 @@ int cmd_bake(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
 int cmd_invoke(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
+int cmd_push(int argc, char **argv);
+int cmd_pull(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 
 #endif

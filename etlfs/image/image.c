@@ -233,6 +233,12 @@ static int verify(const struct image *img, const char *what, uint64_t off,
 	return 0;
 }
 
+int image_verify_layer(const struct image *img, const struct image_layer *l,
+		       struct err *err)
+{
+	return verify(img, l->name, l->off, l->len, l->digest, err);
+}
+
 int image_verify(const struct image *img, struct err *err)
 {
 	int rc = verify(img, "manifest", img->manifest.off, img->manifest.len,
@@ -245,8 +251,7 @@ int image_verify(const struct image *img, struct err *err)
 		const struct image_layer *l = &img->layer[i];
 
 		if (l->len && !(img->upper && i == ETLFS_LAYER_RUNTIME))
-			rc = verify(img, l->name, l->off, l->len, l->digest,
-				    err);
+			rc = image_verify_layer(img, l, err);
 	}
 	return rc;
 }

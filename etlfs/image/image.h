@@ -91,7 +91,10 @@ int image_copy(const struct image *img, const char *dir, struct err *err);
 /* such a copy, opened; fd is taken over, also when it fails; path for people */
 int image_open_copy(struct image **out, const char *path, int fd,
 		    struct err *err);
+/* all digests, or one layer's; 0, or -errno with err set */
 int image_verify(const struct image *img, struct err *err);
+int image_verify_layer(const struct image *img, const struct image_layer *l,
+		       struct err *err);
 void image_close(struct image *img);
 
 /*

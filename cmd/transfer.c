@@ -1,0 +1,103 @@
+/* transfer.c - what push and pull have in common */
+#include "cmd/transfer.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/loglines.h"
+
+static volatile sig_atomic_t stopped;
+
+static void on_signal(int signo)
+{
+	stopped = 1;
+}
+
+static int on_progress(void *arg, const struct pack_progress *p)
+{
+	struct transfer *t = arg;
+
+	if (stopped)
+		return -EINTR;
+	progress_tell(&t->progress, p);
+	return 0;
+}
+
+static void on_said(void *arg, const char *text)
+{
+	struct transfer *t = arg;
+
+	free(t->log);
+	t->log = strdup(text);
+}
+
+static int take(struct transfer *t, int c)
+{
+	struct registry *r = &t->registry;
+
+	if (c == 'a')
+		r->authfile = optarg;
+	else if (c == 'c')
+		r->creds = optarg;
+	else if (c == 'd')
+		r->cert_dir = optarg;
+	else if (c == 'o')
+		t->output = optarg;
+	else if (c == 't' && (!optarg || !strcmp(optarg, "true")))
+		r->insecure = 0;
+	else if (c == 't' && !strcmp(optarg, "false"))
+		r->insecure = 1;
+	else
+		return 0;
+	return 1;
+}
+
+int transfer_begin(struct transfer *t, int argc, char **argv,
+		   const char *usage)
+{
+	static const struct option longs[] = {
+		{ "authfile", required_argument, NULL, 'a' },
+		{ "creds", required_argument, NULL, 'c' },
+		{ "cert-dir", required_argument, NULL, 'd' },
+		{ "tls-verify", optional_argument, NULL, 't' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "output", required_argument, NULL, 'o' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct sigaction sa = { .sa_handler = on_signal };
+	int pull = !strcmp(argv[0], "usetl pull"), c;
+
+	while ((c = getopt_long(argc, argv, pull ? "ho:" : "h", longs,
+				NULL)) != -1) {
+		if (c != 'h' && (pull || c != 'o') && take(t, c))
+			continue;
+		fputs(usage, c == 'h' ? stdout : stderr);
+		return c == 'h' ? 0 : 2;
+	}
+	t->registry.progress = on_progress;
+	t->registry.said = on_said;
+	t->registry.arg = t;
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
+	progress_begin(&t->progress, argv[0]);
+	return -1;
+}
+
+int transfer_end(struct transfer *t, int rc, const struct err *err)
+{
+	progress_erase(&t->progress);
+	if (rc < 0) {
+		fprintf(stderr, "%s: %s\n", t->progress.who, stopped ?
+			"stopped" : err->msg);
+		if (t->log && !stopped)
+			loglines_write(STDERR_FILENO, NULL, t->log,
+				       strlen(t->log));
+	}
+	free(t->log);
+	return rc < 0 ? 1 : 0;
+}
