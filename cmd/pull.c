@@ -1,18 +1,15 @@
 /*
  * pull.c - usetl pull: an image from a registry
  *
- * It is written beside its destination and gets its name when it was verified.
+ * It gets its name (cmd/output.h) when all of it was verified.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cmd/cmd.h"
+#include "cmd/output.h"
 #include "cmd/transfer.h"
 
 static const char usage[] =
@@ -27,58 +24,23 @@ static const char usage[] =
 	"      --cert-dir DIR          certificates of the registry\n"
 	"  -h, --help\n";
 
-/* an image, or an empty file: all else stays what it is */
-static int may_replace(const char *path, struct err *err)
-{
-	char head[sizeof("oci-layout")] = "";
-	struct stat st;
-	ssize_t n = -1;
-	int fd;
-
-	if (stat(path, &st) < 0)
-		return 0;
-	fd = S_ISREG(st.st_mode) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	if (fd >= 0) {
-		n = read(fd, head, sizeof(head));
-		close(fd);
-	}
-	if (n == 0 || !memcmp(head, "oci-layout", sizeof(head)))
-		return 0;
-	return err_set(err, -EEXIST, "'%s' is there, and is no usetl image: "
-		       "remove it first, or choose another -o", path);
-}
-
-static int cannot(const char *path, struct err *err)
-{
-	return err_set(err, -errno, "cannot write '%s': %s", path,
-		       strerror(errno));
-}
-
+/* with what is the same in the image that it replaces, if there is one */
 static int write_image(struct transfer *t, const struct image *img,
 		       const struct registry_texts *texts, const char *path,
 		       struct err *err)
 {
-	const char *slash = strrchr(path, '/');
-	int dir = slash ? (int)(slash + 1 - path) : 0, fd, rc;
-	mode_t mask = umask(0);
-	char temp[PATH_MAX];
+	struct output out = { 0 };
+	int rc = output_check(path, err), fd;
 
-	umask(mask);
-	rc = may_replace(path, err);
-	if (rc < 0)
-		return rc;
-	snprintf(temp, sizeof(temp), "%.*s.%s.XXXXXX", dir, path, path + dir);
-	fd = mkostemp(temp, O_CLOEXEC);
+	fd = rc < 0 ? rc : output_create(&out, path, err);
 	if (fd < 0)
-		return cannot(path, err);
-	fchmod(fd, 0644 & ~mask);
-	rc = registry_pull(&t->registry, img, texts, fd, err);
+		return fd;
+	rc = registry_pull(&t->registry, img, texts, path, fd, err);
 	if (close(fd) && rc == 0)
-		rc = cannot(path, err);
-	if (rc == 0 && rename(temp, path))
-		rc = cannot(path, err);
-	if (rc < 0)
-		unlink(temp);
+		rc = output_cannot(path, err);
+	if (rc == 0)
+		rc = output_commit(&out, err);
+	output_drop(&out);
 	return rc;
 }
 
@@ -87,8 +49,10 @@ static int pull(struct transfer *t, struct err *err)
 	struct registry_texts texts = { 0 };
 	struct image *img = NULL;
 	char name[PATH_MAX];
-	int rc = registry_look(&t->registry, &img, &texts, err);
+	int rc = t->output ? output_check(t->output, err) : 0;
 
+	if (rc == 0)
+		rc = registry_look(&t->registry, &img, &texts, err);
 	if (rc == 0) {
 		snprintf(name, sizeof(name), "%s.usetl", img->name);
 		if (!t->output)

@@ -35,45 +35,53 @@ static void on_said(void *arg, const char *text)
 	t->log = strdup(text);
 }
 
-static int take(struct transfer *t, int c)
+/* an option that has a value; false when that cannot be */
+static int take(struct transfer *t, const char *who, int c)
 {
 	struct registry *r = &t->registry;
 
-	if (c == 'a')
+	switch (c) {
+	case 'a':
 		r->authfile = optarg;
-	else if (c == 'c')
+		return 1;
+	case 'c':
 		r->creds = optarg;
-	else if (c == 'd')
+		return 1;
+	case 'd':
 		r->cert_dir = optarg;
-	else if (c == 'o')
+		return 1;
+	case 'o':
 		t->output = optarg;
-	else if (c == 't' && (!optarg || !strcmp(optarg, "true")))
-		r->insecure = 0;
-	else if (c == 't' && !strcmp(optarg, "false"))
-		r->insecure = 1;
-	else
-		return 0;
-	return 1;
+		return 1;
+	case 't':
+		r->insecure = optarg && !strcmp(optarg, "false");
+		if (r->insecure || !optarg || !strcmp(optarg, "true"))
+			return 1;
+		fprintf(stderr, "%s: --tls-verify '%s' is not true or false\n",
+			who, optarg);
+	}
+	return 0;
 }
 
 int transfer_begin(struct transfer *t, int argc, char **argv,
 		   const char *usage)
 {
+	/* those of pull begin one earlier */
 	static const struct option longs[] = {
+		{ "output", required_argument, NULL, 'o' },
 		{ "authfile", required_argument, NULL, 'a' },
 		{ "creds", required_argument, NULL, 'c' },
 		{ "cert-dir", required_argument, NULL, 'd' },
 		{ "tls-verify", optional_argument, NULL, 't' },
 		{ "help", no_argument, NULL, 'h' },
-		{ "output", required_argument, NULL, 'o' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct sigaction sa = { .sa_handler = on_signal };
 	int pull = !strcmp(argv[0], "usetl pull"), c;
 
-	while ((c = getopt_long(argc, argv, pull ? "ho:" : "h", longs,
-				NULL)) != -1) {
-		if (c != 'h' && (pull || c != 'o') && take(t, c))
+	while ((c = getopt_long(argc, argv, pull ? "ho:" : "h",
+				longs + !pull, NULL)) != -1) {
+		if (c != 'h' && take(t, argv[0], c))
 			continue;
 		fputs(usage, c == 'h' ? stdout : stderr);
 		return c == 'h' ? 0 : 2;
