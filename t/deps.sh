@@ -9,7 +9,7 @@ libseccomp-dev libelf-dev libjansson-dev libssl-dev libev-dev libxxhash-dev
 python3 python3-minimal libpython3-stdlib curl perl mandoc"
 case ${1:-} in
 bench) need="$need wrk gunicorn python3-gunicorn" ;;
-check) more="gdb libpython3.11-testsuite skopeo" ;;
+check) more="gdb libpython3.11-testsuite skopeo docker-registry" ;;
 svm) more="qemu-system-x86 linux-image-amd64 busybox-static cpio" ;;
 esac
 
@@ -42,9 +42,20 @@ if test "$(id -u)" != 0; then
 	}
 	sudo=sudo
 fi
+# a package that brings a service starts it, at each boot from then on; the
+# registry of the tests is one that they start themselves
+service() {
+	case $optional in *docker-registry*) ;; *) return ;; esac
+	test ! -d /run/systemd/system ||
+		${sudo:-} systemctl --quiet "$@" docker-registry || :
+}
+
 apt update || echo "deps: apt-get update failed" >&2
 # shellcheck disable=SC2086
 test -z "$missing" || apt install -y $missing
+service --runtime mask
 # shellcheck disable=SC2086
 test -z "$optional" || apt install -y --no-install-recommends $optional ||
 	echo "deps: not installed:$optional; their tests will be skipped" >&2
+service disable
+service --runtime unmask
