@@ -1,6 +1,7 @@
 #!/bin/sh
 # deps.sh [bench | check | svm] - install from Debian what is missing to build,
-# test and run usetl; for bench; for check and check-svm, which can do without
+# test and run usetl; and what bench, check and check-svm use, which can do
+# without most of it
 set -eu
 
 need="make gcc libc6-dev binutils pkg-config linux-libc-dev
@@ -8,7 +9,11 @@ libarchive-dev libinih-dev libcurl4-openssl-dev libmicrohttpd-dev
 libseccomp-dev libelf-dev libjansson-dev libssl-dev libev-dev libxxhash-dev
 python3 python3-minimal libpython3-stdlib curl perl mandoc"
 case ${1:-} in
-bench) need="$need wrk gunicorn python3-gunicorn" ;;
+bench)
+	need="$need wrk gunicorn python3-gunicorn"
+	more="gnuplot-nox python3-pil crun qemu-system-x86 busybox-static
+cpio e2fsprogs"
+	;;
 check) more="gdb libpython3.11-testsuite skopeo docker-registry" ;;
 svm) more="qemu-system-x86 linux-image-amd64 busybox-static cpio" ;;
 esac
@@ -56,6 +61,6 @@ test -z "$missing" || apt install -y $missing
 service --runtime mask
 # shellcheck disable=SC2086
 test -z "$optional" || apt install -y --no-install-recommends $optional ||
-	echo "deps: not installed:$optional; their tests will be skipped" >&2
+	echo "deps: not installed:$optional; what needs them will be skipped" >&2
 service disable
 service --runtime unmask

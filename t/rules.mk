@@ -140,11 +140,13 @@ lint: all
 	$(Q)/usr/bin/python3 -B t/wings.py $(O)
 	$(Q)/usr/bin/python3 -B t/pystyle.py .
 
+# rows of usetl beside its peers, and the papers' figures, as tables and plots in
+# build/bench.html; BENCH names groups of them, see t/bench/bench.py
 bench:
 	$(Q)sh t/deps.sh bench
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)/usr/bin/python3 -B t/bench/bench.py --usetl $(O)/usetl \
-	  --json $(O)/bench.json $(BENCH)
+	  --json $(O)/bench.json --page $(O)/bench.html $(BENCH)
 
 .PHONY: check check-unit check-cli check-fuzz run-fuzz check-svm run-svm \
 	fuzz run-libfuzzer lint bench

@@ -30,6 +30,7 @@ from rows import FUNCTIONS, HERE, TENDERS, compare
 from tool import Server
 
 ROUNDS = 5
+SAMPLES = 600                           # of each side in a round
 RATE = 50                               # requests per second
 CALLERS = 8                             # of the other function
 SETTLE = 0.5                            # seconds, before samples count
@@ -106,7 +107,8 @@ class Run:
         raise self.server.process.failed("requests still run after a minute")
 
     def sample(self, side):
-        got = self.caller.ask(json.dumps({"samples": self.bench.samples}))
+        got = self.caller.ask(json.dumps({
+            "samples": self.bench.samples or SAMPLES}))
         for body in got["bodies"]:
             self.bench.check("usetl serve", json.loads(body))
         for why, n in got["why"].items():

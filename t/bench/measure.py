@@ -8,6 +8,7 @@ whatever disturbs the machine disturbs all of them alike.
 
 import statistics
 import sys
+import time
 
 
 class Failed(Exception):
@@ -34,27 +35,37 @@ class Progress:
         self.say("")
 
 
-def interleave(contestants, rounds, progress, what):
-    """{name: median of medians, or the Missing that it raised}.
+def sample(contestants, rounds, progress, what, budget=None):
+    """{name: its figures, or the Missing that it raised}.
 
     A list of figures counts as its median, so that each round has one figure.
+    Who has run for `budget` seconds, and three times, sits out what is left.
     """
     figures = {name: [] for name in contestants}
-    missing = {}
+    missing, spent = {}, dict.fromkeys(contestants, 0.0)
     order = list(contestants)
     for n in range(rounds):
         for name in order:
-            if name in missing:
+            if name in missing or (budget and len(figures[name]) >= 3 and
+                                   spent[name] > budget):
                 continue
             progress.say(f"{what}: round {n + 1} of {rounds}, {name}")
+            start = time.monotonic()
             try:
                 got = contestants[name]()
             except Missing as e:
                 missing[name] = e
                 continue
+            spent[name] += time.monotonic() - start
             if isinstance(got, list):
                 got = statistics.median(got)
             figures[name].append(got)
         order.reverse()
-    return {name: missing.get(name) or statistics.median(figures[name])
-            for name in contestants}
+    return {name: missing.get(name) or figures[name] for name in contestants}
+
+
+def interleave(contestants, rounds, progress, what):
+    """{name: median of medians, or the Missing that it raised}."""
+    measured = sample(contestants, rounds, progress, what)
+    return {name: got if isinstance(got, Missing) else statistics.median(got)
+            for name, got in measured.items()}

@@ -15,7 +15,7 @@ import shutil
 import statistics
 
 import peers
-from measure import Failed, Missing, interleave
+from measure import Failed, Missing, interleave, sample
 from process import private_bytes
 from table import Row
 from tool import Server
@@ -32,11 +32,15 @@ TENDERS = ("kvm", "process")
 class Bench:
     """What all groups share: the tool, the json function, how many runs."""
 
-    def __init__(self, tool, progress, quick, samples=600, wanted=()):
+    def __init__(self, tool, progress, quick, samples=None, wanted=(),
+                 kept=None):
+        """samples: as often, where a group has repeats to choose; kept: a
+        folder for what is worth having at the next run, too"""
         self.tool = tool
         self.progress = progress
         self.quick = quick
-        self.samples, self.wanted = samples, wanted  # see interference.py
+        self.samples, self.wanted = samples, wanted
+        self.kept = kept or tool.tmp
         self.failures = []              # of single rows of a group
         self.folder = tool.copy(os.path.join(FUNCTIONS, "json"))
         self.event_path = os.path.join(self.folder, "event.json")
@@ -55,6 +59,12 @@ class Bench:
     def interleave(self, contestants, rounds, what):
         return interleave(contestants, self.rounds(rounds), self.progress,
                           what)
+
+    def sample(self, contestants, rounds, what, budget=None):
+        """As measure.sample(), for the repeats of a figure."""
+        rounds = min(rounds, self.samples or rounds)
+        return sample(contestants, self.rounds(rounds), self.progress, what,
+                      budget)
 
     def check(self, who, result, expected=None):
         if result != (self.expected if expected is None else expected):

@@ -82,10 +82,10 @@ def show(rows, machine, stream):
           (f", {lost} not measured" if lost else ""), file=stream)
 
 
-def save(rows, machine, path):
-    """One row a line; the file appears complete or not at all."""
+def save(records, path):
+    """One record a line; the file appears complete or not at all."""
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    text = ",\n".join(json.dumps(r.record(machine)) for r in rows)
+    text = ",\n".join(map(json.dumps, records))
     with open(path + ".new", "w", encoding="utf-8") as f:
         f.write(f"[\n{text}\n]\n")
     os.rename(path + ".new", path)

@@ -1,0 +1,75 @@
+"""cloning.py - HyperFork, figure 2: a clone's time by what it holds
+
+A function that holds so much memory is cloned, by usetl and by os.fork().  Its
+first result is timed from the fork, in the tender; that it is ready, from the
+gateway's order to where it could take a request.
+"""
+
+import contextlib
+import os
+import shutil
+
+from figure import Figure
+from rows import TENDERS, each_tender
+from subject import Subject, edit
+
+SIZES = (16, 64, 256, 1024)             # MB
+REPEATS = 10
+CLONES = 4                              # of one reference, for each of them
+BUDGET = 20                             # seconds of one contestant at one size
+FORK = "os.fork() of a process, first result"
+
+
+def subject(bench, mb):
+    def prepare(folder):
+        with open(os.path.join(folder, "size"), "w", encoding="ascii") as f:
+            f.write(str(mb))
+        edit(os.path.join(folder, "function.ini"), "96M", f"{mb + 80}M")
+
+    made = Subject(bench.tool, "hold", {}, prepare)
+    apart = f"{made.folder}-{mb}"       # the next size takes the name
+    shutil.move(made.folder, apart)
+    made.folder = apart
+    return made
+
+
+def at_size(bench, mb):
+    """{contestant: milliseconds} at one size."""
+    s = subject(bench, mb)
+    right = {"mb": mb, "check": "heldheld"}
+
+    def usetl(tender, stats):
+        result, figures = s.invoke(CLONES, "fork", tender)
+        bench.check("usetl invoke", result, right)
+        stats.append(figures["clone_us"] / 1e3)
+        return figures["first_us"] / 1e3
+
+    contestants, ready = each_tender(usetl)
+    with contextlib.ExitStack() as stack:
+        process = s.zygote(bench, "fork")
+        stack.callback(process.stop)
+
+        def fork():
+            got = process.ask(str(CLONES))
+            bench.check("zygote.py", got["result"], right)
+            return [us / 1e3 for us in got["us"]]
+
+        took = bench.sample({**contestants, "fork": fork}, REPEATS,
+                            f"clone of {mb} MB", BUDGET)
+    os.unlink(s.image)
+    rows = {}
+    for tender in TENDERS:
+        rows[f"usetl clone, {tender}, first result"] = took[tender]
+        rows[f"usetl clone, {tender}, ready"] = ready[tender] or took[tender]
+    return {**rows, FORK: took["fork"]}
+
+
+def figure2(bench):
+    found = Figure(
+        "HyperFork figure 2", "time to clone, by resident memory",
+        "time", "ms", FORK, "resident memory", "MB",
+        "the first result from the fork, ready from the gateway's order on; "
+        f"each sample is the median of {CLONES} clones of one process")
+    for mb in SIZES[:2] if bench.quick else SIZES:
+        found.add(at_size(bench, mb), mb)
+    return [found]

@@ -1,0 +1,74 @@
+"""cow.py - HyperFork, figure 3: what copy-on-write costs who writes
+
+A function writes to each of 1,000 pages that it had when it was ready: in a
+new clone, whose pages are all still shared; after a rollback, when they are
+its own and what they had was copied back; and with recycle = keep, when
+nothing was done to them.  Beside it a process does the same, and its child
+after a fork.
+"""
+
+import contextlib
+import functools
+
+from figure import Figure
+from measure import Failed
+from rows import TENDERS
+from subject import Subject
+
+REPEATS = 30
+RUNS = 4                                # of one clone; the last one counts
+AGAIN = "process, no fork"
+
+# how usetl recycles, what that is called, and what the last run must find
+WAYS = (
+    ("fork", "after a clone", 0),
+    ("rollback", "after a rollback", 0),
+    ("keep", "neither", RUNS - 1),
+)
+
+
+def usetl(bench, s, tender, recycle, before, rollback):
+    result, stats = s.invoke(RUNS, recycle, tender)
+    if result["before"] != before:
+        raise Failed(f"the function found {result['before']} writes, not "
+                     f"{before}")
+    rollback.append(stats["rollback_us"])
+    return result["us"]
+
+
+def process(peer, before):
+    result = peer.ask("1")["result"]
+    if result["before"] != before:
+        raise Failed(f"{before} writes expected, not {result['before']}")
+    return result["us"]
+
+
+def figure3(bench):
+    s = Subject(bench.tool, "rewrite", {})
+    contestants, rollbacks = {}, {}
+    for recycle, name, before in WAYS:
+        for tender in TENDERS:
+            rollbacks[recycle, tender] = []
+            contestants[f"usetl, {tender}, {name}"] = functools.partial(
+                usetl, bench, s, tender, recycle, before,
+                rollbacks[recycle, tender])
+    with contextlib.ExitStack() as stack:
+        forks, one = (s.zygote(bench, how) for how in ("fork", "prefork"))
+        stack.callback(forks.stop)
+        stack.callback(one.stop)
+        one.ask("1")
+        written = iter(range(1, 1 << 30))
+        contestants["process, after os.fork()"] = functools.partial(
+            process, forks, 0)
+        contestants[AGAIN] = lambda: process(one, next(written) & 0xff)
+        took = bench.sample(contestants, REPEATS, "copy-on-write")
+    found = Figure(
+        "HyperFork figure 3", "1,000 pages written again", "time", "us",
+        AGAIN, note="writing is by the function's own clock; the rollback, "
+        "by the tender's, is of all pages that the run had written")
+    found.add(took, "writing")
+    for tender in TENDERS:
+        name = f"usetl, {tender}, after a rollback"
+        found.add({name: rollbacks["rollback", tender] or took[name]},
+                  "the rollback")
+    return [found]
