@@ -12,7 +12,7 @@ case ${1:-} in
 bench)
 	need="$need wrk gunicorn python3-gunicorn"
 	more="gnuplot-nox python3-pil crun qemu-system-x86 busybox-static
-cpio e2fsprogs"
+cpio e2fsprogs lz4"
 	;;
 check) more="gdb libpython3.11-testsuite skopeo docker-registry" ;;
 svm) more="qemu-system-x86 linux-image-amd64 busybox-static cpio" ;;

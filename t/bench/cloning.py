@@ -11,7 +11,7 @@ import shutil
 
 from figure import Figure
 from rows import TENDERS, each_tender
-from subject import Subject, edit
+from subject import bake, edit
 
 SIZES = (16, 64, 256, 1024)             # MB
 REPEATS = 10
@@ -20,13 +20,14 @@ BUDGET = 20                             # seconds of one contestant at one size
 FORK = "os.fork() of a process, first result"
 
 
-def subject(bench, mb):
+def holding(bench, mb):
+    """A function that holds so much."""
     def prepare(folder):
         with open(os.path.join(folder, "size"), "w", encoding="ascii") as f:
             f.write(str(mb))
         edit(os.path.join(folder, "function.ini"), "96M", f"{mb + 80}M")
 
-    made = Subject(bench.tool, "hold", {}, prepare)
+    made = bake(bench, "hold", {}, {"mb": mb, "check": "heldheld"}, prepare)
     apart = f"{made.folder}-{mb}"       # the next size takes the name
     shutil.move(made.folder, apart)
     made.folder = apart
@@ -35,12 +36,10 @@ def subject(bench, mb):
 
 def at_size(bench, mb):
     """{contestant: milliseconds} at one size."""
-    s = subject(bench, mb)
-    right = {"mb": mb, "check": "heldheld"}
+    s = holding(bench, mb)
 
     def usetl(tender, stats):
-        result, figures = s.invoke(CLONES, "fork", tender)
-        bench.check("usetl invoke", result, right)
+        figures = s.invoke(CLONES, "fork", tender)
         stats.append(figures["clone_us"] / 1e3)
         return figures["first_us"] / 1e3
 
@@ -51,7 +50,7 @@ def at_size(bench, mb):
 
         def fork():
             got = process.ask(str(CLONES))
-            bench.check("zygote.py", got["result"], right)
+            s.check("zygote.py", got["result"])
             return [us / 1e3 for us in got["us"]]
 
         took = bench.sample({**contestants, "fork": fork}, REPEATS,

@@ -13,7 +13,7 @@ import functools
 from figure import Figure
 from measure import Failed
 from rows import TENDERS
-from subject import Subject
+from subject import bake
 
 REPEATS = 30
 RUNS = 4                                # of one clone; the last one counts
@@ -28,7 +28,8 @@ WAYS = (
 
 
 def usetl(bench, s, tender, recycle, before, rollback):
-    result, stats = s.invoke(RUNS, recycle, tender)
+    result, stats = bench.tool.invoke(s.image, s.event, RUNS, recycle,
+                                      tender)
     if result["before"] != before:
         raise Failed(f"the function found {result['before']} writes, not "
                      f"{before}")
@@ -44,7 +45,7 @@ def process(peer, before):
 
 
 def figure3(bench):
-    s = Subject(bench.tool, "rewrite", {})
+    s = bake(bench, "rewrite", {})
     contestants, rollbacks = {}, {}
     for recycle, name, before in WAYS:
         for tender in TENDERS:

@@ -88,12 +88,18 @@ class Figure:
 COLUMNS = ("", "n", "median", "mean", "deviation", "ratio", "")
 
 
+def times(ratio):
+    """A ratio, with two digits when it is small."""
+    if ratio is None:
+        return "-"
+    return f"{ratio:.2f}x" if ratio >= 0.1 else f"{ratio:.2g}x"
+
+
 def cells(figure, mark):
-    ratio = figure.ratio(mark)
     return (figure.row_name(mark), str(len(mark.values) or "-"),
             *(amount(v, figure.unit)
               for v in (mark.median, mark.mean, mark.deviation)),
-            f"{ratio:.2f}x" if ratio is not None else "-", mark.why)
+            times(figure.ratio(mark)), mark.why)
 
 
 def show(figure, stream):

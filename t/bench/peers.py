@@ -8,11 +8,22 @@ import subprocess
 import time
 import urllib.request
 
+import guestroot
 from measure import Failed, Missing
 from process import TIMEOUT, Process
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PYTHON = ["/usr/bin/python3", "-S", "-E", "-B"]
+
+
+class Absent:
+    """Stands for a contestant that is not there."""
+
+    def __init__(self, why):
+        self.why = why
+
+    def __call__(self, *args):
+        raise self.why
 
 
 def script(name):
@@ -49,6 +60,20 @@ def fork_server(folder, log):
     """(process, URL) of the server that forks for each request."""
     p = Process(PYTHON + [script("forksrv.py"), folder], log)
     return p, f"http://127.0.0.1:{p.line()}/"
+
+
+def containers(image, folder, event_path, log):
+    """The process that starts containers of an image's files, by crun."""
+    if not shutil.which("crun"):
+        raise Missing("crun is not installed; t/deps.sh bench")
+    if os.geteuid():
+        raise Missing("crun: this needs root, to mount a cgroup of version 2")
+    for way in ("run", "idle"):
+        os.makedirs(os.path.join(folder, way))
+        os.symlink("../root", os.path.join(folder, way, "root"))
+    guestroot.unpack(image, os.path.join(folder, "root"))
+    return Process(["unshare", "--mount", *PYTHON, script("container.py"),
+                    folder, os.path.join(folder, "state"), event_path], log)
 
 
 def free_port():

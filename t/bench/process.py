@@ -47,6 +47,12 @@ class Process:
             raise self.failed(str(e)) from None
         return json.loads(self.line())
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.stop()
+
     def stop(self):
         for pipe in (self.p.stdin, self.p.stdout):
             try:
@@ -72,11 +78,18 @@ def children(pid):
     return found
 
 
+def rollup(pid, keys):
+    """Bytes of a process's memory, of those keys of its smaps_rollup."""
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
+        return sum(int(line.split()[1]) << 10 for line in f
+                   if line.startswith(keys))
+
+
 def private_bytes(pid):
     """Bytes of memory that no other process has mapped."""
-    total = 0
-    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
-        for line in f:
-            if line.startswith("Private_"):
-                total += int(line.split()[1]) << 10
-    return total
+    return rollup(pid, "Private_")
+
+
+def proportional_bytes(pid):
+    """Bytes of memory, each divided by how many processes have it mapped."""
+    return rollup(pid, "Pss:")

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 
 from measure import Failed, Missing
@@ -44,6 +45,10 @@ class Tool:
                        check=True, timeout=TIMEOUT)
         return to
 
+    def folder(self):
+        """A folder of its own; a context that removes it."""
+        return tempfile.TemporaryDirectory(dir=self.tmp)
+
     def bake(self, folder):
         image = folder + ".usetl"
         self.run("bake", "-o", image, folder)
@@ -66,10 +71,11 @@ class Tool:
                      image)
         return json.loads(p.stdout), json.loads(p.stderr.splitlines()[-1])
 
-    def command(self, image, event):
+    def command(self, image, event, tender="auto"):
         """Seconds of one whole `usetl invoke`, and its result."""
+        self.need(tender)
         start = time.perf_counter()
-        p = self.run("invoke", "-d", event, image)
+        p = self.run("invoke", "--tender", tender, "-d", event, image)
         return time.perf_counter() - start, json.loads(p.stdout)
 
 
@@ -78,8 +84,9 @@ class Server:
 
     def __init__(self, tool, image, name, clones=None, tender="auto",
                  conf="", **how):
-        """clones: exactly so many, or None for the default; conf: more text
-        for usetl.conf; how: arguments for the process"""
+        """image: None when conf names it; clones: exactly so many, or None
+        for the default; conf: more text for usetl.conf; how: arguments for
+        the process"""
         tool.need(tender)
         self.name = name
         self.log = os.path.join(tool.tmp, f"serve-{name}-{tender}.log")
@@ -91,7 +98,9 @@ class Server:
             with open(path, "w", encoding="utf-8") as f:
                 f.write(conf)
             argv += ["-c", path]
-        self.process = Process(argv + [image], self.log, **how)
+        if image:
+            argv.append(image)
+        self.process = Process(argv, self.log, **how)
         self.port = self.wait_port()
         self.connection = None
 

@@ -10,7 +10,7 @@ request], "result": last}.
   fork      os.fork() for each request, with pipes for event and result; timed
             until the child has been reaped
   prefork   one child that was forked before; the same pipes for all requests
-  idle      one child that has served N requests and waits: {"pid": N}
+  idle      one more child, which has served N requests and waits: {"pid": N}
 """
 
 import gc
@@ -100,8 +100,12 @@ class Prefork:
 def main():
     gc.collect()
     gc.freeze()
-    one = forked if how == "fork" else Prefork()
+    one = forked if how == "fork" else Prefork() if how == "prefork" else None
+    idle = []
     for line in sys.stdin:
+        if how == "idle":
+            one = Prefork()
+            idle.append(one)
         us, text = [], b""
         for _ in range(int(line)):
             start = time.perf_counter()

@@ -1,0 +1,73 @@
+"""guestroot.py - the root file system of virtual machines and containers
+
+It is that of a usetl image, which is a tar of the interpreter, its libraries
+and the function, below root/: so all contestants run the same files.  What
+peers run of this folder is in /bench.
+"""
+
+import os
+import shutil
+import subprocess
+import tarfile
+
+from measure import Failed, Missing
+
+TIMEOUT = 60                            # seconds
+HERE = os.path.dirname(os.path.abspath(__file__))
+PYTHON = ("/usr/bin/python3", "-S", "-E", "-B")
+FUNCTION = "/app"                       # where an image has it
+SCRIPTS = ("fresh.py", "host.py")
+
+# process 1 of a machine: what needs a shell, then the function
+INIT = """#!/bin/busybox sh
+/bin/busybox mount -t devtmpfs none /dev
+/bin/busybox mount -t proc none /proc
+/bin/busybox stty -F /dev/ttyS0 raw -echo
+{setup}
+exec {argv} </dev/ttyS0 >/dev/ttyS0 2>/dev/ttyS0
+"""
+
+
+def unpack(image, to):
+    """The root of an image, with /bench."""
+    with tarfile.open(image) as tar:
+        below = [m for m in tar if m.name.startswith("root/")]
+        for m in below:
+            m.name = m.name.partition("/")[2]
+            tar.extract(m, to, set_attrs=False)
+            if m.isfile():
+                os.chmod(os.path.join(to, m.name), m.mode)
+    os.makedirs(os.path.join(to, "bench"))
+    for name in SCRIPTS:
+        shutil.copy(os.path.join(HERE, name), os.path.join(to, "bench"))
+    for name in ("dev", "proc", "tmp"):
+        os.makedirs(os.path.join(to, name), exist_ok=True)
+
+
+def initrd(image, path, kernel=None, modules=(), setup=()):
+    """A memory disk whose process 1 is host.py with the image's function, on
+    the serial line; it says "ready" when it has imported it.  modules are
+    loaded, in this order; setup: lines of shell, of busybox's commands."""
+    busybox = shutil.which("busybox")
+    if not busybox or not shutil.which("cpio"):
+        raise Missing("busybox or cpio is not installed; t/deps.sh bench")
+    root = path + ".root"
+    unpack(image, root)
+    os.makedirs(os.path.join(root, "bin"))
+    os.makedirs(os.path.join(root, "mod"))
+    shutil.copy(busybox, os.path.join(root, "bin"))
+    lines = [f"/bin/busybox insmod /mod/{m}.ko" for m in modules]
+    for m in modules:
+        shutil.copy(kernel.module(m), os.path.join(root, "mod"))
+    with open(os.path.join(root, "init"), "w", encoding="ascii") as f:
+        f.write(INIT.format(
+            setup="\n".join([*lines, *("/bin/busybox " + s for s in setup)]),
+            argv=" ".join([*PYTHON, "/bench/host.py", FUNCTION, "ready"])))
+    os.chmod(os.path.join(root, "init"), 0o755)
+    p = subprocess.run("find . | cpio --quiet -o -H newc -R 0:0 >"
+                       f"'{path}'", shell=True, cwd=root, text=True,
+                       capture_output=True, timeout=TIMEOUT)
+    shutil.rmtree(root)
+    if p.returncode:
+        raise Failed(f"cpio: {p.stderr.strip()}")
+    return path
