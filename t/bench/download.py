@@ -29,7 +29,7 @@ BUDGET = 12                             # seconds of one contestant at one size
 CHUNK = 64 << 10
 HOST = "10.0.2.2"                       # this machine, for QEMU's guest
 DISK = 600                              # MB
-MODULES = ("virtio", "virtio_ring", "virtio_pci_legacy_dev",
+MODULES = ("virtio_ring", "virtio", "virtio_pci_legacy_dev",
            "virtio_pci_modern_dev", "virtio_pci", "failover", "net_failover",
            "virtio_net", "virtio_blk")
 SETUP = ("mkdir -p /disk", "mount -t ext4 /dev/vda /disk",
@@ -54,7 +54,8 @@ def machine(bench, s, accel):
     initrd = guestroot.initrd(s.image, os.path.join(bench.tool.tmp, "q35"),
                               linux, MODULES, SETUP)
     m = qemu.Machine(linux, initrd, accel, bench.tool.tmp, "q35", (
-        "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net",
+        "-netdev", "user,id=net",
+        "-device", "virtio-net-pci,netdev=net,romfile=",
         "-drive", f"file={disk(bench)},format=raw,if=none,id=disk,"
         "cache=writeback", "-device", "virtio-blk-pci,drive=disk"), 1024)
     try:

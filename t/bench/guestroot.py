@@ -56,12 +56,13 @@ def initrd(image, path, kernel=None, modules=(), setup=()):
     os.makedirs(os.path.join(root, "bin"))
     os.makedirs(os.path.join(root, "mod"))
     shutil.copy(busybox, os.path.join(root, "bin"))
-    lines = [f"/bin/busybox insmod /mod/{m}.ko" for m in modules]
+    commands = [f"insmod /mod/{m}.ko" for m in modules] + list(setup)
     for m in modules:
         shutil.copy(kernel.module(m), os.path.join(root, "mod"))
     with open(os.path.join(root, "init"), "w", encoding="ascii") as f:
         f.write(INIT.format(
-            setup="\n".join([*lines, *("/bin/busybox " + s for s in setup)]),
+            setup="\n".join(f"/bin/busybox {c} || exec /bin/busybox reboot -f"
+                            for c in commands),
             argv=" ".join([*PYTHON, "/bench/host.py", FUNCTION, "ready"])))
     os.chmod(os.path.join(root, "init"), 0o755)
     p = subprocess.run("find . | cpio --quiet -o -H newc -R 0:0 >"

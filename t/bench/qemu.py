@@ -23,6 +23,7 @@ PROGRAM = "qemu-system-x86_64"
 MEMORY = 256                            # MB
 BOOT = 60                               # seconds; some hosts' kvm hangs
 ANSWER = 120
+SAID = 20                               # lines in an error, not the kernel's
 MONITOR = 20                            # to connect and to write a snapshot
 
 
@@ -47,15 +48,16 @@ class Machine:
              "-append", "console=ttyS0 quiet panic=-1 reboot=t", *more],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT)
-        self.data = b""
+        self.data, self.passed = b"", []
 
     @property
     def pid(self):
         return self.p.pid
 
     def failed(self, why):
-        said = self.data[-300:].decode(errors="replace").strip()
-        return Failed(f"QEMU: {why}{': ' if said else ''}{said}")
+        said = b"\n".join([p for p in self.passed if p[:1] != b"["][-SAID:])
+        return Failed(f"QEMU: {why}\n{said.decode(errors='replace')}"
+                      .rstrip())
 
     def read_until(self, found, seconds):
         """The first line for which found(line) is true."""
@@ -66,6 +68,7 @@ class Machine:
                 self.data = rest
                 if found(line.strip()):
                     return line.strip()
+                self.passed.append(line.strip())
                 continue
             left = end - time.monotonic()
             if left <= 0 or not select.select([self.p.stdout], [], [],
@@ -77,7 +80,8 @@ class Machine:
             self.data += more
 
     def wait_ready(self, seconds=BOOT):
-        self.read_until(lambda line: line == b"ready", seconds)
+        # firmware may have begun the line
+        self.read_until(lambda line: line.endswith(b"ready"), seconds)
 
     def ask(self, event):
         self.p.stdin.write(event.encode() + b"\n")
@@ -164,7 +168,7 @@ def faster(linux, initrd, folder, event):
         except Missing:
             raise
         except Failed as e:
-            why[accel] = f"Linux does not boot, {e}"
+            why[accel] = f"Linux does not boot ({str(e).splitlines()[0]})"
     if not took:
         raise Missing("; ".join(f"{a}: {w}" for a, w in why.items()))
     best = min(took, key=took.get)
