@@ -29,6 +29,7 @@ BUDGET = 12                             # seconds of one contestant at one size
 CHUNK = 64 << 10
 HOST = "10.0.2.2"                       # this machine, for QEMU's guest
 DISK = 600                              # MB
+MKFS = "/sbin/mke2fs"
 MODULES = ("virtio_ring", "virtio", "virtio_pci_legacy_dev",
            "virtio_pci_modern_dev", "virtio_pci", "failover", "net_failover",
            "virtio_net", "virtio_blk")
@@ -40,8 +41,10 @@ TO_DISK, TO_MEMORY = "process to a disk", "process to memory"
 
 
 def disk(bench):
+    if not os.path.exists(MKFS):
+        raise Missing("mke2fs is not installed; t/deps.sh bench")
     path = os.path.join(bench.tool.tmp, "disk")
-    p = subprocess.run(["/sbin/mke2fs", "-q", "-F", "-t", "ext4", path,
+    p = subprocess.run([MKFS, "-q", "-F", "-t", "ext4", path,
                         f"{DISK}M"], capture_output=True, text=True)
     if p.returncode:
         raise Failed(f"mke2fs: {p.stderr.strip()}")

@@ -72,8 +72,14 @@ def containers(image, folder, event_path, log):
         os.makedirs(os.path.join(folder, way))
         os.symlink("../root", os.path.join(folder, way, "root"))
     guestroot.unpack(image, os.path.join(folder, "root"))
-    return Process(["unshare", "--mount", *PYTHON, script("container.py"),
-                    folder, os.path.join(folder, "state"), event_path], log)
+    p = Process(["unshare", "--mount", *PYTHON, script("container.py"),
+                 folder, os.path.join(folder, "state"), event_path], log)
+    try:
+        p.ask("run")                    # not every host lets one be made
+    except Failed as e:
+        p.stop()
+        raise Missing(f"crun: {str(e).splitlines()[-1]}") from None
+    return p
 
 
 def free_port():

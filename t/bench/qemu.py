@@ -24,7 +24,7 @@ MEMORY = 256                            # MB
 BOOT = 60                               # seconds; some hosts' kvm hangs
 ANSWER = 120
 SAID = 20                               # lines in an error, not the kernel's
-MONITOR = 20                            # to connect and to write a snapshot
+MONITOR = 60                            # to connect and to write a snapshot
 
 
 class Machine:
@@ -246,6 +246,8 @@ class Microvms:
             try:
                 path = os.path.join(self.folder, "qemu.snapshot")
                 machine.save(path)
+            except Failed as e:
+                raise Missing(str(e)) from None
             finally:
                 machine.stop()
             self.snapshot = path

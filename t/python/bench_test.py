@@ -1,4 +1,4 @@
-"""bench_test.py - the bench's figures: what is repeated, tables, plots, page"""
+"""bench_test.py - the bench's figures: repeats, tables, plots, the page"""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from unittest import mock
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "bench"))
+import bench        # noqa: E402
 import figure       # noqa: E402
 import measure      # noqa: E402
 import page         # noqa: E402
@@ -37,6 +38,18 @@ def lines() -> figure.Figure:
     for x in 1, 1024:
         f.add({"usetl, kvm": [0.5, 1.5], "peer": [2.0 * x]}, x)
     return f
+
+
+class Groups(unittest.TestCase):
+    def test_a_part_of_a_name_stands_for_all_that_have_it(self):
+        self.assertEqual(bench.named("figure5"),
+                         ["usetl-figure5", "hyperfork-figure5"])
+        self.assertEqual(bench.named("hyperfork-figure2"),
+                         ["hyperfork-figure2"])
+        self.assertEqual(bench.named("figure"), [])
+
+    def test_a_whole_name_stands_for_itself(self):
+        self.assertEqual(bench.named("memory"), ["memory"])
 
 
 class Sample(unittest.TestCase):
