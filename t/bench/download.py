@@ -8,6 +8,7 @@ virtio devices of a microvm by ACPI only.
 """
 
 import contextlib
+import functools
 import json
 import os
 import subprocess
@@ -80,9 +81,14 @@ def served(bench, s, stack):
             found[f"usetl, {tender}"] = peers.Absent(e)
             continue
         stack.callback(server.stop)
-        found[f"usetl, {tender}"] = \
-            lambda text, server=server: server.call(text)[0]
+        found[f"usetl, {tender}"] = functools.partial(called, server)
     return found
+
+
+def called(server, text):
+    """One that is kept may be closed before its next turn."""
+    with contextlib.closing(server.connect()) as connection:
+        return server.call(text, connection)[0]
 
 
 def guest(bench, s, stack):

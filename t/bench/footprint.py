@@ -128,7 +128,8 @@ def memory(bench):
     found = Figure("USETL memory", f"memory of {COUNT} idle ones of each kind",
                    "memory of each", "MB", PROCESS,
                    note="private: Private_* of smaps_rollup, of all processes "
-                   "of one; Pss: of all processes of all, by their number")
+                   "of one; Pss: of all processes of all, by their number, "
+                   "with usetl's gateway, reference and windows for downloads")
     found.add({name: private[name] or shared[name] for name in shared},
               "private")
     found.add(shared, "Pss")

@@ -12,6 +12,8 @@ import zlib
 sys.path.append("/usr/lib/python3/dist-packages")
 from PIL import Image, ImageDraw, ImageFilter  # noqa: E402
 
+Image.preinit()     # its formats, otherwise loaded with the first image
+
 
 def drawn(width):
     image = Image.linear_gradient("L").resize((width, width))
