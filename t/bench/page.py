@@ -106,7 +106,8 @@ class Folder:
                 text.append(note(failures[-1]))
             text.append(as_html(figure.COLUMNS, (figure.cells(f, m)
                                                   for m in f.marks)))
-            text.append(note(f"ratio: of medians, to {f.base}. {f.note}"))
+            text.append(note("; ".join(filter(None, (
+                f"ratio: of medians, to {f.base}", f.note)))))
         return "\n".join(text)
 
 

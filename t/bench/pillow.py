@@ -22,7 +22,7 @@ from tool import Server
 RUNS = 64
 BATCHES = 5                             # of so many runs, for figure 5
 AT_ONCE = 2
-BUDGET = 30                             # seconds of one contestant
+BUDGET = 25                             # seconds of one contestant
 EVENT = {"width": 256}
 PROCESS = "not forked, process"
 FORKED = "forked after the function"

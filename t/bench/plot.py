@@ -52,7 +52,7 @@ def bars(figure, marks):
     data, tics, texts = [], [], []
     for i, (m, (a, b)) in enumerate(zip(marks, ends)):
         y = len(marks) - i
-        rgb = int(COLOURS[0 if m.who.startswith("usetl") else 4][1:], 16)
+        rgb = int(COLOURS[0 if "usetl" in m.who else 4][1:], 16)
         data.append(f"{m.mean:.6g} {y} {low:.6g} {m.mean:.6g} {y - .36} "
                     f"{y + .36} {a:.6g} {b:.6g} {rgb}")
         name = ", ".join(filter(None, (m.who, figure.where(m))))
@@ -92,7 +92,7 @@ def lines(figure, marks):
     tics = ", ".join(f"'{x:g}' {x:g}" for x in xs)
     return 460, script + [
         "set key below Left reverse samplen 2 spacing 1.2 width 2",
-        f"set xlabel {quoted(f'{figure.x}, {figure.x_unit}')}",
+        f"set xlabel {quoted(f'{figure.x}, {figure.x_unit}')} offset 0,0.8",
         f"set ylabel {quoted(axis(figure))}",
         f"set xtics ({tics})",
         *(["set logscale x 2", f"set xrange [{xs[0] / 1.3:g}:"
