@@ -15,9 +15,13 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "bench"))
 import bench        # noqa: E402
 import figure       # noqa: E402
+import guestroot    # noqa: E402
+import kernel       # noqa: E402
 import measure      # noqa: E402
 import page         # noqa: E402
+import peers        # noqa: E402
 import plot         # noqa: E402
+import qemu         # noqa: E402
 import table        # noqa: E402
 import tap          # noqa: E402
 
@@ -112,6 +116,56 @@ class Table(unittest.TestCase):
                           got[0]["ratio"]), (3, 2.0, 4.0, 0.25))
         self.assertEqual((got[2]["median"], got[2]["missing"]),
                          (None, "absent is not installed"))
+
+
+class Peers(unittest.TestCase):
+    """Who is not installed is Missing, and everybody else goes on."""
+
+    def setUp(self):
+        tmp = tempfile.TemporaryDirectory(prefix="usetl-t.")
+        self.addCleanup(tmp.cleanup)
+        self.tmp = tmp.name
+
+    def test_programs_that_are_not_installed_are_missing(self):
+        for start in (
+                lambda: peers.containers("image", self.tmp, "event", "log"),
+                lambda: guestroot.initrd("image", "path"),
+                lambda: qemu.Machine(None, "initrd", "tcg", self.tmp)):
+            with mock.patch("shutil.which", lambda name: None), \
+                    self.assertRaisesRegex(measure.Missing,
+                                           "not installed; t/deps.sh bench"):
+                start()
+
+    def test_without_a_kernel_machines_are_missing(self):
+        bench = mock.Mock(kept=self.tmp)
+        with mock.patch("kernel.download",
+                        side_effect=measure.Failed("no network")), \
+                mock.patch("glob.glob", lambda *how, **more: []):
+            vms = qemu.Microvms(bench, mock.Mock())
+            for use in vms.create, vms.resume, vms.booted:
+                with self.assertRaisesRegex(measure.Missing, "no network"):
+                    use()
+        self.assertEqual(vms.accel, "absent")
+
+    def test_a_kernel_is_unpacked_once(self):
+        path = os.path.join(self.tmp, "vmlinuz-1")
+        with open(path, "wb") as f:
+            f.write(b"MZ" + b"\xfd7zXZ\0" + b"packed")
+        got = mock.Mock(stdout=b"\x7fELF and more")
+        with mock.patch("shutil.which", lambda name: name), \
+                mock.patch("subprocess.run", return_value=got) as run:
+            one = kernel.unpacked(path, self.tmp)
+            two = kernel.unpacked(path, self.tmp)
+        self.assertEqual((one, run.call_count), (two, 1))
+        self.assertEqual(run.call_args.args[0], ["xz", "-dc"])
+        with open(one, "rb") as f:
+            self.assertEqual(f.read(), got.stdout)
+
+    def test_a_kernel_packed_otherwise_is_taken_as_it_is(self):
+        path = os.path.join(self.tmp, "vmlinuz-2")
+        with open(path, "wb") as f:
+            f.write(b"MZ")
+        self.assertEqual(kernel.unpacked(path, self.tmp), path)
 
 
 class Plot(unittest.TestCase):
