@@ -239,18 +239,23 @@ class Microvms:
         return created(self.linux, self.initrd, self.accel, self.folder,
                        self.event)
 
+    def prepare(self):
+        """Writes the file that resumed() goes on from, once."""
+        if self.snapshot:
+            return
+        machine = self.booted()
+        try:
+            path = os.path.join(self.folder, "qemu.snapshot")
+            machine.save(path)
+        except Failed as e:
+            raise Missing(str(e)) from None
+        finally:
+            machine.stop()
+        self.snapshot = path
+
     def resumed(self):
         """A machine that goes on from a file, in which it was ready."""
-        if not self.snapshot:
-            machine = self.booted()
-            try:
-                path = os.path.join(self.folder, "qemu.snapshot")
-                machine.save(path)
-            except Failed as e:
-                raise Missing(str(e)) from None
-            finally:
-                machine.stop()
-            self.snapshot = path
+        self.prepare()
         machine = self.start("-incoming", f"exec:cat {self.snapshot}")
         try:
             machine.wait_running()
@@ -261,8 +266,7 @@ class Microvms:
 
     def resume(self):
         """(seconds from exec to the result, the result)"""
-        if not self.snapshot:
-            self.resumed().stop()
+        self.prepare()
         start = time.perf_counter()
         machine = self.resumed()
         try:
