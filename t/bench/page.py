@@ -80,8 +80,8 @@ class Folder:
                    "charset=\"utf-8\">\n<title>usetl: make bench</title>\n"
                    f"<style>{STYLE}</style>\n<h1>usetl: make bench</h1>\n"
                    "<p>Plots show means, with whiskers of one standard "
-                   "deviation, and usetl in blue where there are bars; "
-                   "ratios are of medians.</p>\n" +
+                   "deviation, which on a logarithmic axis go no lower "
+                   "than a tenth of the mean; ratios are of medians.</p>\n" +
                    "\n".join(parts) + "\n</html>\n")
         return failures
 
