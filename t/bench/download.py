@@ -57,17 +57,12 @@ def machine(bench, s, accel):
     linux = kernel.find(bench.kept)
     initrd = guestroot.initrd(s.image, os.path.join(bench.tool.tmp, "q35"),
                               linux, MODULES, SETUP)
-    m = qemu.Machine(linux, initrd, accel, bench.tool.tmp, "q35", (
+    return qemu.Machine(linux, initrd, accel, bench.tool.tmp, "q35", (
         "-netdev", "user,id=net",
         "-device", "virtio-net-pci,netdev=net,romfile=",
         "-drive", f"file={disk(bench)},format=raw,if=none,id=disk,"
-        "cache=writeback", "-device", "virtio-blk-pci,drive=disk"), 1024)
-    try:
-        m.wait_ready()
-    except BaseException:
-        m.stop()
-        raise
-    return m
+        "cache=writeback", "-device", "virtio-blk-pci,drive=disk"),
+        1024).ready()
 
 
 def served(bench, s, stack):

@@ -79,13 +79,21 @@ class Machine:
                 raise self.failed("it ended")
             self.data += more
 
-    def wait_ready(self, seconds=BOOT):
-        # firmware may have begun the line
-        self.read_until(lambda line: line.endswith(b"ready"), seconds)
+    def ready(self):
+        """Itself, when its function is ready."""
+        try:                            # firmware may have begun the line
+            self.read_until(lambda line: line.endswith(b"ready"), BOOT)
+        except BaseException:
+            self.stop()
+            raise
+        return self
 
     def ask(self, event):
-        self.p.stdin.write(event.encode() + b"\n")
-        self.p.stdin.flush()
+        try:
+            self.p.stdin.write(event.encode() + b"\n")
+            self.p.stdin.flush()
+        except OSError as e:
+            raise self.failed(str(e)) from None
         # an object: Linux's own lines begin with something else
         return json.loads(self.read_until(lambda line: line[:1] == b"{",
                                           ANSWER))
@@ -181,9 +189,8 @@ def created(*args):
     """(seconds from exec to the first result, the result)"""
     *how, event = args
     start = time.perf_counter()
-    machine = Machine(*how)
+    machine = Machine(*how).ready()
     try:
-        machine.wait_ready()
         result = machine.ask(event)
         return time.perf_counter() - start, result
     finally:
@@ -224,14 +231,7 @@ class Microvms:
                        more=more)
 
     def booted(self):
-        """A machine that is ready."""
-        machine = self.start()
-        try:
-            machine.wait_ready()
-        except BaseException:
-            machine.stop()
-            raise
-        return machine
+        return self.start().ready()
 
     def create(self):
         """(seconds from exec to the first result, the result)"""
