@@ -1,10 +1,11 @@
 """guestroot.py - the root file system of virtual machines and containers
 
-It is that of a usetl image, which is a tar of the interpreter, its libraries
-and the function, below root/: so all contestants run the same files.  What
-peers run of this folder is in /bench.
+It is that of a usetl image, whose layers are the interpreter with its
+libraries and the function: so all contestants run the same files.  What peers
+run of this folder is in /bench.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -28,15 +29,30 @@ exec {argv} </dev/ttyS0 >/dev/ttyS0 2>/dev/ttyS0
 """
 
 
+def layers(tar):
+    """The layers of an image, an OCI image layout, from the lowest on."""
+    def blob(of):
+        return tar.extractfile(
+            "blobs/" + of["digest"].replace(":", "/"))
+
+    index = json.load(tar.extractfile("index.json"))
+    manifest = json.load(blob(index["manifests"][0]))
+    for layer in manifest["layers"]:
+        with tarfile.open(fileobj=blob(layer)) as members:
+            yield members
+
+
 def unpack(image, to):
     """The root of an image, with /bench."""
     with tarfile.open(image) as tar:
-        below = [m for m in tar if m.name.startswith("root/")]
-        for m in below:
-            m.name = m.name.partition("/")[2]
-            tar.extract(m, to, set_attrs=False)
-            if m.isfile():
-                os.chmod(os.path.join(to, m.name), m.mode)
+        for members in layers(tar):
+            for m in members:
+                path = os.path.join(to, m.name)
+                if os.path.lexists(path) and not m.isdir():
+                    os.unlink(path)     # a higher layer's stands for it
+                members.extract(m, to, set_attrs=False)
+                if m.isfile():
+                    os.chmod(path, m.mode)
     os.makedirs(os.path.join(to, "bench"))
     for name in SCRIPTS:
         shutil.copy(os.path.join(HERE, name), os.path.join(to, "bench"))
