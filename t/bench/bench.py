@@ -8,8 +8,9 @@ Each row compares usetl with a peer on the same handler (t/functions/json,
 unless the row says otherwise): medians of interleaved runs.  The table
 goes to standard output and, one object a row, to FILE.  Exit status 1 when a
 row could not be measured or a result was wrong; a goal that is missed shows
-in the table and is no failure.  The group `interference` compares usetl with
-itself, alone and beside a bad function, and takes most of an hour.
+in the table and is no failure.  The group `sharing` has many functions on one
+runtime, and takes up to 4 GB of memory.  The group `interference` compares
+usetl with itself, alone and beside a bad function, and takes most of an hour.
 
 The groups usetl-* and hyperfork-* are the figures of the two papers, measured
 anew with peers of today; each takes some minutes.  GROUP may be a part of
@@ -31,10 +32,12 @@ from measure import Failed, Missing, Progress
 from page import Folder
 from rows import GROUPS as COMPARISONS
 from rows import Bench
+from sharing import sharing
 from table import Row, save, show
 from tool import Tool
 
-GROUPS = dict(COMPARISONS, **FIGURES, interference=interference)
+GROUPS = dict(COMPARISONS, sharing=sharing, **FIGURES,
+              interference=interference)
 
 
 def named(word):

@@ -11,7 +11,7 @@ import os
 import peers
 from figure import Figure
 from measure import Failed
-from process import children, private_bytes, proportional_bytes
+from process import family, private_bytes, proportional_bytes
 from qemu import microvms
 from rows import TENDERS
 from subject import json_function
@@ -20,14 +20,6 @@ from tool import Server
 COUNT = 4                               # of each kind at a time
 REPEATS = 2
 PROCESS = "process, python3 -S -E"
-
-
-def family(pid):
-    """A process and all that come from it."""
-    found = [pid]
-    for child, _ in children(pid):
-        found += family(child)
-    return found
 
 
 def machine(s, start):
@@ -112,10 +104,10 @@ def measured(start, private):
     """Megabytes of each, by Pss; adds the private ones to that list."""
     with contextlib.ExitStack() as stack:
         each, everything = start(stack)
-        private += [sum(map(private_bytes, family(pid))) / 1e6
+        private += [sum(private_bytes(p) for p, _ in family(pid)) / 1e6
                     for pid in each]
         return sum(proportional_bytes(p) for pid in everything
-                   for p in family(pid)) / 1e6 / COUNT
+                   for p, _ in family(pid)) / 1e6 / COUNT
 
 
 def memory(bench):

@@ -78,6 +78,19 @@ def children(pid):
     return found
 
 
+def family(pid):
+    """[(pid, name)] of a process and all that come from it and still run."""
+    found, todo = [], [pid]
+    for pid in todo:
+        try:
+            with open(f"/proc/{pid}/comm", encoding="utf-8") as f:
+                found.append((pid, f.read().strip()))
+            todo += [child for child, _ in children(pid)]
+        except OSError:
+            pass                        # it has ended
+    return found
+
+
 def rollup(pid, keys):
     """Bytes of a process's memory, of those keys of its smaps_rollup."""
     with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
@@ -93,3 +106,61 @@ def private_bytes(pid):
 def proportional_bytes(pid):
     """Bytes of memory, each divided by how many processes have it mapped."""
     return rollup(pid, "Pss:")
+
+
+def memfds(pid):
+    """{inode: bytes in memory} of the memory files that a process has open,
+    mapped or not."""
+    found = {}
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        path = f"/proc/{pid}/fd/{fd}"
+        try:
+            if os.readlink(path).startswith("/memfd:"):
+                file = os.stat(path)
+                found[file.st_ino] = file.st_blocks * 512
+        except OSError:
+            pass                        # it was closed
+    return found
+
+
+def shared_mappings(pid):
+    """[(inode, bytes by Pss)] of the memory files that a process maps
+    shared."""
+    found, inode = [], None
+    with open(f"/proc/{pid}/smaps", encoding="utf-8") as f:
+        for line in f:
+            word = line.split()
+            if not word[0].endswith(":"):
+                inode = int(word[4]) if word[1].endswith("s") and \
+                    line.find("/memfd:") > 0 else None
+            elif inode and word[0] == "Pss:":
+                found.append((inode, int(word[1]) << 10))
+    return found
+
+
+def held_bytes(pids):
+    """Bytes of memory of processes: all that is theirs by Pss, and memory
+    files whole, also what of them nobody has mapped at the time."""
+    total, files, mapped = 0, {}, []
+    for pid in pids:
+        try:
+            total += rollup(pid, ("Pss_Anon:", "Pss_File:"))
+            files.update(memfds(pid))
+            mapped += shared_mappings(pid)
+        except OSError:
+            pass                        # it has ended
+    return total + sum(files.values()) + \
+        sum(n for inode, n in mapped if inode not in files)
+
+
+def meminfo(*keys):
+    """Bytes of these lines of /proc/meminfo together."""
+    with open("/proc/meminfo", encoding="ascii") as f:
+        return sum(int(line.split()[1]) << 10 for line in f
+                   if line.partition(":")[0] in keys)
+
+
+def kernel_bytes():
+    """Bytes that the kernel has for itself: objects, stacks, page tables."""
+    return meminfo("SUnreclaim", "KernelStack", "PageTables", "SecPageTables",
+                   "Percpu")
