@@ -112,8 +112,8 @@ def contestant(ask, event, right):
     return run
 
 
-def at_size(bench, asked, port, mb):
-    """{contestant: milliseconds}"""
+def runs(bench, asked, port, mb):
+    """{name: contestant} for one size"""
     def event(name):
         host = "127.0.0.1"
         folder = "/dev/shm"
@@ -127,9 +127,8 @@ def at_size(bench, asked, port, mb):
     right = asked[TO_MEMORY](json.dumps(event(TO_MEMORY)))
     if right["bytes"] != mb << 20:
         raise Failed(f"a process read {right['bytes']} bytes of {mb} MB")
-    return bench.sample({name: contestant(ask, event(name), right)
-                         for name, ask in asked.items()},
-                        REPEATS, f"download {mb} MB", BUDGET)
+    return {name: contestant(ask, event(name), right)
+            for name, ask in asked.items()}
 
 
 def figure5(bench):
@@ -147,6 +146,10 @@ def figure5(bench):
         stack.callback(process.stop)
         asked = {**served(bench, s, stack), **guest(bench, s, stack),
                  TO_DISK: process.ask, TO_MEMORY: process.ask}
+        for run in runs(bench, asked, port, sizes[0]).values():
+            with contextlib.suppress(Missing):
+                run()                   # what only the first one needs
         for mb in sizes:
-            found.add(at_size(bench, asked, port, mb), mb)
+            found.add(bench.sample(runs(bench, asked, port, mb), REPEATS,
+                                   f"download {mb} MB", BUDGET), mb)
     return [found]

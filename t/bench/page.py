@@ -17,16 +17,18 @@ import table
 from measure import Failed
 
 STYLE = """
-body { font: 15px/1.5 sans-serif; max-width: 62em; margin: 2em auto;
+body { font: 15px/1.5 sans-serif; max-width: 68em; margin: 2em auto;
        padding: 0 1em; color: #222 }
 h1, h2 { font-weight: 600 }
 h2 { margin-top: 2.5em; border-top: 1px solid #ccc; padding-top: .6em }
 table { border-collapse: collapse; font-size: 13px; margin: 1em 0 }
 th, td { padding: .15em .7em; text-align: right; white-space: nowrap;
          border-bottom: 1px solid #eee }
-th:first-child, td:first-child, td:last-child { text-align: left }
-td:last-child { white-space: normal }
+th:first-child, td:first-child, th:last-child, td:last-child
+{ text-align: left }
+td:last-child { white-space: normal; min-width: 16em }
 .machine, .note { color: #555; font-size: 13px }
+.note { margin: .3em 0 }
 svg { max-width: 100%; height: auto }
 """
 

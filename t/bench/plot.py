@@ -91,7 +91,7 @@ def lines(figure, marks):
     xs = sorted({m.x for m in marks})
     tics = ", ".join(f"'{x:g}' {x:g}" for x in xs)
     return 460, script + [
-        "set key below Left reverse samplen 2 spacing 1.2 width 2",
+        "set key below Left reverse samplen 2 spacing 1.2 width 2 height 1",
         f"set xlabel {quoted(f'{figure.x}, {figure.x_unit}')} offset 0,0.8",
         f"set ylabel {quoted(axis(figure))}",
         f"set xtics ({tics})",
