@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import mmap
 import os
 import shutil
 import sys
@@ -21,7 +22,9 @@ import measure      # noqa: E402
 import page         # noqa: E402
 import peers        # noqa: E402
 import plot         # noqa: E402
+import process      # noqa: E402
 import qemu         # noqa: E402
+import sharing      # noqa: E402
 import table        # noqa: E402
 import tap          # noqa: E402
 
@@ -166,6 +169,48 @@ class Peers(unittest.TestCase):
         with open(path, "wb") as f:
             f.write(b"MZ")
         self.assertEqual(kernel.unpacked(path, self.tmp), path)
+
+
+class Memory(unittest.TestCase):
+    SIZE = 16 << 20
+
+    def held(self) -> int:
+        return process.held_bytes([os.getpid()])
+
+    def test_a_memory_file_counts_whole_and_once_mapped_or_not(self):
+        before = self.held()
+        fd = os.memfd_create("bench_test")
+        self.addCleanup(os.close, fd)
+        os.write(fd, bytes(self.SIZE))
+        open_alone = self.held() - before
+        with mmap.mmap(fd, self.SIZE) as view:
+            view[::4096]                # all of it, by this process
+            mapped = self.held() - before
+        for got in open_alone, mapped:
+            self.assertAlmostEqual(got, self.SIZE, delta=self.SIZE / 4)
+
+    def test_a_mapping_counts_when_its_memory_file_is_closed(self):
+        before = self.held()
+        fd = os.memfd_create("bench_test")
+        os.write(fd, bytes(self.SIZE))
+        with mmap.mmap(fd, self.SIZE) as view:
+            os.close(fd)
+            with open("/proc/self/maps", encoding="ascii") as f:
+                self.assertIn("/memfd:bench_test", f.read())
+            view[::4096]
+            got = self.held() - before
+        self.assertAlmostEqual(got, self.SIZE, delta=self.SIZE / 4)
+
+    def test_who_has_ended_holds_nothing(self):
+        pid = os.spawnlp(os.P_NOWAIT, "true", "true")
+        os.waitpid(pid, 0)
+        self.assertEqual((process.family(pid), process.held_bytes([pid])),
+                         ([], 0))
+
+    def test_without_free_memory_many_functions_are_missing(self):
+        with mock.patch("sharing.meminfo", lambda *keys: 1 << 30), \
+                self.assertRaisesRegex(measure.Missing, "4 GB of memory"):
+            sharing.Functions(mock.Mock(), 0).room("9 functions")
 
 
 class Plot(unittest.TestCase):
