@@ -46,9 +46,10 @@ class Functions:
                 f.write(f"\n\nNUMBER = {n}\n")
             self.images.append(bench.tool.bake(folder))
 
-    def serve(self, count, tender, pool):
+    def serve(self, count, tender, pool, store=None):
         """(server, seconds until all are ready)"""
-        conf = f"[pool]\n{pool}\n" + "".join(
+        kept = f"[serve]\nstore = {store}\n" if store else ""
+        conf = f"{kept}[pool]\n{pool}\n" + "".join(
             f"[function f{n}]\nimage = {self.images[n % len(self.images)]}\n"
             for n in range(count))
         start = time.perf_counter()
@@ -97,6 +98,29 @@ def named(server, *names):
     return [pid for pid, name in family(server.process.pid) if name in names]
 
 
+def from_store(functions, count, tender, sizes):
+    """Seconds until all are ready by what an earlier server kept."""
+    store = os.path.join(functions.bench.tool.tmp, f"store-{tender}")
+    snapshots = os.path.join(store, "snapshots")
+    if not os.path.isdir(snapshots):
+        server, _ = functions.serve(count, tender, "share = yes", store)
+        with contextlib.ExitStack() as stack:
+            stack.callback(server.stop)
+            until("snapshots are missing in the store",     # and the runtime's
+                  lambda: len(os.listdir(snapshots)) == count + 1)
+    server, seconds = functions.serve(count, tender, "share = yes", store)
+    with contextlib.ExitStack() as stack:
+        stack.callback(server.stop)
+        with open(server.log, encoding="utf-8") as f:
+            found = f.read().count("from the store")
+        if found != count:
+            raise Failed(f"{found} of {count} functions are from the store")
+        functions.call(server, count)
+    sizes.append(sum(os.stat(os.path.join(snapshots, name)).st_blocks * 512
+                     for name in os.listdir(snapshots)) / 1e6)
+    return seconds
+
+
 def few(bench, functions):
     """Some that have been started, with one runtime and with one each."""
     count, half = len(functions.images), len(functions.images) // 2
@@ -117,13 +141,19 @@ def few(bench, functions):
         return {tender + share: functools.partial(start, n, tender, share)
                 for tender in TENDERS for share in ("yes", "no")}
 
-    ready = bench.interleave(each(count), ROUNDS, f"{count} functions")
+    sizes = []
+    ready = bench.interleave({
+        **each(count),
+        **{tender + "store": functools.partial(
+            from_store, functions, count, tender, sizes)
+           for tender in TENDERS}}, ROUNDS, f"{count} functions")
     bench.interleave(each(half), ROUNDS, f"{half} functions")
 
     def memory(n):
         return {name: got if isinstance(got, Missing) else
                 statistics.median(used[name, n])
-                for name, got in ready.items()}
+                for name, got in ready.items()
+                if not name.endswith("store")}
 
     all_of_them, some = memory(count), memory(half)
     further = {name: got if isinstance(got, Missing) else
@@ -132,9 +162,14 @@ def few(bench, functions):
     peer = "the same, each its own runtime"
     rows = []
     for tender in TENDERS:
+        rows.append(compare(
+            f"{count} functions, one runtime: ready, store filled, {tender}",
+            ready, tender + "store", "s", tender + "yes",
+            "the same, without a store", "<= 0.25 s",
+            f"the store has {max(sizes):.1f} MB" if sizes else ""))
         for what, figures, unit, goal, note in (
                 ("ready", ready, "s", "<= 0.8 s",
-                 "from exec to all ready, with nothing kept from earlier"),
+                 "from exec to all ready, without a store"),
                 ("Pss", all_of_them, "MB", "<= 150 MB",
                  "of all processes, each function with a clone that has "
                  "served no request"),
