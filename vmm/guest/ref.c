@@ -235,6 +235,11 @@ static int run_to_ready(struct ref *r)
 	case GUEST_READY:
 		if (rc < 0)
 			return rc;
+		/* it may have taken less than a tick, and too long */
+		if (nstime_now() >= r->g.deadline) {
+			ref_say_died(r, DIED_TIMEOUT, "");
+			return -ETIME;
+		}
 		return debug && debugger_wait(r) < 0 ? -ECONNRESET : 0;
 	case GUEST_RESULT:
 		ref_say_died(r, DIED_FAULT, "the guest gave a result before it "
