@@ -223,6 +223,7 @@ int conf_create(struct conf **out)
 		c->max = 4;
 	c->idle_ns = 60 * SEC;
 	c->refresh_ns = 3600 * SEC;
+	c->share = YES;
 	c->windows = 2;
 	c->warm = 64u << 20;
 	c->fetch_timeout_ns = 60 * SEC;

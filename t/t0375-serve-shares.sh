@@ -27,8 +27,6 @@ session() {
 per_clone=1
 test "$tender" = kvm || per_clone=2
 own=$(cat /proc/self/oom_score_adj)
-serve_or_end "$tmp/hostile.usetl" "$tmp/echo.usetl"
-below_is "$serve_pid" $((2 + 2 * per_clone)) "serve"
 
 # each kind of process and its score, a line each; a name comes after a fork
 scored() {
@@ -37,33 +35,53 @@ scored() {
 	done | sort | uniq -c | tr -s ' ' >"$tmp/scores"
 	scores="$(grep -vc ' 1000$' "$tmp/scores") $(wc -l <"$tmp/scores" |
 		tr -d ' ')"
-	test "$scores" = "0 $((1 + per_clone))"
+	test "$scores" = "0 $1"
 }
-await scored
-is "references, clones and guests are ended first" "$scores" \
-	"0 $((1 + per_clone))"
-is "the gateway is as it was started" \
-	"$(cat "/proc/$serve_pid/oom_score_adj")" "$own"
 
-# shellcheck disable=SC2046
-set -- $(children "$serve_pid")
-is "each function has a session" \
-	"$(for r; do session "$r"; done | sort -u | wc -l | tr -d ' ')" 2
-for r; do
+for share in no yes; do
+	bases=0
+	test $share = no || bases=1
+	cat >"$tmp/usetl.conf" <<END
+[pool]
+share = $share
+[function hostile]
+image = $tmp/hostile.usetl
+[function echo]
+image = $tmp/echo.usetl
+END
+	serve_or_end -c "$tmp/usetl.conf"
+	below_is "$serve_pid" $((bases + 2 + 2 * per_clone)) \
+		"serve, share = $share"
+	await scored $((bases + 1 + per_clone))
+	is "bases, references, clones and guests are ended first" "$scores" \
+		"0 $((bases + 1 + per_clone))"
+	is "the gateway is as it was started" \
+		"$(cat "/proc/$serve_pid/oom_score_adj")" "$own"
+
 	# shellcheck disable=SC2046
-	sids=$(for p in "$r" $(tree "$r"); do session "$p"; done | sort -u)
-	is "a function's reference, clones and guests are one session" \
-		"$sids" "$r"
-	is "the gateway's session is no function's" \
-		"$(test "$(session "$serve_pid")" = "$r" && echo "$r")" ""
+	set -- $(processes usetl-base) $(processes usetl-ref)
+	is "each function has a session, and so has a runtime" \
+		"$(for r; do session "$r"; done | sort -u | wc -l |
+			tr -d ' ')" $((bases + 2))
+	for r; do
+		# a base's branches are functions'
+		test "$(cat "/proc/$r/comm")" = usetl-base && below= ||
+			below=$(tree "$r")
+		# shellcheck disable=SC2046,SC2086
+		sids=$(for p in "$r" $below; do session "$p"; done | sort -u)
+		is "a reference, its clones and guests are one session" \
+			"$sids" "$r"
+		is "the gateway's session is no function's" \
+			"$(test "$(session "$serve_pid")" = "$r" && echo "$r")" ""
+	done
+	call echo '[1]'
+	is "with sessions, a request is served" "$status" 200
+	kill -9 "$serve_pid"
+	wait "$serve_pid" 2>/dev/null
+	serve_pid=
+	# shellcheck disable=SC2086
+	ok "the gateway is killed: nobody is left" gone $all
 done
-call echo '[1]'
-is "with sessions, a request is served" "$status" 200
-kill -9 "$serve_pid"
-wait "$serve_pid" 2>/dev/null
-serve_pid=
-# shellcheck disable=SC2086
-ok "the gateway is killed: nobody is left" gone $all
 
 # interrupt: a terminal's ^C goes to the group that has it, and no further
 for what in serve "invoke -t 60s -d {\"do\":\"loop\"}"; do
@@ -77,7 +95,9 @@ os.execv(sys.argv[1], sys.argv[1:])' "$usetl" $what \
 		$(test "$name" = invoke || echo -l 127.0.0.1:0) \
 		"$tmp/hostile.usetl" >"$tmp/out" 2>"$tmp/err" &
 	serve_pid=$!
-	below_is "$serve_pid" $((1 + per_clone)) "$name"
+	bases=0
+	test "$name" = invoke || bases=1
+	below_is "$serve_pid" $((bases + 1 + per_clone)) "$name"
 	kill -INT "-$serve_pid"
 	wait "$serve_pid" 2>/dev/null
 	# shellcheck disable=SC2086
@@ -101,9 +121,9 @@ END
 	real=$usetl usetl=$tmp/as-nobody
 	serve_or_end "$tmp/echo.usetl"
 	usetl=$real
-	below_is "$serve_pid" $((1 + per_clone)) "as nobody"
+	below_is "$serve_pid" $((2 + per_clone)) "as nobody"
 	# shellcheck disable=SC2046,SC2086
-	is "as nobody: references, clones and guests are ended first" \
+	is "as nobody: bases, references, clones and guests are ended first" \
 		"$(cd /proc && for p in $all; do
 		cat "$p/oom_score_adj"; done | sort -u)" 1000
 	is "as nobody: the gateway is ended after them" \

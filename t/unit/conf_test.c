@@ -83,7 +83,7 @@ static void test_defaults(void)
 	ok(!strcmp(c->listen, "127.0.0.1:8080"),
 	   "an empty file: listens on loopback");
 	ok(c->drain_ns == 30000000000ull && c->queue == 1024 && c->min == 1 &&
-	   c->max >= 4 && c->idle_ns == 60000000000ull &&
+	   c->max >= 4 && c->idle_ns == 60000000000ull && c->share == YES &&
 	   c->connections == 4096 && c->per_address == 256,
 	   "an empty file: defaults");
 	ok(!c->user && !c->log && !c->functions,
@@ -98,7 +98,7 @@ static void test_whole(void)
 		"tender = process\n"
 		"[limits]\nrequest.max = 1M ; inline\nqueue = 7\n"
 		"connections = 500\nconnections.address = 0\n"
-		"[pool]\nmin = 0\nmax = 3\nidle = 500ms\nshare = yes\n"
+		"[pool]\nmin = 0\nmax = 3\nidle = 500ms\nshare = no\n"
 		"[fetch]\nwindows = 1\nwarm = 2M\ntimeout = 1m\n"
 		"[function total]\nimage = total.usetl\npool.max = 9\n"
 		"recycle = fork\nowner = us\n"
@@ -120,7 +120,7 @@ static void test_whole(void)
 	   c->request_max == 1 << 20 && c->queue == 7 && c->min == 0 &&
 	   c->connections == 500 && !c->per_address &&
 	   c->max == 3 && c->idle_ns == 500000000 && c->windows == 1 &&
-	   c->share == YES && c->warm == 2 << 20 && c->fetch_timeout_ns == 60000000000ull,
+	   c->share == NO && c->warm == 2 << 20 && c->fetch_timeout_ns == 60000000000ull,
 	   "a whole file: the values of its sections");
 	ok(!strcmp(c->log, "/etc/log/f.log"),
 	   "a path is relative to the file's folder");
