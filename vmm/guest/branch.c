@@ -13,11 +13,13 @@
 
 #include "conf/nstime.h"
 
+#define CANNOT	"cannot place the function: "
+
 /* what comes before all else on its socket */
 static const struct place *place_recv(struct ref *r, struct msg *m,
-				      int fds[CHAN_FDS])
+				      int fds[CHAN_FDS], struct err *err)
 {
-	const struct place *p = NULL;
+	const struct place *p;
 	int rc;
 
 	do
@@ -25,10 +27,22 @@ static const struct place *place_recv(struct ref *r, struct msg *m,
 	while (rc == -EINTR);
 	if (rc < 0)
 		_exit(0);
-	if (m->type == MSG_PLACE && fds[PLACE_FD_PLACE] >= 0)
-		p = mmap(NULL, PLACE_SIZE, PROT_READ, MAP_PRIVATE,
-			 fds[PLACE_FD_PLACE], 0);
-	return p && p != MAP_FAILED && place_valid(p) ? p : NULL;
+	/* all are sent: what is missing had no room here */
+	for (int i = 0; i < PLACE_FDS; i++)
+		if (fds[i] < 0) {
+			err_set(err, -EMFILE, CANNOT "%s", strerror(EMFILE));
+			return NULL;
+		}
+	p = mmap(NULL, PLACE_SIZE, PROT_READ, MAP_PRIVATE,
+		 fds[PLACE_FD_PLACE], 0);
+	if (p == MAP_FAILED) {
+		err_set(err, -errno, CANNOT "%s", strerror(errno));
+		return NULL;
+	}
+	if (m->type == MSG_PLACE && place_valid(p))
+		return p;
+	err_set(err, -EPROTO, CANNOT "it is none");
+	return NULL;
 }
 
 /* the function's limits and files */
@@ -38,8 +52,7 @@ static int place(struct ref *r, int image, struct err *err)
 
 	if (rc == 0)
 		rc = ref_map_layers(&r->ram, r->place, image);
-	return rc == 0 ? 0 : err_set(err, rc, "cannot place the function: %s",
-				     strerror(-rc));
+	return rc == 0 ? 0 : err_set(err, rc, CANNOT "%s", strerror(-rc));
 }
 
 static int resume(struct ref *r, int window0, struct err *err)
@@ -117,9 +130,11 @@ void branch_main(struct ref *r, const int fds[CHAN_FDS])
 	r->collapsed = 1;
 	r->astray = 0;
 	memset(&r->st, 0, sizeof(r->st));
-	r->place = place_recv(r, &m, placed);
-	if (!r->place)
+	r->place = place_recv(r, &m, placed, &err);
+	if (!r->place) {
+		ref_say_died(r, DIED_HOST, err.msg);
 		_exit(1);
+	}
 	r->started = nstime_now();
 	r->file = placed[PLACE_FD_SNAPSHOT];
 	r->workset = placed[PLACE_FD_WORKSET];

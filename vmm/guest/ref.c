@@ -351,7 +351,8 @@ static int do_fork(struct ref *r, const struct msg *ask, int fds[CHAN_FDS])
 	int rc;
 
 	if (fds[0] < 0 || fds[1] < 0) {
-		errno = EBADF;
+		/* both are sent: they had no room here */
+		errno = EMFILE;
 	} else {
 		pid = _Fork();
 		if (pid == 0 && ask->type == MSG_BRANCH)
