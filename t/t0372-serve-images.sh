@@ -19,10 +19,12 @@ conf() {
 	{
 		echo '[serve]'
 		printf '%s\n' "$@"
-		printf '[pool]\nrefresh = 500ms\n[function echo]\nimage = %s\n' \
-			"$tmp/served.usetl"
+		printf '[pool]\nrefresh = 500ms\nshare = %s\n' "$share"
+		printf '[function echo]\nimage = %s\n' "$tmp/served.usetl"
 	} >"$tmp/usetl.conf"
 }
+
+share=yes
 
 # fresh: another reference has taken over since, or cannot
 fresh() {
@@ -48,14 +50,16 @@ like "the log names the digest that runs" "$tmp/serve.err" \
 is "the copy of an image has no name" "$(ls -A "$tmp/copies")" ""
 held=$(stat -L -c '%s %h %a' "/proc/$serve_pid/fd/"* 2>/dev/null |
 	grep "^$size 0 ")
-is "the copy of an image: a file that nobody may write" "$held" \
-	"$size 0 400"
+# the runtime's, whole, and the function's, without that
+is "the copies of an image: files that nobody may write" "$held" \
+	"$(printf '%s 0 400\n%s 0 400' "$size" "$size")"
 mode=$(for fd in "/proc/$serve_pid/fd/"*; do
 	test "$(stat -L -c '%s %h' "$fd" 2>/dev/null)" = "$size 0" &&
 		sed -n 's/^flags:.*\(.\)$/\1/p' \
 			"/proc/$serve_pid/fdinfo/${fd##*/}"
 done)
-is "the copy of an image is open for reading alone" "$mode" 0
+is "the copies of an image are open for reading alone" "$mode" \
+	"$(printf '0\n0')"
 answers "nothing happens to the file"
 # in place, which changes the file that is open
 cat "$tmp/hostile.usetl" >"$tmp/served.usetl"
@@ -126,9 +130,10 @@ like "a folder that is none: what is said" \
 	"$tmp/err" "in '.*echo.usetl': Not a directory"
 cat >"$tmp/full" <<'END'
 #!/bin/sh
-# full FOLDER COMMAND...: with a disk of 1 MB there
+# full FOLDER COMMAND...: with a disk of $disk bytes there, or 1 MB
 exec unshare -m sh -c 'mount --make-rprivate / &&
-	mount -t tmpfs -o size=1m none "$1" && shift && exec "$@"' sh "$@"
+	mount -t tmpfs -o "size=${disk:-1m}" none "$1" &&
+	shift && exec "$@"' sh "$@"
 END
 chmod 755 "$tmp/full"
 if test "$(id -u)" = 0 && "$tmp/full" "$tmp/copies" true 2>/dev/null; then
@@ -138,28 +143,34 @@ if test "$(id -u)" = 0 && "$tmp/full" "$tmp/copies" true 2>/dev/null; then
 	like "a full disk is said" "$tmp/err" \
 		"cannot keep a copy of .* in '.*copies': No space left"
 
-	# at a SIGHUP: all goes on
+	# at a SIGHUP: all goes on; with a runtime there less is copied
 	real=$usetl
 	cat >"$tmp/usetl-full" <<END
 #!/bin/sh
 exec "$tmp/full" "$tmp/copies" "$real" "\$@"
 END
 	chmod 755 "$tmp/usetl-full"
-	conf
-	usetl=$tmp/usetl-full
-	serve_or_end -c "$tmp/usetl.conf"
-	usetl=$real
-	conf "copies = $tmp/copies"
-	cp "$tmp/hostile.usetl" "$tmp/served.usetl"
-	kill -HUP "$serve_pid"
-	ok "a full disk at SIGHUP is said" wait_for "$tmp/serve.err" \
-		"'echo' cannot boot: cannot keep a copy of .*No space left" \
-		"$serve_pid"
-	call echo '{"n": 2}'
-	is "a full disk at SIGHUP: what was there goes on" \
-		"$status $(cat "$tmp/out")" \
-		'200 {"n": 2}'
-	stop_serve
+	for share in no yes; do
+		test $share = no && disk=1m || disk=4k
+		export disk
+		cp "$tmp/echo.usetl" "$tmp/served.usetl"
+		conf
+		usetl=$tmp/usetl-full
+		serve_or_end -c "$tmp/usetl.conf"
+		usetl=$real
+		conf "copies = $tmp/copies"
+		cp "$tmp/hostile.usetl" "$tmp/served.usetl"
+		kill -HUP "$serve_pid"
+		ok "a full disk at SIGHUP is said, share = $share" \
+			wait_for "$tmp/serve.err" \
+			"'echo' cannot boot: cannot keep a copy of .*No space left" \
+			"$serve_pid"
+		call echo '{"n": 2}'
+		is "a full disk at SIGHUP: what was there goes on" \
+			"$status $(cat "$tmp/out")" \
+			'200 {"n": 2}'
+		stop_serve
+	done
 else
 	skip "a full disk" "not root, or no mount namespaces"
 fi
