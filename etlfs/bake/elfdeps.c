@@ -52,6 +52,16 @@ int elfdeps_create(struct elfdeps **out, struct tree *t, uint32_t program,
 	return 0;
 }
 
+const char *elfdeps_libdir(const struct elfdeps *d)
+{
+	return d->libdir;
+}
+
+void elfdeps_set_libdir(struct elfdeps *d, const char *dir)
+{
+	snprintf(d->libdir, sizeof(d->libdir), "%s", dir);
+}
+
 void elfdeps_destroy(struct elfdeps *d)
 {
 	if (!d)
@@ -94,8 +104,10 @@ static int64_t try_path(struct elfdeps *d, const char *path)
 
 	if (n >= 0)
 		return usable(d, n);
-	if (*path != '/' || below(path, "/app") || below(path, "/packages") ||
-	    stat(path, &st) || !S_ISREG(st.st_mode))
+	if (*path != '/' || below(path, "/app") || below(path, "/packages"))
+		return -ENOENT;
+	tree_saw(d->t, path, TREE_SAW_PATH);
+	if (stat(path, &st) || !S_ISREG(st.st_mode))
 		return -ENOENT;
 	/* look before it is packed: another machine's library is skipped */
 	f = fopen(path, "re");
@@ -222,6 +234,8 @@ static int64_t put_link(struct elfdeps *d, const char *name, const char *path,
 	/* the same directory by another name needs no link */
 	snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(path, '/') - path),
 		 path);
+	tree_saw(d->t, dir, TREE_SAW_REAL);
+	tree_saw(d->t, d->libdir, TREE_SAW_REAL);
 	if (realpath(dir, real) && realpath(d->libdir, dir) &&
 	    !strcmp(real, dir))
 		return node;
@@ -339,6 +353,8 @@ int elfdeps_add(struct elfdeps *d, uint32_t from, uint16_t layer,
 
 	d->layer = layer;
 	d->err = err;
+	/* it was opened for the first layer, and serves them all */
+	tree_saw(d->t, LDCACHE, TREE_SAW_PATH);
 	/* what is added on the way lands behind, and is looked at too */
 	for (uint32_t i = from; i < d->t->nodes && rc == 0; i++)
 		if (candidate(&d->t->node[i]))

@@ -48,6 +48,12 @@ int elfdeps_add(struct elfdeps *d, uint32_t from, uint16_t layer,
 /* dlopen()ed by name: packed when this host has it; 1 yes, 0 no, -errno */
 int elfdeps_want(struct elfdeps *d, const char *soname, uint16_t layer,
 		 struct err *err);
+/*
+ * The folder where libc was found, "" before that.  Whoever takes a layer
+ * from elsewhere says what it was there.
+ */
+const char *elfdeps_libdir(const struct elfdeps *d);
+void elfdeps_set_libdir(struct elfdeps *d, const char *dir);
 void elfdeps_destroy(struct elfdeps *d);
 
 #endif

@@ -17,7 +17,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CACHE		"/etc/ld.so.cache"
 #define MAGIC		"glibc-ld.so.cache1.1"
 #define X86_64_LIBC6	0x0303
 
@@ -63,7 +62,7 @@ static int check(struct ldcache *c)
 int ldcache_open(struct ldcache **out)
 {
 	struct ldcache *c = calloc(1, sizeof(*c));
-	int fd = c ? open(CACHE, O_RDONLY | O_CLOEXEC) : -1, rc = 0;
+	int fd = c ? open(LDCACHE, O_RDONLY | O_CLOEXEC) : -1, rc = 0;
 	struct stat st;
 	void *map;
 

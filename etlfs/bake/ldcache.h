@@ -4,6 +4,8 @@
 #ifndef ETLFS_LDCACHE_H
 #define ETLFS_LDCACHE_H
 
+#define LDCACHE	"/etc/ld.so.cache"
+
 struct ldcache;
 
 /* 0, or -errno: no such file, or not in glibc's format since 2.2 (1.1) */

@@ -28,6 +28,12 @@ void tree_warn(struct tree *t, const char *fmt, ...)
 	t->warn(t->arg, line);
 }
 
+void tree_saw(struct tree *t, const char *path, enum tree_look how)
+{
+	if (t->saw)
+		t->saw(t->arg, path, how);
+}
+
 /* an unlinked file: O_TMPFILE where the file system has it */
 static int open_spool(void)
 {
@@ -71,6 +77,8 @@ int tree_create(struct tree **out, struct err *err)
 		free(t);
 		return err_set(err, -ENOMEM, "out of memory");
 	}
+	for (int i = 0; i < ETLFS_LAYERS; i++)
+		t->stored[i].fd = -1;
 	t->node[0].mode = S_IFDIR | 0755;
 	t->node[0].in = 1;
 	t->spool = open_spool();
@@ -97,6 +105,9 @@ void tree_destroy(struct tree *t)
 		free(t->node[i].child);
 	}
 	free(t->node);
+	for (int i = 0; i < ETLFS_LAYERS; i++)
+		if (t->stored[i].fd >= 0)
+			close(t->stored[i].fd);
 	if (t->spool >= 0)
 		close(t->spool);
 	free(t);
@@ -421,6 +432,7 @@ int64_t tree_add_file(struct tree *t, const char *path,
 	node->off = f->off;
 	node->size = f->size;
 	node->mtime = f->mtime;
+	node->stored = 0;
 	return n;
 }
 
@@ -472,10 +484,18 @@ int64_t tree_add_data(struct tree *t, const char *path, const void *data,
 int tree_open(const struct tree *t, uint32_t node, uint64_t *off)
 {
 	const struct tree_node *n = &t->node[node];
-	int fd = n->host ? open(n->host, O_RDONLY | O_CLOEXEC) :
-		fcntl(t->spool, F_DUPFD_CLOEXEC, 0);
+	int fd;
 
-	*off = n->host ? 0 : n->off;
+	if (n->stored) {
+		*off = n->layer_off;
+		fd = fcntl(t->stored[n->layer].fd, F_DUPFD_CLOEXEC, 0);
+	} else if (n->host) {
+		*off = 0;
+		fd = open(n->host, O_RDONLY | O_CLOEXEC);
+	} else {
+		*off = n->off;
+		fd = fcntl(t->spool, F_DUPFD_CLOEXEC, 0);
+	}
 	return fd < 0 ? -errno : fd;
 }
 

@@ -41,7 +41,29 @@ struct tree_node {
 	uint32_t *child;		/* of a directory, sorted by name */
 	uint32_t children, room;
 	uint32_t loader;		/* library: who needed it first, or 0 */
+	int stored;			/* file: its bytes are the layer's */
 	uint32_t number[ETLFS_LAYERS];	/* in the layers' indices */
+};
+
+/*
+ * What is looked at on the host, told before it is: whoever remembers what the
+ * tree was made from can look again.
+ */
+enum tree_look {
+	TREE_SAW_PATH,			/* a file, or where a symlink leads and
+					   what is there, or that there is none;
+					   of a folder only that it is one */
+	TREE_SAW_FOLDER,		/* which names there are in it */
+	TREE_SAW_REAL,			/* its path without symlinks */
+	TREE_SAW_UNKNOWN,		/* something that cannot be named */
+};
+
+/* a layer that is in a file by now, from its first byte to its last */
+struct tree_stored {
+	int fd;				/* the tree's; -1: it is not */
+	char digest[65];
+	uint64_t len, index_off;	/* as in struct image_layer */
+	uint32_t files, nodes;
 };
 
 struct tree {
@@ -49,12 +71,14 @@ struct tree {
 	uint32_t nodes, room;
 	int spool;
 	uint64_t spool_len;
+	struct tree_stored stored[ETLFS_LAYERS];
 	/* each may be NULL */
 	void (*warn)(void *arg, const char *line);	/* no line feed */
 	int (*tick)(void *arg);		/* per file; -errno stops the work */
 	int (*wait)(void *arg);		/* while a tool runs; likewise */
 	/* the last lines of a tool that failed, when there are several */
 	void (*said)(void *arg, const char *text);
+	void (*saw)(void *arg, const char *path, enum tree_look how);
 	void *arg;
 };
 
@@ -105,6 +129,20 @@ ssize_t tree_read(const struct tree *t, uint32_t node, void *buf, size_t len,
 
 void tree_warn(struct tree *t, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+/* a path of the host */
+void tree_saw(struct tree *t, const char *path, enum tree_look how);
+
+/*
+ * tree_layer.c: puts a layer's files, which are in t->stored[layer], into the
+ * tree as they were when it was made.  index: its index, len bytes.  host()
+ * says where node i of the index came from on the host, NULL when it was
+ * generated.  map: the tree's number of each, the caller's.  0 or -errno,
+ * -EBADMSG for an index that is none.
+ */
+int tree_add_layer(struct tree *t, uint16_t layer, const void *index,
+		   size_t len, const char *(*host)(void *arg, uint32_t i,
+						   const char *path),
+		   void *arg, uint32_t **map, struct err *err);
 
 /*
  * tree_host.c: taking files over from the host.

@@ -125,6 +125,8 @@ int64_t tree_add_host(struct tree *t, const char *path, uint16_t layer,
 			parent(c.done);
 		} else if (strcmp(name, ".")) {
 			rc = join(at, sizeof(at), c.done, name);
+			if (rc == 0)
+				tree_saw(t, at, TREE_SAW_PATH);
 			if (rc == 0 && lstat(at, &st))
 				rc = -errno;
 			if (rc == 0 && S_ISLNK(st.st_mode)) {
@@ -169,11 +171,12 @@ static int visit_dir(struct tree *t, struct visit *v, const char *rel,
 		     int depth);
 
 /* 1 when the real path of `path` is the folder itself or lies in it */
-static int inside(const struct visit *v, const char *path)
+static int inside(struct tree *t, const struct visit *v, const char *path)
 {
 	char real[PATH_MAX];
 	size_t len = strlen(v->root);
 
+	tree_saw(t, path, TREE_SAW_REAL);
 	return realpath(path, real) && !strncmp(real, v->root, len) &&
 		(real[len] == '/' || !real[len]);
 }
@@ -200,13 +203,14 @@ static int add_outside(struct tree *t, struct visit *v, const char *host)
 }
 
 /* does a link lead to a folder that it lies in itself? */
-static int leads_around(const char *host)
+static int leads_around(struct tree *t, const char *host)
 {
 	char real[PATH_MAX], dir[PATH_MAX], real_dir[PATH_MAX];
 	size_t len;
 
 	snprintf(dir, sizeof(dir), "%s", host);
 	parent(dir);
+	tree_saw(t, dir, TREE_SAW_REAL);
 	if (!realpath(host, real) || !realpath(dir, real_dir))
 		return 0;
 	len = strlen(real);
@@ -228,11 +232,11 @@ static int add_symlink(struct tree *t, struct visit *v, const char *host,
 		tree_warn(t, "'%s' leads nowhere: left out", host);
 		return 0;
 	}
-	if (inside(v, host) && (v->same || *target != '/')) {
+	if (inside(t, v, host) && (v->same || *target != '/')) {
 		n = tree_add_link(t, guest, target, v->f->layer, v->err);
 		return n < 0 ? n : 0;
 	}
-	if (S_ISDIR(st.st_mode) && leads_around(host)) {
+	if (S_ISDIR(st.st_mode) && leads_around(t, host)) {
 		tree_warn(t, "'%s' leads to a folder around it: left out",
 			  host);
 		return 0;
@@ -258,6 +262,7 @@ static int visit_entry(struct tree *t, struct visit *v, const char *rel,
 	if (join(host, sizeof(host), v->f->host, rel) < 0 ||
 	    join(guest, sizeof(guest), v->f->guest, rel) < 0)
 		return fail(v->err, -ENAMETOOLONG, rel);
+	tree_saw(t, host, TREE_SAW_PATH);
 	if (lstat(host, &st))
 		return fail(v->err, -errno, host);
 	to = st;
@@ -295,6 +300,7 @@ static int visit_dir(struct tree *t, struct visit *v, const char *rel,
 	node = tree_add_dir(t, guest, v->f->layer, v->err);
 	if (node < 0)
 		return node;
+	tree_saw(t, host, TREE_SAW_FOLDER);
 	n = scandir(host, &entry, NULL, by_name);
 	if (n < 0)
 		return fail(v->err, -errno, host);
@@ -321,6 +327,7 @@ int tree_add_folder(struct tree *t, const struct tree_folder *f,
 	struct visit v = { .f = f, .same = !strcmp(f->host, f->guest),
 			   .err = err };
 
+	tree_saw(t, f->host, TREE_SAW_REAL);
 	if (!realpath(f->host, v.root))
 		return fail(err, -errno, f->host);
 	/* the links that lead to a folder in its own place come with it */
