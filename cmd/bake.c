@@ -21,10 +21,12 @@
 #include "cmd/trial.h"
 #include "conf/value.h"
 #include "etlfs/bake/pack.h"
+#include "etlfs/store/store.h"
 
 struct bake {
 	const char *dir, *image, *manifest;
-	int check;
+	const char *store;		/* NULL: the default one */
+	int check, no_store;
 	uint64_t boot_ns;		/* the trial boot's limit; 0: serve's */
 	struct progress progress;
 	struct output out;
@@ -42,12 +44,14 @@ static void on_signal(int signo)
 static void usage(FILE *to)
 {
 	fprintf(to,
-		"usage: usetl bake [-o IMAGE] [-f MANIFEST] [--no-check] DIR\n"
+		"usage: usetl bake [OPTION]... DIR\n"
 		"\n"
 		"  -o, --output IMAGE    where to, by default NAME.usetl\n"
 		"  -f, --file MANIFEST   instead of DIR/function.ini\n"
 		"      --no-check        leave the trial boot out\n"
 		"      --boot-timeout T  what that may take, as in 90s or 5m (60s)\n"
+		"      --store DIR       where layers are kept that were made before\n"
+		"      --no-store        make all layers anew, and keep none\n"
 		"  -h, --help\n");
 }
 
@@ -83,6 +87,27 @@ static void on_said(void *arg, const char *text)
 	b->log = strdup(text);
 }
 
+/* the store, or NULL: it is never needed, and no more than missed */
+static struct store *open_store(struct bake *b)
+{
+	char dir[PATH_MAX], line[1200];
+	struct store *s = NULL;
+	struct err why = { "" };
+	int rc = 0;
+
+	if (b->no_store)
+		return NULL;
+	if (!b->store)
+		rc = store_default(dir, sizeof(dir), &why);
+	if (rc == 0)
+		rc = store_open(&s, b->store ? b->store : dir, 1, &why);
+	if (rc < 0) {
+		snprintf(line, sizeof(line), "store: %s", why.msg);
+		on_warning(b, line);
+	}
+	return rc < 0 ? NULL : s;
+}
+
 static int pack(struct bake *b, const struct manifest *m,
 		struct pack_result *r, struct err *err)
 {
@@ -104,7 +129,9 @@ static int pack(struct bake *b, const struct manifest *m,
 	fd = output_create(&b->out, b->image, err);
 	if (fd < 0)
 		return fd;
+	o.store = open_store(b);
 	rc = pack_function(&o, fd, r, err);
+	store_close(o.store);
 	if (close(fd) && rc == 0)
 		rc = output_cannot(b->image, err);
 	progress_erase(&b->progress);
@@ -201,6 +228,8 @@ static int parse(struct bake *b, int argc, char **argv, int *status)
 		{ "output", required_argument, NULL, 'o' },
 		{ "file", required_argument, NULL, 'f' },
 		{ "no-check", no_argument, NULL, 'n' },
+		{ "store", required_argument, NULL, 's' },
+		{ "no-store", no_argument, NULL, 'S' },
 		{ "boot-timeout", required_argument, NULL, 't' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -217,6 +246,12 @@ static int parse(struct bake *b, int argc, char **argv, int *status)
 			break;
 		case 'n':
 			b->check = 0;
+			break;
+		case 's':
+			b->store = optarg;
+			break;
+		case 'S':
+			b->no_store = 1;
 			break;
 		case 't':
 			if (value_time(optarg, &b->boot_ns) == 0 && b->boot_ns)

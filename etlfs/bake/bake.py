@@ -35,6 +35,7 @@ def probe(_ask: None) -> dict:
         libc = os.confstr("CS_GNU_LIBC_VERSION") or ""
     except (ValueError, OSError):
         libc = ""
+    pip = importlib.util.find_spec("pip")
     return {
         "implementation": sys.implementation.name,
         "version": "%d.%d.%d" % sys.version_info[:3],
@@ -49,7 +50,8 @@ def probe(_ask: None) -> dict:
         "stdlib": stdlib,
         "dynload": dynload[0] if dynload else None,
         "site": site,
-        "pip": importlib.util.find_spec("pip") is not None,
+        "prefix": sys.prefix,
+        "pip": (pip.origin or "none") if pip else None,
     }
 
 
@@ -164,6 +166,30 @@ def canonical(name: str) -> str:
 # Distributions and their files
 
 ZONEINFO = "/usr/share/zoneinfo"
+DPKG = "/var/lib/dpkg"
+LOOKED = set()                  # what answers of `installed` depend on
+
+
+def is_there(path: str, test=os.path.exists) -> bool:
+    """Whether the test holds; what fails it is not packed, but remembered."""
+    holds = test(path)
+    if not holds:
+        LOOKED.add(path)
+    return holds
+
+
+def look_at_all(site: list) -> None:
+    """Remembers all that metadata of distributions is read from."""
+    LOOKED.update([DPKG + "/status", DPKG + "/info", *site])
+    for folder in site:
+        for entry in os.listdir(folder):
+            path = os.path.join(folder, entry)
+            if not entry.endswith((".dist-info", ".egg-info", ".egg",
+                                   ".egg-link")):
+                continue
+            LOOKED.add(path)
+            for at, folders, files in os.walk(path):
+                LOOKED.update(os.path.join(at, f) for f in folders + files)
 
 
 def record_files(dist, text: str) -> list:
@@ -228,8 +254,10 @@ def debian_requires(site: str, info: str, by_info: dict) -> tuple:
         dists = [by_info[path] for path in files if path in by_info]
         names += dists
         if not dists:
-            paths += [path for path in files if os.path.isfile(path)]
-    if re.search(r"\btzdata\b", depends) and os.path.isdir(ZONEINFO):
+            paths += [path for path in files
+                      if is_there(path, os.path.isfile)]
+    if re.search(r"\btzdata\b", depends) and \
+            is_there(ZONEINFO, os.path.isdir):
         paths.append(ZONEINFO)
     return names, paths
 
@@ -255,13 +283,13 @@ def dist_files(dist, warn) -> list:
             paths = top_level_files(site, top.split()) if top else []
         paths = paths or [
             p for p in debian_files(site, debian_owner(info))
-            if os.path.isfile(p)] or top_level_files(
+            if is_there(p, os.path.isfile)] or top_level_files(
                 site, [canonical(name).replace("-", "_")])
         if not paths:
             warn("'%s' does not say which files it has" % name)
         paths.append(info)
     return [p for p in paths if p.startswith(site + os.sep)
-            and "__pycache__" not in p and os.path.exists(p)]
+            and "__pycache__" not in p and is_there(p)]
 
 
 def requirements(dist, by_info: dict, warn) -> tuple:
@@ -287,6 +315,7 @@ def installed(ask: dict) -> dict:
     from importlib import metadata
 
     warnings, found, by_info = [], {}, {}
+    look_at_all(ask["site"])
     for dist in metadata.distributions(path=ask["site"]):
         if dist.metadata["Name"]:
             name = canonical(dist.metadata["Name"])
@@ -326,6 +355,8 @@ def installed(ask: dict) -> dict:
         "folders": [p for p in ask["site"] if os.path.normpath(p) in folders],
         "dists": sorted(done.items()),
         "warnings": warnings,
+        "looked": sorted(p for p in LOOKED if p.isprintable()),
+        "unsure": not all(p.isprintable() for p in LOOKED),
     }
 
 

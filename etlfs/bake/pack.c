@@ -47,8 +47,14 @@ static void on_warning(void *arg, const char *line)
 {
 	struct pack *p = arg;
 
+	pack_store_warned(p, line);
 	if (p->o->warn)
 		p->o->warn(p->o->arg, line);
+}
+
+static void on_saw(void *arg, const char *path, enum tree_look how)
+{
+	pack_store_saw(arg, path, how);
 }
 
 int pack_stage(struct pack *p, const char *what)
@@ -101,6 +107,7 @@ static int fill_tree(struct pack *p)
 	p->t->wait = on_wait;
 	p->t->warn = on_warning;
 	p->t->said = on_said;
+	p->t->saw = on_saw;
 	p->t->arg = p;
 	rc = pack_stage(p, "collecting the runtime");
 	rc = rc < 0 ? rc : pack_runtime(p);
@@ -160,6 +167,7 @@ int pack_function(const struct pack_opts *o, int fd, struct pack_result *r,
 				     20);
 	if (rc == 0)
 		fill_result(r, &p, &meta);
+	pack_store_end(&p);
 	image_free_meta(&meta);
 	elfdeps_destroy(p.elf);
 	tree_destroy(p.t);

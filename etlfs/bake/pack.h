@@ -18,6 +18,7 @@
 #include "conf/err.h"
 #include "conf/manifest.h"
 #include "etlfs/image/image.h"
+#include "etlfs/bake/pack_seen.h"
 #include "etlfs/bake/runtime.h"
 #include "etlfs/bake/tree.h"
 
@@ -36,6 +37,7 @@ struct pack_opts {
 	const char *base;		/* where the manifest's paths begin */
 	const char *image;		/* being made: is not packed itself */
 	const struct manifest *manifest;
+	struct store *store;		/* of layers, or NULL */
 	/* -errno stops */
 	int (*progress)(void *arg, const struct pack_progress *p);
 	void (*warn)(void *arg, const char *line);
@@ -55,6 +57,16 @@ struct pack_result {
 int pack_function(const struct pack_opts *o, int fd, struct pack_result *r,
 		  struct err *err);
 
+/* what the layer at hand is made from, for the store; off while all is 0 */
+struct pack_record {
+	int on;
+	struct seen seen;
+	json_t *warnings;
+	char key[65];
+	size_t paths;			/* that lower layers have in p->path */
+	char *used;			/* p->used of lower layers */
+};
+
 /*
  * The steps, for pack_function() and tests.
  */
@@ -67,6 +79,10 @@ struct pack {
 	char *used;			/* by pattern of exclude: it matched */
 	char *temp;			/* folder of requirements, or NULL */
 	struct pack_progress progress;
+	struct pack_record record;
+	int store_failed;		/* it was said, and no layer is kept */
+	char below[65];			/* what is known of the runtime layer,
+					   or "" */
 	struct err *err;
 };
 
@@ -122,6 +138,23 @@ char *pack_manifest_text(const struct image *meta);
 int pack_write(struct tree *t, struct image *meta, int fd,
 	       int (*progress)(void *arg, const struct pack_progress *p),
 	       void *arg, struct err *err);
+
+/* pack_key.c: 0, or -errno when it cannot be said (-ENOTSUP) */
+int pack_key(struct pack *p, uint16_t layer, char key[65]);
+
+/*
+ * pack_store.c: between begin and end what a layer is made from is remembered.
+ * take: 1: the layer is in the tree as it was made before; 0: it has to be
+ * made.  keep: it was made and is complete: it is written, to the store, and
+ * from there to the image.  All do nothing without a store; -errno with p->err.
+ */
+int pack_store_begin(struct pack *p, uint16_t layer);
+int pack_store_take(struct pack *p, uint16_t layer);
+int pack_store_keep(struct pack *p, uint16_t layer);
+void pack_store_end(struct pack *p);
+/* for the tree's callbacks */
+void pack_store_saw(struct pack *p, const char *path, enum tree_look how);
+void pack_store_warned(struct pack *p, const char *line);
 
 /* pack_layer.c: one layer, as a tar at `off` of fd, a multiple of the page */
 struct pack_layer {

@@ -60,6 +60,7 @@ static int add_installed_path(struct pack *p, const char *path)
 	struct stat st;
 	int64_t rc;
 
+	tree_saw(p->t, path, TREE_SAW_PATH);
 	if (stat(path, &st))
 		return err_set(p->err, -errno, "cannot pack '%s': %s", path,
 			       strerror(errno));
@@ -109,7 +110,11 @@ static int add_path(struct pack *p, const char *path)
 	struct stat st;
 	int rc;
 
-	if (pack_resolve(p, path, host, sizeof(host)) < 0 || stat(host, &st))
+	if (pack_resolve(p, path, host, sizeof(host)) == 0)
+		tree_saw(p->t, host, TREE_SAW_PATH);
+	else
+		host[0] = 0;
+	if (stat(host, &st))
 		return err_set(p->err, -ENOENT, "[packages] path: cannot open "
 			       "'%s': %s", path, strerror(errno));
 	if (S_ISDIR(st.st_mode))
@@ -179,6 +184,7 @@ static int add_included(struct pack *p, const char *path)
 		return 0;
 	if (!strncmp(path, PACK_APP "/", strlen(PACK_APP) + 1))
 		return 0;
+	tree_saw(p->t, path, TREE_SAW_PATH);
 	if (stat(path, &st))
 		return err_set(p->err, -errno, "include: cannot pack '%s': "
 			       "%s", path, strerror(errno));
@@ -188,7 +194,7 @@ static int add_included(struct pack *p, const char *path)
 	return rc < 0 ? rc : 0;
 }
 
-int pack_packages(struct pack *p)
+static int make_packages(struct pack *p)
 {
 	const struct manifest *m = p->o->manifest;
 	uint32_t from = p->t->nodes;
@@ -214,7 +220,30 @@ int pack_packages(struct pack *p)
 	if (rc == 0)
 		rc = p->rt->ops->compile(p->rt, p->t, from,
 					 ETLFS_LAYER_PACKAGES, 0, p->err);
-	return rc;
+	return rc < 0 ? rc : pack_store_keep(p, ETLFS_LAYER_PACKAGES);
+}
+
+/* may there be anything in the layer? */
+static int has_packages(const struct manifest *m)
+{
+	for (size_t i = 0; i < m->include.n; i++)
+		if (*m->include.v[i] == '/')
+			return 1;
+	return m->path.n || m->installed.n || m->requirements;
+}
+
+int pack_packages(struct pack *p)
+{
+	int rc;
+
+	if (!has_packages(p->o->manifest))
+		return make_packages(p);
+	rc = pack_store_begin(p, ETLFS_LAYER_PACKAGES);
+	rc = rc < 0 ? rc : pack_store_take(p, ETLFS_LAYER_PACKAGES);
+	if (rc == 0)
+		rc = make_packages(p);
+	pack_store_end(p);
+	return rc < 0 ? rc : 0;
 }
 
 /* tools inside the folder stay out, and so does an image made before */

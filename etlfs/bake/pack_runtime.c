@@ -70,8 +70,11 @@ static int add_etc(struct pack *p)
 	if (rc < 0)
 		return rc;
 	/* the file itself: the zone files that it links to stay out */
-	if (!realpath("/etc/localtime", real) || stat(real, &st) ||
-	    !S_ISREG(st.st_mode) || access(real, R_OK))
+	tree_saw(p->t, "/etc/localtime", TREE_SAW_REAL);
+	if (!realpath("/etc/localtime", real))
+		return 0;
+	tree_saw(p->t, real, TREE_SAW_PATH);
+	if (stat(real, &st) || !S_ISREG(st.st_mode) || access(real, R_OK))
 		return 0;
 	tz.host = real;
 	tz.size = st.st_size;
@@ -126,9 +129,11 @@ static int add_locale(struct pack *p)
 		"/usr/lib/locale/C.UTF-8", "/usr/lib/locale/C.utf8", NULL
 	};
 
-	for (int i = 0; dirs[i]; i++)
+	for (int i = 0; dirs[i]; i++) {
+		tree_saw(p->t, dirs[i], TREE_SAW_PATH);
 		if (!access(dirs[i], R_OK))
 			return add_folder(p, dirs[i]);
+	}
 	return 0;
 }
 
@@ -152,14 +157,12 @@ static int add_boot(struct pack *p)
 	return rc < 0 ? rc : 0;
 }
 
-int pack_runtime(struct pack *p)
+/* all but the program, which is there */
+static int make_layer(struct pack *p)
 {
 	const struct strings *stdlib = &p->rt->stdlib;
-	int64_t program = add_program(p);
 	int rc = 0;
 
-	if (program < 0)
-		return program;
 	for (size_t i = 0; rc == 0 && i < stdlib->n; i++)
 		rc = add_folder(p, stdlib->v[i]);
 	if (rc == 0)
@@ -168,8 +171,6 @@ int pack_runtime(struct pack *p)
 		rc = add_etc(p);
 	if (rc == 0)
 		rc = add_boot(p);
-	if (rc == 0)
-		rc = elfdeps_create(&p->elf, p->t, program, p->err);
 	/* the interpreter first: it says where libc and its like are */
 	if (rc == 0)
 		rc = elfdeps_add(p->elf, 0, LAYER, p->err);
@@ -182,5 +183,21 @@ int pack_runtime(struct pack *p)
 		rc = pack_stage(p, "compiling the runtime");
 	if (rc == 0)
 		rc = p->rt->ops->compile(p->rt, p->t, 0, LAYER, 0, p->err);
-	return rc;
+	return rc < 0 ? rc : pack_store_keep(p, LAYER);
+}
+
+int pack_runtime(struct pack *p)
+{
+	int rc = pack_store_begin(p, LAYER);
+	/* always: whether it fits into memory is the function's matter */
+	int64_t program = rc < 0 ? rc : add_program(p);
+
+	if (program < 0)
+		return program;
+	rc = elfdeps_create(&p->elf, p->t, program, p->err);
+	rc = rc < 0 ? rc : pack_store_take(p, LAYER);
+	if (rc == 0)
+		rc = make_layer(p);
+	pack_store_end(p);
+	return rc < 0 ? rc : 0;
 }

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "etlfs/bake/pack.h"
+#include "etlfs/image/filecopy.h"
 #include "etlfs/image/image_impl.h"
 
 #define BLOCK	512u
@@ -106,6 +107,25 @@ static int put_front(struct front *f)
 	return rc;
 }
 
+/* the layer as it is in the store */
+static int copy_layer(struct front *f, struct pack_layer *p,
+		      struct image_layer *l, uint32_t *nodes)
+{
+	const struct tree_stored *s = &f->t->stored[p->number];
+	int rc = file_copy(s->fd, 0, f->fd, p->off, s->len);
+
+	if (rc < 0)
+		return err_set(f->err, rc, "cannot write the image: %s",
+			       strerror(-rc));
+	*l = (struct image_layer){
+		.name = image_layer_name[p->number], .len = s->len,
+		.index_off = s->index_off, .files = s->files,
+	};
+	memcpy(l->digest, s->digest, sizeof(l->digest));
+	*nodes = s->nodes;
+	return p->tell ? p->tell(p->arg, p->progress) : 0;
+}
+
 static int put_layers(struct front *f, struct pack_layer *p)
 {
 	uint8_t head[IMAGE_MEMBER_MAX];
@@ -122,7 +142,8 @@ static int put_layers(struct front *f, struct pack_layer *p)
 		pos += image_member(head, "", 0, pos, 1);
 		p->off = pos;
 		p->number = i;
-		rc = pack_layer_write(p, l, &nodes, f->err);
+		rc = f->t->stored[i].fd >= 0 ? copy_layer(f, p, l, &nodes) :
+			pack_layer_write(p, l, &nodes, f->err);
 		pos += l->len;
 		p->first += nodes;
 	}
@@ -135,7 +156,8 @@ static int put_layers(struct front *f, struct pack_layer *p)
 static void count(const struct tree *t, struct pack_progress *p)
 {
 	for (uint32_t i = 0; i < t->nodes; i++)
-		if (S_ISREG(t->node[i].mode)) {
+		if (S_ISREG(t->node[i].mode) &&
+		    t->stored[t->node[i].layer].fd < 0) {
 			p->files_total++;
 			p->bytes_total += t->node[i].size;
 		}

@@ -77,7 +77,9 @@ static int fill(struct python *py, const json_t *o)
 	rc |= take(&py->rt.version, o, "version");
 	rc |= take(&py->cache_tag, o, "cache_tag");
 	rc |= add_stdlib(&py->rt, o);
-	py->has_pip = json_is_true(json_object_get(o, "pip"));
+	rc |= take(&py->prefix, o, "prefix");
+	if (*text(o, "pip"))
+		rc |= take(&py->pip, o, "pip");
 	json_array_foreach(site, i, dir) {
 		const char *s = json_string_value(dir);
 
@@ -130,5 +132,7 @@ void python_destroy(struct runtime *rt)
 	struct python *py = python_of(rt);
 
 	free(py->cache_tag);
+	free(py->prefix);
+	free(py->pip);
 	free(py);
 }

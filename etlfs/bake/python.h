@@ -11,13 +11,15 @@
 
 #include <jansson.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "etlfs/bake/runtime.h"
 
 struct python {
 	struct runtime rt;		/* first: the one is the other */
 	char *cache_tag;		/* "cpython-311" */
-	int has_pip;
+	char *prefix;			/* sys.prefix */
+	char *pip;			/* where it is, or NULL */
 };
 
 static inline struct python *python_of(const struct runtime *rt)
@@ -45,6 +47,9 @@ int python_archive(const struct runtime *rt, const char *file, struct tree *t,
 /* by pip */
 int python_install(const struct runtime *rt, const char *file,
 		   const char *target, struct tree *t, struct err *err);
+/* python_pip.c */
+int python_needs(const struct runtime *rt, const char *file, struct tree *t,
+		 FILE *to);
 
 /*
  * python_run.c: runs argv with `in` on its standard input; *out is the whole

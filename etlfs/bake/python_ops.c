@@ -23,6 +23,11 @@ static const char *const compiled[] = {
 	"__pycache__", "*.pyc", "*.pyo", NULL
 };
 
+/* import hooks, and whatever else changes what the interpreter does */
+static const char *const site_runs[] = {
+	"*.pth", "sitecustomize*", "usercustomize*", NULL
+};
+
 static const char *const options[] = {
 	"-I", "-S", "-B", "/usetl/boot.py", NULL
 };
@@ -65,6 +70,7 @@ const struct runtime_ops runtime_python = {
 	.not_app = compiled,
 	.tools_mark = "pyvenv.cfg",
 	.scripts = "bin",
+	.site_runs = site_runs,
 	.options = options,
 	.env = env,
 	.boot = python_boot,
@@ -73,6 +79,7 @@ const struct runtime_ops runtime_python = {
 	.compile = python_compile,
 	.installed = python_installed,
 	.install = python_install,
+	.needs = python_needs,
 	.installing = "waiting for pip",
 	.archive = python_archive,
 	.place = place,

@@ -164,6 +164,14 @@ static int take_list(struct strings *to, const json_t *from)
 	return 0;
 }
 
+static void saw(struct tree *t, const char *path)
+{
+	if (!path)
+		return;
+	tree_saw(t, path, TREE_SAW_PATH);
+	tree_saw(t, path, TREE_SAW_FOLDER);
+}
+
 static int check_folders(const struct strings *folders, struct err *err)
 {
 	for (size_t i = 0; i < folders->n; i++)
@@ -199,6 +207,10 @@ int python_installed(const struct runtime *rt, const struct strings *names,
 	}
 	json_array_foreach(json_object_get(answer, "warnings"), i, warning)
 		tree_warn(t, "%s", json_string_value(warning));
+	json_array_foreach(json_object_get(answer, "looked"), i, warning)
+		saw(t, json_string_value(warning));
+	if (json_is_true(json_object_get(answer, "unsure")))
+		tree_saw(t, "", TREE_SAW_UNKNOWN);
 	rc = take_list(&out->paths, json_object_get(answer, "paths"));
 	if (rc == 0)
 		rc = take_list(&out->folders,
@@ -250,7 +262,7 @@ int python_install(const struct runtime *rt, const char *file,
 	struct err why;
 	int rc;
 
-	if (!python_of(rt)->has_pip)
+	if (!python_of(rt)->pip)
 		return err_set(err, -ENOENT, "'%s' has no pip, which "
 			       "[packages] requirements needs; install "
 			       "python3-pip or take a venv's python as runtime",

@@ -15,6 +15,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "conf/err.h"
 #include "conf/manifest.h"
@@ -57,6 +58,8 @@ struct runtime_ops {
 	const char *tools_mark;
 	/* in a folder that install() filled: commands, for no guest to run */
 	const char *scripts;
+	/* what it runs of its own site folders whenever it starts */
+	const char *const *site_runs;
 
 	const char *const *options;	/* of argv, behind the program */
 	/* "NAME=value" of env, for names that the function does not set */
@@ -88,6 +91,13 @@ struct runtime_ops {
 	const char *installing;		/* said meanwhile: "waiting for ..." */
 	int (*install)(const struct runtime *rt, const char *file,
 		       const char *target, struct tree *t, struct err *err);
+	/*
+	 * Writes all that decides what install() would bring; files that may
+	 * change by themselves are told to t->saw().  -ENOTSUP: it cannot be
+	 * said.
+	 */
+	int (*needs)(const struct runtime *rt, const char *file,
+		     struct tree *t, FILE *to);
 	/* is an archive of packages for this interpreter? */
 	int (*archive)(const struct runtime *rt, const char *file,
 		       struct tree *t, struct err *err);

@@ -106,6 +106,8 @@ int store_snapshot_read(struct store *s, const char *key,
 			struct err *err);
 /* it is of no use to anybody */
 void store_snapshot_drop(struct store *s, const char *key);
+/* the SHA-256 of a file's first len bytes; 0, -EBADMSG: it is shorter */
+int store_hash(int fd, uint64_t len, char out[STORE_DIGEST]);
 
 /* --- store_list.c: for people */
 

@@ -32,8 +32,6 @@ int store_file_create(const struct store *s, int folder, struct store_file *f,
 int store_file_commit(const struct store *s, int folder, struct store_file *f,
 		      const char *name, struct err *err);
 void store_file_close(int folder, struct store_file *f);
-/* the SHA-256 of a file's first len bytes; 0, -EBADMSG: it is shorter */
-int store_hash(int fd, uint64_t len, char out[STORE_DIGEST]);
 /* 64 hex digits and no more? */
 int store_is_digest(const char *s);
 /* a key's text, checked, and the digest of its layer; text may be NULL */
