@@ -27,6 +27,9 @@ top=$(dirname "$t")
 usetl=${USETL:-$top/build/usetl}
 python=${PYTHON:-/usr/bin/python3}
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/usetl-t.XXXXXX")
+# what bake keeps is the script's own, too
+XDG_DATA_HOME=$tmp/data
+export XDG_DATA_HOME
 tests=0
 failed=0
 tender=

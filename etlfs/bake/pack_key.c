@@ -125,7 +125,8 @@ static int put_packages(struct pack *p, FILE *to)
 {
 	const struct manifest *m = p->o->manifest;
 	char path[PATH_MAX], base[PATH_MAX];
-	int rc = p->below[0] && realpath(p->o->base, base) ? put_runtime(p, to) : -ENOTSUP;
+	int rc = p->below[0] && realpath(p->o->base, base) ?
+		put_runtime(p, to) : -ENOTSUP;
 
 	if (rc < 0)
 		return rc;

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RACY		2		/* s: no file system's times are coarser */
+#define RACY		2		/* s: no times of files are coarser */
 #define LOOK_MAX	(PATH_MAX + 256)
 
 static int64_t seconds(clockid_t clock)

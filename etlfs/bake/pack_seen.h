@@ -1,12 +1,12 @@
 /*
  * pack_seen.h - what a layer was made from, so that it can be looked at again
  *
- * A look at a path is a line of text.  Of a file it has all that stat(2) says of
- * its content: size, times, inode.  The time of change (ctime) is the kernel's
- * alone, so a file that was written in place and had its mtime set back differs,
- * too.  What was changed shortly before a look, or after it, may have another
- * content and the same times: such a look is not to be relied on, as with git's
- * index.
+ * A look at a path is a line of text.  Of a file it has all that stat(2) says
+ * of its content: size, times, inode.  The time of change (ctime) is the
+ * kernel's alone, so a file that was written in place and had its mtime set
+ * back differs, too.  What was changed shortly before a look, or after it, may
+ * have another content and the same times: such a look is not to be relied on,
+ * as with git's index.
  *
  * Whoever remembers looks before the content is read, and once more when all
  * was read: then no change in between goes unseen.

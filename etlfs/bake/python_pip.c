@@ -64,6 +64,45 @@ static int in(const char *const *patterns, const char *name)
 	return 0;
 }
 
+/* --- folders of archives */
+
+/* beside the file that names it; as pip does, an absolute one is itself */
+static int beside(const char *file, const char *name, char *buf, size_t size)
+{
+	const char *slash = strrchr(file, '/');
+	int dir = *name == '/' || !slash ? 0 : (int)(slash + 1 - file);
+
+	return snprintf(buf, size, "%.*s%s", dir, file, name) < (int)size ? 0 :
+		-ENOTSUP;
+}
+
+/* a folder of archives: its files are looked at */
+static int put_links(struct needs *n, const char *file, const char *name)
+{
+	char dir[PATH_MAX], path[2 * PATH_MAX];
+	struct dirent *e;
+	DIR *d;
+	int rc = beside(file, name, dir, sizeof(dir));
+
+	if (rc < 0 || is_url(name))
+		return rc;
+	tree_saw(n->t, dir, TREE_SAW_PATH);
+	tree_saw(n->t, dir, TREE_SAW_FOLDER);
+	d = opendir(dir);
+	/* one that begins nowhere may be looked for elsewhere */
+	if (!d)
+		return errno == ENOENT && *name == '/' ? 0 : -ENOTSUP;
+	while ((e = readdir(d))) {
+		snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
+		tree_saw(n->t, path, TREE_SAW_PATH);
+		/* a page of links may lead anywhere */
+		if (strcasestr(e->d_name, ".htm"))
+			rc = -ENOTSUP;
+	}
+	closedir(d);
+	return rc;
+}
+
 /* --- variables */
 
 /* what a session has of its own, and no build reads */
@@ -78,14 +117,30 @@ static const char *const no_matter[] = {
 
 /* they name files, which may have anything in them */
 static const char *const names_files[] = {
-	"PIP_FIND_LINKS=?*", "PIP_*CONSTRAINT*=?*", "PIP_REQUIREMENT*=?*",
-	"PIP_EDITABLE*=?*", "PIP_*=*file:*", "PIP_*INDEX_URL=[!h]*",
-	"PIP_*INDEX_URL=* [!h]*", "PIP_PYPI_URL=[!h]*", NULL
+	"PIP_*CONSTRAINT*=?*", "PIP_REQUIREMENT*=?*",
+	"PIP_EDITABLE*=?*", "PIP_*=*file:*",
+	"PIP_*INDEX_URL=[!h]*", "PIP_*INDEX_URL=* [!h]*",
+	"PIP_PYPI_URL=[!h]*", NULL
 };
 
 static int by_text(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* folders and addresses, with blanks between them */
+static int put_find_links(struct needs *n)
+{
+	const char *links = getenv("PIP_FIND_LINKS");
+	char *copy = links ? strdup(links) : NULL, *save;
+	int rc = links && !copy ? -ENOMEM : 0;
+
+	for (char *name = copy ? strtok_r(copy, " \t\n", &save) : NULL;
+	     rc == 0 && name; name = strtok_r(NULL, " \t\n", &save))
+		rc = *name == '/' || is_url(name) ? put_links(n, "", name) :
+			-ENOTSUP;
+	free(copy);
+	return rc;
 }
 
 static int put_environment(struct needs *n)
@@ -108,7 +163,7 @@ static int put_environment(struct needs *n)
 			fprintf(n->to, "%s%c", v[i], 0);
 	}
 	free(v);
-	return rc;
+	return rc < 0 ? rc : put_find_links(n);
 }
 
 /* --- pip.conf */
@@ -191,41 +246,6 @@ static int put_configs(struct needs *n)
 /* --- requirements */
 
 static int put_file(struct needs *n, const char *path, int depth);
-
-/* beside the file that names it; as pip does, an absolute one is itself */
-static int beside(const char *file, const char *name, char *buf, size_t size)
-{
-	const char *slash = strrchr(file, '/');
-	int dir = *name == '/' || !slash ? 0 : (int)(slash + 1 - file);
-
-	return snprintf(buf, size, "%.*s%s", dir, file, name) < (int)size ? 0 :
-		-ENOTSUP;
-}
-
-/* a folder of archives: its files are looked at */
-static int put_links(struct needs *n, const char *file, const char *name)
-{
-	char dir[PATH_MAX], path[2 * PATH_MAX];
-	struct dirent *e;
-	DIR *d;
-	int rc = beside(file, name, dir, sizeof(dir));
-
-	if (rc < 0 || is_url(name))
-		return rc;
-	d = opendir(dir);
-	if (!d)
-		return -ENOTSUP;
-	tree_saw(n->t, dir, TREE_SAW_FOLDER);
-	while ((e = readdir(d))) {
-		snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
-		tree_saw(n->t, path, TREE_SAW_PATH);
-		/* a page of links may lead anywhere */
-		if (strcasestr(e->d_name, ".htm"))
-			rc = -ENOTSUP;
-	}
-	closedir(d);
-	return rc;
-}
 
 enum value { NONE, ANY, URL, LINKS, MORE };
 
