@@ -80,7 +80,8 @@ struct pack {
 	char *temp;			/* folder of requirements, or NULL */
 	struct pack_progress progress;
 	struct pack_record record;
-	int store_failed;		/* it was said, and no layer is kept */
+	int store_told;			/* what is wrong with it was said */
+	int store_failed;		/* it keeps nothing */
 	char below[65];			/* what is known of the runtime layer,
 					   or "" */
 	struct err *err;

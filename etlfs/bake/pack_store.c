@@ -40,9 +40,9 @@ static void complain(struct pack *p, const char *what)
 	char line[1200];
 
 	snprintf(line, sizeof(line), "store: %s", what);
-	if (!p->store_failed && p->o->warn)
+	if (!p->store_told && p->o->warn)
 		p->o->warn(p->o->arg, line);
-	p->store_failed = 1;
+	p->store_told = 1;
 }
 
 /* the interpreter itself, as far as the layer does not have it */
@@ -428,7 +428,9 @@ int pack_store_keep(struct pack *p, uint16_t layer)
 		rc = put_names(p, layer, &f, first, &why);
 	store_layer_close(p->o->store, &f);
 	/* an error of the layer's own comes again where it is written next */
-	if (rc < 0 && rc != -EINTR)
+	if (rc < 0 && rc != -EINTR) {
 		complain(p, why.msg);
+		p->store_failed = 1;
+	}
 	return rc == -EINTR ? rc : 0;
 }

@@ -1,0 +1,163 @@
+/* the store: what is put in comes out, and what is damaged does not */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "etlfs/store/store.h"
+#include "t/unit/tap.h"
+
+#define LEN	((size_t)300 << 10)
+
+static char dir[64], path[256];
+static unsigned said;
+
+static void say(void *arg, const char *line)
+{
+	said++;
+}
+
+static int remove_one(const char *name, const struct stat *st, int type,
+		      struct FTW *ftw)
+{
+	return remove(name);
+}
+
+static const char *file(const char *folder, const char *name)
+{
+	snprintf(path, sizeof(path), "%s/a/b/%s%s", dir, folder, name);
+	return path;
+}
+
+static void poke(const char *name, off_t at)
+{
+	int fd = open(name, O_RDWR);
+
+	ok(fd >= 0 && pwrite(fd, "y", 1, at) == 1, "%.12s is changed",
+	   strrchr(name, '/') + 1);
+	close(fd);
+}
+
+/* a layer of LEN bytes c; its digest */
+static void put_layer(struct store *s, char c, char digest[STORE_DIGEST])
+{
+	struct store_file f = { .fd = -1 };
+	char *data = malloc(LEN);
+	struct err e = { "" };
+
+	memset(data, c, LEN);
+	ok(store_layer_create(s, &f, &e) == 0 &&
+	   write(f.fd, data, LEN) == (ssize_t)LEN &&
+	   store_hash(f.fd, LEN, digest) == 0 &&
+	   store_layer_commit(s, &f, digest, &e) == 0,
+	   "a layer is put in: %s", e.msg);
+	store_layer_close(s, &f);
+	free(data);
+}
+
+static int get_layer(struct store *s, const char *digest, struct err *e)
+{
+	int fd = store_layer_open(s, digest, LEN, e);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 ? fd : 0;
+}
+
+static void test_open(struct store **s)
+{
+	struct err e = { "" };
+	char at[128];
+
+	snprintf(at, sizeof(at), "%s/a/b", dir);
+	ok(store_open(s, at, 0, &e) == -ENOENT, "none is there: %s", e.msg);
+	ok(store_open(s, at, 1, &e) == 0, "it is made, with what is above it");
+}
+
+static void test_layer(struct store *s, char digest[STORE_DIGEST])
+{
+	struct store_file f = { .fd = -1 };
+	struct err e = { "" };
+	char other[STORE_DIGEST];
+
+	put_layer(s, 'x', digest);
+	put_layer(s, 'x', other);
+	ok(!strcmp(digest, other), "the same bytes have one name");
+	ok(get_layer(s, digest, &e) == 0, "it comes out: %s", e.msg);
+	ok(store_layer_create(s, &f, &e) == 0, "another one is begun");
+	store_layer_close(s, &f);
+	ok(store_verify(s, say, NULL, &e) == 0 && said == 0,
+	   "one that was given up leaves nothing");
+	chmod(file("layers/sha256-", digest), 0620);
+	ok(get_layer(s, digest, &e) == -EPERM, "others may write it: %s",
+	   e.msg);
+	chmod(file("layers/sha256-", digest), 0600);
+	ok(get_layer(s, digest, &e) == 0, "and no longer");
+}
+
+static void test_key(struct store *s, const char *digest)
+{
+	struct store_entry *v = NULL;
+	struct err e = { "" };
+	char *text = NULL;
+	size_t n = 0;
+
+	ok(store_key_get(s, "runtime", digest, &text, &e) == -ENOENT,
+	   "a key that nobody put");
+	ok(store_key_put(s, "runtime", digest, digest, "some\ntext", &e) == 0,
+	   "a key is put in: %s", e.msg);
+	ok(store_key_get(s, "runtime", digest, &text, &e) == 0 &&
+	   !strcmp(text, "some\ntext"), "its text comes out: %s", e.msg);
+	free(text);
+	ok(store_list(s, &v, &n, &e) == 0 && n == 1 &&
+	   !strcmp(v->kind, "runtime") && v->size == LEN,
+	   "the layer is listed once, by its kind");
+	free(v);
+}
+
+static void test_damage(struct store *s, const char *digest)
+{
+	struct store_gc gc = { .keep = 0 };
+	struct err e = { "" };
+	char *text = NULL;
+
+	poke(file("layers/sha256-", digest), 12345);
+	ok(store_verify(s, say, NULL, &e) == 1 && said == 1,
+	   "verify names a changed layer");
+	ok(get_layer(s, digest, &e) == -EBADMSG, "it is refused: %s", e.msg);
+	ok(get_layer(s, digest, &e) == -ENOENT, "and is gone");
+	poke(file("keys/runtime-", digest), 150);
+	ok(store_key_get(s, "runtime", digest, &text, &e) == -EBADMSG,
+	   "a changed key is refused: %s", e.msg);
+	ok(store_key_get(s, "runtime", digest, &text, &e) == -ENOENT,
+	   "and is gone");
+	put_layer(s, 'x', (char[STORE_DIGEST]){ 0 });
+	ok(truncate(file("layers/sha256-", digest), LEN - 1) == 0 &&
+	   get_layer(s, digest, &e) == -EBADMSG, "a layer cut short: %s",
+	   e.msg);
+	put_layer(s, 'z', (char[STORE_DIGEST]){ 0 });
+	ok(store_gc(s, &gc, &e) == 0 && gc.layers == 1 && gc.bytes == LEN,
+	   "gc removes what no key names");
+}
+
+int main(void)
+{
+	char digest[STORE_DIGEST];
+	struct store *s = NULL;
+
+	snprintf(dir, sizeof(dir), "/tmp/usetl-t.XXXXXX");
+	if (!mkdtemp(dir))
+		return 1;
+	test_open(&s);
+	if (s) {
+		test_layer(s, digest);
+		test_key(s, digest);
+		test_damage(s, digest);
+	}
+	store_close(s);
+	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	return plan();
+}
