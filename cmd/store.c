@@ -96,7 +96,7 @@ static void usage(FILE *to)
 	fprintf(to,
 		"\n"
 		"      --store DIR       instead of the user's own\n"
-		"      --age DAYS        gc: and all that was not used for so long\n"
+		"      --age DAYS        gc: and what was not used for so long\n"
 		"  -h, --help\n");
 }
 

@@ -32,7 +32,16 @@ static int keep(void *arg, const char *rel, int is_dir)
 	char guest[TREE_PATH_MAX];
 
 	snprintf(guest, sizeof(guest), "%s/%s", r->dir, rel);
-	return pack_stdlib_keeps(r->p, rel, guest, is_dir);
+	if (pack_stdlib_keeps(r->p, rel, guest, is_dir))
+		return 1;
+	/*
+	 * What the interpreter has compiled of its own library is not packed,
+	 * but decides which of its constants are shared while it compiles
+	 * here, and with that a few bits of what it writes.
+	 */
+	if (is_dir)
+		tree_saw(r->p->t, guest, TREE_SAW_FOLDER);
+	return 0;
 }
 
 static int add_folder(struct pack *p, const char *dir)
