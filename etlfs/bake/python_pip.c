@@ -371,7 +371,8 @@ int python_needs(const struct runtime *rt, const char *file, struct tree *t,
 		 FILE *to)
 {
 	struct needs n = { .py = python_of(rt), .t = t, .to = to };
-	int rc = put_environment(&n);
+	/* without a pip the installation says so */
+	int rc = n.py->pip ? put_environment(&n) : -ENOTSUP;
 
 	rc = rc < 0 ? rc : put_configs(&n);
 	rc = rc < 0 ? rc : put_file(&n, file, 0);
