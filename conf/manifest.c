@@ -226,6 +226,7 @@ static const struct ini_key keys[] = {
 	{ "function", "files", INI_SIZE, M(files), INI_RANGE(MB, 8 * GB) },
 	{ "function", "timeout", INI_TIME, M(timeout_ns),
 	  INI_RANGE(MS, HOUR) },
+	{ "function", "fork", INI_WORD, M(fork), .words = fork_words },
 	{ "function", "include", INI_OWN, M(include), .set = set_list,
 	  .repeats = 1 },
 	{ "function", "exclude", INI_OWN, M(exclude), .set = set_list,

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "conf/err.h"
+#include "conf/words.h"
 
 #define MANIFEST_MEMORY		(128ull << 20)
 #define MANIFEST_FILES		(64ull << 20)
@@ -31,6 +32,7 @@ struct manifest {
 	uint64_t memory;		/* bytes */
 	uint64_t files;			/* bytes */
 	uint64_t timeout_ns;
+	enum fork_point fork;
 	struct strings include, exclude;	/* globs */
 	struct strings path;		/* folders, wheels, zips, tars */
 	struct strings installed;	/* distributions, or one "*" */

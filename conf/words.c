@@ -7,6 +7,13 @@
 
 const char *const yesno_words[] = { [NO] = "no", [YES] = "yes", NULL };
 
+const char *const fork_words[] = {
+	[FORK_FUNCTION] = "function",
+	[FORK_PACKAGES] = "packages",
+	[FORK_INTERPRETER] = "interpreter",
+	NULL
+};
+
 const char *const recycle_words[] = {
 	[RECYCLE_ROLLBACK] = "rollback",
 	[RECYCLE_FORK] = "fork",

@@ -15,6 +15,11 @@ extern const char *const recycle_words[];
 enum yesno { NO, YES };
 extern const char *const yesno_words[];
 
+/* where a request's clone starts: behind the function's module, behind what
+   that imports first, or behind the interpreter */
+enum fork_point { FORK_FUNCTION, FORK_PACKAGES, FORK_INTERPRETER };
+extern const char *const fork_words[];
+
 /* what runs guests; see vmm/tender/tender.h */
 enum tender_kind { TENDER_AUTO, TENDER_KVM, TENDER_PROCESS };
 extern const char *const tender_words[];

@@ -60,6 +60,9 @@ static int fill_env(struct strings *env, const struct image *meta,
 		rc = add_default(env, p->rt->ops->env[i]);
 	rc = rc < 0 ? rc : add(env, "USETL_NAME=", meta->name);
 	rc = rc < 0 ? rc : add(env, "USETL_HANDLER=", meta->handler);
+	if (rc == 0 && p->o->manifest->fork != FORK_FUNCTION)
+		rc = add(env, "USETL_FORK_POINT=",
+			 fork_words[p->o->manifest->fork]);
 	return rc < 0 ? rc : add(env, "USETL_PATH=", path);
 }
 

@@ -601,8 +601,8 @@ class Case(unittest.TestCase):
         def b() -> None:
             pass
 
-        self.assertEqual(_hooks.ready.pop(), a)
-        self.assertEqual(_hooks.clone.pop(), b)
+        self.assertEqual(_hooks.at_ready.pop(), a)
+        self.assertEqual(_hooks.at_clone.pop(), b)
 
     def manual(self) -> dict[str, list[str]]:
         """Public names in usetl-python(7), with their arguments if any."""

@@ -17,7 +17,7 @@ sys.path.insert(0, "/usetl/lib")
 from _usetl import failure                              # noqa: E402
 from _usetl.context import Context                      # noqa: E402
 from _usetl.freeze import placed                        # noqa: E402
-from _usetl.loader import load, ready_hooks, set_path   # noqa: E402
+from _usetl.loader import set_path                      # noqa: E402
 from _usetl.server import Server, prepare               # noqa: E402
 from _usetl.streams import set_report, set_streams      # noqa: E402
 from _usetl.unseeded import Unseeded                    # noqa: E402
@@ -32,6 +32,7 @@ def main() -> NoReturn:
     failure.own += (main.__code__.co_filename,)
     spec = ""
     what = "the runtime"
+    server = None
     try:
         set_streams()
         set_report()
@@ -42,18 +43,27 @@ def main() -> NoReturn:
         set_path(os.environ.get("USETL_PATH", "/app").split(":"))
         sys.argv[:] = [""]
         draws = None
+        point = os.environ.pop("USETL_FORK_POINT", "function")
         if os.environ.pop("USETL_TRIAL", ""):
             from _usetl.notes import Draws
             draws = Draws()
+            point = "function"      # whether it loads is what is tried
         unseeded = Unseeded(draws)
         unseeded.begin()
-        handler = load(spec)
-        what = "a usetl.on_ready hook"
-        ready_hooks()
-        what = "the runtime"
         Context.function_name = os.environ.get("USETL_NAME", "")
-        Server(handler, spec).serve(unseeded)
+        server = Server(spec, unseeded)
+        if point == "packages":
+            from _usetl.forkpoint import preload
+            preload(spec)
+        elif point == "function":
+            server.load()
+            what = "a usetl.on_ready hook"
+            server.hooks()
+        what = "the runtime"
+        server.serve()
     except BaseException as e:
+        if server and server.waiting >= 0:
+            server.write(False, failure.failure(e))
         failure.fail(what, e)
 
 

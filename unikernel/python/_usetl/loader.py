@@ -89,5 +89,5 @@ def load(spec: str) -> Handler:
 def ready_hooks() -> None:
     """Run what the function registered by usetl.on_ready, in that order."""
     hooks = sys.modules.get("usetl._hooks")
-    for hook in getattr(hooks, "ready", ()):
+    for hook in getattr(hooks, "at_ready", ()):
         hook()

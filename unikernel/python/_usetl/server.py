@@ -17,7 +17,7 @@ from . import DEV
 from .context import Context
 from .failure import failure, message
 from .freeze import fork, renew_alone
-from .loader import BootError
+from .loader import BootError, load, ready_hooks
 from .renewal import read_ahead_drop, reseeders, sqlite_reset, uuid_reset
 from .streams import flush, leave
 
@@ -39,7 +39,7 @@ def each_request() -> list[Callable[[], Any]]:
     calls: list[Callable[[], Any]] = []
     if hasattr(body, "named"):
         calls.append(body.named.clear)
-    calls.extend(getattr(hooks, "clone", ()))
+    calls.extend(getattr(hooks, "at_clone", ()))
     return calls
 
 
@@ -50,12 +50,18 @@ def prepare() -> None:
     gc.freeze()
 
 
+loading: Server | None = None   # whose module is being loaded: usetl.ready()
+
+
 class Server:
     """The function, ready to be called; answers events one at a time."""
 
-    def __init__(self, handler: Handler, spec: str) -> None:
-        self.handler = handler
+    def __init__(self, spec: str, unseeded: Unseeded) -> None:
+        self.handler: Handler | None = None     # until it is loaded
         self.spec = spec
+        self.unseeded = unseeded
+        self.frozen = False
+        self.waiting = -1           # bytes of an event that was read
         self.decode = json.JSONDecoder().raw_decode
         self.encode = json.JSONEncoder(allow_nan=False).encode
         self.before: list[Callable[[], Any]] = []
@@ -64,6 +70,9 @@ class Server:
         """(True, result) or (False, error), both JSON text."""
         start = time.monotonic()
         try:
+            if self.handler is None:
+                self.load()
+                self.hooks()
             for call in self.before:
                 call()
             try:
@@ -87,11 +96,25 @@ class Server:
         except BaseException as e:
             return False, failure(e)
 
+    def load(self) -> None:
+        """The function, before the freeze or in a request."""
+        global loading
+        loading = self
+        try:
+            self.handler = load(self.spec)
+        finally:
+            loading = None
+
+    def hooks(self) -> None:
+        """What is called once it is loaded, and what before each request."""
+        ready_hooks()
+        self.before = each_request()
+
     def warm(self) -> None:
         """Run everything but the handler itself as requests will."""
-        saved = self.handler
+        saved, before = self.handler, self.before
         sample = memoryview(b' {"a": [1, 2.5, "x\\u00e9\\n", null, true]} ')
-        self.handler = lambda event, context: event
+        self.handler, self.before = lambda event, context: event, []
         try:
             for _ in range(WARM_ROUNDS):
                 ok, text = self.answer(sample)
@@ -99,14 +122,14 @@ class Server:
                 if not ok:
                     raise BootError(f"warm-up failed: {text.decode()}")
         finally:
-            self.handler = saved
+            self.handler, self.before = saved, before
 
-    def settle(self, unseeded: Unseeded) -> list[Callable[[], Any]]:
+    def settle(self) -> list[Callable[[], Any]]:
         """The last before the freeze; what a child calls first."""
         self.before = each_request()
-        renew = unseeded.end() + reseeders()
-        if unseeded.draws:
-            for line in unseeded.draws.end():
+        renew = self.unseeded.end() + reseeders()
+        if self.unseeded.draws:
+            for line in self.unseeded.draws.end():
                 print(f"usetl: note: {line}", file=sys.stderr)
         for reset in read_ahead_drop, sqlite_reset, uuid_reset:
             reset()
@@ -117,18 +140,19 @@ class Server:
         gc.freeze()
         return renew
 
-    def serve(self, unseeded: Unseeded) -> NoReturn:
-        """Freeze, then answer for ever; raises OSError when the descriptors
-        are gone."""
-        event = io.FileIO(os.open(DEV + "event", os.O_RDONLY | os.O_CLOEXEC))
-        result = os.open(DEV + "result", os.O_WRONLY | os.O_CLOEXEC)
-        error = os.open(DEV + "error", os.O_WRONLY | os.O_CLOEXEC)
+    def freeze(self) -> None:
+        """READY: what comes behind it is in each clone, and each request."""
+        self.event = io.FileIO(os.open(DEV + "event",
+                                       os.O_RDONLY | os.O_CLOEXEC))
+        self.result = os.open(DEV + "result", os.O_WRONLY | os.O_CLOEXEC)
+        self.error = os.open(DEV + "error", os.O_WRONLY | os.O_CLOEXEC)
         # Writable memory that is zero without being written (a bytearray
         # would be): only as many pages are touched as the event has.
-        buf = io.BytesIO(bytes(EVENT_MAX)).getbuffer()
+        self.buf = io.BytesIO(bytes(EVENT_MAX)).getbuffer()
         self.warm()
-        renew = self.settle(unseeded)
-        if not fork(event.fileno()):
+        renew = self.settle()
+        self.frozen = True
+        if not fork(self.event.fileno()):
             renew_alone()
         for call in renew:
             try:
@@ -137,15 +161,31 @@ class Server:
                 print("usetl: a generator made in warm-up cannot be seeded "
                       f"anew: {type(e).__name__}: {message(e)}"
                       .replace("\n", " "), file=sys.stderr)
+
+    def ready(self) -> None:
+        """usetl.ready(), in a module that is being loaded: the rest of it is
+        part of each request."""
+        self.freeze()
+        self.waiting = self.event.readinto(self.buf)
+
+    def write(self, ok: bool, text: bytes) -> None:
+        flush()
+        try:
+            os.write(self.result if ok else self.error, text)
+        except OSError as e:
+            # Too long, or the function closed our descriptors and this
+            # one stays (recycle = keep); the second failure is final.
+            os.write(self.error, failure(
+                e, "Runtime.ResultError",
+                f"a result of {len(text)} bytes: {message(e)}"))
+
+    def serve(self) -> NoReturn:
+        """Freeze, where that was not done, then answer for ever; raises
+        OSError when the descriptors are gone."""
+        if not self.frozen:
+            self.freeze()
         while True:
-            n = event.readinto(buf)
-            ok, text = self.answer(buf[:n])
-            flush()
-            try:
-                os.write(result if ok else error, text)
-            except OSError as e:
-                # Too long, or the function closed our descriptors and this
-                # one stays (recycle = keep); the second failure is final.
-                os.write(error, failure(
-                    e, "Runtime.ResultError",
-                    f"a result of {len(text)} bytes: {message(e)}"))
+            n, self.waiting = self.waiting, -1
+            if n < 0:
+                n = self.event.readinto(self.buf)
+            self.write(*self.answer(self.buf[:n]))

@@ -14,7 +14,7 @@ Invariants:
 
 from ._errors import Error, HTTPError, Timeout
 from ._headers import Headers
-from ._hooks import on_clone, on_ready
+from ._hooks import on_clone, on_ready, ready
 from ._request import Request
 from ._response import Response
 from ._verbs import delete, gather, get, head, patch, post, put, request
@@ -22,7 +22,7 @@ from ._verbs import delete, gather, get, head, patch, post, put, request
 __all__ = [
     "Error", "HTTPError", "Headers", "Request", "Response", "Timeout",
     "delete", "gather", "get", "head", "on_clone", "on_ready", "patch",
-    "post", "put", "request",
+    "post", "put", "ready", "request",
 ]
 
 # as tracebacks print them and pickles look for them

@@ -1,0 +1,81 @@
+#!/bin/sh
+# where a request's clone starts: fork in function.ini, and usetl.ready()
+. "$(dirname "$0")/lib.sh"
+need_tender
+need_python
+command -v curl >/dev/null || skip_all "no curl"
+
+USETL_VERIFY=1
+export USETL_VERIFY
+for point in function packages interpreter; do
+	copy_function points
+	sed "s/^fork = .*/fork = $point/;s/^name = .*/name = $point/" \
+		"$t/functions/points/function.ini" >"$tmp/src/points/function.ini"
+	ok "bake with fork = $point" "$usetl" bake -o "$tmp/$point.usetl" \
+		"$tmp/src/points"
+done
+bake_or_end points_ready
+serve_or_end "$tmp/function.usetl" "$tmp/packages.usetl" \
+	"$tmp/interpreter.usetl" "$tmp/points_ready.usetl"
+
+# loads NAME: what LOADED was in five requests, how many times
+loads() {
+	for i in 1 2 3 4 5; do
+		call "$1" '{}'
+		json 'd["loaded"]'
+	done | sort -u | grep -c .
+}
+answers() {
+	call "$1" '{}'
+	is "$1: it answers" "$status $(json \
+		'[d["calls"], d["helper"], d["names"]]')" \
+		'200 [1, 7, ["decimal", "csv"]]'
+}
+for point in function packages interpreter; do
+	answers $point
+	call $point '{"raise": true}'
+	is "$point: and raises" "$status $(json 'd["errorType"]')" \
+		'500 "KeyError"'
+done
+is "the module is loaded once" "$(loads function)" 1
+is "packages: each request loads it" "$(loads packages)" 5
+is "interpreter: each request loads it" "$(loads interpreter)" 5
+
+call points_ready '{}'
+first=$(json 'd["first"]') second=$(json 'd["second"]')
+is "what is behind usetl.ready() is the request's" \
+	"$status $(json 'd["called"]')" '200 1'
+call points_ready '{}'
+is "what is before it was loaded once" "$(json 'd["first"]')" "$first"
+ok "what is behind it, anew" test "$(json 'd["second"]')" != "$second"
+call points_ready '{"ready": true}'
+is "it is for a module" "$status $(json \
+	'[d["errorType"], "while usetl loads it" in d["errorMessage"]]')" \
+	'500 ["RuntimeError", true]'
+stop_serve
+
+# a module that cannot be loaded: each request hears so, and bake
+echo 'raise OSError("no source")' >>"$tmp/src/points/helper.py"
+fails "bake tries whether it loads" 1 "$usetl" bake -o "$tmp/bad.usetl" \
+	"$tmp/src/points"
+like "and says why" "$tmp/err" 'no source'
+ok "it can be baked all the same" "$usetl" bake --no-check \
+	-o "$tmp/bad.usetl" "$tmp/src/points"
+for i in 1 2; do
+	fails "a request fails, $i" 1 invoke bad '{}' --recycle=fork
+	like "and says why, $i" "$tmp/err" 'OSError: no source'
+done
+sed 's/^SECOND.*/raise OSError("behind")/' \
+	"$t/functions/points_ready/app.py" >"$tmp/src/points_ready/app.py"
+ok "what fails behind usetl.ready() fails in the request" "$usetl" bake \
+	-o "$tmp/bad.usetl" "$tmp/src/points_ready"
+fails "which hears so" 1 invoke bad '{}'
+like "with where it was" "$tmp/err" 'OSError: behind'
+like "in its stack" "$tmp/err" 'app.py", line 10'
+
+sed -i 's/^fork = .*/fork = later/' "$tmp/src/points/function.ini"
+fails "another word is refused" 1 "$usetl" bake -o "$tmp/bad.usetl" \
+	"$tmp/src/points"
+like "with those that there are" "$tmp/err" \
+	"fork = 'later' is none of function, packages, interpreter"
+plan
