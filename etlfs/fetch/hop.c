@@ -251,8 +251,12 @@ static int on_progress(void *arg, curl_off_t total, curl_off_t body,
 	struct hop *h = arg;
 	uint64_t came;
 
+	/*
+	 * Not ended here: curl calls this for all whose second is over, one
+	 * after the other, and its party ends a few in a turn.
+	 */
 	if (h->cancelled)
-		return 1;
+		return 0;
 	/* one call in CALLS is enough: curl reads little between two */
 	if (++h->calls % CALLS || !party_joins(h->socket, &h->ends) ||
 	    wire_bytes(h->socket, &came) < 0 || came < h->wire_before)

@@ -10,7 +10,8 @@
  * In one turn of the loop PARTY_ACTS of a party's ready sockets are served, and
  * the rest in later turns, so that many that become ready at once (connected,
  * refused, closed) do not delay other functions.  At most PARTY_ENDS of its
- * transfers that are cancelled or overdue are ended in a turn.  Processes that
+ * transfers that are cancelled or overdue are ended in a turn.  Timers of curl's
+ * own that are due, for whichever of its transfers, all count as one.  Processes that
  * these wake may take the processor from the gateway, so the time spent has a
  * limit, too.
  *
