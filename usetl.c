@@ -15,7 +15,7 @@ static const struct {
 	{ "inspect", cmd_inspect, "say what is in an image" },
 	{ "push", cmd_push, "send an image to a registry" },
 	{ "pull", cmd_pull, "get an image from a registry" },
-	{ "store", cmd_store, "list, verify or clean up what bake keeps" },
+	{ "store", cmd_store, "list, verify or clean up what is kept" },
 	{ "check", cmd_check, "can this host run usetl" },
 };
 

@@ -92,10 +92,15 @@ static void open_store(struct openpool *p)
 {
 	const char *dir = p->o.store ? p->o.store : p->conf->store;
 	char text[sizeof(((struct err *)0)->msg) + 64];
+	struct store_gc gc = { .keep_snapshots = STORE_SNAPSHOT_KEPT };
 	struct err why = { "" };
 
-	if (!dir || store_open(&p->store, dir, 1, &why) == 0)
+	if (!dir)
 		return;
+	if (store_open(&p->store, dir, 1, &why) == 0) {
+		store_gc_snapshots(p->store, &gc, &why);
+		return;
+	}
 	p->store = NULL;
 	snprintf(text, sizeof(text), "nothing is kept in a store: %s", why.msg);
 	if (p->o.say)

@@ -1,6 +1,5 @@
 /*
- * store.c - usetl store: what layers are kept, whether they are whole, and
- * which may go
+ * store.c - usetl store: what is kept, whether it is whole, and what may go
  */
 #include <errno.h>
 #include <getopt.h>
@@ -39,8 +38,9 @@ static int do_list(struct storecmd *c, struct err *err)
 		if (!localtime_r(&used, &tm) ||
 		    !strftime(day, sizeof(day), "%Y-%m-%d %H:%M", &tm))
 			strcpy(day, "?");
-		printf("%-9s %.12s %9.1f MB  used %s\n", v[i].kind[0] ?
-		       v[i].kind : "-", v[i].digest, v[i].size / 1e6, day);
+		printf("%-9s %.12s %9.1f MB  used %s%s%s\n", v[i].kind[0] ?
+		       v[i].kind : "-", v[i].digest, v[i].size / 1e6, day,
+		       v[i].what[0] ? "  " : "", v[i].what);
 	}
 	if (rc == 0)
 		free(v);
@@ -69,12 +69,14 @@ static int do_gc(struct storecmd *c, struct err *err)
 	struct store_gc gc = {
 		.keep = (int64_t)(c->has_age ? c->age : 1) * DAY,
 		.keys = c->has_age,
+		.keep_snapshots = c->has_age ? (int64_t)c->age * DAY :
+				  STORE_SNAPSHOT_KEPT,
 	};
 	int rc = store_gc(c->s, &gc, err);
 
 	if (rc == 0)
-		printf("removed %u layers, %.1f MB\n", gc.layers,
-		       gc.bytes / 1e6);
+		printf("removed %u layers, %u snapshots, %.1f MB\n",
+		       gc.layers, gc.snapshots, gc.bytes / 1e6);
 	return rc;
 }
 

@@ -422,7 +422,7 @@ ok "list" "$usetl" store --store "$store" list
 is "list: a line for each layer" "$(awk '{ print $1 }' "$tmp/out" | sort |
 	tr '\n' ' ')" "packages runtime "
 ok "gc by age" "$usetl" store --store "$store" --age 0 gc
-like "gc by age: what it did" "$tmp/out" '^removed 2 layers, '
+like "gc by age: what it did" "$tmp/out" '^removed 2 layers, 0 snapshots, '
 is "gc by age: all is gone" "$(find "$store" -type f | wc -l)" 0
 same "after that" 1 3
 fails "an age that is none" 2 "$usetl" store --age 1d gc

@@ -67,6 +67,13 @@ call c '{"n": 7}'
 is "c" "$status $(json d)" '200 {"n": 7}'
 is "no reference runs for them" "$(processes usetl-ref | grep -c .)" 1
 
+"$usetl" store --store "$store" list >"$tmp/out" 2>"$tmp/err"
+is "usetl store lists them" "$(sed 's/  */ /g' "$tmp/out" |
+	grep -Ec '^snapshot [0-9a-f]{12} [0-9.]+ MB used .* (runtime|a|b|c)$')" 4
+ok "and finds nothing wrong" "$usetl" store --store "$store" verify
+ok "what was used stays" "$usetl" store --store "$store" gc
+ok "in the store" kept 4
+
 # requests of one snapshot know nothing of each other
 drawn() {
 	for i in 1 2 3 4; do
@@ -143,6 +150,8 @@ serve_all
 ok "the store is made anew" await kept 4
 stop_serve
 flip "$(function_file)" 70000
+fails "usetl store finds it" 1 "$usetl" store --store "$store" verify
+like "and names it" "$tmp/out" '^[0-9a-f]{64}: its checksum is another one'
 damaged "a function with another bit" 'snapshot [0-9a-f]* was changed' 4
 for f in "$snapshots"/*; do
 	: >"$f"
@@ -236,7 +245,20 @@ sleep 2
 serve_or_end -c "$tmp/old.conf"
 await ready
 is "what is older than pool.refresh is not used" "$(said 'from the store')" 0
+# new references take the place of the ones that are there
+refreshed() {
+	curl -sS -m 60 "$url/function" >"$tmp/out"
+	test "$(json 'min(f["refreshes"] for f in d) > 2')" = true
+}
+ok "functions are refreshed, again and again" await refreshed
 stop_serve
+listed() {
+	"$usetl" store --store "$store" list | grep -c "  $1\$"
+}
+ok "of each function one snapshot is kept" test \
+	"$(listed a)" -le 3 -a "$(listed runtime)" -le 2
+ok "gc by age takes them" "$usetl" store --store "$store" --age 0 gc
+is "all of them" "$(find "$snapshots" -type f | grep -c .)" 0
 
 # usetl invoke
 invoke() {

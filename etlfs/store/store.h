@@ -34,6 +34,7 @@
 
 #define STORE_DIGEST	65		/* 64 hex digits and a NUL */
 #define STORE_KIND_MAX	16
+#define STORE_WHAT	96		/* one line and a NUL */
 
 struct store;
 
@@ -88,10 +89,14 @@ struct store_snapshot {
 	uint64_t len;			/* bytes, whole pages */
 	int64_t created;		/* ns since the epoch */
 	uint64_t sum;
+	char what[STORE_WHAT];
 };
-/* the first len bytes of fd, whole pages; replaces what the key had */
-int store_snapshot_put(struct store *s, const char *key, int fd, uint64_t len,
-		       struct err *err);
+/*
+ * The first len bytes of fd, whole pages; replaces what the key had.  what: one
+ * line for people.
+ */
+int store_snapshot_put(struct store *s, const char *key, const char *what,
+		       int fd, uint64_t len, struct err *err);
 /*
  * -ENOENT: there is none, which needs no word; -EBADMSG: it was cut short, and is
  * removed; -EPERM.  It is as long as it was and of that key; what its pages are
@@ -113,11 +118,12 @@ int store_hash(int fd, uint64_t len, char out[STORE_DIGEST]);
 
 struct store_entry {
 	char kind[STORE_KIND_MAX];	/* "" when no key refers to it */
-	char digest[STORE_DIGEST];
+	char digest[STORE_DIGEST];	/* of a snapshot, its key */
+	char what[STORE_WHAT];		/* of a snapshot */
 	uint64_t size;			/* bytes */
 	int64_t used;			/* seconds since the epoch */
 };
-/* every layer, those used last first; *out is the caller's, n of them */
+/* every layer and snapshot, those used last first; *out is the caller's, n of them */
 int store_list(struct store *s, struct store_entry **out, size_t *n,
 	       struct err *err);
 
@@ -132,9 +138,14 @@ struct store_gc {
 	int64_t keep;			/* seconds: what was used since, stays */
 	int keys;			/* older keys go, too, and with them their
 					   layers; else layers without a key */
-	unsigned layers, gone;		/* removed: layers, keys */
+	int64_t keep_snapshots;		/* the same, of snapshots */
+	unsigned layers, gone;		/* removed: layers, keys, */
+	unsigned snapshots;
 	uint64_t bytes;
 };
 int store_gc(struct store *s, struct store_gc *gc, struct err *err);
+/* of that the snapshots alone: nothing is read but the folder */
+int store_gc_snapshots(struct store *s, struct store_gc *gc, struct err *err);
+#define STORE_SNAPSHOT_KEPT	(7 * 86400)	/* s: those that nobody used */
 
 #endif

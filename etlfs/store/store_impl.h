@@ -38,6 +38,12 @@ int store_is_digest(const char *s);
 int store_key_read(const struct store *s, const char *name,
 		   char digest[STORE_DIGEST], char **text, struct err *err);
 
+/* store_snapshot.c, for store_list.c: 0, or -errno with err set */
+int store_snapshot_entry(const struct store *s, const char *key,
+			 struct store_entry *e);
+int store_snapshot_verify(const struct store *s, const char *key,
+			  struct err *err);
+
 /* calls visit for each name in a folder but temporary ones; its < 0 ends it */
 int store_each(const struct store *s, int folder,
 	       int (*visit)(void *arg, const char *name), void *arg,

@@ -49,6 +49,34 @@ struct listing {
 	size_t n, room;
 };
 
+static struct store_entry *entry_new(struct listing *l)
+{
+	struct store_entry *e;
+
+	if (l->n == l->room) {
+		l->room = l->room ? l->room * 2 : 64;
+		e = realloc(l->v, l->room * sizeof(*e));
+		if (!e)
+			return NULL;
+		l->v = e;
+	}
+	return &l->v[l->n++];
+}
+
+static int add_snapshot(void *arg, const char *name)
+{
+	struct listing *l = arg;
+	struct store_entry e, *to;
+
+	if (store_snapshot_entry(l->s, name, &e) < 0)
+		return 0;
+	to = entry_new(l);
+	if (!to)
+		return -ENOMEM;
+	*to = e;
+	return 0;
+}
+
 static int add_layer(void *arg, const char *name)
 {
 	struct listing *l = arg;
@@ -61,14 +89,9 @@ static int add_layer(void *arg, const char *name)
 	    fstatat(l->s->layers, name, &st, AT_SYMLINK_NOFOLLOW) ||
 	    !S_ISREG(st.st_mode))
 		return 0;
-	if (l->n == l->room) {
-		l->room = l->room ? l->room * 2 : 64;
-		e = realloc(l->v, l->room * sizeof(*e));
-		if (!e)
-			return -ENOMEM;
-		l->v = e;
-	}
-	e = &l->v[l->n++];
+	e = entry_new(l);
+	if (!e)
+		return -ENOMEM;
 	*e = (struct store_entry){ .size = (uint64_t)st.st_size,
 				   .used = st.st_mtim.tv_sec };
 	strcpy(e->digest, name + skip);
@@ -111,6 +134,8 @@ int store_list(struct store *s, struct store_entry **out, size_t *n,
 
 	if (rc == 0)
 		rc = store_each(s, s->keys, add_key, &l, err);
+	if (rc == 0)
+		rc = store_each(s, s->snapshots, add_snapshot, &l, err);
 	if (rc < 0) {
 		free(l.v);
 		return rc == -ENOMEM ? err_set(err, rc, "out of memory") : rc;
@@ -174,6 +199,17 @@ static int verify_key(void *arg, const char *name)
 	return 0;
 }
 
+static int verify_snapshot(void *arg, const char *name)
+{
+	struct verify *v = arg;
+	struct err why = { "" };
+	int rc = store_snapshot_verify(v->s, name, &why);
+
+	if (rc < 0 && rc != -ENOENT)
+		say(v, name, why.msg);
+	return 0;
+}
+
 int store_verify(struct store *s, void (*tell)(void *arg, const char *line),
 		 void *arg, struct err *err)
 {
@@ -182,6 +218,8 @@ int store_verify(struct store *s, void (*tell)(void *arg, const char *line),
 
 	if (rc == 0)
 		rc = store_each(s, s->keys, verify_key, &v, err);
+	if (rc == 0)
+		rc = store_each(s, s->snapshots, verify_snapshot, &v, err);
 	return rc < 0 ? rc : v.bad;
 }
 
@@ -230,6 +268,34 @@ static int sweep_key(void *arg, const char *name)
 	return 0;
 }
 
+static int sweep_snapshot(void *arg, const char *name)
+{
+	struct sweep *w = arg;
+	struct stat st;
+
+	if (!is_old(w, w->s->snapshots, name, w->gc->keep_snapshots, &st) ||
+	    unlinkat(w->s->snapshots, name, 0))
+		return 0;
+	w->gc->snapshots++;
+	w->gc->bytes += (uint64_t)st.st_size;
+	return 0;
+}
+
+static int sweep_snapshots(struct sweep *w, struct err *err)
+{
+	int rc = store_each(w->s, w->s->snapshots, sweep_snapshot, w, err);
+
+	w->folder = w->s->snapshots;
+	return rc < 0 ? rc : each(w->s, w->folder, 1, sweep_temp, w, err);
+}
+
+int store_gc_snapshots(struct store *s, struct store_gc *gc, struct err *err)
+{
+	struct sweep w = { .s = s, .gc = gc, .now = time(NULL) };
+
+	return sweep_snapshots(&w, err);
+}
+
 static int sweep_layers(struct sweep *w)
 {
 	struct store_entry *v;
@@ -264,6 +330,8 @@ int store_gc(struct store *s, struct store_gc *gc, struct err *err)
 		rc = store_each(s, s->keys, sweep_key, &w, err);
 	if (rc == 0)
 		rc = sweep_layers(&w);
+	if (rc == 0)
+		rc = sweep_snapshots(&w, err);
 	for (int i = 0; rc == 0 && i < 2; i++) {
 		w.folder = i ? s->keys : s->layers;
 		rc = each(s, w.folder, 1, sweep_temp, &w, err);

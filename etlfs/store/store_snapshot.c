@@ -8,8 +8,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -25,6 +28,7 @@ struct tail {
 	int64_t created;
 	uint64_t sum;
 	char key[STORE_DIGEST];
+	char what[STORE_WHAT];
 	uint8_t zero[7];
 	uint64_t tail_sum;		/* of all before it */
 };
@@ -83,8 +87,11 @@ static int sum_copy(int from, uint64_t len, int to, uint64_t *sum)
 	return rc;
 }
 
-int store_snapshot_put(struct store *s, const char *key, int fd, uint64_t len,
-		       struct err *err)
+_Static_assert(sizeof(struct tail) == offsetof(struct tail, tail_sum) + 8 &&
+	       sizeof(struct tail) <= PAGE, "its last page holds it");
+
+int store_snapshot_put(struct store *s, const char *key, const char *what,
+		       int fd, uint64_t len, struct err *err)
 {
 	struct store_file f = { .fd = -1 };
 	struct tail t = { .magic = MAGIC, .len = len, .created = now_ns() };
@@ -94,6 +101,7 @@ int store_snapshot_put(struct store *s, const char *key, int fd, uint64_t len,
 	if (rc < 0)
 		return rc;
 	strcpy(t.key, key);
+	snprintf(t.what, sizeof(t.what), "%s", what);
 	rc = sum_copy(fd, len, f.fd, &t.sum);
 	t.tail_sum = tail_sum(&t);
 	if (rc == 0)
@@ -134,7 +142,8 @@ int store_snapshot_open(struct store *s, const char *key,
 		return err_set(err, -EBADMSG, "snapshot %.12s was cut short or "
 			       "changed", key);
 	}
-	*out = (struct store_snapshot){ fd, t.len, t.created, t.sum };
+	*out = (struct store_snapshot){ fd, t.len, t.created, t.sum, "" };
+	memcpy(out->what, t.what, sizeof(t.what) - 1);
 	futimens(fd, NULL);
 	return 0;
 }
@@ -158,4 +167,60 @@ int store_snapshot_read(struct store *s, const char *key,
 void store_snapshot_drop(struct store *s, const char *key)
 {
 	unlinkat(s->snapshots, key, 0);
+}
+
+/* what people are told, see store_list.c */
+
+static int open_quietly(const struct store *s, const char *key,
+			struct store_snapshot *out, struct stat *st,
+			struct err *err)
+{
+	struct tail t;
+	int fd = store_file_open(s, s->snapshots, key, st, err);
+
+	if (fd < 0)
+		return fd;
+	if (tail_read(fd, (uint64_t)st->st_size, key, &t) < 0) {
+		close(fd);
+		return err_set(err, -EBADMSG, "it was cut short or changed");
+	}
+	*out = (struct store_snapshot){ fd, t.len, t.created, t.sum, "" };
+	memcpy(out->what, t.what, sizeof(t.what) - 1);
+	return 0;
+}
+
+int store_snapshot_entry(const struct store *s, const char *key,
+			 struct store_entry *e)
+{
+	struct store_snapshot snap;
+	struct err err;
+	struct stat st;
+	int rc = open_quietly(s, key, &snap, &st, &err);
+
+	if (rc < 0)
+		return rc;
+	close(snap.fd);
+	*e = (struct store_entry){ .size = (uint64_t)st.st_size,
+				   .used = st.st_mtim.tv_sec };
+	strcpy(e->kind, "snapshot");
+	snprintf(e->digest, sizeof(e->digest), "%s", key);
+	memcpy(e->what, snap.what, sizeof(e->what));
+	return 0;
+}
+
+int store_snapshot_verify(const struct store *s, const char *key,
+			  struct err *err)
+{
+	struct store_snapshot snap;
+	struct stat st;
+	uint64_t sum;
+	int rc = open_quietly(s, key, &snap, &st, err);
+
+	if (rc < 0)
+		return rc;
+	rc = sum_copy(snap.fd, snap.len, -1, &sum);
+	close(snap.fd);
+	if (rc == 0 && sum != snap.sum)
+		rc = -EBADMSG;
+	return rc < 0 ? err_set(err, rc, "its checksum is another one") : 0;
 }

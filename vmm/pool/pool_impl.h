@@ -131,6 +131,8 @@ struct store_work {
 	int base;			/* it is one's */
 	struct store *store;
 	char key[STORE_DIGEST];
+	char old[STORE_DIGEST];		/* saves: what it takes the place of */
+	char what[STORE_WHAT];		/* saves: for people */
 	uint64_t max_age_ns;		/* 0: any age */
 	int fd;				/* saves: what, a descriptor of its own;
 					   else the answer */
@@ -216,6 +218,7 @@ struct function {
 	int refresh_due;		/* it has run out */
 	enum image_state image;		/* of f->img */
 	struct image_work work;
+	char kept_key[STORE_DIGEST];	/* of what the store has of it, or "" */
 	int copied;			/* f->img is nobody else's to change */
 	struct function *base;		/* what it branches from, or NULL */
 	uint64_t source;		/* of a base: whose image that was */

@@ -201,8 +201,11 @@ static int save(struct store_work *w)
 {
 	off_t len = lseek(w->fd, 0, SEEK_END);
 	int rc = len < 0 ? -errno :
-		 store_snapshot_put(w->store, w->key, w->fd, (uint64_t)len,
-				    &w->err);
+		 store_snapshot_put(w->store, w->key, w->what, w->fd,
+				    (uint64_t)len, &w->err);
+
+	if (rc == 0 && w->old[0] && strcmp(w->old, w->key))
+		store_snapshot_drop(w->store, w->old);
 
 	close(w->fd);
 	w->fd = -1;
@@ -321,6 +324,8 @@ static void on_done(struct ev_loop *loop, struct ev_async *a, int revents)
 	function_mark(f);
 	if (w->rc < 0 && w->err.msg[0])
 		pool_note(f, "store: %s", w->err.msg);
+	if (w->rc == 0)
+		strcpy(f->kept_key, w->key);
 	if (w->saves || w->rc < 0)
 		return;
 	if (f->retired || r->state != REF_DOWN || r != f->ref)
@@ -371,6 +376,10 @@ static void put(struct pool_ref *r)
 	w->fd = fcntl(r->file, F_DUPFD_CLOEXEC, 0);
 	if (w->fd < 0)
 		return;
+	/* no longer than that: who lists them sees where it ends */
+	snprintf(w->what, sizeof(w->what), "%s%s", f->base_of ? "runtime" :
+		 f->name, r->proc.f->o.owner[0] ? " of an owner" : "");
+	strcpy(w->old, f->kept_key);
 	if (snapshot_head(w->fd, &h) < 0 ||
 	    key_make(r, f->base_of ? NULL : h.base, w->key) < 0 ||
 	    start(w) < 0) {
