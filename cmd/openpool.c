@@ -10,6 +10,7 @@
 #include "cmd/tenderopt.h"
 #include "etlfs/store/store.h"
 #include "vmm/host/cgroup.h"
+#include "vmm/tender/hostclock.h"
 
 /*
  * The user that clones run as: `user`, else nobody when this process is
@@ -140,6 +141,7 @@ int openpool_create(struct openpool *p, const struct openpool_opts *o,
 	int rc;
 
 	*p = (struct openpool){ .o = *o, .conf = o->conf };
+	hostclock_begin();
 	err->msg[0] = '\0';
 	rc = open_all(p, err);
 	if (rc < 0)

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "conf/nstime.h"
+#include "vmm/tender/hostclock.h"
 #include "vmm/tender/machine.h"
 #include "vmm/host/cgroup.h"
 #include "vmm/host/choose.h"
@@ -495,6 +496,9 @@ int ref_start(const struct ref_opts *o, int *sock, pid_t *pid,
 	pid_t parent = getpid();
 	int sv[2];
 
+	/* once, rather than each reference by itself */
+	if (o->tender == TENDER_PROCESS)
+		hostclock_khz();
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
 		return err_set(err, -errno, "socketpair: %s", strerror(errno));
 	*pid = fork();

@@ -7,6 +7,7 @@
 
 #define TRIES		5
 #define CLOSE		20000		/* counts: some microseconds */
+#define APART		10000000	/* ns, of the two that tell the rate */
 
 void hostclock_read(struct hostclock *h)
 {
@@ -25,4 +26,36 @@ void hostclock_read(struct hostclock *h)
 		h->real = real;
 		h->mono = mono;
 	}
+}
+
+static struct hostclock first;
+static uint64_t first_slept;
+
+/* how long the host has slept, when the counter may go on or begin anew, ns */
+static uint64_t slept(void)
+{
+	return nstime_of(CLOCK_BOOTTIME) - nstime_of(CLOCK_MONOTONIC);
+}
+
+void hostclock_begin(void)
+{
+	hostclock_read(&first);
+	first_slept = slept();
+}
+
+uint64_t hostclock_khz(void)
+{
+	static uint64_t khz;
+	struct hostclock now;
+
+	if (khz)
+		return khz;
+	hostclock_read(&now);
+	if (!first.mono || slept() - first_slept > APART)
+		first = now;
+	while (now.mono - first.mono < APART)
+		hostclock_read(&now);
+	khz = (uint64_t)((__uint128_t)(now.tsc - first.tsc) * 1000000 /
+			 (now.mono - first.mono));
+	return khz;
 }

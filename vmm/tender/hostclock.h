@@ -17,4 +17,13 @@ struct hostclock {
  */
 void hostclock_read(struct hostclock *h);
 
+/*
+ * The counter's rate is told by two readings that are 10 ms apart, good to some
+ * 10 ppm.  This is the first of them, for who will want to know it: then nobody
+ * waits for the second.
+ */
+void hostclock_begin(void);
+/* counts per ms; found out once, and inherited by fork */
+uint64_t hostclock_khz(void);
+
 #endif

@@ -60,21 +60,6 @@ static void cpu_learn(void)
 	tender_cpu.signature = signature_here(tender_cpu.xcr0);
 }
 
-/* by CLOCK_MONOTONIC, over 10 ms: good to some 10 ppm */
-static void tsc_learn(void)
-{
-	struct hostclock from, to;
-
-	if (tender_cpu.tsc_khz)
-		return;
-	hostclock_read(&from);
-	do {
-		hostclock_read(&to);
-	} while (to.mono - from.mono < 10000000);
-	tender_cpu.tsc_khz = (uint64_t)((__uint128_t)(to.tsc - from.tsc) *
-					1000000 / (to.mono - from.mono));
-}
-
 int process_init(struct err *err)
 {
 	int rc = process_check(err);
@@ -82,6 +67,7 @@ int process_init(struct err *err)
 	if (rc < 0)
 		return rc;
 	cpu_learn();
-	tsc_learn();
+	if (!tender_cpu.tsc_khz)
+		tender_cpu.tsc_khz = hostclock_khz();
 	return 0;
 }
