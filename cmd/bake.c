@@ -87,6 +87,13 @@ static void on_said(void *arg, const char *text)
 	b->log = strdup(text);
 }
 
+/* the user's own store, which nobody asked for: there is no place for one */
+static int is_no_place(const struct bake *b, int rc)
+{
+	return !b->store && (rc == -ENOENT || rc == -EACCES || rc == -EROFS ||
+			     rc == -ENOTDIR);
+}
+
 /* the store, or NULL: it is never needed, and no more than missed */
 static struct store *open_store(struct bake *b)
 {
@@ -101,7 +108,7 @@ static struct store *open_store(struct bake *b)
 		rc = store_default(dir, sizeof(dir), &why);
 	if (rc == 0)
 		rc = store_open(&s, b->store ? b->store : dir, 1, &why);
-	if (rc < 0) {
+	if (rc < 0 && !is_no_place(b, rc)) {
 		snprintf(line, sizeof(line), "store: %s", why.msg);
 		on_warning(b, line);
 	}

@@ -271,6 +271,29 @@ ok "and runs it" invoke
 is "it is the same" "$(json 'd["boot"]')" "$first"
 cp "$tmp/err" "$tmp/out"
 is "by a snapshot" "$(json 'd["starts_snapshot"]')" 1
+# an image that was verified is not read again, as long as it is the same file
+cp "$tmp/kept.usetl" "$tmp/own.usetl"
+touch -d '2 days ago' "$tmp/own.usetl" "$tmp/times"
+own() {
+	"$usetl" invoke --store "$tmp/mine" "$tmp/own.usetl" >"$tmp/out" \
+		2>"$tmp/err"
+}
+verified() {
+	find "$tmp/mine/keys" -name 'verified-*' | grep -c .
+}
+before=$(verified)
+sleep 3.5
+ok "an image is verified" own
+ok "which is remembered" test "$(verified)" -gt "$before"
+ok "it runs" own
+flip "$tmp/own.usetl" 30000000
+touch -r "$tmp/times" "$tmp/own.usetl"
+sleep 3.5
+fails "another bit in it, and the old times: it is refused" 1 own
+like "by its digest" "$tmp/err" "digest"
+chmod 666 "$tmp/own.usetl"
+fails "what others may write is always read" 1 own
+
 USETL_VERIFY= ok "who does not compare keeps others" invoke
 chmod 755 "$tmp/mine/snapshots"
 ok "its store may be read by others" invoke

@@ -37,7 +37,7 @@ static void *work(void *arg)
 
 	w->answer = w->copies ?
 		    image_copy(f->img, w->dir, &w->err) :
-		    w->verify(f->img, &w->err);
+		    pool_trust_verify(w->store, w->verify, f->img, &w->err);
 	ev_async_send(f->pool->loop, &w->done);
 	return NULL;
 }
@@ -78,6 +78,7 @@ static int start(struct function *f)
 
 	/* pool_set() is for the loop's thread alone */
 	w->verify = f->pool->o.verify;
+	w->store = f->pool->o.copy_images ? NULL : f->pool->o.store;
 	w->copies = f->image == IMAGE_COPYING;
 	ev_async_start(f->pool->loop, &w->done);
 	if (pthread_create(&w->thread, NULL, work, f) == 0) {

@@ -11,6 +11,7 @@
  *   pool_store.c     references that are on disk
  *   pool_refresh.c   another reference in the place of the one
  *   pool_image.c     what they boot: copied, verified
+ *   pool_trust.c     or verified before
  *   pool_new.c       its new clones: asked for, come up, or not
  *   pool_clone.c     its clones: idle, lost, stopped
  *   pool_run.c       a request in a clone
@@ -189,6 +190,7 @@ struct image_work {
 	int copies;			/* else it verifies */
 	char *dir;			/* that it copies into, or NULL */
 	int (*verify)(const struct image *img, struct err *err);
+	struct store *store;		/* that knows what was verified */
 	int answer;			/* the thread's, ours once joined */
 	struct err err;
 };
@@ -399,6 +401,14 @@ void pool_refresh_arm(struct function *f);	/* as f->o says */
 void pool_refresh_pump(struct function *f);
 /* r has booted beside another, and takes its place */
 void pool_refresh_done(struct pool_ref *r);
+
+/*
+ * pool_trust.c: what verify() says, or said of the same file before: s, which
+ * may be NULL, knows
+ */
+int pool_trust_verify(struct store *s,
+		      int (*verify)(const struct image *img, struct err *err),
+		      const struct image *img, struct err *err);
 
 /* pool_image.c: copied where the pool wants that, then booted and verified */
 void pool_image_init(struct function *f);
