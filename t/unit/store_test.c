@@ -4,6 +4,7 @@
 #include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -143,6 +144,97 @@ static void test_damage(struct store *s, const char *digest)
 	   "gc removes what no key names");
 }
 
+#define PAGES	5
+#define SIZE	((uint64_t)PAGES * 4096)
+
+/* PAGES pages, as a snapshot is; the caller's to close */
+static int pages(char c)
+{
+	int fd = memfd_create("pages", MFD_CLOEXEC);
+	char page[4096];
+
+	memset(page, c, sizeof(page));
+	for (int i = 0; i < PAGES; i++)
+		if (pwrite(fd, page, sizeof(page), i * 4096) != sizeof(page))
+			return -1;
+	return fd;
+}
+
+/* opened, and all of it read: c, or -errno */
+static int get_snapshot(struct store *s, const char *key, struct err *e)
+{
+	int to = memfd_create("to", MFD_CLOEXEC), rc;
+	struct store_snapshot snap;
+	char c = 0;
+
+	rc = store_snapshot_open(s, key, &snap, e);
+	if (rc == 0) {
+		rc = snap.len == SIZE && snap.created > 0 ?
+		     store_snapshot_read(s, key, &snap, to, e) : -EPROTO;
+		close(snap.fd);
+	}
+	if (rc == 0 && pread(to, &c, 1, SIZE - 1) != 1)
+		rc = -EIO;
+	close(to);
+	return rc < 0 ? rc : c;
+}
+
+static void put_snapshot(struct store *s, const char *key, char c)
+{
+	struct err e = { "" };
+	int fd = pages(c);
+
+	ok(store_snapshot_put(s, key, "one", fd, SIZE, &e) == 0,
+	   "a snapshot is put in: %s", e.msg);
+	close(fd);
+}
+
+static void test_snapshot(struct store *s, const char *key)
+{
+	struct store_gc gc = { .keep_snapshots = 100 };
+	struct store_entry *v = NULL;
+	struct err e = { "" };
+	size_t n = 0;
+	int fd;
+
+	ok(get_snapshot(s, key, &e) == -ENOENT, "a snapshot that nobody put");
+	fd = pages('x');
+	ok(store_snapshot_put(s, key, "", fd, SIZE - 1, &e) == -EINVAL &&
+	   store_snapshot_put(s, key, "", fd, 2 * SIZE, &e) == -EBADMSG &&
+	   get_snapshot(s, key, &e) == -ENOENT,
+	   "nothing is left of one that cannot be: %s", e.msg);
+	close(fd);
+	put_snapshot(s, key, 'a');
+	ok(get_snapshot(s, key, &e) == 'a', "it comes out");
+	put_snapshot(s, key, 'b');
+	ok(get_snapshot(s, key, &e) == 'b', "another takes its place");
+	ok(store_list(s, &v, &n, &e) == 0 && n == 1 &&
+	   !strcmp(v[0].kind, "snapshot") && !strcmp(v[0].what, "one") &&
+	   !strcmp(v[0].digest, key), "it is listed");
+	free(v);
+	said = 0;
+	ok(store_verify(s, say, NULL, &e) == 0 && !said, "it is whole");
+	poke(file("snapshots/", key), 3 * 4096);
+	ok(store_verify(s, say, NULL, &e) == 1 && said == 1,
+	   "verify names a changed one");
+	ok(get_snapshot(s, key, &e) == -EBADMSG &&
+	   get_snapshot(s, key, &e) == -ENOENT, "it is refused, and gone");
+	put_snapshot(s, key, 'c');
+	poke(file("snapshots/", key), SIZE + 8);
+	ok(get_snapshot(s, key, &e) == -EBADMSG &&
+	   get_snapshot(s, key, &e) == -ENOENT, "one of another length, too");
+	put_snapshot(s, key, 'd');
+	ok(truncate(file("snapshots/", key), SIZE) == 0 &&
+	   get_snapshot(s, key, &e) == -EBADMSG, "one that was cut short");
+	put_snapshot(s, key, 'e');
+	ok(chmod(file("snapshots/", key), 0622) == 0 &&
+	   get_snapshot(s, key, &e) == -EPERM, "one that others write");
+	ok(store_gc(s, &gc, &e) == 0 && !gc.snapshots, "what is new stays");
+	gc.keep_snapshots = 0;
+	ok(store_gc_snapshots(s, &gc, &e) == 0 && gc.snapshots == 1 &&
+	   get_snapshot(s, key, &e) == -ENOENT, "what is old goes");
+}
+
 int main(void)
 {
 	char digest[STORE_DIGEST];
@@ -156,6 +248,7 @@ int main(void)
 		test_layer(s, digest);
 		test_key(s, digest);
 		test_damage(s, digest);
+		test_snapshot(s, digest);
 	}
 	store_close(s);
 	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
