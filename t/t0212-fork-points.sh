@@ -73,6 +73,76 @@ fails "which hears so" 1 invoke bad '{}'
 like "with where it was" "$tmp/err" 'OSError: behind'
 like "in its stack" "$tmp/err" 'app.py", line 10'
 
+# with keep, what failed once fails again, and hooks are each called once
+keep() {
+	copy_function "$1" "$2"
+	cat >"$tmp/src/$2/app.py"
+	test -z "${3:-}" || echo "fork = $3" >>"$tmp/src/$2/function.ini"
+	ok "bake $2" "$usetl" bake --no-check -o "$tmp/$2.usetl" "$tmp/src/$2"
+}
+keep points_ready behind <<'END'
+import usetl
+usetl.ready()
+raise OSError("behind")
+END
+keep points_ready leaves <<'END'
+import sys
+import usetl
+usetl.ready()
+sys.exit(3)
+END
+keep points_ready half interpreter <<'END'
+import os
+import usetl
+CALLED = []
+@usetl.on_ready
+def fill():
+    if not os.path.exists("/tmp/tried"):
+        open("/tmp/tried", "w").close()
+        raise OSError("not yet")
+    CALLED.append("ready")
+@usetl.on_clone
+def each():
+    CALLED.append("clone")
+def handler(event, context):
+    return CALLED
+END
+keep points_ready again interpreter <<'END'
+import os
+import usetl
+CALLED = []
+@usetl.on_clone
+def each():
+    CALLED.append("clone")
+if not os.path.exists("/tmp/tried"):
+    open("/tmp/tried", "w").close()
+    raise OSError("not yet")
+def handler(event, context):
+    return CALLED
+END
+for f in behind leaves half again; do
+	printf '[function %s]\nimage = %s\nrecycle = keep\npool.max = 1\n' $f \
+		"$tmp/$f.usetl"
+done >"$tmp/keep.conf"
+serve_or_end -c "$tmp/keep.conf"
+for i in 1 2 3; do
+	call behind '{}'
+	is "keep: behind usetl.ready(), $i" \
+		"$status $(json 'd["errorType"]')" '500 "OSError"'
+done
+call leaves '{}'
+is "keep: an exit there" "$status $(json '"status 3" in d["errorMessage"]')" \
+	'502 true'
+call half '{}'
+is "keep: a hook that fails" "$status" 500
+call half '{}'
+is "keep: is called again" "$status $(json d)" '200 ["ready", "clone"]'
+call again '{}'
+is "keep: a module that fails" "$status" 500
+call again '{}'
+is "keep: is loaded again, with its hooks" "$status $(json d)" '200 ["clone"]'
+stop_serve
+
 sed -i 's/^fork = .*/fork = later/' "$tmp/src/points/function.ini"
 fails "another word is refused" 1 "$usetl" bake -o "$tmp/bad.usetl" \
 	"$tmp/src/points"

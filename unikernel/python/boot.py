@@ -63,7 +63,7 @@ def main() -> NoReturn:
         server.serve()
     except BaseException as e:
         if server and server.waiting >= 0:
-            server.write(False, failure.failure(e))
+            server.refuse(e)
         failure.fail(what, e)
 
 

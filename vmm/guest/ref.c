@@ -52,7 +52,7 @@ void ref_say_died(struct ref *r, enum died why, const char *report)
 		{ NULL, 0 },
 	};
 
-	if (r->ram.base)
+	if (r->g.ram)
 		iov[2].iov_len = guest_log(&r->g, &log);
 	iov[2].iov_base = (void *)log;
 	m.a[0] = why;
@@ -277,7 +277,9 @@ int ref_run(struct ref *r, struct err *err)
 	len = guest_log(&r->g, &log);
 	rc = freeze(r, err);
 	if (rc < 0) {
-		ref_say_died(r, ref_host_or_killed(r), err->msg);
+		/* its process, which had nothing to do, is gone */
+		ref_say_died(r, rc == -ESRCH ? DIED_KILLED :
+			     ref_host_or_killed(r), err->msg);
 		return rc;
 	}
 	return say_ready(r, log, len);

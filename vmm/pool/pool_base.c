@@ -243,6 +243,17 @@ int pool_base_ask(struct pool_proc *p, struct pool_ref *b)
 	return rc;
 }
 
+/* it answers: whoever it has not come to yet may wait as long again */
+static void bear_with(struct pool_ref *b)
+{
+	double until = pool_now(b->proc.f) + CLONE_S;
+	struct pool_proc *p;
+
+	TAILQ_FOREACH(p, &b->branching, branch)
+		if (p->deadline < until)
+			p->deadline = until;
+}
+
 static void answered(struct pool_proc *p, int rc)
 {
 	TAILQ_REMOVE(&p->from->branching, p, branch);
@@ -267,6 +278,8 @@ void pool_base_cloned(struct pool_ref *b, const struct msg *m)
 		rc = -ESRCH;		/* its socket said so before */
 	if (rc == -EPERM)
 		pool_ref_kill(b);	/* it named what is not its child */
+	else
+		bear_with(b);
 	answered(p, rc);
 }
 
@@ -420,6 +433,9 @@ int pool_base_clone(struct pool_proc *p, struct pool_ref *r, uint32_t pid)
 
 int pool_base_boot(struct pool_ref *r, int rc, struct err *err)
 {
-	return rc < 0 ? err_set(err, rc, CANNOT "%s", strerror(-rc)) :
-	       place(&r->proc, r, PLACE_BOOT, 0, err);
+	if (rc < 0)
+		return err_set(err, rc, CANNOT "%s", strerror(-rc));
+	/* its time is counted from here */
+	pool_ref_booting(r);
+	return place(&r->proc, r, PLACE_BOOT, 0, err);
 }

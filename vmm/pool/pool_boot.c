@@ -74,6 +74,7 @@ void pool_boot_is_ready(struct pool_ref *r)
 
 	r->state = REF_READY;
 	r->ready_at = pool_now(f) - r->age;
+	pool_store_read(r);
 	r->failed = NULL;
 	if (r != f->ref) {
 		pool_refresh_done(r);

@@ -129,7 +129,6 @@ struct store_work {
 	pthread_t thread;
 	int running;			/* it is not joined */
 	int saves;			/* else it looks for one */
-	int base;			/* it is one's */
 	struct store *store;
 	char key[STORE_DIGEST];
 	char old[STORE_DIGEST];		/* saves: what it takes the place of */
@@ -372,6 +371,8 @@ void pool_base_refreshed(struct function *base); /* its users, too, then */
 int pool_store_look(struct pool_ref *r);
 /* r is to boot: of a base, r->file is what it is to write */
 void pool_store_begin(struct pool_ref *r);
+/* the base has read its file, and needs it no more */
+void pool_store_read(struct pool_ref *r);
 /* what it is of there is known no more */
 void pool_store_forget(struct pool_ref *r);
 void pool_store_bad(struct pool_ref *r);	/* it was, and was no good */

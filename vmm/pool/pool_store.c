@@ -143,7 +143,7 @@ static int64_t age_of(const struct store_snapshot *s)
 	return (int64_t)nstime_of(CLOCK_REALTIME) - s->created;
 }
 
-/* a function's file is one that nobody can change or cut short */
+/* what was summed is what is used, and nobody can change it or cut it short */
 static int keep_copy(struct store_work *w, const struct store_snapshot *s)
 {
 	int fd = memfd_create("usetl-snapshot", MFD_CLOEXEC |
@@ -186,13 +186,9 @@ static int load(struct store_work *w)
 	struct store_snapshot s = { .fd = -1 };
 	int rc = load_open(w, &s);
 
-	if (rc == 0 && !w->base)
+	if (rc == 0)
 		rc = keep_copy(w, &s);
-	else if (rc == 0)
-		rc = store_snapshot_read(w->store, w->key, &s, -1, &w->err);
-	if (rc == 0 && w->base)
-		w->fd = s.fd;
-	else if (s.fd >= 0)
+	if (s.fd >= 0)
 		close(s.fd);
 	return rc;
 }
@@ -226,7 +222,6 @@ static int start(struct store_work *w)
 	struct function *f = ref_of(w)->proc.f;
 
 	w->store = f->pool->o.store;
-	w->base = f->base_of != 0;
 	w->err.msg[0] = '\0';
 	ev_async_start(f->pool->loop, &w->done);
 	if (pthread_create(&w->thread, NULL, work, w) == 0) {
@@ -328,7 +323,8 @@ static void on_done(struct ev_loop *loop, struct ev_async *a, int revents)
 		strcpy(f->kept_key, w->key);
 	if (w->saves || w->rc < 0)
 		return;
-	if (f->retired || r->state != REF_DOWN || r != f->ref)
+	if (f->retired || r->state != REF_DOWN || r != f->ref ||
+	    f->image == IMAGE_BAD)
 		close(w->fd);
 	else if (f->base_of)
 		found_base(r);
@@ -413,11 +409,16 @@ void pool_store_begin(struct pool_ref *r)
 				       MFD_ALLOW_SEALING);
 }
 
-void pool_store_forget(struct pool_ref *r)
+void pool_store_read(struct pool_ref *r)
 {
 	if (r->from >= 0)
 		close(r->from);
 	r->from = -1;
+}
+
+void pool_store_forget(struct pool_ref *r)
+{
+	pool_store_read(r);
 	r->has_id = r->kept = r->looked = 0;
 	r->age = 0;
 }

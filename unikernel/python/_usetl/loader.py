@@ -86,6 +86,15 @@ def load(spec: str) -> Handler:
     return handler
 
 
+def forget_hooks() -> None:
+    """Those of a module that could not be loaded, which may be once more."""
+    hooks = sys.modules.get("usetl._hooks")
+    for name in "at_ready", "at_clone":
+        found = getattr(hooks, name, [])
+        found[:] = [hook for hook in found
+                    if getattr(hook, "__module__", None) in sys.modules]
+
+
 def ready_hooks() -> None:
     """Run what the function registered by usetl.on_ready, in that order."""
     hooks = sys.modules.get("usetl._hooks")

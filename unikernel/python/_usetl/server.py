@@ -17,7 +17,7 @@ from . import DEV
 from .context import Context
 from .failure import failure, message
 from .freeze import fork, renew_alone
-from .loader import BootError, load, ready_hooks
+from .loader import BootError, forget_hooks, load, ready_hooks
 from .renewal import read_ahead_drop, reseeders, sqlite_reset, uuid_reset
 from .streams import flush, leave
 
@@ -57,7 +57,8 @@ class Server:
     """The function, ready to be called; answers events one at a time."""
 
     def __init__(self, spec: str, unseeded: Unseeded) -> None:
-        self.handler: Handler | None = None     # until it is loaded
+        self.handler: Handler | None = None     # until all is loaded
+        self.loaded: Handler | None = None
         self.spec = spec
         self.unseeded = unseeded
         self.frozen = False
@@ -101,14 +102,17 @@ class Server:
         global loading
         loading = self
         try:
-            self.handler = load(self.spec)
+            self.loaded = load(self.spec)
+        except BaseException:
+            forget_hooks()
+            raise
         finally:
             loading = None
 
     def hooks(self) -> None:
         """What is called once it is loaded, and what before each request."""
         ready_hooks()
-        self.before = each_request()
+        self.handler, self.before = self.loaded, each_request()
 
     def warm(self) -> None:
         """Run everything but the handler itself as requests will."""
@@ -178,6 +182,16 @@ class Server:
             os.write(self.error, failure(
                 e, "Runtime.ResultError",
                 f"a result of {len(text)} bytes: {message(e)}"))
+
+    def refuse(self, exc: BaseException) -> NoReturn:
+        """What is behind usetl.ready() has raised, in a request: so that one
+        hears, and with recycle = keep each that follows."""
+        if isinstance(exc, SystemExit):
+            leave(exc)
+        text = failure(exc)
+        while True:
+            self.write(False, text)
+            self.event.readinto(self.buf)
 
     def serve(self) -> NoReturn:
         """Freeze, where that was not done, then answer for ever; raises
