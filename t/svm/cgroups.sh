@@ -92,9 +92,11 @@ none_left() {
 }
 
 # configure TEXT: of usetl.conf, read again by the server there is.  Without
-# the windows that it would make ready, it starts in a second
+# the windows that it would make ready, it starts in a second; the guests are
+# C programs, which have no runtime to share
 configure() {
-	printf '[fetch]\nwindows = 0\n%s\n' "$1" >"$tmp/usetl.conf"
+	printf '%s\n' '[fetch]' 'windows = 0' '[pool]' 'share = no' "$1" \
+		>"$tmp/usetl.conf"
 	test -z "$serve_pid" || kill -HUP "$serve_pid"
 }
 
