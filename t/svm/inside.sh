@@ -83,7 +83,7 @@ has_tenders() {
 
 # the tenders by themselves: exits, traps, rollback
 tender_test() {
-	timeout 400 /bin/tender_test >"$tmp/log" 2>&1
+	timeout 1000 /bin/tender_test >"$tmp/log" 2>&1
 	whole "tender_test" "$tmp/log" $?
 	for tender in $tenders; do
 		like "tender_test has run by this tender" \
