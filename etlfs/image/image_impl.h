@@ -98,7 +98,4 @@ static inline const char *layer_names(const struct image_layer *l)
 /* the layer of a node, or NULL */
 const struct image_layer *image_layer_of(const struct image *img, uint32_t n);
 
-/* 64 hex digits and a NUL; 0 or -EIO */
-int image_sha256(const void *data, size_t len, char *out);
-
 #endif

@@ -13,10 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "conf/nstime.h"
 #include "etlfs/store/store_impl.h"
 
 #define MAGIC	0x31307473746c7375ull	/* "usltst01" */
@@ -32,14 +32,6 @@ struct tail {
 	uint8_t zero[7];
 	uint64_t tail_sum;		/* of all before it */
 };
-
-static int64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 static uint64_t tail_sum(const struct tail *t)
 {
@@ -94,7 +86,10 @@ int store_snapshot_put(struct store *s, const char *key, const char *what,
 		       int fd, uint64_t len, struct err *err)
 {
 	struct store_file f = { .fd = -1 };
-	struct tail t = { .magic = MAGIC, .len = len, .created = now_ns() };
+	struct tail t = {
+		.magic = MAGIC, .len = len,
+		.created = (int64_t)nstime_of(CLOCK_REALTIME),
+	};
 	int rc = len % PAGE ? err_set(err, -EINVAL, "no whole pages") :
 		 store_file_create(s, s->snapshots, &f, err);
 
@@ -127,25 +122,37 @@ static int tail_read(int fd, uint64_t size, const char *key, struct tail *t)
 	       0 : -EBADMSG;
 }
 
+/* a damaged one stays where it is */
+static int open_whole(const struct store *s, const char *key,
+		      struct store_snapshot *out, struct stat *st,
+		      struct err *err)
+{
+	struct tail t;
+	int fd = store_file_open(s, s->snapshots, key, st, err);
+
+	if (fd < 0)
+		return fd;
+	if (tail_read(fd, (uint64_t)st->st_size, key, &t) < 0) {
+		close(fd);
+		return err_set(err, -EBADMSG, "it was cut short or changed");
+	}
+	*out = (struct store_snapshot){ fd, t.len, t.created, t.sum, "" };
+	memcpy(out->what, t.what, sizeof(t.what) - 1);
+	return 0;
+}
+
 int store_snapshot_open(struct store *s, const char *key,
 			struct store_snapshot *out, struct err *err)
 {
 	struct stat st;
-	struct tail t;
-	int fd = store_file_open(s, s->snapshots, key, &st, err);
+	int rc = open_whole(s, key, out, &st, err);
 
-	if (fd < 0)
-		return fd;
-	if (tail_read(fd, (uint64_t)st.st_size, key, &t) < 0) {
-		close(fd);
-		store_snapshot_drop(s, key);
-		return err_set(err, -EBADMSG, "snapshot %.12s was cut short or "
-			       "changed", key);
-	}
-	*out = (struct store_snapshot){ fd, t.len, t.created, t.sum, "" };
-	memcpy(out->what, t.what, sizeof(t.what) - 1);
-	futimens(fd, NULL);
-	return 0;
+	if (rc == 0)
+		futimens(out->fd, NULL);
+	if (rc != -EBADMSG)
+		return rc;
+	store_snapshot_drop(s, key);
+	return err_set(err, rc, "snapshot %.12s was cut short or changed", key);
 }
 
 int store_snapshot_read(struct store *s, const char *key,
@@ -171,31 +178,13 @@ void store_snapshot_drop(struct store *s, const char *key)
 
 /* what people are told, see store_list.c */
 
-static int open_quietly(const struct store *s, const char *key,
-			struct store_snapshot *out, struct stat *st,
-			struct err *err)
-{
-	struct tail t;
-	int fd = store_file_open(s, s->snapshots, key, st, err);
-
-	if (fd < 0)
-		return fd;
-	if (tail_read(fd, (uint64_t)st->st_size, key, &t) < 0) {
-		close(fd);
-		return err_set(err, -EBADMSG, "it was cut short or changed");
-	}
-	*out = (struct store_snapshot){ fd, t.len, t.created, t.sum, "" };
-	memcpy(out->what, t.what, sizeof(t.what) - 1);
-	return 0;
-}
-
 int store_snapshot_entry(const struct store *s, const char *key,
 			 struct store_entry *e)
 {
 	struct store_snapshot snap;
 	struct err err;
 	struct stat st;
-	int rc = open_quietly(s, key, &snap, &st, &err);
+	int rc = open_whole(s, key, &snap, &st, &err);
 
 	if (rc < 0)
 		return rc;
@@ -214,7 +203,7 @@ int store_snapshot_verify(const struct store *s, const char *key,
 	struct store_snapshot snap;
 	struct stat st;
 	uint64_t sum;
-	int rc = open_quietly(s, key, &snap, &st, err);
+	int rc = open_whole(s, key, &snap, &st, err);
 
 	if (rc < 0)
 		return rc;

@@ -12,7 +12,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,17 +85,10 @@ static void key_of_function(FILE *to, const struct pool_ref *r,
 	fwrite(p->strings, 1, p->strings_len, to);
 }
 
-static void hex(const uint8_t *md, char key[STORE_DIGEST])
-{
-	for (int i = 0; i < 32; i++)
-		sprintf(key + 2 * i, "%02x", md[i]);
-}
-
 /* id: of a function's base */
 static int key_write(const struct pool_ref *r, const uint8_t *id,
 		     const struct place *p, char key[STORE_DIGEST])
 {
-	uint8_t md[32];
 	size_t len;
 	char *text;
 	FILE *to = open_memstream(&text, &len);
@@ -109,10 +101,8 @@ static int key_write(const struct pool_ref *r, const uint8_t *id,
 	else
 		key_of_base(to, r->proc.f, p);
 	rc = fclose(to) ? -ENOMEM : 0;
-	if (rc == 0 && EVP_Digest(text, len, md, NULL, EVP_sha256(), NULL) != 1)
-		rc = -EIO;
 	if (rc == 0)
-		hex(md, key);
+		rc = image_sha256(text, len, key);
 	free(text);
 	return rc;
 }
@@ -336,8 +326,8 @@ static void on_done(struct ev_loop *loop, struct ev_async *a, int revents)
 
 static int wants_saving(const struct pool_ref *r)
 {
-	return may(r) && !r->kept && r->state == REF_READY &&
-	       !r->work.running && r->file >= 0;
+	return !r->kept && r->state == REF_READY && !r->work.running &&
+	       r->file >= 0 && may(r);
 }
 
 int pool_store_waits(const struct function *f)

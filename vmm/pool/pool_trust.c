@@ -8,7 +8,6 @@
  * not changed just before it was read, since times are not that exact.
  */
 #include <errno.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +31,6 @@ static int key_of(const struct image *img, char key[STORE_DIGEST])
 {
 	char text[320];
 	struct stat st;
-	uint8_t md[32];
 	int n;
 
 	if (fstat(img->fd, &st) < 0)
@@ -45,11 +43,7 @@ static int key_of(const struct image *img, char key[STORE_DIGEST])
 		     (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
 		     (long long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec,
 		     img->digest, img->upper ? "upper" : "whole");
-	if (EVP_Digest(text, (size_t)n, md, NULL, EVP_sha256(), NULL) != 1)
-		return -EIO;
-	for (int i = 0; i < 32; i++)
-		sprintf(key + 2 * i, "%02x", md[i]);
-	return 0;
+	return image_sha256(text, (size_t)n, key);
 }
 
 int pool_trust_verify(struct store *s,
