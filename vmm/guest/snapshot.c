@@ -102,11 +102,16 @@ struct head_file {
 	struct ram_run run[RAM_RUNS];
 };
 
+static int is_head(const struct snapshot_head *h)
+{
+	return h->magic == SNAPSHOT_MAGIC && h->abi == UK_ABI_VERSION &&
+	       h->is_base <= 1;
+}
+
 int snapshot_head(int fd, struct snapshot_head *h)
 {
-	return pread(fd, h, sizeof(*h), 0) == sizeof(*h) &&
-	       h->magic == SNAPSHOT_MAGIC && h->abi == UK_ABI_VERSION &&
-	       h->runs <= RAM_RUNS && h->is_base <= 1 ? 0 : -EINVAL;
+	return pread(fd, h, sizeof(*h), 0) == sizeof(*h) && is_head(h) &&
+	       h->runs <= RAM_RUNS ? 0 : -EINVAL;
 }
 
 /* a copy: whoever wrote it may hold it still, if it was not sealed */
@@ -114,8 +119,7 @@ static const char *head_read(int fd, struct head_file *f, uint32_t is_base)
 {
 	if (pread(fd, f, sizeof(*f), 0) != sizeof(*f))
 		return "it is cut short";
-	if (f->h.magic != SNAPSHOT_MAGIC || f->h.abi != UK_ABI_VERSION ||
-	    f->h.is_base != is_base)
+	if (!is_head(&f->h) || f->h.is_base != is_base)
 		return "it is none of this version";
 	return f->h.runs > RAM_RUNS ? "it is damaged" : NULL;
 }

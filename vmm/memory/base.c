@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "vmm/memory/ram.h"
@@ -45,21 +44,10 @@ static int base_find(struct ram *ram, struct ram_delta *d, uint32_t join,
 	return rc < 0 || errno == ENXIO ? rc : -errno;
 }
 
-static int pages_write(const struct ram *ram, const struct ram_delta *d,
-		       uint64_t size)
+static int in_snapshot(struct ram *ram, uint64_t addr, uint64_t len,
+		       const uint8_t **at)
 {
-	uint8_t *to;
-
-	if (ftruncate(d->fd, (off_t)size) < 0)
-		return -errno;
-	to = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, d->fd, 0);
-	if (to == MAP_FAILED)
-		return -errno;
-	for (uint32_t i = 0; i < d->n; i++)
-		memcpy(to + (uint64_t)d->run[i].at * UK_PAGE, ram->snap +
-		       (uint64_t)d->run[i].page * UK_PAGE,
-		       (uint64_t)d->run[i].n * UK_PAGE);
-	munmap(to, size);
+	*at = ram->snap + addr;
 	return 0;
 }
 
@@ -71,7 +59,7 @@ int ram_base_write(struct ram *ram, int memfd, int fd, uint64_t head,
 	int rc = runs_make(ram, &d, base_find, memfd, head, &size);
 
 	if (rc == 0)
-		rc = pages_write(ram, &d, size);
+		rc = runs_write(ram, &d, size, in_snapshot);
 	if (rc < 0) {
 		free(d.run);
 		return err_set(err, rc, "cannot write a snapshot: %s",

@@ -46,30 +46,12 @@ static int private_find(struct ram *ram, struct ram_delta *d, uint32_t join,
 	return rc < 0 || told ? rc : runs_add(d, TOLD, TOLD_END, join);
 }
 
-static int run_copy(struct ram *ram, const struct ram_run *r, uint8_t *to)
+/* in RAM, once whoever runs the guest has brought them */
+static int in_ram(struct ram *ram, uint64_t addr, uint64_t len,
+		  const uint8_t **at)
 {
-	uint64_t a = (uint64_t)r->page * UK_PAGE, len = (uint64_t)r->n * UK_PAGE;
-	int rc = ram->ops->read(ram, a, len);
-
-	if (rc == 0)
-		memcpy(to + (uint64_t)r->at * UK_PAGE, ram->base + a, len);
-	return rc;
-}
-
-static int pages_take(struct ram *ram, struct ram_delta *d, uint64_t size)
-{
-	uint8_t *to;
-	int rc = 0;
-
-	if (ftruncate(d->fd, (off_t)size) < 0)
-		return -errno;
-	to = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, d->fd, 0);
-	if (to == MAP_FAILED)
-		return -errno;
-	for (uint32_t i = 0; rc == 0 && i < d->n; i++)
-		rc = run_copy(ram, &d->run[i], to);
-	munmap(to, size);
-	return rc;
+	*at = ram->base + addr;
+	return ram->ops->read(ram, addr, len);
 }
 
 int ram_delta_take(struct ram *ram, int fd, uint64_t head, struct err *err)
@@ -82,7 +64,7 @@ int ram_delta_take(struct ram *ram, int fd, uint64_t head, struct err *err)
 	if (rc == 0)
 		rc = runs_make(ram, &d, private_find, -1, head, &size);
 	if (rc == 0)
-		rc = pages_take(ram, &d, size);
+		rc = runs_write(ram, &d, size, in_ram);
 	if (rc < 0) {
 		if (fd >= 0)
 			close(fd);

@@ -3,7 +3,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define JOIN	4u		/* pages: so many are copied to save a mapping */
 #define BIG_PAGES (UK_BIG / UK_PAGE)
@@ -64,6 +67,30 @@ int runs_make(struct ram *ram, struct ram_delta *d, runs_find_fn *find,
 		d->run[i].at = (uint32_t)(*size / UK_PAGE);
 		*size += (uint64_t)d->run[i].n * UK_PAGE;
 	}
+	return rc;
+}
+
+int runs_write(struct ram *ram, const struct ram_delta *d, uint64_t size,
+	       runs_at_fn *find)
+{
+	const uint8_t *from;
+	uint8_t *to;
+	int rc = 0;
+
+	if (ftruncate(d->fd, (off_t)size) < 0)
+		return -errno;
+	to = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, d->fd, 0);
+	if (to == MAP_FAILED)
+		return -errno;
+	for (uint32_t i = 0; rc == 0 && i < d->n; i++) {
+		const struct ram_run *r = &d->run[i];
+		uint64_t len = (uint64_t)r->n * UK_PAGE;
+
+		rc = find(ram, (uint64_t)r->page * UK_PAGE, len, &from);
+		if (rc == 0)
+			memcpy(to + (uint64_t)r->at * UK_PAGE, from, len);
+	}
+	munmap(to, size);
 	return rc;
 }
 

@@ -28,6 +28,12 @@ typedef int runs_find_fn(struct ram *ram, struct ram_delta *d, uint32_t join,
  */
 int runs_make(struct ram *ram, struct ram_delta *d, runs_find_fn *find,
 	      int memfd, uint64_t head, uint64_t *size);
+/* where the bytes of guest [addr, addr + len) are; 0 or -errno */
+typedef int runs_at_fn(struct ram *ram, uint64_t addr, uint64_t len,
+		       const uint8_t **at);
+/* d's file, of size bytes, has them; what is before the first run stays */
+int runs_write(struct ram *ram, const struct ram_delta *d, uint64_t size,
+	       runs_at_fn *find);
 /* each in one window's span, and in the file; -EINVAL */
 int runs_check(const struct ram *ram, int fd, const struct ram_run *run,
 	       uint32_t n, uint64_t head);
