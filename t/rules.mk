@@ -68,7 +68,7 @@ check: deps
 	  check-fuzz
 
 check-unit: all $(UNIT)
-	$(Q)USETL_TENDER=$(TENDER) $(FINDINGS) sh t/tender.sh $(PROVE) $(UNIT)
+	$(Q)USETL_TENDER=$(TENDER) $(FINDINGS) sh t/tender.sh $(PROVE) -j $(JOBS) $(UNIT)
 
 # the last are the longest
 check-cli: all $(O)/t/deny
