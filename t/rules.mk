@@ -3,8 +3,8 @@
 # Included by the Makefile, whose variables it uses; all paths from the root.
 
 JOBS	 = 2
-# failed tests by name, each with what it saw
-PROVE	 = prove --failures --comments
+# failed tests by name, each with what it saw; how long each script took
+PROVE	 = prove --timer --failures --comments
 UNIT_SRC = $(wildcard t/unit/*_test.c)
 UNIT     = $(UNIT_SRC:%.c=$(O)/%)
 LIB_OBJ  = $(filter-out $(O)/usetl.o,$(HOST_OBJ))

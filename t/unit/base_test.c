@@ -544,7 +544,11 @@ static void test_refresh(void)
 	UNTIL(refreshes(f1) >= 2);
 	ok(refreshes(f1) >= 2 && refreshes(f2) == n,
 	   "a function wants to be refreshed from now on, and is");
-	/* its old reference lives on while a request runs */
+	/*
+	 * Its old reference lives on while a request runs; what the next one
+	 * runs in is a clone of the new one.
+	 */
+	UNTIL(pool_ref_other(f1)->state == REF_DOWN && f1->n[CLONE_IDLE]);
 	fake->held = 1;
 	if (submit(f1, &c, "hold") < 0)
 		exit(1);
