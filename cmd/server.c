@@ -10,7 +10,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cmd/deploy.h"
@@ -29,7 +31,7 @@ struct server {
 	struct conf *conf;
 	struct conf *first;		/* of the start; may be conf */
 	int stopping, failed;
-	struct ev_signal term, intr, hup;
+	struct ev_signal term, intr, hup, chld;
 	struct ev_timer drain;
 };
 
@@ -243,6 +245,17 @@ static void on_hup(struct ev_loop *loop, struct ev_signal *w, int revents)
 	serverlog_say("the configuration was read again");
 }
 
+/*
+ * Its children are references, of which pidfds tell the pool all, and what a
+ * process that was killed leaves behind: branches, and guests of a process
+ * tender, which no one else would reap in a container whose process 1 this is.
+ */
+static void on_chld(struct ev_loop *loop, struct ev_signal *w, int revents)
+{
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+}
+
 static void watch(struct server *s, struct ev_signal *w, int sig,
 		  void (*cb)(struct ev_loop *, struct ev_signal *, int))
 {
@@ -256,6 +269,7 @@ static void unwatch(struct server *s)
 	ev_signal_stop(s->loop, &s->term);
 	ev_signal_stop(s->loop, &s->intr);
 	ev_signal_stop(s->loop, &s->hup);
+	ev_signal_stop(s->loop, &s->chld);
 	ev_timer_stop(s->loop, &s->drain);
 }
 
@@ -358,6 +372,9 @@ int server_run(const struct server_opts *o)
 	watch(&s, &s.term, SIGTERM, on_term);
 	watch(&s, &s.intr, SIGINT, on_term);
 	watch(&s, &s.hup, SIGHUP, on_hup);
+	/* nor would a process 1 that is no init */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	watch(&s, &s.chld, SIGCHLD, on_chld);
 	if (serverlog_begin(s.loop) < 0) {
 		serverlog_say("out of memory");
 		s.failed = 1;

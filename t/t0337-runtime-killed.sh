@@ -115,6 +115,30 @@ all=$(tree "$serve_pid")
 base=$(process usetl-base)
 kill -9 "$base"
 next_process usetl-base "$base"
+# both branches are the gateway's now, which reaps what it adopts
+mine() {
+	children "$serve_pid" >"$tmp/mine"
+	for p in $(processes usetl-ref); do
+		grep -qx "$p" "$tmp/mine" || return 1
+	done
+	test "$(processes usetl-ref | wc -l)" = 2
+}
+ok "a runtime is killed: its branches belong to the gateway" await mine
+for p in $(processes usetl-ref) $(processes usetl-clone); do
+	kill -9 "$p"
+done
+answers a "its branches are killed, too"
+answers b "its branches are killed, too"
+dead() {
+	for p in $(children "$serve_pid"); do
+		grep -s '^State:.*Z' "/proc/$p/status"
+	done
+}
+reaped() {
+	test -z "$(dead)"
+}
+ok "its branches are killed, too: all are reaped" await reaped
+all="$all $(tree "$serve_pid")"
 kill -9 "$serve_pid"
 wait "$serve_pid" 2>/dev/null
 serve_pid=
