@@ -11,7 +11,7 @@ python3 python3-minimal libpython3-stdlib curl perl mandoc"
 case ${1:-} in
 bench)
 	need="$need wrk gunicorn python3-gunicorn"
-	more="gnuplot-nox python3-pil crun qemu-system-x86 busybox-static
+	more="gnuplot-nox python3-pandas python3-pil crun qemu-system-x86 busybox-static
 cpio e2fsprogs lz4"
 	;;
 check) more="gdb libpython3.11-testsuite skopeo docker-registry" ;;

@@ -26,6 +26,7 @@ import tempfile
 
 import figure
 import machine
+import stored
 from figures import FIGURES
 from interference import interference
 from measure import Failed, Missing, Progress
@@ -36,7 +37,7 @@ from sharing import sharing
 from table import Row, save, show
 from tool import Tool
 
-GROUPS = dict(COMPARISONS, sharing=sharing, **FIGURES,
+GROUPS = dict(COMPARISONS, stored=stored.group, sharing=sharing, **FIGURES,
               interference=interference)
 
 

@@ -1,0 +1,110 @@
+"""stored.py - from what is on disk: an invocation from a snapshot, a rebake
+
+The page cache has all files, and the store has what an earlier run put there.
+"""
+
+import functools
+import json
+import os
+import subprocess
+import time
+
+from measure import Missing
+from peers import PYTHON
+from rows import TENDERS, compare
+from subject import bake, edit, json_function
+from table import Row
+
+# what is asked of the ratio to a new python3, by function and tender
+GOALS = {"json": {"kvm": "<= 0.8x", "process": "<= 0.5x"},
+         "pandas": {"kvm": "<= 0.1x", "process": "<= 0.1x"}}
+FRESH = "fresh python3 -S -E, same imports"
+
+
+def pandas(bench):
+    p = subprocess.run([*PYTHON, "-c", "import sys; sys.path.append("
+                        "'/usr/lib/python3/dist-packages'); import pandas"],
+                       capture_output=True)
+    if p.returncode:
+        raise Missing("python3-pandas is not installed; t/deps.sh bench")
+    s = bake(bench, "frame", {"rows": 50})
+    sums = [sum(range(i, 50, 7)) for i in range(7)]
+    s.expected = {"sums": sums}
+    return s
+
+
+def store_of(bench):
+    return os.path.join(bench.tool.tmp, "stored")
+
+
+def stored(s, store, tender):
+    """Milliseconds of a whole usetl invoke, from exec to exit."""
+    s.tool.need(tender)
+    start = time.perf_counter()
+    p = s.tool.run("invoke", "--store", store, "--tender", tender, "-d",
+                   s.event, s.image)
+    took = time.perf_counter() - start
+    s.check("usetl invoke", json.loads(p.stdout))
+    return took * 1e3
+
+
+def booted(s, tender):
+    seconds, result = s.tool.command(s.image, s.event, tender)
+    s.check("usetl invoke", result)
+    return seconds * 1e3
+
+
+def invocations(bench, name, s):
+    store = store_of(bench)
+    for tender in TENDERS:
+        try:                            # the first makes the runtime's
+            for _ in range(3):
+                stored(s, store, tender)
+        except Missing:
+            pass                        # its row will say so
+    m = bench.interleave({
+        "fresh": lambda: [s.fresh() for _ in range(3)],
+        **{tender: functools.partial(stored, s, store, tender)
+           for tender in TENDERS},
+        **{tender + "boot": functools.partial(booted, s, tender)
+           for tender in TENDERS}}, 20, f"snapshots on disk, {name}")
+    return [row for tender in TENDERS for row in (
+        compare(f"usetl invoke, snapshot on disk, {name}, {tender}", m,
+                tender, "ms", "fresh", FRESH, GOALS[name][tender],
+                "from exec to exit" if tender == TENDERS[0] else ""),
+        compare(f"usetl invoke, snapshot on disk, {name}, {tender}", m,
+                tender, "ms", tender + "boot", "the same without a store"))]
+
+
+def rebake(bench, s):
+    """After a line of the function's own code was changed."""
+    store, image, n = store_of(bench), s.folder + ".again", 0
+    path = os.path.join(s.folder, "app.py")
+    edit(path, '"""frame', 'NUMBER = 0\n"""frame')
+
+    def again(*options):
+        nonlocal n
+        edit(path, f"NUMBER = {n}\n", f"NUMBER = {n + 1}\n")
+        n += 1
+        start = time.perf_counter()
+        s.tool.run("bake", "--store", store, *options, "-o", image, s.folder)
+        return time.perf_counter() - start
+
+    again()
+    time.sleep(3)                       # what just changed is not kept
+    again()
+    m = bench.interleave({
+        "all": again, "unchecked": functools.partial(again, "--no-check"),
+    }, 8, "bake again")
+    return Row("usetl bake again, one line changed, pandas", m["all"], "s",
+               m["unchecked"], "the same without its trial boot", "<= 0.5 s")
+
+
+def group(bench):
+    rows = invocations(bench, "json", json_function(bench))
+    try:
+        s = pandas(bench)
+    except Missing as e:
+        return [*rows, Row("pandas from what is on disk", None, "",
+                           peer_name=str(e))]
+    return [*rows, *invocations(bench, "pandas", s), rebake(bench, s)]
