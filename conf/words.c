@@ -11,6 +11,7 @@ const char *const fork_words[] = {
 	[FORK_FUNCTION] = "function",
 	[FORK_PACKAGES] = "packages",
 	[FORK_INTERPRETER] = "interpreter",
+	[FORK_BOOT] = "boot",
 	NULL
 };
 

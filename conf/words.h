@@ -16,8 +16,8 @@ enum yesno { NO, YES };
 extern const char *const yesno_words[];
 
 /* where a request's clone starts: behind the function's module, behind what
-   that imports first, or behind the interpreter */
-enum fork_point { FORK_FUNCTION, FORK_PACKAGES, FORK_INTERPRETER };
+   that imports first, behind the interpreter, or before that */
+enum fork_point { FORK_FUNCTION, FORK_PACKAGES, FORK_INTERPRETER, FORK_BOOT };
 extern const char *const fork_words[];
 
 /* what runs guests; see vmm/tender/tender.h */

@@ -7,7 +7,7 @@ command -v curl >/dev/null || skip_all "no curl"
 
 USETL_VERIFY=1
 export USETL_VERIFY
-for point in function packages interpreter; do
+for point in function packages interpreter boot; do
 	copy_function points
 	sed "s/^fork = .*/fork = $point/;s/^name = .*/name = $point/" \
 		"$t/functions/points/function.ini" >"$tmp/src/points/function.ini"
@@ -16,13 +16,13 @@ for point in function packages interpreter; do
 done
 bake_or_end points_ready
 serve_or_end "$tmp/function.usetl" "$tmp/packages.usetl" \
-	"$tmp/interpreter.usetl" "$tmp/points_ready.usetl"
+	"$tmp/interpreter.usetl" "$tmp/boot.usetl" "$tmp/points_ready.usetl"
 
-# loads NAME: what LOADED was in five requests, how many times
+# loads NAME [KEY]: what LOADED was in five requests, how many times
 loads() {
 	for i in 1 2 3 4 5; do
 		call "$1" '{}'
-		json 'd["loaded"]'
+		json "d[\"${2:-loaded}\"]"
 	done | sort -u | grep -c .
 }
 answers() {
@@ -31,7 +31,7 @@ answers() {
 		'[d["calls"], d["helper"], d["names"]]')" \
 		'200 [1, 7, ["decimal", "csv"]]'
 }
-for point in function packages interpreter; do
+for point in function packages interpreter boot; do
 	answers $point
 	call $point '{"raise": true}'
 	is "$point: and raises" "$status $(json 'd["errorType"]')" \
@@ -40,6 +40,13 @@ done
 is "the module is loaded once" "$(loads function)" 1
 is "packages: each request loads it" "$(loads packages)" 5
 is "interpreter: each request loads it" "$(loads interpreter)" 5
+is "and has the same interpreter" "$(loads interpreter started)" 1
+is "boot: each request loads it" "$(loads boot)" 5
+is "and starts an interpreter for that" "$(loads boot started)" 5
+call boot '{"left": true}'
+is "boot: its start is in the request's time" \
+	"$status $(json 'd["left"] + d["ran"] <= 10001 and d["ran"] > 1')" \
+	'200 true'
 
 call points_ready '{}'
 first=$(json 'd["first"]') second=$(json 'd["second"]')
@@ -72,6 +79,25 @@ ok "what fails behind usetl.ready() fails in the request" "$usetl" bake \
 fails "which hears so" 1 invoke bad '{}'
 like "with where it was" "$tmp/err" 'OSError: behind'
 like "in its stack" "$tmp/err" 'app.py", line 10'
+
+# the limit of a request, not of a boot, ends what it starts
+for f in slow ends; do
+	cp -r "$tmp/src/points_ready" "$tmp/src/$f"
+	printf '[function]\nname = %s\nhandler = app.handler\nfork = boot\n%s\n' \
+		$f 'timeout = 1s' >"$tmp/src/$f/function.ini"
+done
+echo 'while True: pass' >"$tmp/src/slow/app.py"
+echo 'import os; os._exit(3)' >"$tmp/src/ends/app.py"
+for f in slow ends; do
+	ok "bake $f" "$usetl" bake --no-check -o "$tmp/$f.usetl" "$tmp/src/$f"
+done
+serve_or_end "$tmp/slow.usetl" "$tmp/ends.usetl"
+call slow '{}'
+is "boot: a module that goes on for ever" "$status" 504
+call ends '{}'
+is "boot: one that exits" "$status $(json '"status 3" in d["errorMessage"]')" \
+	'502 true'
+stop_serve
 
 # with keep, what failed once fails again, and hooks are each called once
 keep() {
@@ -120,7 +146,13 @@ if not os.path.exists("/tmp/tried"):
 def handler(event, context):
     return CALLED
 END
-for f in behind leaves half again; do
+keep points_ready kept boot <<'END'
+CALLS = []
+def handler(event, context):
+    CALLS.append(hash("the interpreter's seed"))
+    return len(CALLS), len(set(CALLS))
+END
+for f in behind leaves half again kept; do
 	printf '[function %s]\nimage = %s\nrecycle = keep\npool.max = 1\n' $f \
 		"$tmp/$f.usetl"
 done >"$tmp/keep.conf"
@@ -141,11 +173,14 @@ call again '{}'
 is "keep: a module that fails" "$status" 500
 call again '{}'
 is "keep: is loaded again, with its hooks" "$status $(json d)" '200 ["clone"]'
+call kept '{}'
+call kept '{}'
+is "keep: one interpreter for all" "$status $(json d)" '200 [2, 1]'
 stop_serve
 
 sed -i 's/^fork = .*/fork = later/' "$tmp/src/points/function.ini"
 fails "another word is refused" 1 "$usetl" bake -o "$tmp/bad.usetl" \
 	"$tmp/src/points"
 like "with those that there are" "$tmp/err" \
-	"fork = 'later' is none of function, packages, interpreter"
+	"fork = 'later' is none of function, packages, interpreter, boot"
 plan

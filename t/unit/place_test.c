@@ -57,6 +57,29 @@ static void test_create(void)
 	free(r);
 }
 
+/* fork = boot: nothing of it comes later */
+static void test_fork_boot(void)
+{
+	char *at_boot[] = { "A=b", "USETL_NAME=f", PLACE_FORK_BOOT, NULL };
+	struct image img = image(at_boot), other = image(env);
+	struct ref_opts o = { .img = &img, .from = -1, .file = -1 };
+	struct err err = { "" };
+	struct place *p = place_create(&o, &err), *r = place_runtime(p, &err);
+
+	ok(place_forks_at_boot(&img) && !place_forks_at_boot(&other),
+	   "an image says that it starts before the interpreter");
+	ok(p->fork_boot && r->fork_boot && !memcmp(p, r, PLACE_SIZE),
+	   "then it is all there from the first instruction");
+	free(p);
+	free(r);
+	o.trial = 1;
+	p = place_create(&o, &err);
+	r = place_runtime(p, &err);
+	ok(!p->fork_boot && !r->layer[2].size, "but in a trial");
+	free(p);
+	free(r);
+}
+
 static void test_long(void)
 {
 	static char lng[PLACE_SIZE];
@@ -124,6 +147,7 @@ static void test_valid(void)
 int main(void)
 {
 	test_create();
+	test_fork_boot();
 	test_long();
 	test_same();
 	test_valid();

@@ -16,6 +16,9 @@ struct file_ops;
 void devfs_init(void);		/* and descriptors 0, 1 and 2 */
 void procfs_init(void);
 void usetldev_init(void);	/* /dev/usetl: dev.h */
+/* READY here, before there is a program: returns in each clone, when that has
+   an event */
+void usetldev_freeze(void);
 
 /* /dev/random and /dev/urandom (random.c) */
 extern const struct file_ops devrandom_ops;

@@ -138,6 +138,16 @@ static long event_wait(void)
 	return 0;
 }
 
+/* the event first: all that a program does before it asks is the request's */
+void usetldev_freeze(void)
+{
+	if (event_ready() < 0)
+		panic("libOS: the tender does not freeze it");
+	now_cpu_reset();
+	if (event_wait() < 0)
+		panic("libOS: the tender has no event");
+}
+
 static long event_read(struct file *f, void *buf, size_t len, u64 pos)
 {
 	const u8 *event;

@@ -36,8 +36,11 @@ def main() -> NoReturn:
     try:
         set_streams()
         set_report()
-        prepare()
-        placed()
+        # With fork = boot that is there already, and this a request's.
+        at_boot = os.environ.get("USETL_FORK_POINT") == "boot"
+        if not at_boot:
+            prepare()
+            placed()
         spec = os.environ.get("USETL_HANDLER", "")
         what = f"importing the module of handler '{spec}'"
         set_path(os.environ.get("USETL_PATH", "/app").split(":"))
@@ -49,10 +52,13 @@ def main() -> NoReturn:
             draws = Draws()
             point = "function"      # whether it loads is what is tried
         unseeded = Unseeded(draws)
-        unseeded.begin()
+        if not at_boot:
+            unseeded.begin()
         Context.function_name = os.environ.get("USETL_NAME", "")
         server = Server(spec, unseeded)
-        if point == "packages":
+        if at_boot:
+            server.begin()
+        elif point == "packages":
             from _usetl.forkpoint import preload
             preload(spec)
         elif point == "function":

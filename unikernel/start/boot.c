@@ -4,6 +4,9 @@
  * Loads argv[0] and its interpreter as Linux's execve would, builds the initial
  * stack (System V ABI, AMD64 supplement, 3.4.1) and starts the program.  When
  * it cannot be run the boot ends with one line and status 127.
+ *
+ * With UK_CTL_FORK_BOOT the reference is frozen before all of that, and each
+ * request's clone loads a program of its own.
  */
 #include "unikernel/map/elf.h"
 #include "unikernel/lib/kabi.h"
@@ -194,6 +197,8 @@ void boot_main(void)
 	devfs_init();
 	procfs_init();
 	usetldev_init();
+	if (uk_ctl->flags & UK_CTL_FORK_BOOT)
+		usetldev_freeze();
 	load(task_program, &img);
 	if (img.interp[0])
 		load(img.interp, &interp);

@@ -116,7 +116,8 @@ static void ctl_place(struct guest *g)
 	struct uk_ctl *c = ctl(g);
 
 	c->flags = (p->trace ? UK_CTL_TRACE : 0) | UK_CTL_TRACE_UNKNOWN |
-		   (g->overdue ? UK_CTL_OVERDUE : 0);
+		   (g->overdue ? UK_CTL_OVERDUE : 0) |
+		   (p->fork_boot ? UK_CTL_FORK_BOOT : 0);
 	c->mem_limit = g->ram->mem_limit;
 	c->files_limit = g->ram->files_limit;
 	c->timeout_ms = (uint32_t)(p->timeout_ns / 1000000);

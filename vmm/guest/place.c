@@ -64,6 +64,8 @@ struct place *place_create(const struct ref_opts *o, struct err *err)
 	p->recycle = o->recycle;
 	p->trace = o->trace != 0;
 	p->verify = o->verify != 0;
+	/* a trial is whether it loads */
+	p->fork_boot = place_forks_at_boot(img) && !o->trial;
 	for (int i = 0; i < UK_LAYERS; i++) {
 		const struct image_layer *l = &img->layer[i];
 
@@ -87,6 +89,10 @@ struct place *place_runtime(const struct place *p, struct err *err)
 
 	if (!r)
 		return NULL;
+	if (p->fork_boot) {
+		memcpy(r, p, PLACE_SIZE);
+		return r;
+	}
 	memcpy(r, p, sizeof(*r));
 	for (int i = 1; i < UK_LAYERS; i++)
 		r->layer[i] = (struct uk_layer){ 0 };
@@ -97,6 +103,15 @@ struct place *place_runtime(const struct place *p, struct err *err)
 		else if (strncmp(s, PLACE_OWN, strlen(PLACE_OWN)))
 			add(r, s, &r->envc);
 	return r;
+}
+
+int place_forks_at_boot(const struct image *img)
+{
+	char *const *v = img->env;
+
+	while (v && *v && strcmp(*v, PLACE_FORK_BOOT))
+		v++;
+	return v && *v;
 }
 
 /* the next variable from list on that is not a function's own */

@@ -22,6 +22,8 @@
 #define PLACE_SIZE	(UK_CTL_PAGES * UK_PAGE)
 /* what of the environment is known before there is a function begins not so */
 #define PLACE_OWN	"USETL_"
+/* and one that bake writes, of fork = boot in function.ini(5) */
+#define PLACE_FORK_BOOT	"USETL_FORK_POINT=boot"
 
 struct place {
 	uint64_t memory, files;
@@ -31,6 +33,9 @@ struct place {
 	uint64_t log_max;		/* bytes of log of the boot */
 	uint32_t recycle;		/* enum recycle */
 	uint8_t trace, verify;		/* as ref_opts has them */
+	uint8_t fork_boot;		/* it has no runtime to be placed in: it
+					   is there from the first instruction,
+					   and READY before its program */
 	struct uk_layer layer[UK_LAYERS];	/* of its image, and where */
 	uint64_t layer_off[UK_LAYERS];	/* they are in the file */
 	uint32_t argc, envc, strings_len;
@@ -41,8 +46,11 @@ struct ref_opts;
 
 /* of o's image, by o; the caller's to free().  NULL with err */
 struct place *place_create(const struct ref_opts *o, struct err *err);
-/* a copy without what only a function has: its upper layers, too */
+/* a copy without what only a function has: its upper layers, too; or, with
+   fork_boot, all of it */
 struct place *place_runtime(const struct place *p, struct err *err);
+/* do clones of it start before the interpreter? then it shares no runtime */
+int place_forks_at_boot(const struct image *img);
 /* would both boot the same, as far as their runtime? */
 int place_same_runtime(const struct image *a, const struct image *b);
 /* is all of it there? what comes by a memfd is looked at once more */

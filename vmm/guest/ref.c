@@ -94,6 +94,7 @@ static int build(struct ref *r, struct err *err)
 		return rc;
 	g->ram = &r->ram;
 	g->place = p;
+	g->placed = p->fork_boot;
 	g->sock = r->sock;
 	guest_log_limit(g, p->log_max);
 	rc = ref_map_layers(&r->ram, r->place ? r->place : p, img->fd);

@@ -3,7 +3,8 @@ usetl.ready().
 
 By default behind the function's module, which is loaded once.  Before that, a
 request loads it itself, anew each time: `interpreter`, or `packages`, which is
-behind what the module imports first.
+behind what the module imports first.  With `boot` there is no interpreter yet:
+boot.py runs in each request, and has nothing to freeze.
 """
 
 from __future__ import annotations

@@ -62,6 +62,7 @@ class Server:
         self.spec = spec
         self.unseeded = unseeded
         self.frozen = False
+        self.began = 0.0            # of a request that began before answer()
         self.waiting = -1           # bytes of an event that was read
         self.decode = json.JSONDecoder().raw_decode
         self.encode = json.JSONEncoder(allow_nan=False).encode
@@ -72,6 +73,7 @@ class Server:
         start = time.monotonic()
         try:
             if self.handler is None:
+                start, self.began = self.began or start, 0.0
                 self.load()
                 self.hooks()
             for call in self.before:
@@ -144,8 +146,15 @@ class Server:
         gc.freeze()
         return renew
 
-    def freeze(self) -> None:
-        """READY: what comes behind it is in each clone, and each request."""
+    def begin(self) -> None:
+        """READY was before the interpreter (fork = boot): its start is the
+        first request's, and so is its time."""
+        self.began = time.monotonic() - time.process_time()
+        self.open()
+        self.frozen = True
+
+    def open(self) -> None:
+        """What events are read and answered by."""
         self.event = io.FileIO(os.open(DEV + "event",
                                        os.O_RDONLY | os.O_CLOEXEC))
         self.result = os.open(DEV + "result", os.O_WRONLY | os.O_CLOEXEC)
@@ -153,6 +162,10 @@ class Server:
         # Writable memory that is zero without being written (a bytearray
         # would be): only as many pages are touched as the event has.
         self.buf = io.BytesIO(bytes(EVENT_MAX)).getbuffer()
+
+    def freeze(self) -> None:
+        """READY: what comes behind it is in each clone, and each request."""
+        self.open()
         self.warm()
         renew = self.settle()
         self.frozen = True
