@@ -18,7 +18,9 @@ VERSION	= 0.1.0
 CFLAGS	= -O2 -g
 PKGS	= libarchive inih libcurl libmicrohttpd libseccomp libelf jansson libcrypto libxxhash
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+# these are loaded when they are used (conf/lazylib.h), the others at start
+LAZY	= libcurl libarchive libmicrohttpd libcrypto
+PKG_LIBS   := $(shell pkg-config --libs $(filter-out $(LAZY),$(PKGS)) 2>/dev/null)
 
 WARN	= -Wall -Wextra -Wno-unused-parameter -Wstrict-prototypes \
 	  -Wmissing-prototypes -Wvla
@@ -44,7 +46,7 @@ HOST_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DUSETL_VERSION='"$(VERSION)"' \
 	  -I. -I$(O) $(WARN) $(SAN) $(PKG_CFLAGS)
 # bound at start: a clone has only the C library (vmm/guest/nofork.h)
 HOST_LDFLAGS = -Wl,-z,relro,-z,now
-LIBS	= $(PKG_LIBS) -lev -lpthread
+LIBS	= $(PKG_LIBS) -lev -lpthread -ldl
 
 # What a crash report needs to name each function on the libOS's stack
 GUEST_FRAMES = -fno-omit-frame-pointer -fno-optimize-sibling-calls \
@@ -66,7 +68,7 @@ say	= @echo '  $(1)	$(2)';
 endif
 
 HOST_SRC  = usetl.c $(wildcard cmd/*.c conf/*.c etlfs/*/*.c vmm/*/*.c)
-HOST_ASM  = $(wildcard cmd/*.S etlfs/*/*.S vmm/*/*.S)
+HOST_ASM  = $(wildcard cmd/*.S conf/*.S etlfs/*/*.S vmm/*/*.S)
 HOST_OBJ  = $(HOST_SRC:%.c=$(O)/%.o) $(HOST_ASM:%.S=$(O)/%.o)
 GUEST_SRC = $(filter-out unikernel/arch/vdso.c,$(wildcard unikernel/*/*.c))
 GUEST_ASM = $(wildcard unikernel/*/*.S)
@@ -100,6 +102,20 @@ $(O)/etlfs/bake/python_boot.o: $(O)/etlfs/bake/python_boot.inc $(PYTHON_SRC)
 $(O)/vmm/tender/blob_data.o: $(O)/unikernel/libos.elf $(O)/unikernel/vdso.so \
 	  $(O)/vmm/stub.elf
 $(O)/cmd/gdb_py.o: cmd/gdb.py
+
+# which file each of them is in, as a program linked with it would say
+$(O)/conf/lazylib_names.h: Makefile
+	@mkdir -p $(@D)
+	$(Q)echo 'int main(void) { return 0; }' >$@.c
+	$(Q)echo 'static const char *const lazylib_file[LAZYLIBS] = {' >$@.tmp
+	$(Q)for l in $(LAZY); do \
+	  $(CC) -Wl,--no-as-needed $(LDFLAGS) -o $@.exe $@.c \
+	    $$(pkg-config --libs $$l) && file=$$(readelf -d $@.exe | \
+	    sed -n '/NEEDED/{s/.*\[\(.*\)\]/\1/p;q}') && test "$$file" || exit 1; \
+	  printf '\t[LAZYLIB_%s] = "%s",\n' "$$(echo $${l#lib} | tr a-z A-Z)" \
+	    "$$file" >>$@.tmp; done
+	$(Q)echo '};' >>$@.tmp && mv $@.tmp $@
+$(O)/conf/lazylib.o: $(O)/conf/lazylib_names.h
 
 # each file's path in the guest and here; a folder is newer once one is gone
 $(O)/etlfs/bake/python_boot.inc: $(PYTHON_SRC) $(sort $(dir $(PYTHON_SRC)))

@@ -21,6 +21,7 @@
 #include "cmd/openpool.h"
 #include "cmd/serverlog.h"
 #include "conf/conf.h"
+#include "conf/lazylib.h"
 
 struct server {
 	const struct server_opts *o;
@@ -322,6 +323,9 @@ static int start(struct server *s, struct err *err)
 
 	if (rc < 0)
 		return rc;
+	/* of all that it may need later, what is missing is said now */
+	lazylib_load(LAZYLIB_MICROHTTPD);
+	lazylib_load(LAZYLIB_CRYPTO);
 	s->first = s->conf;
 	rc = serverlog_open(&log, s->conf, err);
 	if (rc < 0)

@@ -43,6 +43,7 @@ struct fetch_engine {
 	struct transfer all;		/* head of the ring of attached ones */
 	CURL *idle[IDLE_HANDLES];
 	unsigned n_idle;
+	int curl;			/* it is loaded, and initialized */
 	struct {			/* abandoned lookups */
 		struct share_part *part;
 		double until;
@@ -326,6 +327,14 @@ static void on_sweep(struct ev_loop *loop, ev_timer *w, int revents)
 		ev_timer_stop(loop, w);
 }
 
+int fetch_engine_begin(struct fetch_engine *e)
+{
+	if (!e->curl && curl_global_init(CURL_GLOBAL_DEFAULT))
+		return -ENOMEM;
+	e->curl = 1;
+	return 0;
+}
+
 static int party_of(struct fetch_engine *e, uint64_t owner, struct party **out)
 {
 	struct party *p;
@@ -335,6 +344,9 @@ static int party_of(struct fetch_engine *e, uint64_t owner, struct party **out)
 		if (p->owner == owner)
 			break;
 	if (!p) {
+		rc = fetch_engine_begin(e);
+		if (rc < 0)
+			return rc;
 		rc = party_create(&p, e, e->loop, owner, &e->connections,
 				  &e->lookups, e->idle_connections);
 		if (rc < 0)
@@ -449,10 +461,6 @@ int fetch_engine_create(struct fetch_engine **out, struct ev_loop *loop)
 
 	if (!e)
 		return -ENOMEM;
-	if (curl_global_init(CURL_GLOBAL_DEFAULT)) {
-		free(e);
-		return -ENOMEM;
-	}
 	e->loop = loop;
 	TAILQ_INIT(&e->parties);
 	e->connections.limit = connections_max();
@@ -487,6 +495,7 @@ void fetch_engine_destroy(struct fetch_engine *e)
 	ev_timer_stop(e->loop, &e->sweep);
 	ev_timer_stop(e->loop, &e->post);
 	pace_stop(&e->pace);
+	if (e->curl)
+		curl_global_cleanup();
 	free(e);
-	curl_global_cleanup();
 }

@@ -88,6 +88,8 @@ struct fetch_result {
 
 /* sets SIGPIPE to ignored when it has its default, as TLS writes raise it */
 int fetch_engine_create(struct fetch_engine **out, struct ev_loop *loop);
+/* loads curl now rather than for the first fetch: 0 or -ENOMEM */
+int fetch_engine_begin(struct fetch_engine *e);
 /* drops what is in flight, as fetch_cancel() does */
 void fetch_engine_destroy(struct fetch_engine *e);
 

@@ -182,17 +182,6 @@ int image_open_copy(struct image **out, const char *path, int fd,
 	return open_fd(out, path, fd, 0, err);
 }
 
-int image_sha256(const void *data, size_t len, char *out)
-{
-	uint8_t md[32];
-
-	if (EVP_Digest(data, len, md, NULL, EVP_sha256(), NULL) != 1)
-		return -EIO;
-	for (int i = 0; i < 32; i++)
-		sprintf(out + 2 * i, "%02x", md[i]);
-	return 0;
-}
-
 /* by reading: whoever cuts the file short now must not end this process */
 static int digest_range(const struct image *img, uint64_t off, uint64_t len,
 			char *out)

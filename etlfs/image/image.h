@@ -96,7 +96,7 @@ int image_verify(const struct image *img, struct err *err);
 int image_verify_layer(const struct image *img, const struct image_layer *l,
 		       struct err *err);
 void image_close(struct image *img);
-/* a digest as it is written: 64 hex digits and a NUL; 0 or -EIO */
+/* a digest of a text, as it is written: 64 hex digits and a NUL; 0 */
 int image_sha256(const void *data, size_t len, char *out);
 
 /*

@@ -94,6 +94,9 @@ int pool_create(struct pool **out, struct ev_loop *loop,
 	ev_idle_init(&pool->fetching, on_fetching);
 	pool->fetching.data = pool;
 	rc = fetch_engine_create(&pool->engine, loop);
+	/* who serves for long is not to load it in the midst of a request */
+	if (rc == 0 && o->copy_images)
+		rc = fetch_engine_begin(pool->engine);
 	if (rc == 0)
 		rc = window_pool_create(&pool->windows, o->windows, o->warm);
 	if (rc < 0) {
