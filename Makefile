@@ -16,10 +16,10 @@ MANDIR	= $(PREFIX)/share/man
 VERSION	= 0.1.0
 
 CFLAGS	= -O2 -g
-PKGS	= libarchive inih libcurl libmicrohttpd libseccomp libelf jansson libcrypto libxxhash
+PKGS	= libarchive inih libcurl libmicrohttpd libseccomp libelf jansson nettle libxxhash
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 # these are loaded when they are used (conf/lazylib.h), the others at start
-LAZY	= libcurl libarchive libmicrohttpd libcrypto
+LAZY	= libcurl libarchive libmicrohttpd
 PKG_LIBS   := $(shell pkg-config --libs $(filter-out $(LAZY),$(PKGS)) 2>/dev/null)
 
 WARN	= -Wall -Wextra -Wno-unused-parameter -Wstrict-prototypes \

@@ -325,7 +325,6 @@ static int start(struct server *s, struct err *err)
 		return rc;
 	/* of all that it may need later, what is missing is said now */
 	lazylib_load(LAZYLIB_MICROHTTPD);
-	lazylib_load(LAZYLIB_CRYPTO);
 	s->first = s->conf;
 	rc = serverlog_open(&log, s->conf, err);
 	if (rc < 0)

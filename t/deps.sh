@@ -6,7 +6,7 @@ set -eu
 
 need="make gcc libc6-dev binutils pkg-config linux-libc-dev
 libarchive-dev libinih-dev libcurl4-openssl-dev libmicrohttpd-dev
-libseccomp-dev libelf-dev libjansson-dev libssl-dev libev-dev libxxhash-dev
+libseccomp-dev libelf-dev libjansson-dev nettle-dev libev-dev libxxhash-dev
 python3 python3-minimal libpython3-stdlib curl perl mandoc"
 case ${1:-} in
 bench)

@@ -6,7 +6,7 @@ need_usetl
 cc=${CC:-cc}
 command -v "$cc" >/dev/null || skip_all "no C compiler"
 command -v pkg-config >/dev/null || skip_all "no pkg-config"
-libs="libarchive libelf jansson libcrypto inih"
+libs="libarchive libelf jansson nettle inih"
 # shellcheck disable=SC2086
 pkg-config $libs || skip_all "no development files of $libs"
 

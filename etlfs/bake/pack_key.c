@@ -42,7 +42,7 @@ static int put_self(FILE *to)
 	if (fd < 0)
 		return rc;
 	if (!fstat(fd, &st))
-		rc = store_hash(fd, (uint64_t)st.st_size, digest);
+		rc = sha256_file(fd, 0, (uint64_t)st.st_size, digest);
 	close(fd);
 	if (rc < 0)
 		return -ENOTSUP;
@@ -160,7 +160,7 @@ int pack_key(struct pack *p, uint16_t layer, char key[65])
 	if (fclose(to) && rc == 0)
 		rc = -ENOMEM;
 	if (rc == 0)
-		rc = image_sha256(text, len, key);
+		sha256_text(text, len, key);
 	free(text);
 	return rc;
 }

@@ -13,13 +13,13 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "conf/sha256.h"
 #include "etlfs/bake/pack.h"
 #include "etlfs/image/image_impl.h"
 
@@ -32,7 +32,7 @@ struct writer {
 	struct image_layer *l;
 	struct archive *out;
 	struct archive *measure;	/* keeps nothing */
-	EVP_MD_CTX *sum;
+	struct sha256_ctx sum;
 	uint64_t done;			/* bytes of the layer */
 	struct pack_index index;
 	uint8_t *buf;			/* COPY bytes */
@@ -54,8 +54,7 @@ static int put_bytes(struct writer *w, const void *data, size_t len)
 {
 	const char *p = data;
 
-	if (EVP_DigestUpdate(w->sum, data, len) != 1)
-		return -EIO;
+	sha256_update(&w->sum, len, data);
 	while (len) {
 		ssize_t n = pwrite(w->p->fd, p, len, w->p->off + w->done);
 
@@ -307,27 +306,14 @@ static int put_end(struct writer *w)
 	return 0;
 }
 
-static int digest(struct writer *w)
-{
-	uint8_t md[32];
-
-	if (EVP_DigestFinal_ex(w->sum, md, NULL) != 1)
-		return err_set(w->err, -EIO, "libcrypto cannot SHA-256");
-	for (int i = 0; i < 32; i++)
-		sprintf(w->l->digest + 2 * i, "%02x", md[i]);
-	return 0;
-}
-
 static int open_archives(struct writer *w)
 {
 	w->out = new_archive();
 	w->measure = new_archive();
 	w->buf = malloc(COPY);
-	w->sum = EVP_MD_CTX_new();
-	if (!w->out || !w->measure || !w->buf || !w->sum)
+	sha256_init(&w->sum);
+	if (!w->out || !w->measure || !w->buf)
 		return err_set(w->err, -ENOMEM, "out of memory");
-	if (EVP_DigestInit_ex(w->sum, EVP_sha256(), NULL) != 1)
-		return err_set(w->err, -EIO, "libcrypto cannot SHA-256");
 	if (archive_write_open(w->out, w, NULL, write_out, NULL) != ARCHIVE_OK)
 		return tar_fail(w, w->out);
 	if (archive_write_open(w->measure, NULL, NULL, keep_nothing, NULL) !=
@@ -355,12 +341,11 @@ int pack_layer_write(const struct pack_layer *p, struct image_layer *l,
 	if (rc == 0)
 		rc = put_end(&w);
 	if (rc == 0)
-		rc = digest(&w);
+		sha256_hex(&w.sum, l->digest);
 	*nodes = w.index.head.nodes;
 	pack_index_free(&w.index);
 	archive_write_free(w.out);
 	archive_write_free(w.measure);
-	EVP_MD_CTX_free(w.sum);
 	free(w.buf);
 	return rc;
 }

@@ -195,13 +195,13 @@ static int sum_below(struct pack *p, uint16_t layer, const json_t *o)
 				json_object_get(o, "hosts"),
 				json_object_get(o, "libdir"));
 	char *text = all ? json_dumps(all, JSON_COMPACT) : NULL;
-	int rc = text ? image_sha256(text, strlen(text), p->below) : -ENOMEM;
 
-	if (rc < 0)
-		p->below[0] = 0;
-	free(text);
+	p->below[0] = 0;
+	if (text)
+		sha256_text(text, strlen(text), p->below);
 	json_decref(all);
-	return rc;
+	free(text);
+	return p->below[0] ? 0 : -ENOMEM;
 }
 
 static int are_strings(const json_t *o, const char *key)

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "conf/sha256.h"
 #include "etlfs/bake/pack.h"
 #include "etlfs/image/filecopy.h"
 #include "etlfs/image/image_impl.h"
@@ -73,19 +74,17 @@ static int reserve(struct front *f)
 static char *blob_text(struct front *f, char *text, struct image_blob *b)
 {
 	char *data = text ? malloc(b->len) : NULL;
-	int rc = -ENOMEM;
 
 	if (data && strlen(text) <= b->len) {
 		memset(data, '\n', b->len);
 		memcpy(data, text, strlen(text));
-		rc = image_sha256(data, b->len, b->digest);
+		sha256_text(data, b->len, b->digest);
+		free(text);
+		return data;
 	}
 	free(text);
-	if (rc == 0)
-		return data;
 	free(data);
-	err_set(f->err, rc, rc == -EIO ? "libcrypto cannot SHA-256" :
-		"out of memory");
+	err_set(f->err, -ENOMEM, "out of memory");
 	return NULL;
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "conf/sha256.h"
 #include "etlfs/bake/registry.h"
 #include "etlfs/image/image_impl.h"
 
@@ -64,8 +65,8 @@ static int take_manifest(struct image *img, const char *text, struct err *err)
 	image_place_front(img);
 	memcpy((uint8_t *)img->map + img->manifest.off, text,
 	       img->manifest.len);
-	if (image_sha256(text, img->manifest.len, img->manifest.digest) < 0 ||
-	    image_read_manifest(img) < 0)
+	sha256_text(text, img->manifest.len, img->manifest.digest);
+	if (image_read_manifest(img) < 0)
 		return image_foreign(img, err);
 	strcpy(img->digest, img->manifest.digest);
 	return 0;
@@ -86,11 +87,11 @@ static int check_meant(const struct look *p, const struct image *img)
 /* img->size: what the file will have, not what is mapped now */
 static int take_config(struct image *img, const char *text, struct err *err)
 {
-	char digest[65];
+	char digest[SHA256_HEX];
 	int rc;
 
+	sha256_text(text, strlen(text), digest);
 	if (strlen(text) != img->config.len ||
-	    image_sha256(text, img->config.len, digest) < 0 ||
 	    strcmp(digest, img->config.digest))
 		return image_bad(img, "its config is not the manifest's", err);
 	memcpy((uint8_t *)img->map + img->config.off, text, img->config.len);

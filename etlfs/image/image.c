@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "conf/sha256.h"
 #include "etlfs/image/image_impl.h"
 
 #define CHUNK	((size_t)1 << 20)	/* read at a time */
@@ -182,34 +182,11 @@ int image_open_copy(struct image **out, const char *path, int fd,
 	return open_fd(out, path, fd, 0, err);
 }
 
-/* by reading: whoever cuts the file short now must not end this process */
-static int digest_range(const struct image *img, uint64_t off, uint64_t len,
-			char *out)
-{
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	uint8_t md[32], *buf = malloc(CHUNK);
-	ssize_t n = -1;
-	int ok = ctx && buf && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1;
-
-	while (ok && len) {
-		n = pread(img->fd, buf, len < CHUNK ? len : CHUNK, off);
-		ok = n > 0 && EVP_DigestUpdate(ctx, buf, n) == 1;
-		off += n > 0 ? n : 0;
-		len -= n > 0 ? n : 0;
-	}
-	ok = ok && EVP_DigestFinal_ex(ctx, md, NULL) == 1;
-	for (int i = 0; ok && i < 32; i++)
-		sprintf(out + 2 * i, "%02x", md[i]);
-	EVP_MD_CTX_free(ctx);
-	free(buf);
-	return ok ? 0 : n == 0 ? -EBADMSG : -EIO;
-}
-
 static int verify(const struct image *img, const char *what, uint64_t off,
 		  uint64_t len, const char *digest, struct err *err)
 {
-	char text[65];
-	int rc = digest_range(img, off, len, text);
+	char text[SHA256_HEX];
+	int rc = sha256_file(img->fd, off, len, text);
 
 	if (rc == -EBADMSG)
 		return image_bad(img, "it was cut short", err);

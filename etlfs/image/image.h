@@ -96,8 +96,6 @@ int image_verify(const struct image *img, struct err *err);
 int image_verify_layer(const struct image *img, const struct image_layer *l,
 		       struct err *err);
 void image_close(struct image *img);
-/* a digest of a text, as it is written: 64 hex digits and a NUL; 0 */
-int image_sha256(const void *data, size_t len, char *out);
 
 /*
  * The union of the layers, as guests see it (etlfs/format.h).  For inspect and

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -215,33 +214,6 @@ void store_file_close(int folder, struct store_file *f)
 		close(f->fd);
 	f->fd = -1;
 	f->name[0] = 0;
-}
-
-int store_hash(int fd, uint64_t len, char out[STORE_DIGEST])
-{
-	EVP_MD_CTX *sum = EVP_MD_CTX_new();
-	uint8_t *buf = malloc(CHUNK), md[32];
-	int rc = sum && buf ? 0 : -ENOMEM;
-
-	if (rc == 0 && EVP_DigestInit_ex(sum, EVP_sha256(), NULL) != 1)
-		rc = -EIO;
-	for (uint64_t at = 0; rc == 0 && at < len;) {
-		ssize_t n = pread(fd, buf, len - at < CHUNK ? len - at : CHUNK,
-				  (off_t)at);
-
-		if (n <= 0)
-			rc = n < 0 ? -errno : -EBADMSG;
-		else if (EVP_DigestUpdate(sum, buf, (size_t)n) != 1)
-			rc = -EIO;
-		at += rc == 0 ? (uint64_t)n : 0;
-	}
-	if (rc == 0 && EVP_DigestFinal_ex(sum, md, NULL) != 1)
-		rc = -EIO;
-	for (int i = 0; rc == 0 && i < 32; i++)
-		sprintf(out + 2 * i, "%02x", md[i]);
-	EVP_MD_CTX_free(sum);
-	free(buf);
-	return rc;
 }
 
 int store_is_digest(const char *s)

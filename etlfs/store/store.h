@@ -31,8 +31,9 @@
 #include <stdint.h>
 
 #include "conf/err.h"
+#include "conf/sha256.h"
 
-#define STORE_DIGEST	65		/* 64 hex digits and a NUL */
+#define STORE_DIGEST	SHA256_HEX
 #define STORE_KIND_MAX	16
 #define STORE_WHAT	96		/* one line and a NUL */
 
@@ -111,8 +112,6 @@ int store_snapshot_read(struct store *s, const char *key,
 			struct err *err);
 /* it is of no use to anybody */
 void store_snapshot_drop(struct store *s, const char *key);
-/* the SHA-256 of a file's first len bytes; 0, -EBADMSG: it is shorter */
-int store_hash(int fd, uint64_t len, char out[STORE_DIGEST]);
 
 /* --- store_list.c: for people */
 

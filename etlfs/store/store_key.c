@@ -39,8 +39,8 @@ static int check(char *buf, size_t len, char digest[STORE_DIGEST])
 	if (memcmp(buf, MAGIC, sizeof(MAGIC) - 1) || buf[HEAD - 1] != '\n' ||
 	    buf[REST - 1] != '\n')
 		return -EBADMSG;
-	if (image_sha256(buf + HEAD, len - HEAD, sum) < 0 ||
-	    memcmp(sum, buf + sizeof(MAGIC) - 1, 64))
+	sha256_text(buf + HEAD, len - HEAD, sum);
+	if (memcmp(sum, buf + sizeof(MAGIC) - 1, 64))
 		return -EBADMSG;
 	memcpy(digest, buf + HEAD, 64);
 	digest[64] = 0;
@@ -116,12 +116,11 @@ int store_key_put(struct store *s, const char *kind, const char *key,
 	int n = asprintf(&all, MAGIC "%64s\n%s\n%s", "", digest, text);
 	int rc = n < 0 ? -ENOMEM : name_of(name, sizeof(name), kind, key);
 
-	if (rc == 0)
-		rc = image_sha256(all + HEAD, (size_t)n - HEAD, sum);
 	if (rc < 0) {
 		free(n < 0 ? NULL : all);
 		return err_set(err, rc, "%s", strerror(-rc));
 	}
+	sha256_text(all + HEAD, (size_t)n - HEAD, sum);
 	memcpy(all + sizeof(MAGIC) - 1, sum, 64);
 	rc = store_file_create(s, s->keys, &f, err);
 	if (rc == 0) {

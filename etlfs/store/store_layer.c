@@ -22,7 +22,7 @@ int store_layer_open(struct store *s, const char *digest, uint64_t len,
 	fd = store_file_open(s, s->layers, name, &st, err);
 	if (fd < 0)
 		return fd;
-	rc = (uint64_t)st.st_size != len ? -EBADMSG : store_hash(fd, len, is);
+	rc = (uint64_t)st.st_size != len ? -EBADMSG : sha256_file(fd, 0, len, is);
 	if (rc == 0 && strcmp(is, digest))
 		rc = -EBADMSG;
 	if (rc == 0) {

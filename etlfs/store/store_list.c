@@ -178,7 +178,7 @@ static int verify_layer(void *arg, const char *name)
 		say(v, name, why.msg);
 		return 0;
 	}
-	if (store_hash(fd, (uint64_t)st.st_size, is) < 0)
+	if (sha256_file(fd, 0, (uint64_t)st.st_size, is) < 0)
 		say(v, name, "cannot be read");
 	else if (strncmp(name, STORE_PREFIX, sizeof(STORE_PREFIX) - 1) ||
 		 strcmp(name + sizeof(STORE_PREFIX) - 1, is))

@@ -1,7 +1,6 @@
 /* lazylib_test.c - libraries that are loaded when one of theirs is called */
 #include <curl/curl.h>
 #include <microhttpd.h>
-#include <openssl/evp.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -10,7 +9,6 @@
 #include <unistd.h>
 
 #include "conf/lazylib.h"
-#include "etlfs/image/image.h"
 #include "t/unit/tap.h"
 
 extern void *lazylib_slots[];
@@ -102,29 +100,6 @@ static void test_arguments(void)
 		MHD_stop_daemon(d);
 }
 
-static void test_sums(void)
-{
-	static uint8_t data[20000];
-	char want[65], got[65];
-	unsigned wrong = 0;
-	uint8_t md[32];
-
-	for (size_t i = 0; i < sizeof(data); i++)
-		data[i] = (uint8_t)(i * 151 + (i >> 7));
-	/* each length about the ends of a block, and one of many */
-	for (size_t len = 0; len <= sizeof(data); len += len < 300 ? 1 : 1970) {
-		EVP_Digest(data, len, md, NULL, EVP_sha256(), NULL);
-		for (int i = 0; i < 32; i++)
-			sprintf(want + 2 * i, "%02x", md[i]);
-		image_sha256(data, len, got);
-		wrong += strcmp(got, want) != 0;
-	}
-	ok(!wrong, "image_sha256() is libcrypto's SHA-256: %u differ", wrong);
-	image_sha256("abc", 3, got);
-	ok(!strcmp(got, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff"
-		   "61f20015ad"), "and that of FIPS 180-4: %s", got);
-}
-
 int main(void)
 {
 	char line[512];
@@ -137,8 +112,7 @@ int main(void)
 	test_arguments();
 	for (int lib = 0; lib < LAZYLIBS; lib++)
 		lazylib_load(lib);
-	ok(mapped("libcrypto", line), "each has all functions of the list");
+	ok(mapped("libarchive", line), "each has all functions of the list");
 	ok(!slots_writable(), "slots cannot be written again");
-	test_sums();
 	return plan();
 }

@@ -52,7 +52,7 @@ static void put_layer(struct store *s, char c, char digest[STORE_DIGEST])
 	memset(data, c, LEN);
 	ok(store_layer_create(s, &f, &e) == 0 &&
 	   write(f.fd, data, LEN) == (ssize_t)LEN &&
-	   store_hash(f.fd, LEN, digest) == 0 &&
+	   sha256_file(f.fd, 0, LEN, digest) == 0 &&
 	   store_layer_commit(s, &f, digest, &e) == 0,
 	   "a layer is put in: %s", e.msg);
 	store_layer_close(s, &f);

@@ -102,7 +102,7 @@ static int key_write(const struct pool_ref *r, const uint8_t *id,
 		key_of_base(to, r->proc.f, p);
 	rc = fclose(to) ? -ENOMEM : 0;
 	if (rc == 0)
-		rc = image_sha256(text, len, key);
+		sha256_text(text, len, key);
 	free(text);
 	return rc;
 }

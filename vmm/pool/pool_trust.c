@@ -43,7 +43,8 @@ static int key_of(const struct image *img, char key[STORE_DIGEST])
 		     (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
 		     (long long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec,
 		     img->digest, img->upper ? "upper" : "whole");
-	return image_sha256(text, (size_t)n, key);
+	sha256_text(text, (size_t)n, key);
+	return 0;
 }
 
 int pool_trust_verify(struct store *s,
