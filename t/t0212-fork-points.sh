@@ -61,6 +61,18 @@ is "it is for a module" "$status $(json \
 	'500 ["RuntimeError", true]'
 stop_serve
 
+# what a request opens: of the modules that its own imports first
+loads_in_request() {
+	"$usetl" invoke --trace -d '{}' "$tmp/$1.usetl" 2>&1 >"$tmp/out" |
+		grep '^\[32768\] openat.*pyc' >"$tmp/opened"
+}
+loads_in_request packages
+like "packages: a request opens the module" "$tmp/opened" app.cpython
+unlike "and no package" "$tmp/opened" email/__pycache__/__init__
+unlike "nor a module of one that it names" "$tmp/opened" email/__pycache__/policy
+loads_in_request interpreter
+like "interpreter: a request opens that, too" "$tmp/opened" email/__pycache__/policy
+
 # a module that cannot be loaded: each request hears so, and bake
 echo 'raise OSError("no source")' >>"$tmp/src/points/helper.py"
 fails "bake tries whether it loads" 1 "$usetl" bake -o "$tmp/bad.usetl" \

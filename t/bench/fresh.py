@@ -14,6 +14,7 @@ import sys
 import time  # noqa: F401
 
 sys.path.insert(0, sys.argv[1])
+sys.path.append("/usr/lib/python3/dist-packages")  # which -S leaves out
 import app  # noqa: E402
 
 print(json.dumps(app.handler(json.load(sys.stdin))))

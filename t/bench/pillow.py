@@ -1,13 +1,16 @@
 """pillow.py - HyperFork, figures 4 and 5: 64 runs of a Pillow benchmark
 
-Not forked at all, where each run imports what it needs, and forked from where
-that was done already.  Figure 4 is one run after the other, figure 5 how many
+Not forked at all, where each run imports what it needs, and forked after the
+libOS is up, the interpreter, the packages, or the function's module.  Figure 4 is one run after the other, figure 5 how many
 there are in a second when two run at a time.
 """
 
 import concurrent.futures
 import contextlib
 import functools
+import itertools
+import os
+import shutil
 import subprocess
 import time
 
@@ -16,7 +19,7 @@ from figure import Figure
 from measure import Missing
 from peers import PYTHON, Absent
 from rows import TENDERS
-from subject import bake
+from subject import Subject, bake, edit
 from tool import Server
 
 RUNS = 64
@@ -27,13 +30,11 @@ EVENT = {"width": 256}
 PROCESS = "not forked, process"
 FORKED = "forked after the function"
 
-# where a run begins, and how that is timed; a fork point is a line
-LEVELS = {
-    "not forked, usetl boot": ways.boot,
-    f"{FORKED}, usetl clone": functools.partial(ways.clone, clones=3),
-}
+POINTS = ("boot", "interpreter", "packages", "function")
+clone = functools.partial(ways.clone, clones=3)
 
 
+@functools.lru_cache(maxsize=None)
 def subject(bench):
     p = subprocess.run([*PYTHON, "-c", "import sys; sys.path.append("
                         "'/usr/lib/python3/dist-packages'); import PIL"],
@@ -46,6 +47,26 @@ def subject(bench):
     return s
 
 
+def forked_at(bench, s, point):
+    """The same function, where each clone starts at that point."""
+    folder = f"{s.folder}-{point}"
+    if not os.path.isdir(folder):
+        shutil.copytree(s.folder, folder)
+        edit(os.path.join(folder, "function.ini"), "timeout",
+             f"fork = {point}\ntimeout")
+        bench.progress.say(f"bake Pillow, {point}")
+        s.tool.bake(folder)
+    return Subject(s.tool, s.name, folder, folder + ".usetl", s.event_path,
+                   s.expected)
+
+
+def forked(bench, s):
+    """{name: contestant} for each point and tender."""
+    return {name: one for point in POINTS for name, one in ways.contestants(
+        forked_at(bench, s, point), {f"forked after the {point}, usetl "
+                                     "clone": clone}).items()}
+
+
 def figure4(bench):
     s = subject(bench)
     with s.zygote(bench, "fork") as peer:
@@ -53,8 +74,9 @@ def figure4(bench):
             return peer.ask("1")["us"][0] / 1e3
 
         took = bench.sample({
-            PROCESS: s.fresh, **ways.contestants(s, LEVELS),
-            f"{FORKED}, os.fork()": fork,
+            PROCESS: s.fresh,
+            **ways.contestants(s, {"not forked, usetl boot": ways.boot}),
+            **forked(bench, s), f"{FORKED}, os.fork()": fork,
         }, RUNS, "Pillow", BUDGET)
     found = Figure("HyperFork figure 4", f"{RUNS} runs of a Pillow benchmark",
                    "time of a run", "ms", PROCESS,
@@ -73,8 +95,9 @@ def rate(run):
         return RUNS / (time.perf_counter() - start)
 
 
-def served(bench, s, stack, tender):
+def served(bench, s, stack, tender, point):
     """usetl serve, with a new clone for each request."""
+    s = forked_at(bench, s, point)
     try:
         server = Server(
             s.tool, None, s.name, tender=tender, conf=f"[function {s.name}]\n"
@@ -106,9 +129,9 @@ def figure5(bench):
                 s, {"not forked, usetl boot": ways.boot}).items():
             contestants[name] = functools.partial(
                 rate, functools.partial(times, one))
-        for tender in TENDERS:
-            contestants[f"{FORKED}, usetl serve, {tender}"] = served(
-                bench, s, stack, tender)
+        for point, tender in itertools.product(POINTS, TENDERS):
+            name = f"forked after the {point}, usetl serve, {tender}"
+            contestants[name] = served(bench, s, stack, tender, point)
         contestants[f"{FORKED}, os.fork()"] = lambda: rate(
             lambda n: forks[n].ask(str(RUNS // AT_ONCE)))
         got = bench.sample(contestants, BATCHES, "Pillow, two at a time",

@@ -21,6 +21,7 @@ import time
 
 how, folder, path = sys.argv[1:4]
 sys.path.insert(0, folder)
+sys.path.append("/usr/lib/python3/dist-packages")  # which -S leaves out
 import app  # noqa: E402
 
 with open(path, "rb") as f:

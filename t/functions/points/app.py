@@ -5,6 +5,7 @@ import decimal
 import os
 import sys
 import time
+from email import policy    # noqa: F401
 
 BEFORE = "csv" in sys.modules, "helper" in sys.modules
 

@@ -27,22 +27,24 @@ def own_names(folder: str) -> set[str]:
         return set()
 
 
-def leading_imports(text: bytes, path: str, own: set[str]) -> Iterator[str]:
-    """Modules that the first statements import, up to one that is no import,
-    or is of the function's own."""
+def leading_imports(text: bytes, path: str, own: set[str]) -> \
+        Iterator[tuple[str, list[str]]]:
+    """Modules that the first statements import, and what they ask of each, up
+    to one that is no import, or is of the function's own."""
     for node in compile(text, path, "exec", ONLY_AST, True).body:
         kind = type(node).__name__
-        if kind == "Import":
-            names = [alias.name for alias in node.names]
-        elif kind == "ImportFrom" and not node.level:
-            names = [node.module]
+        names = [alias.name for alias in getattr(node, "names", ())]
+        asked: list[str] = []
+        if kind == "ImportFrom" and not node.level:
+            names, asked = [node.module], names
         elif kind == "Expr" and type(node.value).__name__ == "Constant":
             continue            # the docstring
-        else:
+        elif kind != "Import":
             return
         if own.intersection(name.partition(".")[0] for name in names):
             return
-        yield from names
+        for name in names:
+            yield name, asked
 
 
 def preload(spec: str) -> None:
@@ -61,7 +63,7 @@ def preload(spec: str) -> None:
     else:
         return
     try:
-        for name in leading_imports(text, path, own_names(folder)):
-            __import__(name)
+        for name, asked in leading_imports(text, path, own_names(folder)):
+            __import__(name, None, None, asked)
     except Exception:
         pass

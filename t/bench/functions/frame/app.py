@@ -3,11 +3,8 @@
 Event: {"rows": N}.  The result is the same wherever it runs.
 """
 
-import sys
 
-# where Debian's pandas is; peers run without site (-S), which knows that
-sys.path.append("/usr/lib/python3/dist-packages")
-import pandas  # noqa: E402
+import pandas
 
 
 def handler(event, context=None):

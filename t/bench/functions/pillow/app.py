@@ -5,12 +5,9 @@ it runs.
 """
 
 import io
-import sys
 import zlib
 
-# where Debian's Pillow is; peers run without site (-S), which knows that
-sys.path.append("/usr/lib/python3/dist-packages")
-from PIL import Image, ImageDraw, ImageFilter  # noqa: E402
+from PIL import Image, ImageDraw, ImageFilter
 
 Image.preinit()     # its formats, otherwise loaded with the first image
 
