@@ -16,6 +16,7 @@ static const struct {
 	{ "push", cmd_push, "send an image to a registry" },
 	{ "pull", cmd_pull, "get an image from a registry" },
 	{ "store", cmd_store, "list, verify or clean up what is kept" },
+	{ "ctl", cmd_ctl, "list or snapshot what a server runs" },
 	{ "check", cmd_check, "can this host run usetl" },
 };
 

@@ -17,5 +17,6 @@ int cmd_push(int argc, char **argv);
 int cmd_pull(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_store(int argc, char **argv);
+int cmd_ctl(int argc, char **argv);
 
 #endif

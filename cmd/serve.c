@@ -12,11 +12,12 @@ static void usage(FILE *to)
 {
 	fprintf(to, "usage: usetl serve [-c CONF] [-l ADDR:PORT] [--tender HOW] "
 		"[--store DIR]\n"
-		"                   [IMAGE]...\n"
+		"                   [--control PATH] [IMAGE]...\n"
 		"  -c CONF       read usetl.conf(5); again at SIGHUP\n"
 		"  -l ADDR:PORT  listen there (127.0.0.1:8080; port 0: any)\n"
 		"  --tender HOW  auto, kvm or process (auto)\n"
 		"  --store DIR   keep there what booted, for the next start\n"
+		"  --control PATH  where usetl-ctl(1) finds it\n"
 		"POST /function/NAME runs a function; see usetl-serve(8)\n");
 }
 
@@ -25,6 +26,7 @@ int cmd_serve(int argc, char **argv)
 	static const struct option longs[] = {
 		{ "tender", required_argument, NULL, 'T' },
 		{ "store", required_argument, NULL, 'S' },
+		{ "control", required_argument, NULL, 'C' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -46,6 +48,9 @@ int cmd_serve(int argc, char **argv)
 			break;
 		case 'S':
 			o.store = optarg;
+			break;
+		case 'C':
+			o.control = optarg;
 			break;
 		case 'h':
 			usage(stdout);

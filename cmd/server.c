@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cmd/control.h"
 #include "cmd/deploy.h"
 #include "cmd/gateway.h"
 #include "cmd/http.h"
@@ -29,6 +30,7 @@ struct server {
 	struct openpool open;
 	struct gateway *gateway;	/* NULL until all are ready */
 	int listen_fd;			/* its, until then */
+	struct control *control;	/* NULL: none was to be had */
 	struct conf *conf;
 	struct conf *first;		/* of the start; may be conf */
 	int stopping, failed;
@@ -209,6 +211,9 @@ static void say_not_yet(const struct server *s, const struct conf *c)
 	} not_yet[] = {
 		{ "listen", !s->o->listen && strcmp(c->listen, first->listen) },
 		{ "tender", !s->o->tender && c->tender != first->tender },
+		{ "control", !s->o->control &&
+			     strcmp(c->control ? c->control : "",
+				    first->control ? first->control : "") },
 		{ "windows", c->windows != first->windows },
 		{ "warm", c->warm != first->warm },
 	};
@@ -305,6 +310,29 @@ static int open_pool(struct server *s, struct err *err)
 	       err_set(err, rc, "%s", strerror(-rc));
 }
 
+/* where nobody has said where, a server goes on without */
+static int open_control(struct server *s, struct err *err)
+{
+	const char *path = s->o->control ? s->o->control : s->conf->control;
+	struct controlsock sock;
+	char usual[PATH_MAX];
+	int rc = 0;
+
+	if (!path)
+		rc = controlsock_default(usual, err);
+	if (rc == 0)
+		rc = controlsock_listen(&sock, path ? path : usual, err);
+	if (rc == 0 && control_create(&s->control, s->loop, s->open.pool,
+				      &sock) < 0)
+		rc = err_set(err, -ENOMEM, "out of memory");
+	if (rc == 0 || path)
+		return rc;
+	/* nothing to speak of where there is no place for it */
+	if (rc != -ENOENT)
+		serverlog_sayf("%s; it goes on without", err->msg);
+	return 0;
+}
+
 /* they boot in processes of their own */
 static int boot(struct server *s, struct err *err)
 {
@@ -338,11 +366,15 @@ static int start(struct server *s, struct err *err)
 		return rc;
 	/* before anything boots: what is in use is said at once */
 	s->listen_fd = http_bind(listen ? listen : s->conf->listen, err);
-	return s->listen_fd < 0 ? s->listen_fd : boot(s, err);
+	if (s->listen_fd < 0)
+		return s->listen_fd;
+	rc = open_control(s, err);
+	return rc < 0 ? rc : boot(s, err);
 }
 
 static void end(struct server *s)
 {
+	control_destroy(s->control);
 	/* first whoever could still answer, then who waits for it */
 	openpool_stop(&s->open);
 	gateway_destroy(s->gateway);

@@ -8,7 +8,7 @@
 
 /* of the command line, checked; NULL: not given */
 struct server_opts {
-	const char *conf_path, *listen, *tender, *store;
+	const char *conf_path, *listen, *tender, *store, *control;
 	char **images;
 	size_t n_images;
 };

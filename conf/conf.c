@@ -50,6 +50,7 @@ static const struct ini_key keys[] = {
 	{ "serve", "log", INI_OWN, C(log), PATH },
 	{ "serve", "copies", INI_OWN, C(copies), PATH },
 	{ "serve", "store", INI_OWN, C(store), PATH },
+	{ "serve", "control", INI_OWN, C(control), PATH },
 	{ "serve", "drain", INI_TIME, C(drain_ns), INI_RANGE(0, HOUR) },
 	{ "limits", "request.max", INI_SIZE, C(request_max),
 	  INI_RANGE(2, ETLFS_EVENT_MAX - ETLFS_EVENT_OFF) },
@@ -249,5 +250,6 @@ void conf_destroy(struct conf *c)
 	free(c->log);
 	free(c->copies);
 	free(c->store);
+	free(c->control);
 	free(c);
 }

@@ -43,6 +43,7 @@ struct conf {
 	char *copies;			/* folder of images' copies; NULL: see
 					   etlfs/image/image.h */
 	char *store;			/* folder; NULL: nothing is kept */
+	char *control;			/* socket; NULL: the usual one */
 	enum tender_kind tender;
 	uint64_t drain_ns;
 	/* [limits] */

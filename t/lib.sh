@@ -30,6 +30,9 @@ tmp=$(mktemp -d "${TMPDIR:-/tmp}/usetl-t.XXXXXX")
 # what bake keeps is the script's own, too
 XDG_DATA_HOME=$tmp/data
 export XDG_DATA_HOME
+# and where serve listens for usetl ctl
+XDG_RUNTIME_DIR=$tmp
+export XDG_RUNTIME_DIR
 tests=0
 failed=0
 tender=

@@ -60,7 +60,8 @@ static void test_create(void)
 /* fork = boot: nothing of it comes later */
 static void test_fork_boot(void)
 {
-	char *at_boot[] = { "A=b", "USETL_NAME=f", PLACE_FORK_BOOT, NULL };
+	char *at_boot[] = { "A=b", "USETL_NAME=f", PLACE_FORK_POINT "boot",
+			    NULL };
 	struct image img = image(at_boot), other = image(env);
 	struct ref_opts o = { .img = &img, .from = -1, .file = -1 };
 	struct err err = { "" };

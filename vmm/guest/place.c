@@ -105,13 +105,19 @@ struct place *place_runtime(const struct place *p, struct err *err)
 	return r;
 }
 
+const char *place_fork_point(const struct image *img)
+{
+	const size_t len = strlen(PLACE_FORK_POINT);
+
+	for (char *const *v = img->env; v && *v; v++)
+		if (!strncmp(*v, PLACE_FORK_POINT, len))
+			return *v + len;
+	return fork_words[FORK_FUNCTION];
+}
+
 int place_forks_at_boot(const struct image *img)
 {
-	char *const *v = img->env;
-
-	while (v && *v && strcmp(*v, PLACE_FORK_BOOT))
-		v++;
-	return v && *v;
+	return !strcmp(place_fork_point(img), fork_words[FORK_BOOT]);
 }
 
 /* the next variable from list on that is not a function's own */

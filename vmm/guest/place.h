@@ -22,8 +22,8 @@
 #define PLACE_SIZE	(UK_CTL_PAGES * UK_PAGE)
 /* what of the environment is known before there is a function begins not so */
 #define PLACE_OWN	"USETL_"
-/* and one that bake writes, of fork = boot in function.ini(5) */
-#define PLACE_FORK_BOOT	"USETL_FORK_POINT=boot"
+/* and one that bake writes, by function.ini(5), where fork is not `function` */
+#define PLACE_FORK_POINT "USETL_FORK_POINT="
 
 struct place {
 	uint64_t memory, files;
@@ -49,6 +49,8 @@ struct place *place_create(const struct ref_opts *o, struct err *err);
 /* a copy without what only a function has: its upper layers, too; or, with
    fork_boot, all of it */
 struct place *place_runtime(const struct place *p, struct err *err);
+/* fork in its function.ini(5) */
+const char *place_fork_point(const struct image *img);
 /* do clones of it start before the interpreter? then it shares no runtime */
 int place_forks_at_boot(const struct image *img);
 /* would both boot the same, as far as their runtime? */

@@ -20,6 +20,7 @@
 #include <ev.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <sys/types.h>
 
 #include "conf/err.h"
@@ -193,10 +194,33 @@ struct function_opts {
 	enum debug debug;		/* not NONE: no deadlines */
 };
 
+/*
+ * An operator's word that a function's snapshot be made anew.  The struct is
+ * the caller's memory, zeros at first, and the pool's until done is called, which
+ * is once, or until it is forgotten.
+ */
+struct fork_order {
+	/* why: NULL, and clones are of the new one from here on; or one line,
+	   and all is as it was */
+	void (*done)(struct fork_order *o, const char *why);
+	/* the pool's */
+	struct function *of;
+	LIST_ENTRY(fork_order) link;
+};
+
 struct function_info {
 	const char *name, *handler;
 	const char *digest;		/* of what runs, once that is ready */
 	int ready;
+	const char *level;		/* where its clones start: a word of
+					   function.ini's fork, or "runtime" */
+	uint64_t id, base;		/* its number, and that of the runtime
+					   that it shares, or 0 */
+	double age;			/* of its snapshot, s; of one ready */
+	uint64_t pages;			/* 4 KB, that its snapshot has of its
+					   own */
+	int stored_now;			/* it has no process; clones come
+					   from a file */
 	unsigned idle, busy, coming, queued;
 	uint64_t requests, errors;
 	uint64_t refreshes;		/* references that were replaced */
@@ -235,6 +259,8 @@ void pool_retire(struct function *f);
 struct function *pool_find(struct pool *pool, const char *name);
 /* each that takes requests: NULL for the first; NULL after the last */
 struct function *pool_next(struct pool *pool, struct function *f);
+/* the same of the runtimes that they share, which take no requests */
+struct function *pool_next_base(struct pool *pool, struct function *f);
 
 /*
  * 0: j->event is the job's; -EAGAIN: the queue is full, -EHOSTDOWN: it cannot
@@ -247,6 +273,10 @@ int pool_submit(struct function *f, struct job *j);
  * for a caller that has no room for more answers.
  */
 void function_pause(struct function *f, int paused);
+/* another snapshot of it, beside the one that is there; 0, or -EHOSTDOWN */
+int function_fork(struct function *f, struct fork_order *o);
+/* nobody waits for it any more; also of one that is over, or was none */
+void function_fork_forget(struct fork_order *o);
 /* a debugger is there: what waited for it goes on */
 void function_attached(struct function *f);
 

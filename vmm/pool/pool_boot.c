@@ -44,6 +44,7 @@ void pool_boot_failed(struct pool_ref *r, const char *why)
 		pool_refresh_arm(f);
 		pool_note(f, "a new reference cannot boot, the old one goes "
 			  "on: %s", why);
+		pool_fork_done(f, why);
 		return;
 	}
 	r->failed = "the function cannot boot";

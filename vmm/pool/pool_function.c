@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/guest/place.h"
 #include "vmm/pool/pool_impl.h"
 
 /* the table */
@@ -26,6 +27,14 @@ struct function *pool_find(struct pool *pool, const char *name)
 struct function *pool_next(struct pool *pool, struct function *f)
 {
 	return f ? TAILQ_NEXT(f, link) : TAILQ_FIRST(&pool->current);
+}
+
+struct function *pool_next_base(struct pool *pool, struct function *f)
+{
+	f = f ? TAILQ_NEXT(f, link) : TAILQ_FIRST(&pool->others);
+	while (f && !f->base_of)
+		f = TAILQ_NEXT(f, link);
+	return f;
 }
 
 /* what was to become the function of that name, and now never will */
@@ -165,6 +174,12 @@ void function_info(struct function *f, struct function_info *out)
 		.handler = f->img->handler,
 		.digest = f->img->digest,
 		.ready = pool_ref_usable(f),
+		.level = f->base_of ? "runtime" : place_fork_point(f->img),
+		.id = f->id,
+		.base = f->base ? f->base->id : 0,
+		.age = f->ref->ready_at ? pool_now(f) - f->ref->ready_at : 0,
+		.pages = f->ref->stats.ram_bytes / UK_PAGE,
+		.stored_now = f->ref->stored,
 		.idle = f->n[CLONE_IDLE],
 		.busy = f->n[CLONE_BUSY],
 		.coming = f->n[CLONE_COMING],

@@ -10,6 +10,7 @@
  *   pool_base.c      the runtime that functions share: what they branch from
  *   pool_store.c     references that are on disk
  *   pool_refresh.c   another reference in the place of the one
+ *   pool_fork.c      the same on command
  *   pool_image.c     what they boot: copied, verified
  *   pool_trust.c     or verified before
  *   pool_new.c       its new clones: asked for, come up, or not
@@ -217,6 +218,7 @@ struct function {
 	struct pool_ref refs[2], *ref;
 	struct ev_timer refresh;	/* runs while f->ref is READY */
 	int refresh_due;		/* it has run out */
+	LIST_HEAD(, fork_order) forks;	/* who has asked for another */
 	enum image_state image;		/* of f->img */
 	struct image_work work;
 	char kept_key[STORE_DIGEST];	/* of what the store has of it, or "" */
@@ -402,6 +404,10 @@ void pool_refresh_arm(struct function *f);	/* as f->o says */
 void pool_refresh_pump(struct function *f);
 /* r has booted beside another, and takes its place */
 void pool_refresh_done(struct pool_ref *r);
+
+/* pool_fork.c: whoever has ordered one hears how it went */
+void pool_fork_done(struct function *f, const char *why);
+void pool_fork_pump(struct function *f);
 
 /*
  * pool_trust.c: what verify() says, or said of the same file before: s, which

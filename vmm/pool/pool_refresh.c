@@ -28,6 +28,7 @@ void pool_refresh_done(struct pool_ref *r)
 		return;
 	}
 	pool_note(f, "a new reference took over");
+	pool_fork_done(f, NULL);
 }
 
 static void on_refresh(struct ev_loop *loop, struct ev_timer *w, int revents)
@@ -56,8 +57,10 @@ void pool_refresh_pump(struct function *f)
 		f->refresh_due = 1;
 	if (next->state != REF_BOOTING)
 		pool_refresh_arm(f);
-	if (rc < 0)
+	if (rc < 0) {
 		pool_note(f, "no new reference: %s", err.msg);
+		pool_fork_done(f, err.msg);
+	}
 }
 
 void pool_refresh_arm(struct function *f)

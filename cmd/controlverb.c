@@ -1,0 +1,133 @@
+/* controlverb.c - what can be ordered by a control socket (controlsock.h) */
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/control.h"
+
+/* list */
+
+static json_t *describe(struct function *f)
+{
+	struct function_info i;
+
+	function_info(f, &i);
+	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:b, s:b,"
+			 " s:{s:i, s:i, s:i}, s:i, s:I, s:f,"
+			 " s:{s:I, s:I, s:I, s:I}, s:I, s:I, s:I}",
+			 "name", i.name, "level", i.level,
+			 "digest", i.digest ? i.digest : "",
+			 "id", (json_int_t)i.id, "base", (json_int_t)i.base,
+			 "ready", i.ready, "stored", i.stored_now,
+			 "clones", "idle", (int)i.idle, "busy", (int)i.busy,
+			 "coming", (int)i.coming, "queued", (int)i.queued,
+			 "pages", (json_int_t)i.pages, "age", i.age,
+			 "starts",
+			 "warm", (json_int_t)i.starts[START_WARM],
+			 "clone", (json_int_t)i.starts[START_CLONE],
+			 "snapshot", (json_int_t)i.starts[START_SNAPSHOT],
+			 "boot", (json_int_t)i.starts[START_BOOT],
+			 "requests", (json_int_t)i.requests,
+			 "errors", (json_int_t)i.errors,
+			 "refreshes", (json_int_t)i.refreshes);
+}
+
+static void list(struct control_peer *p, const char *name)
+{
+	struct pool *pool = control_pool(p);
+	json_t *all = json_array();
+	struct function *f = NULL;
+	char *text;
+
+	while ((f = pool_next_base(pool, f)))
+		json_array_append_new(all, describe(f));
+	while ((f = pool_next(pool, f)))
+		json_array_append_new(all, describe(f));
+	text = json_dumps(all, JSON_INDENT(2));
+	json_decref(all);
+	control_answer(p, text, text ? strlen(text) : 0, NULL, 0);
+}
+
+/* fork */
+
+struct fork_task {
+	struct control_task task;
+	struct fork_order order;
+};
+
+static void fork_forget(struct control_task *t)
+{
+	struct fork_task *k = (struct fork_task *)t;
+
+	function_fork_forget(&k->order);
+	free(k);
+}
+
+static void fork_done(struct fork_order *o, const char *why)
+{
+	struct fork_task *k = (struct fork_task *)((char *)o -
+			      offsetof(struct fork_task, order));
+	struct control_peer *p = k->task.peer;
+
+	free(k);
+	if (why)
+		control_refuse(p, "no new snapshot: %s", why);
+	else
+		control_answer(p, strdup(""), 0, NULL, 0);
+}
+
+static void fork_again(struct control_peer *p, const char *name)
+{
+	struct function *f = pool_find(control_pool(p), name);
+	struct fork_task *k = calloc(1, sizeof(*k));
+
+	if (!k) {
+		control_refuse(p, "out of memory");
+		return;
+	}
+	k->task.forget = fork_forget;
+	k->order.done = fork_done;
+	if (function_fork(f, &k->order) < 0) {
+		control_refuse(p, "function '%s' is not ready", name);
+		free(k);
+		return;
+	}
+	control_wait(p, &k->task);
+}
+
+static const struct verb {
+	const char *name;
+	int named;			/* with a function, which is there */
+	void (*fn)(struct control_peer *p, const char *name);
+} verbs[] = {
+	{ "list", 0, list },
+	{ "fork", 1, fork_again },
+};
+
+static const struct verb *find_verb(const char *name)
+{
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (!strcmp(verbs[i].name, name))
+			return &verbs[i];
+	return NULL;
+}
+
+void control_order(struct control_peer *p, char *line)
+{
+	char *name = strchr(line, ' ');
+	const struct verb *v;
+
+	if (name)
+		*name++ = '\0';
+	v = find_verb(line);
+	if (!v)
+		control_refuse(p, "there is no such order");
+	else if (!name != !v->named)
+		control_refuse(p, "'%s' is for %s function", v->name,
+			       v->named ? "a" : "no");
+	else if (name && !pool_find(control_pool(p), name))
+		control_refuse(p, "there is no function of that name");
+	else
+		v->fn(p, name);
+}

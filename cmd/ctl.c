@@ -1,0 +1,304 @@
+/* ctl.c - usetl ctl: orders to a server that runs, by its control socket */
+#include <errno.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "cmd/cmd.h"
+#include "cmd/controlsock.h"
+
+#define ANSWER_MAX	(64u << 20)
+
+struct ctl {
+	const char *path;		/* of the socket; NULL: the usual one */
+	int json;
+	char **argument;
+	/* the answer */
+	char *text;
+	size_t len;
+	int fds[CONTROL_FDS];
+	unsigned nfds;
+};
+
+/* what is said */
+
+static void fds_take(struct ctl *c, struct msghdr *m)
+{
+	for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h; h = CMSG_NXTHDR(m, h)) {
+		size_t n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		int fds[CONTROL_FDS];
+
+		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
+			continue;
+		memcpy(fds, CMSG_DATA(h), n * sizeof(int));
+		for (size_t i = 0; i < n; i++)
+			if (c->nfds < CONTROL_FDS)
+				c->fds[c->nfds++] = fds[i];
+			else
+				close(fds[i]);
+	}
+}
+
+/* bytes, 0 at the end, or -errno */
+static ssize_t receive(struct ctl *c, int sock, void *buf, size_t size)
+{
+	union {
+		struct cmsghdr head;
+		char bytes[CMSG_SPACE(sizeof(c->fds))];
+	} control;
+	struct iovec iov = { buf, size };
+	struct msghdr m = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	ssize_t n;
+
+	do
+		n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n > 0)
+		fds_take(c, &m);
+	return n < 0 ? -errno : n;
+}
+
+/* all that comes, up to the end */
+static int answer_read(struct ctl *c, int sock, struct err *err)
+{
+	size_t room = 0;
+	ssize_t n;
+
+	do {
+		if (c->len + 1 >= room) {
+			char *p = realloc(c->text, room += 65536);
+
+			if (!p || room > ANSWER_MAX)
+				return err_set(err, -ENOMEM, "the answer is "
+					       "too long");
+			c->text = p;
+		}
+		n = receive(c, sock, c->text + c->len, room - c->len - 1);
+		if (n < 0 && n != -ECONNRESET)
+			return err_set(err, n, "%s", strerror((int)-n));
+		if (n > 0)
+			c->len += (size_t)n;
+	} while (n > 0);
+	c->text[c->len] = '\0';
+	return 0;
+}
+
+/* what the server says is text of its own, and of functions' */
+static int answer_judge(struct ctl *c, struct err *err)
+{
+	if (!strncmp(c->text, "ok\n", 3))
+		return 0;
+	if (strncmp(c->text, "error ", 6))
+		return err_set(err, -EPROTO, c->len ? "what answers there is "
+			       "no usetl server" : "the server has closed the "
+			       "connection");
+	c->text[strcspn(c->text, "\n")] = '\0';
+	return err_set(err, -EREMOTEIO, "%s", c->text + 6);
+}
+
+static int ask(struct ctl *c, const char *verb, const char *name,
+	       struct err *err)
+{
+	char line[CONTROL_LINE];
+	int len = snprintf(line, sizeof(line), "%s%s%s\n", verb,
+			   name ? " " : "", name ? name : "");
+	int sock, rc;
+
+	if (len >= (int)sizeof(line))
+		return err_set(err, -ENAMETOOLONG, "no function has so long a "
+			       "name");
+	sock = controlsock_connect(c->path, err);
+	if (sock < 0)
+		return sock;
+	/* a line this short is taken whole; who does not take it says why */
+	rc = send(sock, line, (size_t)len, MSG_NOSIGNAL) < 0 &&
+	     errno != EPIPE ? err_set(err, -errno, "%s", strerror(errno)) : 0;
+	if (rc == 0)
+		rc = answer_read(c, sock, err);
+	close(sock);
+	return rc < 0 ? rc : answer_judge(c, err);
+}
+
+/* list */
+
+static long long number(json_t *o, const char *key)
+{
+	return json_integer_value(json_object_get(o, key));
+}
+
+static void row(json_t *f)
+{
+	json_t *clones = json_object_get(f, "clones");
+	json_t *starts = json_object_get(f, "starts");
+	const char *state = !json_is_true(json_object_get(f, "ready")) ?
+		"not ready" : json_is_true(json_object_get(f, "stored")) ?
+		"stored" : "ready";
+	char base[24] = "-", id[24] = "-";
+
+	if (number(f, "base"))
+		snprintf(base, sizeof(base), "%lld", number(f, "base"));
+	if (!strcmp(json_string_value(json_object_get(f, "level")),
+		    "runtime"))
+		snprintf(id, sizeof(id), "%lld", number(f, "id"));
+	printf("%-24s %4s %4s %-11s %-9s %4lld %4lld %6lld %6lld %8lld "
+	       "%8.0f %lld/%lld/%lld/%lld\n",
+	       json_string_value(json_object_get(f, "name")), id, base,
+	       json_string_value(json_object_get(f, "level")), state,
+	       number(clones, "idle"), number(clones, "busy"),
+	       number(clones, "coming"), number(f, "queued"),
+	       number(f, "pages"),
+	       json_number_value(json_object_get(f, "age")),
+	       number(starts, "warm"), number(starts, "clone"),
+	       number(starts, "snapshot"), number(starts, "boot"));
+}
+
+/* only what a server of this kind says has all of that */
+static int is_row(json_t *f)
+{
+	return json_is_string(json_object_get(f, "name")) &&
+	       json_is_string(json_object_get(f, "level"));
+}
+
+static int do_list(struct ctl *c, struct err *err)
+{
+	int rc = ask(c, "list", NULL, err);
+	json_t *all;
+	size_t i;
+	json_t *f;
+
+	if (rc < 0)
+		return rc;
+	if (c->json) {
+		puts(c->text + 3);
+		return 0;
+	}
+	all = json_loads(c->text + 3, 0, NULL);
+	if (!json_is_array(all)) {
+		json_decref(all);
+		return err_set(err, -EPROTO, "what answers there is no usetl "
+			       "server");
+	}
+	printf("%-24s %4s %4s %-11s %-9s %4s %4s %6s %6s %8s %8s %s\n",
+	       "FUNCTION", "ID", "BASE", "LEVEL", "STATE", "IDLE", "BUSY",
+	       "COMING", "QUEUED", "PAGES", "AGE",
+	       "STARTS warm/clone/snapshot/boot");
+	json_array_foreach(all, i, f)
+		if (is_row(f))
+			row(f);
+	json_decref(all);
+	return 0;
+}
+
+static int do_fork(struct ctl *c, struct err *err)
+{
+	return ask(c, "fork", c->argument[0], err);
+}
+
+static const struct verb {
+	const char *name;
+	int arguments;
+	int (*fn)(struct ctl *c, struct err *err);
+	const char *usage;
+} verbs[] = {
+	{ "list", 0, do_list, "functions, and the runtimes that they share" },
+	{ "fork", 1, do_fork, "NAME: another snapshot of it, now" },
+};
+
+static void usage(FILE *to)
+{
+	fprintf(to, "usage: usetl ctl [OPTION]... COMMAND [ARGUMENT]...\n\n");
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
+		fprintf(to, "  %-20s  %s\n", verbs[i].name, verbs[i].usage);
+	fprintf(to,
+		"\n"
+		"      --control PATH    the server's control socket\n"
+		"      --json            list: as JSON\n"
+		"  -h, --help\n");
+}
+
+static const struct verb *find_verb(const char *name)
+{
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
+		if (!strcmp(verbs[i].name, name))
+			return &verbs[i];
+	return NULL;
+}
+
+/* the command; or NULL, with what is wrong said */
+static const struct verb *choose(struct ctl *c, int argc, char **argv)
+{
+	const struct verb *v = argc ? find_verb(argv[0]) : NULL;
+
+	if (!argc)
+		usage(stderr);
+	else if (!v)
+		fprintf(stderr, "usetl ctl: unknown command '%s'\n", argv[0]);
+	else if (argc - 1 != v->arguments)
+		fprintf(stderr, "usetl ctl: '%s' has %d arguments, not %d\n",
+			v->name, v->arguments, argc - 1);
+	else if (c->json && v->fn != do_list)
+		fprintf(stderr, "usetl ctl: --json is for list\n");
+	else
+		return v;
+	return NULL;
+}
+
+static int run(struct ctl *c, const struct verb *v)
+{
+	struct err err = { "" };
+	char path[PATH_MAX];
+	int rc = 0;
+
+	if (!c->path) {
+		rc = controlsock_default(path, &err);
+		c->path = path;
+	}
+	if (rc == 0)
+		rc = v->fn(c, &err);
+	if (rc == 0 && (fflush(stdout) || ferror(stdout)))
+		rc = err_set(&err, -errno, "cannot write: %s",
+			     strerror(errno));
+	if (rc < 0)
+		fprintf(stderr, "usetl ctl: %s\n", err.msg);
+	for (unsigned i = 0; i < c->nfds; i++)
+		close(c->fds[i]);
+	free(c->text);
+	return rc < 0 ? 1 : 0;
+}
+
+int cmd_ctl(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "control", required_argument, NULL, 'C' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct ctl c = { NULL };
+	const struct verb *v;
+	int o;
+
+	argv[0] = "usetl ctl";		/* for getopt's own messages */
+	while ((o = getopt_long(argc, argv, "h", longs, NULL)) != -1)
+		switch (o) {
+		case 'C':
+			c.path = optarg;
+			break;
+		case 'j':
+			c.json = 1;
+			break;
+		default:
+			usage(o == 'h' ? stdout : stderr);
+			return o == 'h' ? 0 : 2;
+		}
+	v = choose(&c, argc - optind, argv + optind);
+	c.argument = argv + optind + 1;
+	return v ? run(&c, v) : 2;
+}
