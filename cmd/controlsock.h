@@ -11,7 +11,8 @@
  *                   runtime that functions share, then one for each function
  *   fork NAME       the answer comes once the new snapshot is in use, or not
  *   snapshot NAME   the text is empty; with the first byte of "ok" come
- *                   descriptors (SCM_RIGHTS), which vmm/pool/saved.h explains
+ *                   descriptors (SCM_RIGHTS): a struct saved_head, and then
+ *                   its parts (vmm/guest/saved.h)
  *
  * Only the server's own user and root are heard (SO_PEERCRED).
  */

@@ -3,6 +3,8 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "cmd/control.h"
 
@@ -96,6 +98,88 @@ static void fork_again(struct control_peer *p, const char *name)
 	control_wait(p, &k->task);
 }
 
+/* snapshot */
+
+struct snapshot_task {
+	struct control_task task;
+	struct snapshot_order order;
+};
+
+static void snapshot_forget(struct control_task *t)
+{
+	struct snapshot_task *k = (struct snapshot_task *)t;
+
+	function_snapshot_forget(&k->order);
+	free(k);
+}
+
+/* what saved_write() wants to have of it, as a file */
+static int head_file(const struct saved_head *h)
+{
+	int fd = memfd_create("usetl-head", MFD_CLOEXEC);
+
+	if (fd >= 0 && pwrite(fd, h, sizeof(*h), 0) != sizeof(*h)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static void snapshot_done(struct snapshot_order *o, const char *why)
+{
+	struct snapshot_task *k = (struct snapshot_task *)((char *)o -
+				  offsetof(struct snapshot_task, order));
+	struct control_peer *p = k->task.peer;
+	int fds[1 + SAVED_PARTS];
+	unsigned n = o->head.parts;
+
+	if (why) {
+		control_refuse(p, "no snapshot: %s", why);
+	} else {
+		fds[0] = head_file(&o->head);
+		memcpy(fds + 1, o->fd, n * sizeof(int));
+		if (fds[0] >= 0) {
+			control_answer(p, strdup(""), 0, fds, 1 + n);
+		} else {
+			for (unsigned i = 0; i < n; i++)
+				close(o->fd[i]);
+			control_refuse(p, "out of memory");
+		}
+	}
+	free(k);
+}
+
+static const char *snapshot_why(int rc)
+{
+	return rc == -EBUSY ? "another one is being written; try again" :
+	       rc == -EHOSTDOWN ? "the function is not ready" :
+	       rc == -ESTALE ? "its runtime has ended since; fork makes another "
+			       "one, then try again" :
+	       rc == -ENOENT ? "this build of usetl has no name (build-id)" :
+	       strerror(-rc);
+}
+
+static void snapshot(struct control_peer *p, const char *name)
+{
+	struct function *f = pool_find(control_pool(p), name);
+	struct snapshot_task *k = calloc(1, sizeof(*k));
+	int rc;
+
+	if (!k) {
+		control_refuse(p, "out of memory");
+		return;
+	}
+	k->task.forget = snapshot_forget;
+	k->order.done = snapshot_done;
+	rc = function_snapshot(f, &k->order);
+	if (rc < 0) {
+		control_refuse(p, "no snapshot: %s", snapshot_why(rc));
+		free(k);
+		return;
+	}
+	control_wait(p, &k->task);
+}
+
 static const struct verb {
 	const char *name;
 	int named;			/* with a function, which is there */
@@ -103,6 +187,7 @@ static const struct verb {
 } verbs[] = {
 	{ "list", 0, list },
 	{ "fork", 1, fork_again },
+	{ "snapshot", 1, snapshot },
 };
 
 static const struct verb *find_verb(const char *name)

@@ -6,10 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cmd/cmd.h"
 #include "cmd/controlsock.h"
+#include "cmd/output.h"
+#include "vmm/guest/saved.h"
 
 #define ANSWER_MAX	(64u << 20)
 
@@ -201,6 +204,55 @@ static int do_fork(struct ctl *c, struct err *err)
 	return ask(c, "fork", c->argument[0], err);
 }
 
+/* snapshot */
+
+static int head_take(struct ctl *c, struct saved_head *h, struct err *err)
+{
+	if (c->nfds < 2 || pread(c->fds[0], h, sizeof(*h), 0) != sizeof(*h) ||
+	    h->parts != c->nfds - 1 || h->parts > SAVED_PARTS)
+		return err_set(err, -EPROTO, "what answers there is another "
+			       "usetl's server");
+	return 0;
+}
+
+/* under its own name only when it is whole */
+static int file_write(const struct ctl *c, struct saved_head *h,
+		      const char *path, struct err *err)
+{
+	struct output out;
+	struct err why;
+	int fd = output_create(&out, path, err), rc;
+
+	if (fd < 0)
+		return fd;
+	/* it has all that the function had in memory */
+	rc = fchmod(fd, 0600) < 0 ? output_cannot(path, err) : 0;
+	if (rc == 0 && saved_write(fd, h, c->fds + 1, &why) < 0)
+		rc = err_set(err, -EIO, "cannot write '%s': %s", path,
+			     why.msg);
+	close(fd);
+	if (rc == 0)
+		rc = output_commit(&out, err);
+	output_drop(&out);
+	return rc;
+}
+
+static int do_snapshot(struct ctl *c, struct err *err)
+{
+	const char *path = c->argument[1];
+	struct saved_head h;
+	int rc;
+
+	if (!saved_replaceable(path))
+		return err_set(err, -EEXIST, "'%s' is there, and is no "
+			       "snapshot: remove it first, or choose another "
+			       "name", path);
+	rc = ask(c, "snapshot", c->argument[0], err);
+	if (rc == 0)
+		rc = head_take(c, &h, err);
+	return rc == 0 ? file_write(c, &h, path, err) : rc;
+}
+
 static const struct verb {
 	const char *name;
 	int arguments;
@@ -209,6 +261,8 @@ static const struct verb {
 } verbs[] = {
 	{ "list", 0, do_list, "functions, and the runtimes that they share" },
 	{ "fork", 1, do_fork, "NAME: another snapshot of it, now" },
+	{ "snapshot", 2, do_snapshot, "NAME FILE: what it starts from, for "
+	  "invoke --from" },
 };
 
 static void usage(FILE *to)

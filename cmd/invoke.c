@@ -31,6 +31,7 @@ static const char who[] = "usetl invoke";
 struct run {
 	const struct invoke_opts *o;
 	struct openpool open;
+	struct saved *from;		/* NULL: it boots */
 	struct function *f;
 	struct job job;
 	struct gdb *gdb;
@@ -269,13 +270,20 @@ static int add(struct run *r, const char *path, struct err *err)
 		.idle_ns = r->open.conf->idle_ns, .verify = deploy_verify(),
 		/* a rollback would take breakpoints for the guest's doing */
 		.recycle = o->debug ? RECYCLE_KEEP : o->recycle,
-		.debug = o->debug,
+		.debug = o->debug, .from = r->from,
+		.memory = r->from ? r->from->head.memory : 0,
+		.name = r->from ? r->from->head.name : NULL,
 	};
 	struct image *img;
 	int rc = image_open(&img, path, err);
 
 	if (rc < 0)
 		return rc;
+	if (r->from && strcmp(img->digest, r->from->head.digest)) {
+		image_close(img);
+		return err_set(err, -ESTALE, "snapshot '%s': '%s' is not the "
+			       "image that it was made from", o->from, path);
+	}
 	rc = start_gdb(r, img, err);
 	if (rc < 0) {
 		image_close(img);
@@ -286,8 +294,10 @@ static int add(struct run *r, const char *path, struct err *err)
 
 static int start(struct run *r, const char *path, struct err *err)
 {
+	struct saved *from = r->from;
 	struct openpool_opts po = {
-		.tender = r->o->tender, .store = r->o->store, .boot_ns = r->o->boot_ns,
+		.tender = r->o->tender || !from ? r->o->tender :
+			  tender_words[from->head.tender], .store = r->o->store, .boot_ns = r->o->boot_ns,
 		/* a reference may take its time to boot; what it prints is
 		   shown */
 		.wait_ns = 600000000000ull, .log_max = LOG_MAX,
@@ -295,7 +305,9 @@ static int start(struct run *r, const char *path, struct err *err)
 	};
 	int rc = openpool_create(&r->open, &po, err);
 
-	return rc < 0 ? rc : add(r, path, err);
+	if (rc == 0 && from)
+		rc = saved_fits(from, r->open.tender, r->o->from, err);
+	return rc < 0 ? rc : add(r, path ? path : from->head.image, err);
 }
 
 static void on_keep(struct ev_loop *loop, struct ev_timer *w, int revents)
@@ -329,6 +341,8 @@ static int run_image(const char *path, const struct invoke_opts *o)
 
 	if (o->stats)
 		rc = invoke_stats_create(&r.stats, o->repeat);
+	if (rc == 0 && o->from)
+		rc = saved_open(&r.from, o->from, &err);
 	if (rc == 0)
 		rc = start(&r, path, &err);
 	if (rc < 0)
@@ -345,6 +359,7 @@ static int run_image(const char *path, const struct invoke_opts *o)
 	gdb_destroy(r.gdb);
 	openpool_destroy(&r.open);
 	invoke_stats_destroy(r.stats);
+	saved_close(r.from);
 	free(r.result);
 	return r.status;
 }

@@ -108,7 +108,7 @@ static void usage(FILE *to)
 		"[--recycle HOW]\n"
 		"                    [--tender HOW] [--store DIR]\n"
 		"                    [--gdb[=boot] [--gdb-command CMD]...]\n"
-		"                    IMAGE|URL\n"
+		"                    [--from FILE] IMAGE|URL\n"
 		"  -d, --data    the event: JSON, a file's, or stdin's ({})\n"
 		"  -t, --timeout instead of the image's, as in 500ms or 10s\n"
 		"      --boot-timeout  what the boot may take (IMAGE; 60s)\n"
@@ -122,6 +122,9 @@ static void usage(FILE *to)
 		"      --tender  auto, kvm or process (IMAGE; auto)\n"
 		"      --store   keep in DIR what booted, for the next time "
 		"(IMAGE)\n"
+		"      --from    go on from a snapshot that usetl ctl made; its "
+		"image is\n"
+		"                where it was, if there is none\n"
 		"      --gdb     on the request's guest, with =boot from its "
 		"start\n"
 		"                (IMAGE, --tender=process)\n"
@@ -198,14 +201,14 @@ static int add_gdb(struct invoke_opts *o, char *text)
 
 int invoke_is_url(const struct invoke_opts *o)
 {
-	return !strncmp(o->target, "http://", 7) ||
-	       !strncmp(o->target, "https://", 8);
+	return o->target && (!strncmp(o->target, "http://", 7) ||
+			     !strncmp(o->target, "https://", 8));
 }
 
 /* HOST:PORT/function/NAME without a scheme would be a file that is not there */
 static int check_url(const struct invoke_opts *o)
 {
-	if (invoke_is_url(o) || access(o->target, F_OK) == 0 ||
+	if (!o->target || invoke_is_url(o) || access(o->target, F_OK) == 0 ||
 	    (!strstr(o->target, "/function/") && !strstr(o->target, "://")))
 		return 0;
 	fprintf(stderr, "%s: '%s' is no file; a URL begins with http:// or "
@@ -219,6 +222,7 @@ static int check_options_of_url(const struct invoke_opts *o)
 	const char *option = o->trace ? "--trace" : o->tender ? "--tender" :
 		o->recycle != RECYCLE_ROLLBACK ? "--recycle" :
 		o->boot_ns ? "--boot-timeout" : o->store ? "--store" :
+		o->from ? "--from" :
 		o->pages ? "--stats=pages" :
 		o->pause_ns ? "--pause" : NULL;
 	struct err err;
@@ -240,6 +244,19 @@ static int check_pages(const struct invoke_opts *o)
 		return 0;
 	fprintf(stderr, "%s: --stats=pages is of a rollback: no --recycle\n",
 		who);
+	return 2;
+}
+
+/* what a snapshot has decided */
+static int check_from(const struct invoke_opts *o)
+{
+	const char *option = !o->from ? NULL : o->trace ? "--trace" :
+		o->store ? "--store" : o->debug ? "--gdb" : NULL;
+
+	if (!option)
+		return 0;
+	fprintf(stderr, "%s: --from goes on where a guest was: no %s\n", who,
+		option);
 	return 2;
 }
 
@@ -287,6 +304,9 @@ static int set(struct invoke_opts *o, int c)
 	case 'X':
 		o->tender = optarg;
 		return 0;
+	case 'F':
+		o->from = optarg;
+		return 0;
 	case 'D':
 		o->store = optarg;
 		return 0;
@@ -315,6 +335,7 @@ int invoke_parse(int argc, char **argv, struct invoke_opts *o)
 		{ "tender", required_argument, NULL, 'X' },
 		{ "boot-timeout", required_argument, NULL, 'B' },
 		{ "store", required_argument, NULL, 'D' },
+		{ "from", required_argument, NULL, 'F' },
 		{ "gdb", optional_argument, NULL, 'G' },
 		{ "gdb-command", required_argument, NULL, 'g' },
 		{ "help", no_argument, NULL, 'h' },
@@ -329,7 +350,7 @@ int invoke_parse(int argc, char **argv, struct invoke_opts *o)
 		if (rc)
 			return rc;
 	}
-	if (argc - optind != 1) {
+	if (argc - optind != 1 && (argc - optind || !o->from)) {
 		fprintf(stderr, "%s: %s\n", who, argc == optind ?
 			"which image or URL?" : "one image or URL at a time");
 		usage(stderr);
@@ -338,6 +359,7 @@ int invoke_parse(int argc, char **argv, struct invoke_opts *o)
 	o->target = argv[optind];
 	rc = check_url(o);
 	rc = rc ? rc : check_options_of_url(o);
+	rc = rc ? rc : check_from(o);
 	rc = rc ? rc : check_pages(o);
 	return rc ? rc : check_gdb(o);
 }

@@ -14,7 +14,8 @@
 
 struct invoke_opts {
 	const char *data, *tender, *store;
-	const char *target;		/* IMAGE or URL */
+	const char *target;		/* IMAGE or URL; NULL: `from` says */
+	const char *from;		/* a snapshot's file, or NULL */
 	char *event;			/* the caller's to free */
 	size_t event_len;
 	int stats, json, pages, trace;

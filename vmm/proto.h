@@ -9,6 +9,7 @@
  *   reference:  gateway forks it (ref.h); it boots, may FETCH and LOG, says
  *               READY or DIED, then answers each CLONE by forking.
  *   base:       a reference that answers each BRANCH by forking, too.
+ *               Either answers a SAVE by a child that writes what it has.
  *   branch:     waits for its PLACE; then it is a reference that has not said
  *               READY, or a clone.
  *   clone:      says UP; then for each INVOKE any number of FETCH, CANCEL,
@@ -32,6 +33,9 @@ enum msg_type {
 	MSG_PLACE,		/* to a branch: a: PLACE_*; of a clone, process
 				   id of its first request; fds: in the order
 				   of PLACE_FD_* */
+	MSG_SAVE,		/* to a base, and to a reference that has
+				   none; fds: a socket of its own, on which
+				   SAVED answers; an empty memfd */
 	/* gateway to clone */
 	MSG_INVOKE,		/* a: event bytes, timeout ns, INVOKE_* flags,
 				      bytes of log, process id of the request
@@ -62,6 +66,8 @@ enum msg_type {
 				   or a window had been attached */
 	MSG_CLONED,		/* reference to gateway: a: pid or -errno; of
 				   each CLONE and BRANCH, in their order */
+	MSG_SAVED,		/* a: errno, or 0: the memfd has the snapshot,
+				   and is sealed */
 };
 
 /* what a branch becomes */

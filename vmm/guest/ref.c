@@ -289,7 +289,7 @@ int ref_run(struct ref *r, struct err *err)
 /* the base that a file has, in the place of one that boots */
 static int read_base(struct ref *r, struct err *err)
 {
-	const struct place *p = r->runtime;
+	const struct place *p = r->place ? r->place : r->runtime;
 	uint64_t t0 = nstime_now();
 	int rc = ram_create(&r->ram, p->memory, p->files, err);
 
@@ -301,6 +301,8 @@ static int read_base(struct ref *r, struct err *err)
 			       strerror(-rc));
 	rc = snapshot_read(&r->snap, &r->ram, r->o->from, err);
 	close(r->o->from);
+	for (unsigned i = 0; rc == 0 && i < r->o->overs; i++)
+		rc = snapshot_load(&r->snap, &r->ram, r->o->over[i], err);
 	if (rc == 0)
 		rc = lock(r, err);
 	if (rc < 0)
@@ -343,6 +345,23 @@ struct clone_opts ref_clone_opts(struct ref *r, int sock, int window0,
 		.sock = sock, .window0 = window0, .hide = r->hide,
 		.pid = (uint32_t)guest_pid, .forked = forked,
 	};
+}
+
+/* SAVE: a child writes it, as others wait for theirs meanwhile */
+static void do_save(struct ref *r, int fds[CHAN_FDS])
+{
+	struct msg m = { .type = MSG_SAVED };
+	struct err err;
+	pid_t pid = fds[0] < 0 || fds[1] < 0 ? -1 : _Fork();
+
+	if (pid == 0) {
+		m.a[0] = (uint64_t)-snapshot_write(&r->snap, &r->ram, fds[1],
+						   &err);
+		chan_send(fds[0], &m, NULL, 0);
+		_exit(0);
+	}
+	/* the end of its socket says the rest */
+	chan_close_fds(fds);
 }
 
 /* CLONE or BRANCH: a child that has the descriptors, and how that went */
@@ -405,6 +424,8 @@ void ref_serve(struct ref *r)
 			return;
 		if (m.type == (r->place ? MSG_CLONE : MSG_BRANCH))
 			rc = do_fork(r, &m, fds);
+		else if (m.type == MSG_SAVE)
+			do_save(r, fds);
 		else
 			chan_close_fds(fds);
 		if (rc < 0)
@@ -415,8 +436,8 @@ void ref_serve(struct ref *r)
 /* the child of a gateway begins with nothing of its parent's but these */
 static int inherit_little(struct ref *r)
 {
-	int keep[] = { r->sock, r->o->window0, r->o->img->fd, r->o->from,
-		       r->out };
+	int keep[5 + RAM_DELTAS] = { r->sock, r->o->window0, r->o->img->fd,
+				     r->o->from, r->out };
 	/*
 	 * A core dump would hold guests' memory.  A limit of 0 forbids files
 	 * alone; one of 1 also forbids the program that core(5) pipes it to.
@@ -447,7 +468,9 @@ static int inherit_little(struct ref *r)
 	signal(SIGCHLD, SIG_IGN);	/* clones are reaped by the kernel */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	return jail_close_others(keep, 5);
+	for (unsigned i = 0; i < RAM_DELTAS; i++)
+		keep[5 + i] = i < r->o->overs ? r->o->over[i] : -1;
+	return jail_close_others(keep, 5 + RAM_DELTAS);
 }
 
 static void ref_main(const struct ref_opts *o, int sock, pid_t parent,

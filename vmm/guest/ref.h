@@ -19,6 +19,7 @@
 #include "conf/err.h"
 #include "conf/words.h"
 #include "etlfs/image/image.h"
+#include "vmm/memory/ram.h"
 #include "vmm/tender/tender.h"
 
 /* guests that wait for a debugger: a process tender's, see pool_ops.attach */
@@ -37,7 +38,11 @@ struct ref_opts {
 					   branches, each of one function */
 	/* of a base, both the caller's, or -1: */
 	int from;			/* it does not boot, but is the one
-					   that this file has: snapshot.h */
+					   that this file has: snapshot.h; also
+					   of a function, whose deltas over that
+					   are in: */
+	int over[RAM_DELTAS];		/* the caller's; `overs` of them */
+	unsigned overs;
 	int file;			/* an empty memfd that has it once that
 					   is sealed, when there is time */
 	enum debug debug;		/* BOOT: wait before the first instruction */

@@ -74,6 +74,7 @@ static uint32_t payload_max(uint32_t type, int *known)
 	case MSG_UP:
 	case MSG_CANCEL:
 	case MSG_CLONED:
+	case MSG_SAVED:
 		return 0;
 	}
 	*known = 0;

@@ -30,6 +30,7 @@
 #include "vmm/host/cgroup.h"
 #include "vmm/proto.h"
 #include "vmm/guest/ref.h"
+#include "vmm/guest/saved.h"
 
 #define POOL_EVENT_MAX	(ETLFS_EVENT_MAX - ETLFS_EVENT_OFF)	/* bytes */
 
@@ -192,6 +193,8 @@ struct function_opts {
 	int say_pages;			/* which says what was written */
 	int once;			/* do not boot again after a failure */
 	enum debug debug;		/* not NONE: no deadlines */
+	const struct saved *from;	/* it does not boot, but goes on from
+					   there; the caller's */
 };
 
 /*
@@ -206,6 +209,22 @@ struct fork_order {
 	/* the pool's */
 	struct function *of;
 	LIST_ENTRY(fork_order) link;
+};
+
+/*
+ * The same that its snapshot be written for somebody else.  One at a time in a
+ * pool.
+ */
+struct snapshot_order {
+	/* why: NULL, and head and fd[] are the parts that saved_write() wants,
+	   the caller's to close; or one line */
+	void (*done)(struct snapshot_order *o, const char *why);
+	struct saved_head head;
+	int fd[SAVED_PARTS];		/* -1: there is none */
+	/* the pool's */
+	struct function *of;
+	struct peer *peer;
+	struct ev_timer timer;
 };
 
 struct function_info {
@@ -277,6 +296,13 @@ void function_pause(struct function *f, int paused);
 int function_fork(struct function *f, struct fork_order *o);
 /* nobody waits for it any more; also of one that is over, or was none */
 void function_fork_forget(struct fork_order *o);
+/*
+ * Its snapshot, for somebody else; 0, and done is called later.  -EHOSTDOWN; -EBUSY:
+ * another one is being written; -ESTALE: its runtime has ended since
+ */
+int function_snapshot(struct function *f, struct snapshot_order *o);
+/* nobody waits for it; fds that are the caller's already stay so */
+void function_snapshot_forget(struct snapshot_order *o);
 /* a debugger is there: what waited for it goes on */
 void function_attached(struct function *f);
 

@@ -91,6 +91,7 @@ void function_free(struct function *f)
 	struct pool *pool = f->pool;
 
 	function_unmark(f);
+	pool_snapshot_end(f);
 	TAILQ_REMOVE(f->current ? &pool->current : &pool->others, f, link);
 	cgroup_remove(pool->o.cgroup, f->name, f->id);
 	ev_timer_stop(pool->loop, &f->refresh);

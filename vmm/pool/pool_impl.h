@@ -11,6 +11,7 @@
  *   pool_store.c     references that are on disk
  *   pool_refresh.c   another reference in the place of the one
  *   pool_fork.c      the same on command
+ *   pool_snapshot.c  a function's snapshot for somebody else
  *   pool_image.c     what they boot: copied, verified
  *   pool_trust.c     or verified before
  *   pool_new.c       its new clones: asked for, come up, or not
@@ -269,6 +270,7 @@ struct pool {
 	struct function_list marked;
 	unsigned pending;
 	uint64_t functions;		/* ever made */
+	struct snapshot_order *snapshot; /* that is being written */
 	struct ev_timer memory;
 	int pressed;			/* no clone is left to be given up, and
 					   that was not enough */
@@ -408,6 +410,9 @@ void pool_refresh_done(struct pool_ref *r);
 /* pool_fork.c: whoever has ordered one hears how it went */
 void pool_fork_done(struct function *f, const char *why);
 void pool_fork_pump(struct function *f);
+
+/* pool_snapshot.c: f is not served any more */
+void pool_snapshot_end(struct function *f);
 
 /*
  * pool_trust.c: what verify() says, or said of the same file before: s, which

@@ -187,8 +187,8 @@ struct ref_opts pool_ref_opts(const struct pool_ref *r)
 {
 	const struct function *f = r->proc.f;
 	const struct pool_opts *po = &f->pool->o;
-
-	return (struct ref_opts){
+	const struct saved *from = f->o.from;
+	struct ref_opts o = {
 		.img = f->img, .memory = f->o.memory,
 		.recycle = f->o.recycle, .trace = f->o.trace,
 		.trial = f->o.trial, .verify = f->o.verify,
@@ -196,8 +196,14 @@ struct ref_opts pool_ref_opts(const struct pool_ref *r)
 		.uid = po->uid, .tender = po->tender, .log_max = po->log_max,
 		.window0 = r->proc.host ? host_window0(r->proc.host)->fd : -1,
 		.cgroup = -1, .base = f->base_of != 0,
-		.from = r->from, .file = f->base_of ? r->file : -1,
+		.from = from ? from->fd[0] : r->from,
+		.overs = from ? from->head.parts - 1 : 0,
+		.file = f->base_of ? r->file : -1,
 	};
+
+	if (from)
+		memcpy(o.over, from->fd + 1, sizeof(o.over));
+	return o;
 }
 
 /* cgroup: where its processes are to be; < 0: beside the gateway's */

@@ -1,0 +1,155 @@
+#!/bin/sh
+# usetl ctl snapshot, and usetl invoke --from: a function goes on in a file
+. "$(dirname "$0")/lib.sh"
+need_tender
+need_python
+command -v curl >/dev/null || skip_all "no curl"
+
+USETL_VERIFY=1
+export USETL_VERIFY
+copy_function points
+sed 's/^fork = .*/fork = boot/;s/^name = .*/name = anew/' \
+	"$t/functions/points/function.ini" >"$tmp/src/points/function.ini"
+ok "bake with fork = boot" "$usetl" bake -o "$tmp/anew.usetl" \
+	"$tmp/src/points"
+sed '/^fork = /d' "$t/functions/points/function.ini" \
+	>"$tmp/src/points/function.ini"
+ok "bake without" "$usetl" bake -o "$tmp/points.usetl" "$tmp/src/points"
+cat >"$tmp/u.conf" <<END
+[function points]
+image = points.usetl
+memory = 96M
+[function idle]
+image = points.usetl
+pool.min = 0
+[function anew]
+image = anew.usetl
+END
+snap=$tmp/points.snap
+from() {
+	f=$1
+	shift
+	"$usetl" invoke --from "$f" "$@"
+}
+# loaded: what LOADED was in the answer of an invoke
+loaded() {
+	sed -n 's/.*"loaded": "\([0-9a-f]*\)".*/\1/p' "$tmp/out"
+}
+
+serve_or_end -c "$tmp/u.conf"
+call points '{}'
+was=$(json 'd["loaded"]' | tr -d '"')
+for f in points idle anew; do
+	ok "a snapshot of $f" "$usetl" ctl snapshot $f "$tmp/$f.snap"
+done
+is "is its user's alone" "$(stat -c %a "$snap")" 600
+is "and nothing else is left there" \
+	"$(find "$tmp" -maxdepth 1 -name '.*snap*' | grep -c .)" 0
+ok "another one takes its place" "$usetl" ctl snapshot points "$snap"
+fails "a function that there is not" 1 "$usetl" ctl snapshot none "$tmp/n"
+fails "leaves no file" 1 test -e "$tmp/n"
+echo text >"$tmp/text"
+fails "a file that is no snapshot" 1 "$usetl" ctl snapshot points "$tmp/text"
+is "stays as it is" "$(cat "$tmp/text")" text
+fails "a folder that is not there" 1 "$usetl" ctl snapshot points \
+	"$tmp/none/s"
+like "is named" "$tmp/err" "none/s"
+call points '{}'
+is "the function goes on" "$status $(json 'd["loaded"]' | tr -d '"')" \
+	"200 $was"
+ok "fork" "$usetl" ctl fork points
+ok "a snapshot of the new one" "$usetl" ctl snapshot points "$tmp/second"
+stop_serve
+
+# without the server
+ok "it goes on from there" from "$snap" -d '{}'
+is "with what it had loaded" "$(loaded)" "$was"
+ok "as often as one likes" from "$snap" -d '{}' --repeat 5
+is "and each time from the same" "$(loaded)" "$was"
+ok "with fork for each" from "$snap" -d '{}' --repeat 3 --recycle fork
+is "too" "$(loaded)" "$was"
+ok "and keep" from "$snap" -d '{}' --repeat 3 --recycle keep
+like "keeps" "$tmp/out" '"calls": 3'
+ok "an image that is named" from "$snap" -d '{}' "$tmp/points.usetl"
+is "is no other" "$(loaded)" "$was"
+fails "an error of the handler" 1 from "$snap" -d '{"raise": true}'
+like "is one" "$tmp/err" KeyError
+ok "of the one after the fork" from "$tmp/second" -d '{}'
+ok "what it loaded is another" test "$(loaded)" != "$was"
+ok "of one without a clone" from "$tmp/idle.snap" -d '{}'
+ok "fork = boot" from "$tmp/anew.snap" -d '{}'
+first=$(loaded)
+ok "again" from "$tmp/anew.snap" -d '{}'
+ok "loads anew" test "$(loaded)" != "$first"
+
+# what is refused, each with one line
+refused() {
+	fails "$1" 1 from "$2" -d '{}'
+	like "says so: $1" "$tmp/err" "$3"
+	is "in one line: $1" "$(grep -c . "$tmp/err")" 1
+}
+bad() {
+	cp "$snap" "$tmp/bad"
+}
+size=$(stat -c %s "$snap")
+# flip OFFSET: one bit of $tmp/bad
+flip() {
+	"$python" - "$tmp/bad" "$1" <<'END'
+import sys
+with open(sys.argv[1], "r+b") as f:
+    f.seek(int(sys.argv[2]))
+    b = f.read(1)[0]
+    f.seek(int(sys.argv[2]))
+    f.write(bytes([b ^ 4]))
+END
+}
+changed='was cut short or changed'
+for at in 0 9 40 5000 $((0x4000)) $((0x4000 + 90)) $((size / 2)) \
+	$((size - 1)); do
+	bad
+	flip "$at"
+	refused "a bit at $at" "$tmp/bad" "$changed|no snapshot of this"
+done
+for len in 0 7 100 $((0x4000)) $((0x5000)) $((size - 4096)) $((size - 1)); do
+	bad
+	truncate -s "$len" "$tmp/bad"
+	refused "$len bytes of it" "$tmp/bad" "$changed|no snapshot of this"
+done
+bad
+cat /dev/zero 2>/dev/null | head -c 4096 >>"$tmp/bad"
+refused "bytes behind it" "$tmp/bad" "$changed"
+bad
+chmod 660 "$tmp/bad"
+refused "one that others may write" "$tmp/bad" 'others may write it'
+refused "an image" "$tmp/points.usetl" 'no snapshot of this'
+refused "a folder" "$tmp" 'no file'
+mkfifo "$tmp/fifo"
+refused "a FIFO" "$tmp/fifo" 'no file'
+refused "one that is not there" "$tmp/none" 'No such file'
+if test "$(id -u)" = 0; then
+	bad
+	chown 65534 "$tmp/bad"
+	refused "another user's" "$tmp/bad" "another user's"
+fi
+
+for other in kvm process; do
+	test "$other" != "$tender" || continue
+	"$usetl" invoke --tender="$other" "$tmp/points.usetl" \
+		>/dev/null 2>&1 || continue
+	fails "by another tender" 1 from "$snap" -d '{}' --tender=$other
+	like "it says who made it" "$tmp/err" 'made by another tender'
+done
+echo '# other' >>"$tmp/src/points/app.py"
+ok "the image is baked again" "$usetl" bake -o "$tmp/points.usetl" \
+	"$tmp/src/points"
+refused "another image" "$snap" 'is not the image that it was made from'
+fails "no image" 1 from "$snap" -d '{}' "$tmp/none.usetl"
+
+# usage
+for args in '--trace' "--store $tmp/s" '--gdb' 'http://127.0.0.1:1/function/f'
+do
+	# shellcheck disable=SC2086
+	fails "--from with $args is a wrong command line" 2 from "$snap" $args
+done
+fails "neither an image nor --from" 2 "$usetl" invoke -d '{}'
+plan
