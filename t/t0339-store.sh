@@ -320,4 +320,101 @@ chmod 777 "$tmp/mine/snapshots"
 ok "but not written" invoke
 like "and that is said" "$tmp/err" \
 	'nothing is kept in a store: .*can be written by others'
+
+# nothing is compared: files are mapped, and the clone is the only process
+unset USETL_VERIFY
+mine=$tmp/mapped
+mapped() {
+	"$usetl" invoke --store "$mine" --stats=json "$@" "$tmp/kept.usetl" \
+		>"$tmp/out" 2>"$tmp/err"
+}
+# kind NAME: the store's file of that name, the one that was used last
+kind() {
+	"$usetl" store --store "$mine" list >"$tmp/list"
+	id=$(sed -n "s/^snapshot *\([0-9a-f]*\) .* $1\$/\1/p" "$tmp/list" |
+		head -n 1)
+	find "$mine/snapshots" -name "$id*"
+}
+anew() {
+	rm -rf "$mine"
+	mapped || fail "it boots" "$tmp/err"
+}
+by_snapshot() {
+	grep -o '"starts_snapshot": [0-9]*' "$tmp/err"
+}
+anew
+first=$(json 'd["boot"]')
+ok "a function that is kept is mapped" mapped
+is "and the same" "$(json 'd["boot"]')" "$first"
+is "by a snapshot" "$(by_snapshot)" '"starts_snapshot": 1'
+"$usetl" invoke --store "$mine" -d '{"nap": 1}' "$tmp/kept.usetl" \
+	>"$tmp/out" 2>"$tmp/err" &
+pid=$!
+has_process() {
+	children "$pid" >/dev/null
+}
+await has_process || fail "it has a process" "$tmp/err"
+sleep 0.2
+is "it has one process, whose child the guest may be" \
+	"$(children "$pid" | grep -c .)" 1
+wait "$pid"
+ok "one clone, three requests" mapped --repeat 3
+is "each of them from the start" "$(json 'd["calls"]')" 1
+ok "three clones" mapped --repeat 3 --recycle=fork
+is "each of them from the start, too" "$(json 'd["calls"]')" 1
+
+# overwrite FILE OFFSET: bytes that no snapshot has there
+overwrite() {
+	printf '\377\376\375\374' | dd of="$1" bs=1 seek="$2" conv=notrunc \
+		2>/dev/null
+}
+# where the last of its runs is, whose list ends the head
+runs_end() {
+	"$python" - "$1" <<'END'
+import sys
+with open(sys.argv[1], "rb") as file:
+    head = file.read(0x10000)
+print((len(head.rstrip(b"\0")) + 3) // 4 * 4 - 4)
+END
+}
+# wrong WHAT LINE: said in one line, and it boots; the next time it is mapped
+wrong() {
+	ok "$1: it runs" mapped
+	is "$1: booted" "$(by_snapshot)" '"starts_snapshot": 0'
+	is "$1: it is said once" "$(grep -c 'store: ' "$tmp/err")" 1
+	like "$1: by its name" "$tmp/err" "store: $2"
+	ok "$1: it runs again" mapped
+	is "$1: and was kept" "$(by_snapshot)" '"starts_snapshot": 1'
+}
+for what in runtime kept; do
+	anew
+	overwrite "$(kind $what)" 0
+	wrong "$what, no snapshot" 'snapshot [0-9a-f]* is of another usetl'
+	overwrite "$(kind $what)" "$(runs_end "$(kind $what)")"
+	wrong "$what, its list" 'cannot use a snapshot: its list of pages is'
+	shorten "$(kind $what)"
+	wrong "$what, cut short" 'snapshot [0-9a-f]* was cut short or changed'
+	chmod 666 "$(kind $what)"
+	ok "$what, that others can write: it runs" mapped
+	like "$what, that others can write: it is said" "$tmp/err" \
+		'can be written by others'
+
+	# and what is cut short under its feet
+	anew
+	"$usetl" invoke --store "$mine" -d '{"nap": 1}' "$tmp/kept.usetl" \
+		>"$tmp/out" 2>"$tmp/err" &
+	pid=$!
+	await has_process
+	sleep 0.5
+	truncate -s 69632 "$(kind $what)"
+	wait "$pid"
+	is "$what, cut short while it runs: no result" "$? $(cat "$tmp/out")" \
+		'1 '
+	like "$what, cut short while it runs: it is said" "$tmp/err" \
+		'its snapshot in the store was cut short while it ran'
+	ok "$what, cut short while it runs: the next one runs" mapped
+done
+anew
+overwrite "$(kind kept)" 40
+wrong "of another base" 'snapshot [0-9a-f]* is of another usetl'
 plan

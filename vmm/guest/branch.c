@@ -1,6 +1,6 @@
 /*
- * branch.c - a child of a base: waits for its function, and becomes that one's
- * reference or a clone
+ * branch.c - a child of a base, or a base that is to have none: waits for its
+ * function, and becomes that one's reference or a clone
  */
 #include "vmm/guest/ref_impl.h"
 
@@ -121,7 +121,8 @@ void branch_main(struct ref *r, const int fds[CHAN_FDS])
 	signal(SIGCHLD, SIG_DFL);
 	/* a function has a share of the processors, of its own */
 	setsid();
-	close(r->sock);
+	if (r->sock != fds[0])
+		close(r->sock);
 	r->sock = fds[0];
 	/* the base's own to write */
 	if (r->out >= 0)

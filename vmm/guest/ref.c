@@ -117,7 +117,8 @@ static int lock(struct ref *r, struct err *err)
 {
 	int rc;
 
-	nofork_libraries(r->proc);
+	if (!r->o->alone)
+		nofork_libraries(r->proc);
 	r->hide = r->o->uid && jail_may_trace();
 	rc = jail_user(r->o->uid, err);
 	if (rc == 0)
@@ -291,7 +292,9 @@ static int read_base(struct ref *r, struct err *err)
 {
 	const struct place *p = r->place ? r->place : r->runtime;
 	uint64_t t0 = nstime_now();
-	int rc = ram_create(&r->ram, p->memory, p->files, err);
+	int map = r->o->map;
+	int rc = map ? ram_create_cold(&r->ram, p->memory, p->files, err) :
+		 ram_create(&r->ram, p->memory, p->files, err);
 
 	if (rc < 0)
 		return rc;
@@ -299,8 +302,9 @@ static int read_base(struct ref *r, struct err *err)
 	if (rc < 0)
 		return err_set(err, rc, "cannot map '%s': %s", r->o->img->path,
 			       strerror(-rc));
-	rc = snapshot_read(&r->snap, &r->ram, r->o->from, err);
-	close(r->o->from);
+	rc = snapshot_read(&r->snap, &r->ram, r->o->from, map, err);
+	if (!map)
+		close(r->o->from);
 	for (unsigned i = 0; rc == 0 && i < r->o->overs; i++)
 		rc = snapshot_load(&r->snap, &r->ram, r->o->over[i], err);
 	if (rc == 0)
@@ -316,6 +320,8 @@ static int load(struct ref *r, struct err *err)
 {
 	int rc = read_base(r, err);
 
+	if (rc == 0 && r->o->alone)
+		branch_main(r, (const int[CHAN_FDS]){ r->sock, r->o->window0 });
 	if (rc == 0)
 		return say_ready(r, "", 0);
 	ref_say_died(r, DIED_HOST, err->msg[0] ? err->msg : strerror(-rc));

@@ -43,6 +43,11 @@ struct ref_opts {
 					   are in: */
 	int over[RAM_DELTAS];		/* the caller's; `overs` of them */
 	unsigned overs;
+	int map;			/* that file is trusted not to change
+					   meanwhile: it is mapped, not read */
+	int alone;			/* and there are to be no branches: this
+					   process is the only one, which its
+					   socket tells what is placed */
 	int file;			/* an empty memfd that has it once that
 					   is sealed, when there is time */
 	enum debug debug;		/* BOOT: wait before the first instruction */

@@ -47,7 +47,11 @@ int ref_run(struct ref *r, struct err *err);
 /* answers the gateway until that is gone */
 void ref_serve(struct ref *r);
 
-/* a child that BRANCH has made; fds are its socket and window 0.  Ends. */
+/*
+ * What becomes of a base's process that is to be a branch: of a child that BRANCH
+ * has made, or of one that is alone; fds are its socket and window 0.
+ * Ends.
+ */
 void branch_main(struct ref *r, const int fds[CHAN_FDS])
 	__attribute__((noreturn));
 

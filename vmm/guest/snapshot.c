@@ -188,7 +188,24 @@ int snapshot_load(struct snapshot *s, struct ram *ram, int fd, struct err *err)
 	return ram_lay(ram, s->memfd, err);
 }
 
-int snapshot_read(struct snapshot *s, struct ram *ram, int fd, struct err *err)
+/* the memfd below: of all of its pages, or none where they are mapped */
+static int base_get(struct ram *ram, int fd, int map, const struct head_file *f,
+		    struct err *err)
+{
+	int rc;
+
+	if (map)
+		rc = ram_base_map(ram, fd, f->run, f->h.runs,
+				  SNAPSHOT_HEAD, err);
+	else
+		rc = ram_base_read(ram, fd, f->run, f->h.runs, SNAPSHOT_HEAD);
+	if (rc < 0 && !err->msg[0])
+		return refuse(rc == -EINVAL ? BAD_LIST : strerror(-rc), err);
+	return rc < 0 || map ? rc : ram_seal(ram, err);
+}
+
+int snapshot_read(struct snapshot *s, struct ram *ram, int fd, int map,
+		  struct err *err)
 {
 	static struct head_file f;
 	const char *wrong = head_read(fd, &f, 1);
@@ -202,13 +219,13 @@ int snapshot_read(struct snapshot *s, struct ram *ram, int fd, struct err *err)
 	if (wrong)
 		return refuse(wrong, err);
 	spans_set(ram, &f.h);
-	rc = ram_base_read(ram, fd, f.run, f.h.runs, SNAPSHOT_HEAD);
-	if (rc < 0)
-		return refuse(rc == -EINVAL ? BAD_LIST : strerror(-rc), err);
 	memcpy(s->base, f.h.base, sizeof(s->base));
-	rc = s->memfd = ram_seal(ram, err);
+	err->msg[0] = '\0';
+	rc = s->memfd = base_get(ram, fd, map, &f, err);
+	if (rc < 0)
+		return rc;
 	head_take(s, ram, &f.h);
-	return rc < 0 ? rc : 0;
+	return 0;
 }
 
 int snapshot_take(struct snapshot *s, struct guest *g, int fd, struct err *err)

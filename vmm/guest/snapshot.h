@@ -109,9 +109,12 @@ int snapshot_write(const struct snapshot *s, struct ram *ram, int fd,
 /*
  * In a process whose ram was created, and whose tender is initialized, and which
  * has run no guest: the base that fd has.  -ESTALE: of another processor;
- * -EINVAL: it is none.
+ * -EINVAL: it is none.  map: its pages are not read but mapped, so ram was
+ * created cold and fd is taken over (ram_base_map()); else that stays the
+ * caller's.
  */
-int snapshot_read(struct snapshot *s, struct ram *ram, int fd, struct err *err);
+int snapshot_read(struct snapshot *s, struct ram *ram, int fd, int map,
+		  struct err *err);
 /* what a file says that it is, as far as that is known without a base; fd is at
    any place: 0 or -EINVAL */
 int snapshot_head(int fd, struct snapshot_head *h);

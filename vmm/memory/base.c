@@ -96,3 +96,22 @@ int ram_base_read(struct ram *ram, int fd, const struct ram_run *run, uint32_t n
 		rc = run_read(ram, fd, &run[i]);
 	return rc;
 }
+
+int ram_base_map(struct ram *ram, int fd, const struct ram_run *run, uint32_t n,
+		 uint64_t head, struct err *err)
+{
+	int memfd = ram_seal(ram, err), rc;
+
+	if (memfd < 0) {
+		close(fd);
+		return memfd;
+	}
+	rc = ram_delta_add(ram, fd, run, n, head);
+	if (rc < 0) {
+		close(memfd);
+		return rc;
+	}
+	ram->base_deltas = 1;
+	rc = ram_lay(ram, memfd, err);
+	return rc < 0 ? rc : memfd;
+}

@@ -148,7 +148,7 @@ uint64_t ram_delta_bytes(const struct ram *ram)
 {
 	uint64_t pages = 0;
 
-	for (unsigned k = 0; k < ram->deltas; k++)
+	for (unsigned k = ram->base_deltas; k < ram->deltas; k++)
 		for (uint32_t i = 0; i < ram->delta[k].n; i++)
 			pages += ram->delta[k].run[i].n;
 	return pages * UK_PAGE;

@@ -129,8 +129,8 @@ static void windows_warm(struct ram *ram)
 	ram_warm(ram, UK_STACK_END - WARM_STACK, WARM_STACK);
 }
 
-int ram_create(struct ram *ram, uint64_t mem_limit, uint64_t files_limit,
-	       struct err *err)
+int ram_create_cold(struct ram *ram, uint64_t mem_limit, uint64_t files_limit,
+		    struct err *err)
 {
 	int rc;
 
@@ -154,15 +154,23 @@ int ram_create(struct ram *ram, uint64_t mem_limit, uint64_t files_limit,
 	if (ram->memfd < 0 || ftruncate(ram->memfd, UK_RAM_END) < 0)
 		goto fail;
 	rc = windows_map(ram, ram->memfd, PROT_READ | PROT_WRITE, MAP_SHARED);
-	if (rc == 0) {
-		windows_warm(ram);
+	if (rc == 0)
 		return 0;
-	}
 	errno = -rc;
 fail:
 	rc = -errno;
 	err_set(err, rc, "cannot make guest memory: %s", strerror(errno));
 	ram_destroy(ram);
+	return rc;
+}
+
+int ram_create(struct ram *ram, uint64_t mem_limit, uint64_t files_limit,
+	       struct err *err)
+{
+	int rc = ram_create_cold(ram, mem_limit, files_limit, err);
+
+	if (rc == 0)
+		windows_warm(ram);
 	return rc;
 }
 

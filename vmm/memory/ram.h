@@ -78,7 +78,7 @@ struct ram_delta {
 	struct ram_run *run;		/* ascending, apart from each other */
 	uint32_t n;
 };
-#define RAM_DELTAS	3
+#define RAM_DELTAS	4
 #define RAM_RUNS	4096		/* of a delta, at most */
 
 struct ram {
@@ -93,6 +93,7 @@ struct ram {
 	uint64_t host_size[16];		/* host windows mapped, by number */
 	struct ram_delta delta[RAM_DELTAS]; /* of the snapshot, lowest first */
 	unsigned deltas;
+	unsigned base_deltas;		/* 1: the lowest is the base itself */
 	const struct ram_ops *ops;	/* who has the pages; the tender's */
 	void *own;			/* what these keep besides */
 
@@ -105,6 +106,9 @@ struct ram {
 
 int ram_create(struct ram *ram, uint64_t mem_limit, uint64_t files_limit,
 	       struct err *err);
+/* the same without 2 MB pages, for who maps a base: what it touches is little */
+int ram_create_cold(struct ram *ram, uint64_t mem_limit, uint64_t files_limit,
+		    struct err *err);
 void ram_destroy(struct ram *ram);
 
 /*
@@ -187,11 +191,19 @@ int ram_base_write(struct ram *ram, int memfd, int fd, uint64_t head,
 int ram_base_read(struct ram *ram, int fd, const struct ram_run *run, uint32_t n,
 		  uint64_t head);
 /*
+ * The same base without reading it, in memory that was created cold: sealed and
+ * empty below, the file as the first delta over it.  fd is taken over.  The
+ * caller trusts whoever can write the file, or cut it short: pages are read from
+ * it whenever they are touched.  The sealed memfd, or -errno.
+ */
+int ram_base_map(struct ram *ram, int fd, const struct ram_run *run, uint32_t n,
+		 uint64_t head, struct err *err);
+/*
  * The guest's tender is gone: RAM and snap are the base, of that memfd, and the
  * deltas; nothing is private in RAM any more.
  */
 int ram_lay(struct ram *ram, int base, struct err *err);
-/* in pages of its deltas */
+/* in pages of its deltas; of those over the base, where one is the base */
 uint64_t ram_delta_bytes(const struct ram *ram);
 /* where the next mapping of RAM or snap begins, behind guest address addr */
 uint64_t ram_lay_next(const struct ram *ram, uint64_t addr);

@@ -325,6 +325,13 @@ int pool_base_branch(struct pool_ref *r, struct err *err)
 	struct function *base = r->proc.f->base;
 	int rc;
 
+	if (pool_alone(base->ref)) {
+		if (base->image == IMAGE_GOOD &&
+		    !(pool_alone_serves(base->ref, r->proc.f) &&
+		      pool_store_look(r)))
+			pool_alone_need(base->ref);
+		return 0;
+	}
 	/* it says when it is, and if it never will be */
 	if (!pool_ref_usable(base) || pool_store_look(r))
 		return 0;

@@ -12,6 +12,11 @@
 
 static void usable(struct function *f)
 {
+	/* it is left out: those that branch from it go on by themselves */
+	if (f->base_of && f->image == IMAGE_GOOD && pool_alone(f->ref)) {
+		pool_event(f, POOL_READY, "");
+		return;
+	}
 	if (!pool_ref_usable(f))
 		return;
 	if (f->base_of) {

@@ -65,8 +65,13 @@ void pool_clone_stop(struct pool_clone *c)
 void pool_clone_lost(struct pool_clone *c, enum died died, const char *why)
 {
 	struct function *f = c->proc.f;
+	const char *cut = pool_alone_cut(c);
 	struct job *j = c->job;
 
+	if (cut) {
+		died = DIED_HOST;
+		why = cut;
+	}
 	if (c->state == CLONE_COMING) {
 		pool_clone_missed(c, why);
 		return;
@@ -105,6 +110,11 @@ static void on_message(struct pool_proc *p, const struct msg *m,
 	struct pool_clone *c = pool_clone_of(p);
 	int rc;
 
+	/* what it says may come of pages that are none of the snapshot's */
+	if (pool_alone_cut(c)) {
+		pool_clone_lost(c, DIED_HOST, "");
+		return;
+	}
 	switch (m->type) {
 	case MSG_RESULT:
 		pool_run_result(c, m, payload);

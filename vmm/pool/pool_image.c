@@ -102,6 +102,11 @@ void pool_image_pump(struct function *f)
 {
 	if (f->image != IMAGE_UNVERIFIED || f->retired)
 		return;
+	if (!f->pool->o.copy_images &&
+	    pool_trust_knows(f->pool->o.store, f->img)) {
+		verified(f, 0);
+		return;
+	}
 	f->image = IMAGE_VERIFYING;
 	/* without a thread to be had, not in parallel */
 	if (start(f) < 0)

@@ -71,6 +71,7 @@ struct pool_proc {
 	struct peer *peer;		/* NULL once stopped */
 	struct host *host;
 	pid_t pid;			/* 0: not known */
+	int own;			/* it is our child, to be reaped */
 	int pidfd;			/* -1: not known */
 	struct ev_io exited;		/* on pidfd */
 	struct ev_prepare kick;		/* while there is a KICK to send */
@@ -95,6 +96,7 @@ struct pool_clone {
 	TAILQ_ENTRY(pool_clone) ask;	/* in ref->asked, while `asked` */
 	enum clone_state state;
 	int asked;			/* its CLONED has not come */
+	int alone;			/* nobody's child but ours */
 	int up;
 	pid_t guest;			/* DEBUG: its process, until attached */
 	int ended;			/* so its socket said, while asked */
@@ -130,12 +132,17 @@ struct store_work {
 	struct ev_async done;
 	pthread_t thread;
 	int running;			/* it is not joined */
+	int maps;			/* there is none: the answer is the
+					   store's own file */
+	uint64_t len;			/* of what was found, bytes */
 	int saves;			/* else it looks for one */
 	struct store *store;
 	char key[STORE_DIGEST];
 	char old[STORE_DIGEST];		/* saves: what it takes the place of */
 	char what[STORE_WHAT];		/* saves: for people */
 	uint64_t max_age_ns;		/* 0: any age */
+	int over;			/* it is to be over the base of this id */
+	uint8_t id[16];
 	int fd;				/* saves: what, a descriptor of its own;
 					   else the answer */
 	double age;			/* of what was found, s */
@@ -171,6 +178,7 @@ struct pool_ref {
 	double age;			/* since it was made, as it was found */
 	int from;			/* of a base: the file that it has, or
 					   -1 */
+	int needed;			/* of a base: as a process */
 	uint8_t id[16];			/* of a base that is there: its name */
 	int has_id;
 };
@@ -318,6 +326,21 @@ void job_finish(struct function *f, struct job *j,
 void job_drop(struct job *j);		/* nobody hears of it; NULL: none */
 void queue_drop(struct function *f);	/* all of them */
 
+/* pool_alone.c */
+/* the store's files are mapped, by f or by what branches from it */
+int pool_alone_maps(const struct function *f);
+/* base b has its file, and no process that anybody needs */
+int pool_alone(const struct pool_ref *b);
+/* and f's clones can do without */
+int pool_alone_serves(const struct pool_ref *b, const struct function *f);
+void pool_alone_need(struct pool_ref *b);
+/* c's process, of c->ref's file over that of the base, and tells it */
+int pool_alone_start(struct pool_clone *c);
+/* a line, when what c has mapped is not there any more, else NULL */
+const char *pool_alone_cut(const struct pool_clone *c);
+/* it did not come up: neither file is used again */
+void pool_alone_failed(struct pool_clone *c, const char *why);
+
 /* pool_ref.c */
 void pool_ref_init(struct function *f);
 int pool_ref_boot(struct pool_ref *r, struct err *err);
@@ -414,10 +437,10 @@ void pool_fork_pump(struct function *f);
 /* pool_snapshot.c: f is not served any more */
 void pool_snapshot_end(struct function *f);
 
-/*
- * pool_trust.c: what verify() says, or said of the same file before: s, which
- * may be NULL, knows
- */
+/* pool_trust.c */
+/* it said that it is good of the same file before: s, which may be NULL, knows */
+int pool_trust_knows(struct store *s, const struct image *img);
+/* what verify() says, for s to know */
 int pool_trust_verify(struct store *s,
 		      int (*verify)(const struct image *img, struct err *err),
 		      const struct image *img, struct err *err);
@@ -500,6 +523,8 @@ int pool_proc_ask(struct pool_proc *p, struct pool_proc *of,
 /* the pid is the other side's word: checked to be parent's child; parent 0:
    it is our own, not reaped, and counts also when it has ended */
 int pool_proc_identify(struct pool_proc *p, pid_t pid, pid_t parent);
+/* our own child; sock, its other end, is taken over.  What fails is gone */
+int pool_proc_hold(struct pool_proc *p, int sock, pid_t pid, struct err *err);
 /* is it what p says that it is, p's child? */
 int pool_proc_is_child(const struct pool_proc *p, uint64_t pid);
 void pool_proc_kill(struct pool_proc *p);

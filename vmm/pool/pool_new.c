@@ -39,6 +39,10 @@ void pool_clone_missed(struct pool_clone *c, const char *why)
 {
 	struct function *f = c->proc.f;
 
+	if (c->alone) {
+		pool_alone_failed(c, why);
+		return;
+	}
 	pool_clone_stop(c);
 	pool_clone_failed(f, why);
 }
@@ -200,7 +204,8 @@ int pool_clone_start(struct function *f)
 	c->proc.deadline = c->since + CLONE_S;
 	TAILQ_INSERT_TAIL(&f->clones[CLONE_COMING], c, link);
 	f->n[CLONE_COMING]++;
-	rc = c->ref->stored ? pool_base_ask(&c->proc, c->ref->of) : ask(c);
+	rc = !c->ref->stored ? ask(c) : pool_alone(c->ref->of) ?
+	     pool_alone_start(c) : pool_base_ask(&c->proc, c->ref->of);
 	if (rc < 0)
 		pool_clone_free(c);
 	return rc;

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "vmm/pool/pool_impl.h"
@@ -98,6 +99,24 @@ int pool_proc_identify(struct pool_proc *p, pid_t pid, pid_t parent)
 	return rc;
 }
 
+int pool_proc_hold(struct pool_proc *p, int sock, pid_t pid, struct err *err)
+{
+	int rc = pool_proc_identify(p, pid, 0);
+
+	if (rc == 0)
+		rc = pool_proc_connect(p, sock);
+	else
+		close(sock);
+	p->own = rc == 0;
+	if (rc == 0)
+		return 0;
+	/* our own child, not reaped: the number is still its */
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return err_set(err, rc, "cannot hold on to process %d: %s", (int)pid,
+		       strerror(-rc));
+}
+
 int pool_proc_is_child(const struct pool_proc *p, uint64_t pid)
 {
 	return pid > 0 && pid <= INT32_MAX && parent_of((pid_t)pid) == p->pid;
@@ -141,10 +160,12 @@ void pool_proc_close(struct pool_proc *p)
 		ev_io_stop(loop, &p->exited);
 		close(p->pidfd);
 	}
+	if (p->own)
+		waitpid(p->pid, NULL, WNOHANG);
 	p->peer = NULL;
 	p->host = NULL;
 	p->pidfd = -1;
-	p->pid = 0;
+	p->pid = p->own = 0;
 }
 
 /* the host region's way to the clone */

@@ -198,6 +198,7 @@ struct ref_opts pool_ref_opts(const struct pool_ref *r)
 		.cgroup = -1, .base = f->base_of != 0,
 		.from = from ? from->fd[0] : r->from,
 		.overs = from ? from->head.parts - 1 : 0,
+		.map = !from && pool_alone_maps(f),
 		.file = f->base_of ? r->file : -1,
 	};
 
@@ -214,24 +215,6 @@ static int start(struct pool_ref *r, int cgroup, int *sock, pid_t *pid,
 
 	o.cgroup = cgroup < 0 ? -1 : cgroup;
 	return r->proc.f->pool->o.start(&o, sock, pid, err);
-}
-
-/* sock is taken over; what is not held on to is gone */
-static int hold(struct pool_ref *r, int sock, pid_t pid, struct err *err)
-{
-	int rc = pool_proc_identify(&r->proc, pid, 0);
-
-	if (rc == 0)
-		rc = pool_proc_connect(&r->proc, sock);
-	else
-		close(sock);
-	if (rc == 0)
-		return 0;
-	/* our own child, not reaped: the number is still its */
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	return err_set(err, rc, "cannot hold on to process %d: %s", (int)pid,
-		       strerror(-rc));
 }
 
 int pool_ref_open(struct pool_ref *r)
@@ -262,7 +245,7 @@ static int boot(struct pool_ref *r, int cgroup, struct err *err)
 	pool_store_begin(r);
 	rc = start(r, cgroup, &sock, &pid, err);
 	if (rc == 0)
-		rc = hold(r, sock, pid, err);
+		rc = pool_proc_hold(&r->proc, sock, pid, err);
 	if (rc < 0) {
 		pool_proc_close(&r->proc);
 		return rc;
@@ -326,7 +309,7 @@ static int may_boot(const struct function *f, double now)
 	const struct pool_ref *r = f->ref;
 
 	return r->state == REF_DOWN && !r->work.running && !f->retired && now >= r->retry_at &&
-	       !(f->o.once && r->tried) && f->image != IMAGE_COPYING &&
+	       !pool_alone(r) && !(f->o.once && r->tried) && f->image != IMAGE_COPYING &&
 	       f->image != IMAGE_BAD;
 }
 

@@ -6,7 +6,8 @@
  * that was placed.  So what is found is what would boot now, and a base that
  * boots anew leaves behind whatever lay over the one before.
  *
- * Files are read and written by a thread, one at a time for each reference;
+ * Files are read and written by a thread, one at a time for each reference, but
+ * those that are mapped (pool_alone.c): of these little is read, and at once;
  * until it is joined its reference neither boots nor is freed.  Whatever goes
  * wrong with the store costs a line and a boot.
  */
@@ -158,13 +159,16 @@ static int load_open(struct store_work *w, struct store_snapshot *s)
 
 	if (rc < 0)
 		return rc;
+	w->len = s->len;
 	age = age_of(s);
 	w->age = age > 0 ? age / 1e9 : 0;
 	/* a clock that went back: nobody knows how old it is */
 	if (age < -(int64_t)FUTURE_NS ||
 	    (w->max_age_ns && age > (int64_t)w->max_age_ns))
 		return -ENOENT;
-	if (snapshot_head(s->fd, &w->head) == 0)
+	if (snapshot_head(s->fd, &w->head) == 0 &&
+	    w->head.is_base == !w->over && (!w->over ||
+	    !memcmp(w->head.base, w->id, sizeof(w->id))))
 		return 0;
 	store_snapshot_drop(w->store, w->key);
 	return err_set(&w->err, -EINVAL, "snapshot %.12s is of another usetl",
@@ -176,6 +180,10 @@ static int load(struct store_work *w)
 	struct store_snapshot s = { .fd = -1 };
 	int rc = load_open(w, &s);
 
+	if (rc == 0 && w->maps) {
+		w->fd = s.fd;
+		return 0;
+	}
 	if (rc == 0)
 		rc = keep_copy(w, &s);
 	if (s.fd >= 0)
@@ -213,7 +221,12 @@ static int start(struct store_work *w)
 
 	w->store = f->pool->o.store;
 	w->err.msg[0] = '\0';
+	w->running = w->maps = !w->saves && pool_alone_maps(f);
 	ev_async_start(f->pool->loop, &w->done);
+	if (w->maps) {
+		work(w);
+		return 0;
+	}
 	if (pthread_create(&w->thread, NULL, work, w) == 0) {
 		w->running = 1;
 		return 0;
@@ -226,7 +239,8 @@ static void join(struct store_work *w)
 {
 	if (!w->running)
 		return;
-	pthread_join(w->thread, NULL);
+	if (!w->maps)
+		pthread_join(w->thread, NULL);
 	w->running = 0;
 	ev_async_stop(ref_of(w)->proc.f->pool->loop, &w->done);
 }
@@ -255,6 +269,9 @@ int pool_store_look(struct pool_ref *r)
 	w->saves = 0;
 	w->fd = -1;
 	w->max_age_ns = f->base ? 0 : f->o.refresh_ns;
+	w->over = id != NULL;
+	if (id)
+		memcpy(w->id, id, sizeof(w->id));
 	return key_make(r, id, w->key) == 0 && start(w) == 0;
 }
 
@@ -265,6 +282,8 @@ static void found_base(struct pool_ref *r)
 	memcpy(r->id, r->work.head.base, sizeof(r->id));
 	r->has_id = 1;
 	r->kept = 1;
+	if (pool_alone(r))
+		pool_boot_verified(r->proc.f);
 }
 
 /* clones come from the file, as those of one that was stored */
@@ -275,7 +294,7 @@ static void found(struct pool_ref *r)
 	int fd = r->work.fd;
 
 	/* its base may be another one by now */
-	if (!of || of->state != REF_READY || !of->has_id ||
+	if (!of || !(of->state == REF_READY || pool_alone(of)) || !of->has_id ||
 	    memcmp(of->id, r->work.head.base, sizeof(of->id))) {
 		close(fd);
 		r->looked = 0;
@@ -294,7 +313,7 @@ static void found(struct pool_ref *r)
 	r->stored = r->kept = 1;
 	r->age = r->work.age;
 	r->stats = (struct boot_stats){
-		.ram_bytes = (uint64_t)lseek(fd, 0, SEEK_END) - SNAPSHOT_HEAD,
+		.ram_bytes = r->work.len - SNAPSHOT_HEAD,
 	};
 	pool_boot_is_ready(r);
 }

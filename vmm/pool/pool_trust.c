@@ -47,18 +47,26 @@ static int key_of(const struct image *img, char key[STORE_DIGEST])
 	return 0;
 }
 
+int pool_trust_knows(struct store *s, const struct image *img)
+{
+	char key[STORE_DIGEST], *text;
+	struct err why;
+
+	if (!s || key_of(img, key) < 0 ||
+	    store_key_get(s, KIND, key, &text, &why) < 0)
+		return 0;
+	free(text);
+	return 1;
+}
+
 int pool_trust_verify(struct store *s,
 		      int (*verify)(const struct image *img, struct err *err),
 		      const struct image *img, struct err *err)
 {
-	char before[STORE_DIGEST], after[STORE_DIGEST], *text;
+	char before[STORE_DIGEST], after[STORE_DIGEST];
 	struct err why;
 	int known = s && key_of(img, before) == 0, rc;
 
-	if (known && store_key_get(s, KIND, before, &text, &why) == 0) {
-		free(text);
-		return 0;
-	}
 	rc = verify(img, err);
 	/* the same file, all the while that it was read */
 	if (rc == 0 && known && key_of(img, after) == 0 &&
