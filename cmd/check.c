@@ -59,7 +59,7 @@ static void check_auto(struct err *err)
 	int rc = conf_create(&conf);
 
 	if (rc == 0) {
-		rc = tenderopt_resolve(NULL, conf, &kind, &note, err);
+		rc = tenderopt_resolve(NULL, conf, 0, &kind, &note, err);
 		conf_destroy(conf);
 	}
 	if (rc < 0 && !err->msg[0])

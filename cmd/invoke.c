@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <ev.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,10 +60,23 @@ static void on_log(void *arg, struct function *f, const char *text, size_t len)
 	loglines_write(STDERR_FILENO, NULL, text, len);
 }
 
+/* is it this host's doing?  Then that is said in its place */
+static int refused(struct run *r)
+{
+	struct err err;
+
+	if (openpool_doubt(&r->open, &err) == 0)
+		return 0;
+	fprintf(stderr, "%s: %s\n", who, err.msg);
+	r->failed = 1;
+	finish(r, 1);
+	return 1;
+}
+
 static void on_event(void *arg, struct function *f, enum pool_event what,
 		     const char *text)
 {
-	if (what == POOL_READY)
+	if (what == POOL_READY || refused(arg))
 		return;
 	fprintf(stderr, what == POOL_FAILED ? "%s: function '%s' cannot boot: "
 		"%s\n" : "%s: function '%s': %s\n", who, function_name(f),
@@ -166,12 +180,18 @@ static void note_run(struct run *r, const struct run_stats *st)
 	invoke_stats_answered(r->stats, st, &i);
 }
 
+/* what a function can bring about by itself */
+static int is_own(enum outcome o)
+{
+	return o == JOB_ERROR || o == JOB_TIMEOUT || o == JOB_TOO_LARGE;
+}
+
 static void on_done(struct job *j, const struct job_result *res)
 {
 	struct run *r = (struct run *)((char *)j - offsetof(struct run, job));
 
 	if (res->outcome != JOB_OK) {
-		if (!r->failed)
+		if (!r->failed && (is_own(res->outcome) || !refused(r)))
 			fail(res);
 		finish(r, 1);
 		return;
@@ -297,7 +317,8 @@ static int start(struct run *r, const char *path, struct err *err)
 	struct saved *from = r->from;
 	struct openpool_opts po = {
 		.tender = r->o->tender || !from ? r->o->tender :
-			  tender_words[from->head.tender], .store = r->o->store, .boot_ns = r->o->boot_ns,
+			  tender_words[from->head.tender],
+		.store = r->o->store, .hope = 1, .boot_ns = r->o->boot_ns,
 		/* a reference may take its time to boot; what it prints is
 		   shown */
 		.wait_ns = 600000000000ull, .log_max = LOG_MAX,
@@ -339,16 +360,20 @@ static int run_image(const char *path, const struct invoke_opts *o)
 	struct err err = { "" };
 	int rc = 0;
 
+	/* a limit's signal would end us where the call can say it */
+	signal(SIGXFSZ, SIG_IGN);
 	if (o->stats)
 		rc = invoke_stats_create(&r.stats, o->repeat);
 	if (rc == 0 && o->from)
 		rc = saved_open(&r.from, o->from, &err);
 	if (rc == 0)
 		rc = start(&r, path, &err);
-	if (rc < 0)
+	if (rc == 0) {
+		if (submit(&r) == 0)
+			ev_run(r.open.loop, 0);
+	} else if (!refused(&r)) {
 		say(err.msg[0] ? err.msg : strerror(-rc));
-	else if (submit(&r) == 0)
-		ev_run(r.open.loop, 0);
+	}
 	if (r.result && r.status == 0) {
 		r.status = answer_show(who, r.result, r.result_len);
 		show_stats(&r);

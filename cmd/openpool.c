@@ -67,8 +67,11 @@ static int choose_tender(struct openpool *p, struct err *err)
 {
 	const char *more = p->o.or_else;
 	struct err note, why = { "" };
-	int rc = tenderopt_resolve(p->o.tender, p->conf, &p->tender, &note,
-				   &why);
+	int rc;
+
+	p->hoped = p->o.hope && (p->o.store || p->conf->store);
+	rc = tenderopt_resolve(p->o.tender, p->conf, p->hoped, &p->tender,
+			       &note, &why);
 
 	if (rc < 0)
 		return err_set(err, rc, more ? "%.900s%s" : "%s%s", why.msg,
@@ -76,6 +79,17 @@ static int choose_tender(struct openpool *p, struct err *err)
 	if (note.msg[0] && p->o.say)
 		p->o.say(note.msg);
 	return 0;
+}
+
+int openpool_doubt(struct openpool *p, struct err *err)
+{
+	enum tender_kind tender;
+	struct err note;
+
+	if (!p->hoped)
+		return 0;
+	p->hoped = 0;
+	return tenderopt_resolve(p->o.tender, p->conf, 0, &tender, &note, err);
 }
 
 static void say_no_cgroup(const struct openpool *p, const struct err *why)

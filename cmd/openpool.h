@@ -22,6 +22,8 @@ struct openpool_opts {
 	uint64_t boot_ns, wait_ns, log_max;
 	const char *store;		/* instead of the configuration's */
 	int copy_images;		/* see pool_opts */
+	int hope;			/* with a store: what the host may
+					   refuse is for openpool_doubt() */
 	int cgroups;			/* one for each function, if possible */
 	struct ev_loop *loop;		/* the caller's; NULL: one of its own */
 	/* one line for the operator; NULL: for nobody */
@@ -40,6 +42,7 @@ struct openpool {
 	enum tender_kind tender;
 	struct cgroup *cgroup;		/* NULL: functions have sessions */
 	struct store *store;		/* NULL: nothing is kept */
+	int hoped;
 	struct pool *pool;
 };
 
@@ -57,6 +60,11 @@ void openpool_destroy(struct openpool *p);
  * them.
  */
 void openpool_stop(struct openpool *p);
+/*
+ * Something went wrong, and with `hope` nobody has asked whether this host allows
+ * what it takes: 0 when it does, or it was asked before.
+ */
+int openpool_doubt(struct openpool *p, struct err *err);
 /*
  * The pool's options by another configuration, for pool_set(): c stays the
  * caller's, and has to stay as long as they are in use.

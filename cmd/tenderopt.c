@@ -43,10 +43,13 @@ int tenderopt_traced(struct err *note)
 	return 1;
 }
 
-static int resolve(enum tender_kind *out, struct err *note, struct err *err)
+static int resolve(enum tender_kind *out, int hope, struct err *note,
+		   struct err *err)
 {
-	struct err why;
-	int rc = choose_auto(out, &why, err);
+	struct err why = { "" };
+	int rc = hope ? choose_hope(out, &why, err) :
+		 *out == TENDER_AUTO ? choose_auto(out, &why, err) :
+		 choose_check(*out, err);
 
 	if (rc == 0 && why.msg[0])
 		err_set(note, 0, "functions run as locked processes, which "
@@ -73,7 +76,7 @@ int tenderopt_check(const char *option, struct err *err)
 	return option ? parse(option, &kind, err) : 0;
 }
 
-int tenderopt_resolve(const char *option, const struct conf *c,
+int tenderopt_resolve(const char *option, const struct conf *c, int hope,
 		      enum tender_kind *out, struct err *note, struct err *err)
 {
 	const char *env = getenv("USETL_TENDER");
@@ -88,8 +91,7 @@ int tenderopt_resolve(const char *option, const struct conf *c,
 		return -EINVAL;
 	note->msg[0] = '\0';
 	*out = kind;
-	rc = kind == TENDER_AUTO ? resolve(out, note, err) :
-	     choose_check(kind, err);
+	rc = resolve(out, hope, note, err);
 	said = rc == 0 ? note : err;
 	/* it may be why something did not work */
 	if ((rc < 0 || *out == TENDER_PROCESS) && tenderopt_traced(&traced)) {

@@ -11,9 +11,10 @@
 /*
  * The tender: option (NULL: none), else the configuration's, else that of
  * USETL_TENDER in the environment; auto is resolved.  note, "" at first, is
- * one line to show when isolation is weaker than it could be.
+ * one line to show when isolation is weaker than it could be.  hope: what the
+ * host may refuse is not asked for, see choose_hope().
  */
-int tenderopt_resolve(const char *option, const struct conf *c,
+int tenderopt_resolve(const char *option, const struct conf *c, int hope,
 		      enum tender_kind *out, struct err *note, struct err *err);
 
 /* -EINVAL where an option (NULL: none) names no tender, for the usage */

@@ -20,6 +20,10 @@ if instrumented; then
 	export ASAN_OPTIONS
 fi
 
+# what starts from there asks what the host allows only once something fails
+store=$tmp/store
+"$usetl" invoke --store "$store" -d 1 "$tmp/echo.usetl" >"$tmp/out" 2>&1
+
 # refused NAME PATTERN COMMAND...: usetl under COMMAND says a line like that
 refused() {
 	where=$1 said=$2
@@ -29,6 +33,13 @@ refused() {
 	like "$where: invoke: what is said" "$tmp/err" \
 		"^usetl invoke: .*$said"
 	is "$where: invoke: in one line" "$(wc -l <"$tmp/err" | tr -d ' ')" 1
+	fails "$where: invoke of what is stored" 1 timeout 60 "$@" "$usetl" \
+		invoke --store "$store" -d 1 "$tmp/echo.usetl"
+	like "$where: invoke of what is stored: what is said" "$tmp/err" \
+		"^usetl invoke: .*$said"
+	# another user has no store there, which is said, too
+	is "$where: invoke of what is stored: in one line" \
+		"$(grep -vc 'nothing is kept in a store' "$tmp/err")" 1
 	fails "$where: serve" 1 timeout 60 "$@" "$usetl" serve \
 		-l 127.0.0.1:0 "$tmp/echo.usetl"
 	like "$where: serve: what is said" "$tmp/err" "$said"

@@ -59,6 +59,20 @@ int choose_auto(enum tender_kind *t, struct err *why, struct err *err)
 		       why->msg, process.msg);
 }
 
+int choose_hope(enum tender_kind *t, struct err *why, struct err *err)
+{
+	int rc = cpu_check(err);
+
+	why->msg[0] = '\0';
+	if (rc < 0 || *t != TENDER_AUTO)
+		return rc;
+	*t = TENDER_KVM;
+	if (tender_kvm.check(why) == 0)
+		return 0;
+	*t = TENDER_AUTO;
+	return choose_auto(t, why, err);
+}
+
 const struct tender_ops *choose_ops(enum tender_kind t, struct err *err)
 {
 	struct err why;

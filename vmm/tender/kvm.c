@@ -115,6 +115,16 @@ static int device_open(struct err *err)
 		       "--device=/dev/kvm" : "");
 }
 
+static int capabilities(int fd, struct err *err)
+{
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+		if (ioctl(fd, KVM_CHECK_EXTENSION, needed[i].cap) <= 0)
+			return err_set(err, -ENOTSUP, "/dev/kvm: this kernel "
+				       "lacks %s; use Linux 5.10 or newer",
+				       needed[i].name);
+	return 0;
+}
+
 static int kvm_check(struct err *err)
 {
 	int fd = device_open(err), rc = 0, vm;
@@ -125,12 +135,8 @@ static int kvm_check(struct err *err)
 		rc = err_set(err, -ENOTSUP, "/dev/kvm: KVM of version %d does "
 			     "not answer there; load the kvm_intel or kvm_amd "
 			     "module", KVM_API_VERSION);
-	for (size_t i = 0; rc == 0 && i < sizeof(needed) / sizeof(needed[0]);
-	     i++)
-		if (ioctl(fd, KVM_CHECK_EXTENSION, needed[i].cap) <= 0)
-			rc = err_set(err, -ENOTSUP, "/dev/kvm: this kernel "
-				     "lacks %s; use Linux 5.10 or newer",
-				     needed[i].name);
+	if (rc == 0)
+		rc = capabilities(fd, err);
 	/* others may hold the processor's extensions, or policy forbid it */
 	vm = rc == 0 ? ioctl(fd, KVM_CREATE_VM, 0) : -1;
 	if (rc == 0 && vm < 0)
@@ -155,6 +161,13 @@ static int kvm_init(struct err *err)
 	if (rc < 0)
 		return rc;
 	host.fd = rc;
+	/* whoever hopes that it works has not asked kvm_check() */
+	rc = capabilities(host.fd, err);
+	if (rc < 0) {
+		close(host.fd);
+		host.fd = -1;
+		return rc;
+	}
 	host.run_size = ioctl(host.fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 	/* KVM_SYNC_X86_EVENTS; 0 where there are none */
 	host.events = ioctl(host.fd, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS) &

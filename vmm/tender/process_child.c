@@ -213,12 +213,14 @@ struct kernel_sigaction {
 #define KSA_FLAGS	(0x00000004 /* SIGINFO */ | 0x04000000 /* RESTORER */ \
 			 | 0x08000000 /* ONSTACK */ | 0x40000000 /* NODEFER */)
 
-static void signals_set(void)
+/* 0 or -errno: on no stack but this one may the program's signals come */
+static int signals_set(void)
 {
 	static const int traps[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP };
 	struct kernel_sigaction sa = { 0 };
 	stack_t alt = { .ss_sp = (void *)PROC_ALT, .ss_size = PROC_ALT_SIZE };
 	uint64_t none = 0;
+	long rc = 0;
 
 	/* the tender's handlers are about to be unmapped */
 	for (int s = 1; s < NSIG; s++)
@@ -227,13 +229,14 @@ static void signals_set(void)
 	sa.restorer = process_stub_at(process_restorer);
 	sa.handler = process_stub_at(process_on_trap);
 	for (size_t i = 0; i < sizeof(traps) / sizeof(traps[0]); i++)
-		syscall(SYS_rt_sigaction, traps[i], &sa, NULL, 8);
+		rc |= syscall(SYS_rt_sigaction, traps[i], &sa, NULL, 8);
 	sa.handler = process_stub_at(process_on_syscall);
-	syscall(SYS_rt_sigaction, SIGSYS, &sa, NULL, 8);
+	rc |= syscall(SYS_rt_sigaction, SIGSYS, &sa, NULL, 8);
 	sa.handler = process_stub_at(process_on_tick);
-	syscall(SYS_rt_sigaction, SIGALRM, &sa, NULL, 8);
-	syscall(SYS_sigaltstack, &alt, NULL);
-	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, 8);
+	rc |= syscall(SYS_rt_sigaction, SIGALRM, &sa, NULL, 8);
+	rc |= syscall(SYS_sigaltstack, &alt, NULL);
+	rc |= syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, 8);
+	return rc ? -EPERM : 0;
 }
 
 /* the kernel would go on writing to glibc's area, which is unmapped */
@@ -283,8 +286,9 @@ static void child_main(const struct process_child *c, pid_t parent)
 		madvise((void *)UK_EXEC_BASE, PROC_SNAP_END - UK_EXEC_BASE,
 			MADV_DONTDUMP);
 		ram_populate_at(c->ram, NULL);
-		signals_set();
-		((void (*)(void))process_stub_at(process_leave))();
+		rc = signals_set();
+		if (rc == 0)
+			((void (*)(void))process_stub_at(process_leave))();
 	}
 	/* wherever process_rw lies: the tender sees it, or our death */
 	if (rw) {
