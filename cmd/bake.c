@@ -26,7 +26,7 @@
 struct bake {
 	const char *dir, *image, *manifest;
 	const char *store;		/* NULL: the default one */
-	int check, no_store;
+	int check, no_store, thin;
 	uint64_t boot_ns;		/* the trial boot's limit; 0: serve's */
 	struct progress progress;
 	struct output out;
@@ -52,12 +52,19 @@ static void usage(FILE *to)
 		"      --boot-timeout T  what that may take, as in 90s or 5m (60s)\n"
 		"      --store DIR       where layers are kept that were made before\n"
 		"      --no-store        make all layers anew, and keep none\n"
+		"      --thin            leave all but the function's own files "
+		"in the store\n"
 		"  -h, --help\n");
 }
 
-static void print_size(char *buf, size_t size, uint64_t bytes)
+static void print_size(char *buf, size_t size, const struct pack_result *r)
 {
-	snprintf(buf, size, "%.1f MB", bytes / 1e6);
+	int n = snprintf(buf, size, "%.*f MB", r->stored ? 2 : 1,
+			 r->bytes / 1e6);
+
+	if (r->stored)
+		snprintf(buf + n, size - n, " and %.1f MB in the store",
+			 r->stored / 1e6);
 }
 
 static int on_progress(void *arg, const struct pack_progress *p)
@@ -94,25 +101,30 @@ static int is_no_place(const struct bake *b, int rc)
 			     rc == -ENOTDIR);
 }
 
-/* the store, or NULL: it is never needed, and no more than missed */
-static struct store *open_store(struct bake *b)
+/* the store, or NULL: only a thin image needs it, others no more than miss it */
+static int open_store(struct bake *b, struct store **out, struct err *err)
 {
 	char dir[PATH_MAX], line[1200];
-	struct store *s = NULL;
 	struct err why = { "" };
 	int rc = 0;
 
+	*out = NULL;
 	if (b->no_store)
-		return NULL;
+		return 0;
 	if (!b->store)
 		rc = store_default(dir, sizeof(dir), &why);
 	if (rc == 0)
-		rc = store_open(&s, b->store ? b->store : dir, 1, &why);
-	if (rc < 0 && !is_no_place(b, rc)) {
+		rc = store_open(out, b->store ? b->store : dir, 1, &why);
+	if (rc == 0)
+		return 0;
+	if (b->thin)
+		return err_set(err, rc, "a thin image needs a store: %.900s",
+			       why.msg);
+	if (!is_no_place(b, rc)) {
 		snprintf(line, sizeof(line), "store: %s", why.msg);
 		on_warning(b, line);
 	}
-	return rc < 0 ? NULL : s;
+	return 0;
 }
 
 static int pack(struct bake *b, const struct manifest *m,
@@ -121,7 +133,7 @@ static int pack(struct bake *b, const struct manifest *m,
 	char base[PATH_MAX];
 	struct pack_opts o = {
 		.dir = b->dir, .base = base, .image = b->image,
-		.manifest = m, .progress = on_progress,
+		.manifest = m, .thin = b->thin, .progress = on_progress,
 		.warn = on_warning, .said = on_said, .arg = b,
 	};
 	char *slash;
@@ -136,8 +148,9 @@ static int pack(struct bake *b, const struct manifest *m,
 	fd = output_create(&b->out, b->image, err);
 	if (fd < 0)
 		return fd;
-	o.store = open_store(b);
-	rc = pack_function(&o, fd, r, err);
+	rc = open_store(b, &o.store, err);
+	if (rc == 0)
+		rc = pack_function(&o, fd, r, err);
 	store_close(o.store);
 	if (close(fd) && rc == 0)
 		rc = output_cannot(b->image, err);
@@ -156,8 +169,8 @@ static int on_boot(void *arg)
 static int check_and_name(struct bake *b, struct err *err)
 {
 	struct trial_opts o = {
-		.image = b->out.temp, .boot_ns = b->boot_ns, .tick = on_boot,
-		.arg = b,
+		.image = b->out.temp, .store = b->store,
+		.boot_ns = b->boot_ns, .tick = on_boot, .arg = b,
 	};
 	int rc = 0;
 
@@ -187,7 +200,7 @@ static int default_image(const struct bake *b, const struct manifest *m,
 
 static int bake(struct bake *b, struct err *err)
 {
-	char manifest[PATH_MAX], image[PATH_MAX], size[32];
+	char manifest[PATH_MAX], image[PATH_MAX], size[80];
 	struct pack_result r;
 	struct manifest *m;
 	struct stat st;
@@ -221,7 +234,7 @@ static int bake(struct bake *b, struct err *err)
 	manifest_destroy(m);
 	if (rc < 0)
 		return rc;
-	print_size(size, sizeof(size), r.bytes);
+	print_size(size, sizeof(size), &r);
 	printf("baked %s: %s %s, %llu files, %s, sha256 %.12s\n", b->image,
 	       r.runtime, r.version, (unsigned long long)r.files, size,
 	       r.digest);
@@ -237,6 +250,7 @@ static int parse(struct bake *b, int argc, char **argv, int *status)
 		{ "no-check", no_argument, NULL, 'n' },
 		{ "store", required_argument, NULL, 's' },
 		{ "no-store", no_argument, NULL, 'S' },
+		{ "thin", no_argument, NULL, 'T' },
 		{ "boot-timeout", required_argument, NULL, 't' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -260,6 +274,9 @@ static int parse(struct bake *b, int argc, char **argv, int *status)
 		case 'S':
 			b->no_store = 1;
 			break;
+		case 'T':
+			b->thin = 1;
+			break;
 		case 't':
 			if (value_time(optarg, &b->boot_ns) == 0 && b->boot_ns)
 				break;
@@ -278,6 +295,11 @@ static int parse(struct bake *b, int argc, char **argv, int *status)
 		}
 	}
 	*status = 2;
+	if (b->thin && b->no_store) {
+		fprintf(stderr, "usetl bake: --thin needs the store: without "
+			"--no-store\n");
+		return 0;
+	}
 	if (optind + 1 != argc) {
 		fprintf(stderr, "usetl bake: %s\n", optind == argc ?
 			"which folder?" : "one folder at a time");

@@ -58,12 +58,12 @@ static void fill_opts(const struct conf *c, const struct want *w,
 		 "");
 }
 
-static int open_all(struct deploy *d, struct err *err)
+static int open_all(struct deploy *d, const char *store, struct err *err)
 {
 	for (size_t i = 0; i < d->n; i++) {
 		struct want *w = &d->want[i];
 		/* whoever cuts the file short must not end this process */
-		int rc = image_open_heads(&w->img, w->path, err);
+		int rc = image_open_heads(&w->img, w->path, store, err);
 
 		if (rc == 0)
 			continue;
@@ -168,7 +168,8 @@ void deploy_close(struct deploy *d)
 }
 
 int deploy_open(struct deploy **out, const struct conf *c, char *const *images,
-		size_t n, void (*say)(const char *text), struct err *err)
+		size_t n, const char *store, void (*say)(const char *text),
+		struct err *err)
 {
 	size_t total = c->functions + n;
 	struct deploy *d = calloc(1, sizeof(*d) + total * sizeof(d->want[0]));
@@ -185,7 +186,7 @@ int deploy_open(struct deploy **out, const struct conf *c, char *const *images,
 	}
 	for (size_t i = 0; i < n; i++)
 		d->want[c->functions + i].path = images[i];
-	rc = open_all(d, err);
+	rc = open_all(d, store, err);
 	if (rc == 0)
 		rc = check_names(d->want, total, err);
 	if (rc < 0)

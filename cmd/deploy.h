@@ -16,13 +16,15 @@ int deploy_verify(void);
 
 /*
  * The functions of c and of the n images, which are named by themselves, with
- * their images opened; c and images have to stay.  say: deploy_apply() tells it
+ * their images opened; c and images have to stay.  store: of thin ones' layers,
+ * NULL: the user's own.  say: deploy_apply() tells it
  * of what cannot be opened, whose function then stays as it is; NULL: the first
  * such thing is the error.  Two of one name are always an error.
  */
 struct deploy;
 int deploy_open(struct deploy **out, const struct conf *c, char *const *images,
-		size_t n, void (*say)(const char *text), struct err *err);
+		size_t n, const char *store, void (*say)(const char *text),
+		struct err *err);
 /*
  * Makes the pool's functions those; what else there is, is retired.  One that
  * cannot begin to boot is told to say, or is the error.  Frees d.

@@ -18,16 +18,18 @@
 struct inspect {
 	int json, list, verify;
 	const char *path;
+	const char *store;		/* of a thin image, or NULL */
 };
 
 static void usage(FILE *to)
 {
 	fprintf(to,
-		"usage: usetl inspect [--json] [-l] [--verify] IMAGE\n"
+		"usage: usetl inspect [--json] [-l] [--verify] [--store DIR] IMAGE\n"
 		"\n"
 		"  -j, --json      the same as JSON\n"
 		"  -l, --list      every file, as `tar tv` lists them\n"
 		"      --verify    compare the image with its digest\n"
+		"      --store     where a thin image's layers are\n"
 		"  -h, --help\n");
 }
 
@@ -150,9 +152,9 @@ static int print_text(const struct image *img)
 
 		if (!l->len)
 			continue;
-		printf("%-12s %-9s %9.1f MB %6u files  sha256 %.12s\n",
+		printf("%-12s %-9s %9.1f MB %6u files  sha256 %.12s%s\n",
 		       i ? "" : "layers", l->name, l->len / 1e6, l->files,
-		       l->digest);
+		       l->digest, l->stored ? "  in the store" : "");
 	}
 	for (size_t i = 0; i < n; i++)
 		printf("%-12s %9.1f KB  %s\n", i ? "" : "libraries",
@@ -185,8 +187,9 @@ static json_t *json_layers(const struct image *img)
 		if (!l->len)
 			continue;
 		json_array_append_new(a, json_pack(
-			"{s:s, s:I, s:I, s:I, s:s}", "name", l->name,
-			"offset", (json_int_t)l->off,
+			"{s:s, s:o, s:I, s:I, s:s}", "name", l->name,
+			"offset", l->stored ? json_null() :
+			json_integer((json_int_t)l->off),
 			"length", (json_int_t)l->len,
 			"files", (json_int_t)l->files, "sha256", l->digest));
 	}
@@ -292,7 +295,7 @@ static int list(void *arg, uint32_t i)
 static int inspect(const struct inspect *in, struct err *err)
 {
 	struct image *img;
-	int rc = image_open(&img, in->path, err);
+	int rc = image_open(&img, in->path, in->store, err);
 
 	if (rc < 0)
 		return rc;
@@ -322,6 +325,7 @@ int cmd_inspect(int argc, char **argv)
 		{ "json", no_argument, NULL, 'j' },
 		{ "list", no_argument, NULL, 'l' },
 		{ "verify", no_argument, NULL, 'v' },
+		{ "store", required_argument, NULL, 's' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -337,6 +341,8 @@ int cmd_inspect(int argc, char **argv)
 			in.list = 1;
 		} else if (c == 'v') {
 			in.verify = 1;
+		} else if (c == 's') {
+			in.store = optarg;
 		} else {
 			usage(c == 'h' ? stdout : stderr);
 			return c == 'h' ? 0 : 2;

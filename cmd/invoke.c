@@ -295,7 +295,7 @@ static int add(struct run *r, const char *path, struct err *err)
 		.name = r->from ? r->from->head.name : NULL,
 	};
 	struct image *img;
-	int rc = image_open(&img, path, err);
+	int rc = image_open(&img, path, o->store, err);
 
 	if (rc < 0)
 		return rc;

@@ -11,6 +11,7 @@
 #include "cmd/cmd.h"
 #include "cmd/output.h"
 #include "cmd/transfer.h"
+#include "etlfs/store/store.h"
 
 static const char usage[] =
 	"usage: usetl pull [-o IMAGE] [OPTION]... REF\n"
@@ -18,6 +19,10 @@ static const char usage[] =
 	"  REF is REGISTRY/NAME:TAG, or what else skopeo takes\n"
 	"\n"
 	"  -o, --output IMAGE          where to, by default NAME.usetl\n"
+	"      --thin                  leave all but the function's own files "
+	"in the store\n"
+	"      --store DIR             where layers are kept\n"
+	"      --no-store              have all travel, and keep none\n"
 	"      --tls-verify=false      plain HTTP, or any certificate\n"
 	"      --authfile FILE         as of skopeo login\n"
 	"      --creds USER:PASSWORD\n"
@@ -25,7 +30,7 @@ static const char usage[] =
 	"  -h, --help\n";
 
 /* with what is the same in the image that it replaces, if there is one */
-static int write_image(struct transfer *t, const struct image *img,
+static int write_image(struct transfer *t, struct image *img,
 		       const struct registry_texts *texts, const char *path,
 		       struct err *err)
 {
@@ -44,6 +49,37 @@ static int write_image(struct transfer *t, const struct image *img,
 	return rc;
 }
 
+/* the store, or NULL: only a thin image needs it */
+static int open_store(const struct transfer *t, struct store **out,
+		      struct err *err)
+{
+	struct err why = { "" };
+	char dir[PATH_MAX];
+	int rc = 0;
+
+	*out = NULL;
+	if (t->no_store)
+		return 0;
+	if (!t->store)
+		rc = store_default(dir, sizeof(dir), &why);
+	if (rc == 0)
+		rc = store_open(out, t->store ? t->store : dir, 1, &why);
+	if (rc == 0 || (!t->store && !t->registry.thin))
+		return 0;
+	return err_set(err, rc, "%s%.900s", t->registry.thin ?
+		       "a thin image needs a store: " : "store: ", why.msg);
+}
+
+static void print_pulled(const struct transfer *t, const struct image *img)
+{
+	printf("pulled %s: %.*f MB", t->output, img->thin ? 2 : 1,
+	       img->size / 1e6);
+	if (img->thin)
+		printf(" and %.1f MB in the store",
+		       (image_bytes(img) - img->size) / 1e6);
+	printf(", sha256 %.12s\n", img->digest);
+}
+
 static int pull(struct transfer *t, struct err *err)
 {
 	struct registry_texts texts = { 0 };
@@ -51,6 +87,8 @@ static int pull(struct transfer *t, struct err *err)
 	char name[PATH_MAX];
 	int rc = t->output ? output_check(t->output, err) : 0;
 
+	if (rc == 0)
+		rc = open_store(t, &t->registry.store, err);
 	if (rc == 0)
 		rc = registry_look(&t->registry, &img, &texts, err);
 	if (rc == 0) {
@@ -61,9 +99,9 @@ static int pull(struct transfer *t, struct err *err)
 		progress_erase(&t->progress);
 	}
 	if (rc == 0)
-		printf("pulled %s: %.1f MB, sha256 %.12s\n", t->output,
-		       img->size / 1e6, img->digest);
+		print_pulled(t, img);
 	image_close(img);
+	store_close(t->registry.store);
 	free(texts.manifest);
 	free(texts.config);
 	return rc;
@@ -82,6 +120,11 @@ int cmd_pull(int argc, char **argv)
 	if (optind + 1 != argc) {
 		fprintf(stderr, "usetl pull: one reference, please\n%s",
 			usage);
+		return 2;
+	}
+	if (t.registry.thin && t.no_store) {
+		fprintf(stderr, "usetl pull: --thin needs the store: without "
+			"--no-store\n");
 		return 2;
 	}
 	t.registry.ref = argv[optind];

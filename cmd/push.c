@@ -9,6 +9,7 @@ static const char usage[] =
 	"\n"
 	"  REF is REGISTRY/NAME:TAG, or what else skopeo takes\n"
 	"\n"
+	"      --store DIR             where a thin image's layers are\n"
 	"      --tls-verify=false      plain HTTP, or any certificate\n"
 	"      --authfile FILE         as of skopeo login\n"
 	"      --creds USER:PASSWORD\n"
@@ -18,7 +19,7 @@ static const char usage[] =
 static int push(struct transfer *t, const char *path, struct err *err)
 {
 	struct image *img;
-	int rc = image_open(&img, path, err);
+	int rc = image_open(&img, path, t->store, err);
 
 	if (rc < 0)
 		return rc;
@@ -26,7 +27,7 @@ static int push(struct transfer *t, const char *path, struct err *err)
 	progress_erase(&t->progress);
 	if (rc == 0)
 		printf("pushed %s to %s: %.1f MB, sha256 %.12s\n", path,
-		       t->registry.ref, img->size / 1e6, img->digest);
+		       t->registry.ref, image_bytes(img) / 1e6, img->digest);
 	image_close(img);
 	return rc;
 }

@@ -181,6 +181,12 @@ struct opened {
 	struct deploy *deploy;
 };
 
+/* where the layers of thin images are */
+static const char *store_of(const struct server *s, const struct conf *c)
+{
+	return s->o->store ? s->o->store : c->store;
+}
+
 static int open_again(struct server *s, struct opened *o, struct err *err)
 {
 	int rc = load(s, &o->conf, err);
@@ -190,7 +196,8 @@ static int open_again(struct server *s, struct opened *o, struct err *err)
 	rc = openpool_limits(&s->open, o->conf, &o->pool, err);
 	if (rc == 0)
 		rc = deploy_open(&o->deploy, o->conf, s->o->images,
-				 s->o->n_images, serverlog_say, err);
+				 s->o->n_images, store_of(s, o->conf),
+				 serverlog_say, err);
 	/* last, since it may make a file */
 	if (rc == 0)
 		rc = serverlog_open(&o->log, o->conf, err);
@@ -338,7 +345,7 @@ static int boot(struct server *s, struct err *err)
 {
 	struct deploy *deploy;
 	int rc = deploy_open(&deploy, s->conf, s->o->images, s->o->n_images,
-			     NULL, err);
+			     store_of(s, s->conf), NULL, err);
 
 	return rc < 0 ? rc : deploy_apply(deploy, s->open.pool, err);
 }

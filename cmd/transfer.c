@@ -53,6 +53,15 @@ static int take(struct transfer *t, const char *who, int c)
 	case 'o':
 		t->output = optarg;
 		return 1;
+	case 's':
+		t->store = optarg;
+		return 1;
+	case 'S':
+		t->no_store = 1;
+		return 1;
+	case 'T':
+		r->thin = 1;
+		return 1;
 	case 't':
 		r->insecure = optarg && !strcmp(optarg, "false");
 		if (r->insecure || !optarg || !strcmp(optarg, "true"))
@@ -66,9 +75,13 @@ static int take(struct transfer *t, const char *who, int c)
 int transfer_begin(struct transfer *t, int argc, char **argv,
 		   const char *usage)
 {
-	/* those of pull begin one earlier */
+	/* those of pull begin earlier */
 	static const struct option longs[] = {
 		{ "output", required_argument, NULL, 'o' },
+		{ "no-store", no_argument, NULL, 'S' },
+		{ "thin", no_argument, NULL, 'T' },
+#define PULL_ALONE 3
+		{ "store", required_argument, NULL, 's' },
 		{ "authfile", required_argument, NULL, 'a' },
 		{ "creds", required_argument, NULL, 'c' },
 		{ "cert-dir", required_argument, NULL, 'd' },
@@ -80,7 +93,8 @@ int transfer_begin(struct transfer *t, int argc, char **argv,
 	int pull = !strcmp(argv[0], "usetl pull"), c;
 
 	while ((c = getopt_long(argc, argv, pull ? "ho:" : "h",
-				longs + !pull, NULL)) != -1) {
+				longs + (pull ? 0 : PULL_ALONE),
+				NULL)) != -1) {
 		if (c != 'h' && take(t, argv[0], c))
 			continue;
 		fputs(usage, c == 'h' ? stdout : stderr);

@@ -13,6 +13,8 @@ struct transfer {
 	struct registry registry;
 	struct progress progress;
 	const char *output;		/* of pull, or NULL */
+	const char *store;		/* NULL: the user's own */
+	int no_store;
 	char *log;			/* of a skopeo that failed, or NULL */
 };
 

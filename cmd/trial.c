@@ -112,7 +112,7 @@ static int run(struct trial *t, struct err *err)
 {
 	struct function_opts fo = { .max = 1, .once = 1, .trial = 1 };
 	struct image *img;
-	int rc = image_open(&img, t->o->image, err);
+	int rc = image_open(&img, t->o->image, t->o->store, err);
 
 	if (rc == 0)
 		rc = pool_add(t->open.pool, img, &fo, NULL, err);

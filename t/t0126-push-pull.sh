@@ -108,21 +108,89 @@ done
 # them since, so they cannot have come from there
 mv "$(blob "$(layer one runtime)")" "$tmp/runtime"
 mv "$(blob "$(layer one packages)")" "$tmp/packages.tar"
-ok "pull over another function's image" pull -o "$tmp/p.usetl" "$at/two:1"
+ok "pull over another function's image" \
+	pull --no-store -o "$tmp/p.usetl" "$at/two:1"
 pulled "pull over another function's image: it is the new one" two
 fails "pull to another name needs the layers" 1 \
-	pull -o "$tmp/absent.usetl" "$at/two:1"
+	pull --no-store -o "$tmp/absent.usetl" "$at/two:1"
 # whose runtime is not what it says
 cp "$tmp/one.usetl" "$tmp/p.usetl"
 printf X | dd of="$tmp/p.usetl" bs=1 seek=1000000 conv=notrunc 2>/dev/null
 fails "pull over an altered image takes nothing from there" 1 \
-	pull -o "$tmp/p.usetl" "$at/two:1"
+	pull --no-store -o "$tmp/p.usetl" "$at/two:1"
 mv "$tmp/runtime" "$(blob "$(layer one runtime)")"
 mv "$tmp/packages.tar" "$(blob "$(layer one packages)")"
 ok "pull over an altered image" pull -o "$tmp/p.usetl" "$at/two:1"
 pulled "pull over an altered image: it is the new one" two
 : >"$tmp/p.usetl"
 ok "pull over an empty file" pull -o "$tmp/p.usetl" "$at/one:1"
+
+# --- thin images: their layers are in a store
+store=$tmp/store
+ok "bake a thin one" "$usetl" bake --no-check --thin --store "$store" \
+	-o "$tmp/thin.usetl" "$tmp/src/one"
+: >"$tmp/registry.log"
+ok "push of a thin image" push --store "$store" "$tmp/thin.usetl" "$at/one:1"
+is "push of a thin image: it is the whole one" "$(came)" ""
+stop_registry
+rm -rf "$tmp/registry"
+start_registry
+at=$registry/functions
+ok "push of a thin image to an empty registry" \
+	push --store "$store" "$tmp/thin.usetl" "$at/thin:1"
+like "push of a thin image says how much that is" "$tmp/out" \
+	'^pushed .*: [1-9][0-9.]* MB, sha256 '
+is "push of a thin image sends its layers" "$(came)" "$(sorted \
+	"$(texts one | grep -v "$one")" \
+	"$(layer one runtime)" "$(layer one packages)" "$(layer one app)")"
+ok "pull of what a thin one was" \
+	pull --no-store -o "$tmp/p.usetl" "$at/thin:1"
+pulled "pull of what a thin one was: the whole image" one
+ok "pull of a thin image" \
+	pull --thin --store "$tmp/other" -o "$tmp/p.usetl" "$at/thin:1"
+like "pull of a thin image says what is where" "$tmp/out" \
+	"^pulled $tmp/p.usetl: 0\.0[0-9] MB and [0-9.]+ MB in the store, sha256"
+pulled "pull of a thin image: the thin one" thin
+ok "pull of a thin image: its layers are in the store" \
+	"$usetl" inspect --verify --store "$tmp/other" "$tmp/p.usetl"
+is "pull of a thin image: and have a word there" \
+	"$("$usetl" store --store "$tmp/other" list | awk '{ print $1 }' |
+		sort | tr '\n' ' ')" "packages runtime "
+ok "push of another thin image" push "$tmp/two.usetl" "$at/two:1"
+mv "$(blob "$(layer one runtime)")" "$tmp/runtime"
+mv "$(blob "$(layer one packages)")" "$tmp/packages.tar"
+ok "pull of a thin image, whose layers the store has" \
+	pull --thin --store "$tmp/other" -o "$tmp/q.usetl" "$at/two:1"
+ok "pull of a thin image, whose layers the store has: it is whole" \
+	"$usetl" inspect --verify --store "$tmp/other" "$tmp/q.usetl"
+ok "pull of a whole image, whose layers the store has" \
+	pull --store "$tmp/other" -o "$tmp/absent.usetl" "$at/two:1"
+ok "pull of a whole image, whose layers the store has: the image" \
+	cmp "$tmp/absent.usetl" "$tmp/two.usetl"
+rm "$tmp/absent.usetl"
+printf X | dd of="$tmp/other/layers/sha256-$(layer one runtime)" bs=1 \
+	seek=1000000 conv=notrunc 2>/dev/null
+fails "pull takes no layer that was altered in the store" 1 \
+	pull --thin --store "$tmp/other" -o "$tmp/absent.usetl" "$at/two:1"
+mv "$tmp/runtime" "$(blob "$(layer one runtime)")"
+mv "$tmp/packages.tar" "$(blob "$(layer one packages)")"
+ok "pull mends a store" \
+	pull --thin --store "$tmp/other" -o "$tmp/q.usetl" "$at/two:1"
+ok "pull mends a store: it is whole" \
+	"$usetl" inspect --verify --store "$tmp/other" "$tmp/q.usetl"
+: >"$tmp/q.usetl"
+ok "pull into a store that is not there yet" \
+	pull --store "$tmp/new" -o "$tmp/q.usetl" "$at/two:1"
+is "pull into a store that is not there yet: what it keeps" \
+	"$(ls "$tmp/new/layers" | wc -l)" 2
+fails "pull --thin without a store" 2 \
+	pull --thin --no-store -o "$tmp/absent.usetl" "$at/two:1"
+: >"$tmp/file"
+fails "pull --thin, where the store is a file" 1 \
+	pull --thin --store "$tmp/file" -o "$tmp/absent.usetl" "$at/two:1"
+like "pull --thin, where the store is a file: what is said" "$tmp/err" \
+	'^usetl pull: a thin image needs a store: .*Not a directory$'
+ok "push of the first one again" push "$tmp/one.usetl" "$at/one:1"
 
 # --- what else skopeo takes
 ok "push to an OCI layout" "$usetl" push "$tmp/one.usetl" "oci:$tmp/layout:1"

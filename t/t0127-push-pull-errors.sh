@@ -32,7 +32,7 @@ refused() {
 # unpulled NAME PATTERN [REF]: that cannot be pulled
 unpulled() {
 	refused "$1" "'${3:-$at/one:1}'$2" \
-		pull -o "$tmp/to/p.usetl" "${3:-$at/one:1}"
+		pull --no-store -o "$tmp/to/p.usetl" "${3:-$at/one:1}"
 }
 
 # --- command lines
@@ -189,7 +189,7 @@ if test "$(id -u)" = 0 && "$tmp/bin/as" "$tmp/to" ro true 2>/dev/null; then
 		"$tmp/bin/as" "$tmp/to" size=20m "$usetl" pull \
 		--tls-verify=false -o "$tmp/to/p.usetl" "$at/one:1"
 	refused "a full TMPDIR" "'$at/one:1': .*no space left" \
-		"$tmp/bin/as" "$TMPDIR" size=20m "$usetl" pull \
+		"$tmp/bin/as" "$TMPDIR" size=20m "$usetl" pull --no-store \
 		--tls-verify=false -o "$tmp/to/p.usetl" "$at/one:1"
 	refused "push with a full TMPDIR" "cannot write .*No space left" \
 		"$tmp/bin/as" "$TMPDIR" size=20m "$usetl" push \
@@ -252,7 +252,7 @@ exit 0
 SH
 PATH=$tmp/bin:$PATH refused "a skopeo that brings nothing" \
 	"'$at/one:1' was altered: its runtime is not what" \
-	pull -o "$tmp/to/p.usetl" "$at/one:1"
+	pull --no-store -o "$tmp/to/p.usetl" "$at/one:1"
 another <<SH
 mkdir -p "\$to/blobs/sha256"
 truncate -s 1G "\$to/blobs/sha256/more"

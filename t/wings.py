@@ -14,7 +14,7 @@ ROWS = [
     ["unikernel/" + w for w in
      "lib arch mem task fs map ipc dev start".split()],
     ["conf"] +
-    ["etlfs/" + w for w in "image store fetch region bake".split()] +
+    ["etlfs/" + w for w in "store image fetch region bake".split()] +
     ["vmm/" + w for w in "memory tender jail host guest pool".split()] +
     ["cmd"],
 ]

@@ -75,10 +75,11 @@ enum msg_type {
 				   and seals it */
 #define PLACE_CLONE	1	/* a clone of what is in there */
 #define PLACE_FD_PLACE	0	/* struct place */
-#define PLACE_FD_IMAGE	1	/* the image's file */
+#define PLACE_FD_APP	1	/* the file of the image's uppermost layer, */
 #define PLACE_FD_SNAPSHOT 2	/* struct snapshot_head, and pages */
 #define PLACE_FD_WORKSET 3	/* what clones have written (ram_workset) */
-#define PLACE_FDS	4
+#define PLACE_FD_PACKAGES 4	/* of the one below, or that one again */
+#define PLACE_FDS	5
 
 #define INVOKE_IDLE	1	/* say IDLE after the rollback */
 #define INVOKE_PAGES	2	/* and in it whose pages were written */

@@ -136,9 +136,11 @@ static void remove_temp(struct pack *p)
 static void fill_result(struct pack_result *r, const struct pack *p,
 			const struct image *meta)
 {
-	r->files = 0;
-	for (int i = 0; i < ETLFS_LAYERS; i++)
+	r->files = r->stored = 0;
+	for (int i = 0; i < ETLFS_LAYERS; i++) {
 		r->files += meta->layer[i].files;
+		r->stored += meta->layer[i].stored ? meta->layer[i].len : 0;
+	}
 	r->bytes = meta->size;
 	memcpy(r->digest, meta->digest, sizeof(r->digest));
 	r->runtime = p->rt->ops->name;
@@ -149,7 +151,7 @@ int pack_function(const struct pack_opts *o, int fd, struct pack_result *r,
 		  struct err *err)
 {
 	struct pack p = { .o = o, .err = err };
-	struct image meta = { 0 };
+	struct image meta = { .thin = o->thin };
 	int rc = o->manifest->egress.n ?
 		egress_check(o->manifest->egress.v, err) : 0;
 
@@ -157,7 +159,8 @@ int pack_function(const struct pack_opts *o, int fd, struct pack_result *r,
 	if (rc == 0)
 		rc = pack_meta_fill(&meta, &p);
 	if (rc == 0)
-		rc = pack_write(p.t, &meta, fd, o->progress, o->arg, err);
+		rc = pack_write(p.t, &meta, fd, o->store, o->progress, o->arg,
+				err);
 	for (int i = 0; rc == 0 && i < ETLFS_LAYERS; i++)
 		if (meta.layer[i].addr + meta.layer[i].len > UK_IMAGE_END)
 			rc = err_set(err, -EFBIG, "the image has %llu MB; a "

@@ -38,6 +38,8 @@ struct pack_opts {
 	const char *image;		/* being made: is not packed itself */
 	const struct manifest *manifest;
 	struct store *store;		/* of layers, or NULL */
+	int thin;			/* the image names the layers that it can
+					   have from there */
 	/* -errno stops */
 	int (*progress)(void *arg, const struct pack_progress *p);
 	void (*warn)(void *arg, const char *line);
@@ -48,6 +50,7 @@ struct pack_opts {
 
 struct pack_result {
 	uint64_t files, bytes;		/* regular files; bytes of the image */
+	uint64_t stored;		/* bytes of layers that it only names */
 	char digest[65];
 	const char *runtime;		/* "python" */
 	char version[32];		/* the interpreter's */
@@ -134,9 +137,10 @@ char *pack_manifest_text(const struct image *meta);
 
 /*
  * pack_write.c: the image of a tree.  Fills meta's size, digest, config,
- * manifest and layers.
+ * manifest and layers.  store: where those of a thin one go, or NULL.
  */
 int pack_write(struct tree *t, struct image *meta, int fd,
+	       struct store *store,
 	       int (*progress)(void *arg, const struct pack_progress *p),
 	       void *arg, struct err *err);
 

@@ -4,23 +4,29 @@
  * The layers are written first, from where the config and all before it will
  * end.  To know that, the JSON texts get the room that the longest would need,
  * and line feeds up to it.
+ *
+ * Of a thin image the layers that it only names go into the store instead.  All
+ * else is the same, so it has the same config, manifest and digest.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "conf/sha256.h"
 #include "etlfs/bake/pack.h"
 #include "etlfs/image/filecopy.h"
 #include "etlfs/image/image_impl.h"
+#include "etlfs/store/store.h"
 
 #define BLOCK	512u
 
 struct front {
 	struct tree *t;
 	struct image *meta;
+	struct store *store;		/* of a thin one's layers */
 	int fd;
 	struct err *err;
 };
@@ -106,23 +112,83 @@ static int put_front(struct front *f)
 	return rc;
 }
 
-/* the layer as it is in the store */
-static int copy_layer(struct front *f, struct pack_layer *p,
-		      struct image_layer *l, uint32_t *nodes)
+/* the layer as it was made before */
+static void describe(const struct front *f, const struct pack_layer *p,
+		     struct image_layer *l, uint32_t *nodes)
 {
 	const struct tree_stored *s = &f->t->stored[p->number];
-	int rc = file_copy(s->fd, 0, f->fd, p->off, s->len);
 
-	if (rc < 0)
-		return err_set(f->err, rc, "cannot write the image: %s",
-			       strerror(-rc));
 	*l = (struct image_layer){
 		.name = image_layer_name[p->number], .len = s->len,
 		.index_off = s->index_off, .files = s->files,
 	};
 	memcpy(l->digest, s->digest, sizeof(l->digest));
 	*nodes = s->nodes;
+}
+
+/* layer p->number, as it was made before or now, to p->off of p->fd */
+static int put_layer(struct front *f, struct pack_layer *p,
+		     struct image_layer *l, uint32_t *nodes)
+{
+	const struct tree_stored *s = &f->t->stored[p->number];
+	int rc;
+
+	if (s->fd < 0)
+		return pack_layer_write(p, l, nodes, f->err);
+	describe(f, p, l, nodes);
+	rc = file_copy(s->fd, 0, p->fd, p->off, s->len);
+	if (rc < 0)
+		return err_set(f->err, rc, "cannot write the image: %s",
+			       strerror(-rc));
 	return p->tell ? p->tell(p->arg, p->progress) : 0;
+}
+
+/* has the store the bytes that were made before? */
+static int is_in_store(const struct front *f, const struct tree_stored *s)
+{
+	struct stat has, made;
+	int fd, same;
+
+	if (s->fd < 0)
+		return 0;
+	fd = store_layer_find(f->store, s->digest, s->len, NULL);
+	if (fd < 0)
+		return 0;
+	/* that very file was looked at; of another nothing is known */
+	same = !fstat(fd, &has) && !fstat(s->fd, &made) &&
+	       has.st_dev == made.st_dev && has.st_ino == made.st_ino;
+	close(fd);
+	if (same)
+		return 1;
+	fd = store_layer_open(f->store, s->digest, s->len, NULL);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+/* of a thin image: into the store */
+static int keep_layer(struct front *f, struct pack_layer *p,
+		      struct image_layer *l, uint32_t *nodes)
+{
+	struct store_file file = { .fd = -1 };
+	int rc = 0, fd = p->fd;
+
+	if (is_in_store(f, &f->t->stored[p->number])) {
+		describe(f, p, l, nodes);
+	} else {
+		rc = store_layer_create(f->store, &file, f->err);
+		p->fd = file.fd;
+		p->off = 0;
+		if (rc == 0)
+			rc = put_layer(f, p, l, nodes);
+		if (rc == 0)
+			rc = store_layer_commit(f->store, &file, l->digest,
+						f->err);
+		store_layer_close(f->store, &file);
+		p->fd = fd;
+	}
+	return rc < 0 ? rc : store_layer_need(f->store, l->name, l->digest,
+					      f->err);
 }
 
 static int put_layers(struct front *f, struct pack_layer *p)
@@ -138,12 +204,15 @@ static int put_layers(struct front *f, struct pack_layer *p)
 		*l = (struct image_layer){ 0 };
 		if (!(f->t->node[0].in & 1u << i))
 			continue;
-		pos += image_member(head, "", 0, pos, 1);
-		p->off = pos;
 		p->number = i;
-		rc = f->t->stored[i].fd >= 0 ? copy_layer(f, p, l, &nodes) :
-			pack_layer_write(p, l, &nodes, f->err);
-		pos += l->len;
+		if (image_is_stored(f->meta, i)) {
+			rc = keep_layer(f, p, l, &nodes);
+		} else {
+			pos += image_member(head, "", 0, pos, 1);
+			p->off = pos;
+			rc = put_layer(f, p, l, &nodes);
+			pos += l->len;
+		}
 		p->first += nodes;
 	}
 	if (rc == 0)
@@ -163,11 +232,13 @@ static void count(const struct tree *t, struct pack_progress *p)
 }
 
 int pack_write(struct tree *t, struct image *meta, int fd,
+	       struct store *store,
 	       int (*progress)(void *arg, const struct pack_progress *p),
 	       void *arg, struct err *err)
 {
 	struct pack_progress told = { .what = "writing" };
-	struct front f = { .t = t, .meta = meta, .fd = fd, .err = err };
+	struct front f = { .t = t, .meta = meta, .store = store, .fd = fd,
+			   .err = err };
 	struct pack_layer p = { .t = t, .fd = fd, .progress = &told,
 				.tell = progress, .arg = arg };
 	int rc;

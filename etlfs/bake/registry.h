@@ -15,6 +15,9 @@ struct registry {
 	const char *ref;		/* as people write it */
 	const char *authfile, *creds, *cert_dir;	/* or NULL */
 	int insecure;			/* plain HTTP, or any certificate */
+	struct store *store;		/* of pull: of layers, or NULL */
+	int thin;			/* of pull: the image names the layers
+					   that can be there */
 	/* -errno stops */
 	int (*progress)(void *arg, const struct pack_progress *p);
 	/* the last lines of a skopeo that failed, when there are several */
@@ -35,10 +38,11 @@ struct registry_texts {
 int registry_look(const struct registry *r, struct image **out,
 		  struct registry_texts *texts, struct err *err);
 /*
- * The whole image into fd, a new file, verified there.  older: the path of an
- * image that may have layers in common, which then do not travel; or NULL.
+ * The image into fd, a new file, verified there.  older: the path of an image
+ * that may have layers in common, which then do not travel, like those of the
+ * store; or NULL.
  */
-int registry_pull(const struct registry *r, const struct image *img,
+int registry_pull(const struct registry *r, struct image *img,
 		  const struct registry_texts *texts, const char *older,
 		  int fd, struct err *err);
 

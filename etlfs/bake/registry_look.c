@@ -85,7 +85,8 @@ static int check_meant(const struct look *p, const struct image *img)
 }
 
 /* img->size: what the file will have, not what is mapped now */
-static int take_config(struct image *img, const char *text, struct err *err)
+static int take_config(struct image *img, const char *text, int thin,
+		       struct err *err)
 {
 	char digest[SHA256_HEX];
 	int rc;
@@ -95,6 +96,7 @@ static int take_config(struct image *img, const char *text, struct err *err)
 	    strcmp(digest, img->config.digest))
 		return image_bad(img, "its config is not the manifest's", err);
 	memcpy((uint8_t *)img->map + img->config.off, text, img->config.len);
+	img->thin = thin;
 	img->size = image_place_layers(img, image_front_end(img));
 	rc = image_read_meta(img, err);
 	munmap((void *)img->map, IMAGE_HEAD);
@@ -121,7 +123,8 @@ int registry_look(const struct registry *r, struct image **out,
 	rc = rc < 0 ? rc : take_manifest(img, texts->manifest, err);
 	rc = rc < 0 ? rc : check_meant(&p, img);
 	rc = rc < 0 ? rc : ask(&p, img->digest, &texts->config);
-	rc = rc < 0 ? rc : take_config(img, texts->config, err);
+	rc = rc < 0 ? rc : take_config(img, texts->config, r->thin,
+						 err);
 	if (rc < 0) {
 		if (img->map)
 			img->size = IMAGE_HEAD;

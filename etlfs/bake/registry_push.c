@@ -70,7 +70,8 @@ static int put_text(struct push *p, const char *name, const char *text)
 	return rc < 0 ? fail(p, rc) : 0;
 }
 
-static int put_blob(struct push *p, const char *digest, uint64_t off,
+/* len bytes at off of fd */
+static int put_blob(struct push *p, const char *digest, int from, uint64_t off,
 		    uint64_t len)
 {
 	char name[IMAGE_BLOB_NAME];
@@ -82,7 +83,7 @@ static int put_blob(struct push *p, const char *digest, uint64_t off,
 	if (rc == -EEXIST)
 		return 0;
 	if (fd >= 0) {
-		rc = file_copy(p->img->fd, off, fd, 0, len);
+		rc = file_copy(from, off, fd, 0, len);
 		close(fd);
 	}
 	if (rc < 0)
@@ -102,20 +103,22 @@ static int put_layout(struct push *p)
 	snprintf(path, sizeof(path), "%s/blobs/sha256", p->dir);
 	if (rc < 0 || mkdir(path, 0700) < 0)
 		return fail(p, -errno);
-	image_index_json(text, sizeof(text), img->digest, img->manifest.len);
+	image_index_json(text, sizeof(text), img->digest, img->manifest.len,
+			 0);
 	rc = put_text(p, "oci-layout", OCI_LAYOUT);
 	if (rc == 0)
 		rc = put_text(p, "index.json", text);
 	if (rc == 0)
-		rc = put_blob(p, img->manifest.digest, img->manifest.off,
-			      img->manifest.len);
+		rc = put_blob(p, img->manifest.digest, img->fd,
+			      img->manifest.off, img->manifest.len);
 	if (rc == 0)
-		rc = put_blob(p, img->config.digest, img->config.off,
+		rc = put_blob(p, img->config.digest, img->fd, img->config.off,
 			      img->config.len);
 	for (int i = 0; rc == 0 && i < ETLFS_LAYERS; i++)
 		if (img->layer[i].len)
 			rc = put_blob(p, img->layer[i].digest,
-				      img->layer[i].off, img->layer[i].len);
+				      img->layer[i].fd, img->layer[i].off,
+				      img->layer[i].len);
 	return rc;
 }
 
@@ -148,7 +151,7 @@ int registry_push(const struct registry *r, const struct image *img,
 
 	rc = rc < 0 ? rc : image_verify(img, err);
 	rc = rc < 0 ? rc : skopeo_folder(p.dir, sizeof(p.dir), err);
-	p.progress.bytes_total = img->size;
+	p.progress.bytes_total = image_bytes(img);
 	rc = rc < 0 ? rc : put_layout(&p);
 	rc = rc < 0 ? rc : send(&p);
 	skopeo_folder_remove(p.dir);

@@ -60,16 +60,12 @@ static int map_image(struct image *img, int heads, struct err *err)
 	return 0;
 }
 
-/* [off, off + len) of the file, as much of it as lies inside */
-static int head_read(struct image *img, uint64_t off, uint64_t len,
-		     struct err *err)
+/* [off, end) of a file, whose first byte is at map */
+static int read_in(const struct image *img, int fd, const uint8_t *map,
+		   uint64_t off, uint64_t end, struct err *err)
 {
-	uint64_t end = off < img->size ? img->size - off : 0;
-
-	end = off + (len < end ? len : end);
 	while (off < end) {
-		ssize_t n = pread(img->fd, (uint8_t *)img->map + off,
-				  end - off, off);
+		ssize_t n = pread(fd, (uint8_t *)map + off, end - off, off);
 
 		if (n < 0)
 			return err_set(err, -errno, "cannot read '%s': %s",
@@ -81,6 +77,16 @@ static int head_read(struct image *img, uint64_t off, uint64_t len,
 	return 0;
 }
 
+/* [off, off + len) of the file, as much of it as lies inside */
+static int head_read(struct image *img, uint64_t off, uint64_t len,
+		     struct err *err)
+{
+	uint64_t end = off < img->size ? img->size - off : 0;
+
+	return read_in(img, img->fd, img->map, off, off + (len < end ? len :
+							  end), err);
+}
+
 /* headers of layers, and the end of the file */
 static int borders_read(struct image *img, struct err *err)
 {
@@ -90,7 +96,7 @@ static int borders_read(struct image *img, struct err *err)
 	for (int i = 0; rc == 0 && i < ETLFS_LAYERS; i++) {
 		const struct image_layer *l = &img->layer[i];
 
-		if (!l->len)
+		if (!l->len || l->stored)
 			continue;
 		rc = head_read(img, pos, l->off - pos, err);
 		pos = l->off + l->len;
@@ -101,19 +107,23 @@ static int borders_read(struct image *img, struct err *err)
 static int index_read(struct image *img, const struct image_layer *l,
 		      struct err *err)
 {
-	uint64_t at = l->off + l->index_off, room = l->len - l->index_off;
-	const struct etlfs_head *h = (const void *)(img->map + at);
+	uint64_t at = l->index_off, room = l->len - at;
+	const struct etlfs_head *h = (const void *)(l->map + at);
+	const uint8_t *file = l->map - l->off;
 	int rc;
 
 	/* image_check_index() says so */
 	if (l->index_off % IMAGE_PAGE || room < sizeof(*h))
 		return 0;
-	rc = head_read(img, at, sizeof(*h), err);
-	return rc < 0 ? rc : head_read(img, at, h->total_len < room ?
-				       h->total_len : room, err);
+	at += l->off;
+	rc = read_in(img, l->fd, file, at, at + sizeof(*h), err);
+	return rc < 0 ? rc : read_in(img, l->fd, file, at, at +
+				     (h->total_len < room ? h->total_len :
+				      room), err);
 }
 
-static int read_all(struct image *img, int heads, struct err *err)
+static int read_all(struct image *img, const struct image *of, int heads,
+		    struct err *err)
 {
 	int rc = heads ? head_read(img, 0, IMAGE_HEAD, err) : 0;
 
@@ -121,6 +131,8 @@ static int read_all(struct image *img, int heads, struct err *err)
 		rc = image_read_front(img, err);
 	if (rc == 0)
 		rc = image_read_meta(img, err);
+	if (rc == 0)
+		rc = image_open_layers(img, of, heads, err);
 	if (rc == 0 && heads)
 		rc = borders_read(img, err);
 	if (rc == 0)
@@ -135,24 +147,35 @@ static int read_all(struct image *img, int heads, struct err *err)
 	return rc;
 }
 
+/* how an image is opened */
+struct way {
+	const char *path, *store;
+	const struct image *of;		/* that it is a copy of, or NULL */
+	int heads;
+};
+
 /* fd is the image's from here on, also when it fails */
-static int open_fd(struct image **out, const char *path, int fd, int heads,
+static int open_fd(struct image **out, const struct way *w, int fd,
 		   struct err *err)
 {
 	struct image *img = calloc(1, sizeof(*img));
 	int rc, error = errno;
 
-	if (!img || !(img->path = strdup(path))) {
-		free(img);
-		if (fd >= 0)
+	if (img) {
+		img->fd = fd;
+		img->path = strdup(w->path);
+		img->store = w->store ? strdup(w->store) : NULL;
+	}
+	if (!img || !img->path || (w->store && !img->store)) {
+		if (!img && fd >= 0)
 			close(fd);
+		image_close(img);
 		return err_set(err, -ENOMEM, "out of memory");
 	}
-	img->fd = fd;
 	errno = error;
-	rc = map_image(img, heads, err);
+	rc = map_image(img, w->heads, err);
 	if (rc == 0)
-		rc = read_all(img, heads, err);
+		rc = read_all(img, w->of, w->heads, err);
 	if (rc < 0)
 		image_close(img);
 	else
@@ -166,53 +189,79 @@ static int open_file(const char *path)
 	return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 }
 
-int image_open(struct image **out, const char *path, struct err *err)
+int image_open(struct image **out, const char *path, const char *store,
+	       struct err *err)
 {
-	return open_fd(out, path, open_file(path), 0, err);
+	const struct way w = { .path = path, .store = store };
+
+	return open_fd(out, &w, open_file(path), err);
 }
 
-int image_open_heads(struct image **out, const char *path, struct err *err)
+int image_open_heads(struct image **out, const char *path, const char *store,
+		     struct err *err)
 {
-	return open_fd(out, path, open_file(path), 1, err);
+	const struct way w = { .path = path, .store = store, .heads = 1 };
+
+	return open_fd(out, &w, open_file(path), err);
 }
 
-int image_open_copy(struct image **out, const char *path, int fd,
-		    struct err *err)
+int image_open_copy(struct image **out, const char *path,
+		    const struct image *of, int fd, struct err *err)
 {
-	return open_fd(out, path, fd, 0, err);
+	const struct way w = { .path = path, .store = of->store, .of = of };
+
+	return open_fd(out, &w, fd, err);
 }
 
-static int verify(const struct image *img, const char *what, uint64_t off,
-		  uint64_t len, const char *digest, struct err *err)
+static int verify(const struct image *img, const char *what,
+		  const struct image_blob *b, struct err *err)
 {
 	char text[SHA256_HEX];
-	int rc = sha256_file(img->fd, off, len, text);
+	int rc = sha256_file(img->fd, b->off, b->len, text);
 
 	if (rc == -EBADMSG)
 		return image_bad(img, "it was cut short", err);
 	if (rc < 0)
 		return err_set(err, rc, "cannot read all of '%s'", img->path);
-	if (memcmp(text, digest, 64))
+	if (memcmp(text, b->digest, 64))
 		return err_set(err, -EBADMSG, "'%s' was altered: the digest "
 			       "of its %s is %.12s, not %.12s", img->path,
-			       what, text, digest);
+			       what, text, b->digest);
 	return 0;
+}
+
+static int verify_stored(const struct image *img, const struct image_layer *l,
+			 struct err *err)
+{
+	char text[SHA256_HEX];
+	int rc = sha256_file(l->fd, 0, l->len, text);
+
+	if (rc == 0 && memcmp(text, l->digest, 64))
+		rc = -EBADMSG;
+	return rc == 0 ? 0 : err_set(err, rc, "'%s' is thin, and its layer "
+				     "%.12s (%s) in the store %s: bake or pull "
+				     "it again", img->path, l->digest, l->name,
+				     rc == -EBADMSG ? "was altered" :
+				     "cannot be read");
 }
 
 int image_verify_layer(const struct image *img, const struct image_layer *l,
 		       struct err *err)
 {
-	return verify(img, l->name, l->off, l->len, l->digest, err);
+	struct image_blob b = { .off = l->off, .len = l->len };
+
+	if (l->stored)
+		return verify_stored(img, l, err);
+	memcpy(b.digest, l->digest, sizeof(b.digest));
+	return verify(img, l->name, &b, err);
 }
 
 int image_verify(const struct image *img, struct err *err)
 {
-	int rc = verify(img, "manifest", img->manifest.off, img->manifest.len,
-			img->manifest.digest, err);
+	int rc = verify(img, "manifest", &img->manifest, err);
 
 	if (rc == 0)
-		rc = verify(img, "config", img->config.off, img->config.len,
-			    img->config.digest, err);
+		rc = verify(img, "config", &img->config, err);
 	for (int i = 0; rc == 0 && i < ETLFS_LAYERS; i++) {
 		const struct image_layer *l = &img->layer[i];
 
@@ -228,9 +277,11 @@ void image_close(struct image *img)
 		return;
 	if (img->map)
 		munmap((void *)img->map, img->size);
+	image_close_layers(img);
 	if (img->fd >= 0)
 		close(img->fd);
 	free(img->path);
+	free(img->store);
 	image_free_meta(img);
 	free(img);
 }

@@ -14,6 +14,10 @@
  * between the blobs, and every invariant of the layers' indices, but no digest:
  * image_verify() does, and may run in parallel with a boot.  A layer's bytes in
  * the file are what a guest maps.
+ *
+ * A thin image has its function's own layer in the file and names the others,
+ * which are files of a store (store.h).  It has the digests that the whole one
+ * has: which of both a file is stands in its index.json alone.
  */
 #ifndef ETLFS_IMAGE_H
 #define ETLFS_IMAGE_H
@@ -34,7 +38,11 @@
 struct image_layer {
 	const char *name;		/* "runtime", "packages", "app" */
 	char digest[65];		/* SHA-256 of its bytes, hex */
-	uint64_t off, len;		/* bytes in the file, whole pages */
+	int stored;			/* its file is the store's, else the
+					   image's */
+	int fd;				/* that file, the image's to close */
+	uint64_t off, len;		/* bytes in there, whole pages */
+	const uint8_t *map;		/* as image.map has it */
 	uint64_t addr;			/* in the guest */
 	uint64_t index_off;		/* from the layer's first byte */
 	const struct etlfs_head *index;
@@ -48,6 +56,9 @@ struct image_blob {
 
 struct image {
 	char *path;
+	char *store;			/* of a thin one's layers; NULL: the
+					   user's own */
+	int thin;
 	int fd;
 	const uint8_t *map;		/* whole file, PROT_READ, MAP_SHARED; of
 					   image_open_heads() the heads alone */
@@ -74,23 +85,35 @@ struct image {
 	struct image_layer layer[ETLFS_LAYERS];
 };
 
-/* 0 or -errno with err set; *out is the caller's, image_close() frees it */
-int image_open(struct image **out, const char *path, struct err *err);
+/*
+ * 0 or -errno with err set; *out is the caller's, image_close() frees it.
+ * store: the folder of a thin image's layers, NULL: store_default()'s.  Their
+ * owner, mode and length are looked at.
+ */
+int image_open(struct image **out, const char *path, const char *store,
+	       struct err *err);
 /*
  * The same of a file that anyone may change or cut short meanwhile: in memory
  * are its manifest, index and digest as they were, and no file's content.
  */
-int image_open_heads(struct image **out, const char *path, struct err *err);
+int image_open_heads(struct image **out, const char *path, const char *store,
+		     struct err *err);
 /*
  * A read-only descriptor of a copy that nobody else can change, the caller's;
- * or -errno with err set.  dir: the folder that it takes room in, NULL: beside
+ * or -errno with err set.  Layers in the store are not copied: nobody changes
+ * them in place.  dir: the folder that it takes room in, NULL: beside
  * the image, in $TMPDIR, /var/tmp or /tmp, the first that has a place for it,
  * on a disk if one has.  May take a while; img is read by its descriptor only.
  */
 int image_copy(const struct image *img, const char *dir, struct err *err);
-/* such a copy, opened; fd is taken over, also when it fails; path for people */
-int image_open_copy(struct image **out, const char *path, int fd,
-		    struct err *err);
+/*
+ * A copy of that image, opened; fd is taken over, also when it fails; path for
+ * people.  Layers in the store are the very files that `of` has open.
+ */
+int image_open_copy(struct image **out, const char *path,
+		    const struct image *of, int fd, struct err *err);
+/* of the file, and of layers in the store */
+uint64_t image_bytes(const struct image *img);
 /* all digests, or one layer's; 0, or -errno with err set */
 int image_verify(const struct image *img, struct err *err);
 int image_verify_layer(const struct image *img, const struct image_layer *l,

@@ -72,7 +72,7 @@ static int copy_all(const struct image *img, int to)
 
 	if (ioctl(to, FICLONE, img->fd) == 0)
 		return 0;
-	if (!img->upper)
+	if (!img->upper || l->stored)
 		return file_copy(img->fd, 0, to, 0, img->size);
 	if (ftruncate(to, (off_t)img->size) < 0)
 		rc = -errno;

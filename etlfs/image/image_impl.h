@@ -24,6 +24,9 @@
 #define OCI_CONFIG	"application/vnd.oci.image.config.v1+json"
 #define OCI_LAYER	"application/vnd.oci.image.layer.v1.tar"
 
+/* of index.json, when the layers below the function's own are in a store */
+#define IMAGE_THIN	"usetl.thin"
+
 extern const char *const image_layer_name[ETLFS_LAYERS];
 
 /* --- image_layout.c */
@@ -37,8 +40,9 @@ size_t image_member(uint8_t buf[IMAGE_MEMBER_MAX], const char *name,
 		    uint64_t size, uint64_t pos, int aligned);
 #define IMAGE_BLOB_NAME	80
 uint64_t image_blob_name(char name[IMAGE_BLOB_NAME], const char *digest);
-/* as snprintf */
-int image_index_json(char *buf, size_t len, const char *digest, uint64_t size);
+/* as snprintf; size: of the manifest */
+int image_index_json(char *buf, size_t len, const char *digest, uint64_t size,
+		     int thin);
 
 /*
  * Layers with a length behind each other, the first one's header at pos: where
@@ -51,6 +55,18 @@ uint64_t image_front_end(const struct image *img);
 int image_read_front(struct image *img, struct err *err);
 /* what lies around the layers is what belongs there */
 int image_check_layers(const struct image *img, struct err *err);
+
+/* --- image_layer.c */
+
+/* is it in the store and not in the file? */
+int image_is_stored(const struct image *img, int layer);
+/*
+ * Descriptor and map of each layer: those in the store from there, or the ones
+ * that the image `of` has; heads: no file's content, memory
+ */
+int image_open_layers(struct image *img, const struct image *of, int heads,
+		      struct err *err);
+void image_close_layers(struct image *img);
 
 /* --- image_write.c */
 

@@ -27,7 +27,7 @@ static int check_head(const struct image *img, struct image_layer *l,
 	if (l->index_off % IMAGE_PAGE ||
 	    !in_range(l->index_off, sizeof(*h), l->len))
 		return image_bad(img, "its index lies outside", err);
-	h = (const void *)(img->map + l->off + l->index_off);
+	h = (const void *)(l->map + l->index_off);
 	if (h->magic != ETLFS_INDEX_MAGIC)
 		return image_bad(img, "it has no index", err);
 	if (h->version != ETLFS_VERSION)

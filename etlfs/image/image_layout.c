@@ -75,12 +75,15 @@ uint64_t image_blob_name(char name[IMAGE_BLOB_NAME], const char *digest)
 				  digest);
 }
 
-int image_index_json(char *buf, size_t len, const char *digest, uint64_t size)
+int image_index_json(char *buf, size_t len, const char *digest, uint64_t size,
+		     int thin)
 {
 	return snprintf(buf, len, "{\"schemaVersion\":2,\"mediaType\":"
 			"\"" OCI_INDEX "\",\"manifests\":[{\"mediaType\":\""
 			OCI_MANIFEST "\",\"digest\":\"sha256:%s\",\"size\":"
-			"%llu}]}\n", digest, (unsigned long long)size);
+			"%llu}]%s}\n", digest, (unsigned long long)size,
+			thin ? ",\"annotations\":{\"" IMAGE_THIN
+			"\":\"true\"}" : "");
 }
 
 /* --- reading */
@@ -128,7 +131,10 @@ static int take(const struct image *img, uint64_t *pos, const char *name,
 	return 0;
 }
 
-/* the digest and size that index.json has for the manifest */
+/*
+ * The digest and size that index.json has for the manifest, and whether the
+ * image is thin
+ */
 static int take_index(struct image *img, const struct image_blob *b)
 {
 	char want[IMAGE_INDEX_MAX];
@@ -138,11 +144,12 @@ static int take_index(struct image *img, const struct image_blob *b)
 			       NULL);
 	int n = -1;
 
+	img->thin = json_object_get(o, "annotations") != NULL;
 	if (json_unpack(o, "{s:[{s:s, s:I}]}", "manifests", "digest", &digest,
 			"size", &size) == 0 &&
 	    image_digest_take(digest, img->manifest.digest) == 0)
 		n = image_index_json(want, sizeof(want), img->manifest.digest,
-				     (uint64_t)size);
+				     (uint64_t)size, img->thin);
 	json_decref(o);
 	if (n < 0 || (uint64_t)n != b->len ||
 	    memcmp(want, img->map + b->off, b->len))
@@ -203,10 +210,14 @@ uint64_t image_place_layers(struct image *img, uint64_t pos)
 
 		if (!l->len)
 			continue;
-		pos += image_member(buf, "", l->len, pos, 1);
-		l->off = pos;
+		l->stored = image_is_stored(img, i);
 		l->addr = addr;
-		pos += l->len;
+		l->off = 0;
+		if (!l->stored) {
+			pos += image_member(buf, "", l->len, pos, 1);
+			l->off = pos;
+			pos += l->len;
+		}
 		addr += (l->len + ETLFS_ALIGN - 1) & ~(ETLFS_ALIGN - 1);
 	}
 	return pos + IMAGE_TAIL;
@@ -227,7 +238,7 @@ int image_check_layers(const struct image *img, struct err *err)
 	for (int i = 0; i < ETLFS_LAYERS; i++) {
 		const struct image_layer *l = &img->layer[i];
 
-		if (!l->len)
+		if (!l->len || l->stored)
 			continue;
 		image_blob_name(name, l->digest);
 		n = image_member(want, name, l->len, pos, 1);

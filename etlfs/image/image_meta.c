@@ -120,6 +120,7 @@ static int take_layer(struct image *img, const json_t *o,
 		return -EBADMSG;
 	l.name = image_layer_name[i];
 	l.files = (uint32_t)files;
+	l.fd = -1;
 	img->layer[i] = l;
 	*at = i + 1;
 	return 0;
@@ -137,6 +138,8 @@ static int take_layers(struct image *img, const json_t *list)
 	if (json_array_size(list) != (size_t)n)
 		return -EBADMSG;
 	memset(img->layer, 0, sizeof(was));
+	for (int i = 0; i < ETLFS_LAYERS; i++)
+		img->layer[i].fd = -1;
 	for (int i = 0; rc == 0 && i < n; i++)
 		rc = take_layer(img, json_array_get(list, i), &was[i], &at);
 	return rc == 0 && img->layer[0].len ? 0 : -EBADMSG;

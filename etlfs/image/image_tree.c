@@ -49,7 +49,7 @@ const char *image_target(const struct image *img, uint32_t n, size_t *len)
 
 const uint8_t *image_data(const struct image *img, uint32_t n)
 {
-	return img->map + image_layer_of(img, n)->off + image_node(img, n)->off;
+	return image_layer_of(img, n)->map + image_node(img, n)->off;
 }
 
 static int is_dir(const struct image *img, uint32_t n)

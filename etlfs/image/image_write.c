@@ -66,7 +66,7 @@ static int put_borders(const struct out *o, const struct image *img)
 	for (int i = 0; rc == 0 && i < ETLFS_LAYERS; i++) {
 		const struct image_layer *l = &img->layer[i];
 
-		if (!l->len)
+		if (!l->len || l->stored)
 			continue;
 		image_blob_name(name, l->digest);
 		rc = put_at(o, head, image_member(head, name, l->len, pos, 1),
@@ -90,7 +90,7 @@ int image_write_front(const struct image *img, int fd, const void *manifest,
 	const struct out o = { .fd = fd, .err = err };
 	char index[IMAGE_INDEX_MAX];
 	int n = image_index_json(index, sizeof(index), img->manifest.digest,
-				 img->manifest.len);
+				 img->manifest.len, img->thin);
 	int rc = put_member(&o, "oci-layout", OCI_LAYOUT, strlen(OCI_LAYOUT),
 			    BLOCK);
 

@@ -148,6 +148,11 @@ void store_close(struct store *s)
 	free(s);
 }
 
+const char *store_dir(const struct store *s)
+{
+	return s ? s->dir : NULL;
+}
+
 int store_file_open(const struct store *s, int folder, const char *name,
 		    struct stat *st, struct err *err)
 {

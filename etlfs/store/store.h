@@ -20,7 +20,9 @@
  * checksum are computed each time that they are opened: who has them has what
  * was put there.
  *
- * Times of files: a file's mtime says when it was used last.
+ * Times of files: a file's mtime says when it was used last.  A layer that thin
+ * images need has a key of its own digest, so that it is not taken for one that
+ * nothing needs: the store knows no images.
  *
  * Functions return 0, or -errno with err set.
  */
@@ -51,6 +53,7 @@ int store_default(char *buf, size_t size, struct err *err);
  */
 int store_open(struct store **out, const char *dir, int make, struct err *err);
 void store_close(struct store *s);	/* may be NULL */
+const char *store_dir(const struct store *s);	/* NULL of NULL */
 
 /*
  * A layer of len bytes to read, its digest checked; a descriptor, the
@@ -58,6 +61,19 @@ void store_close(struct store *s);	/* may be NULL */
  * cut short or changed, and is removed; -EPERM: it is somebody else's.
  */
 int store_layer_open(struct store *s, const char *digest, uint64_t len,
+		     struct err *err);
+
+/*
+ * The same, but for the digest: for who verifies the bytes later, or has done
+ * so.  -EBADMSG: it has another length.
+ */
+int store_layer_find(struct store *s, const char *digest, uint64_t len,
+		     struct err *err);
+/*
+ * A thin image needs this layer of a kind, now: it stays for as long as gc is
+ * told to keep what was used.
+ */
+int store_layer_need(struct store *s, const char *kind, const char *digest,
 		     struct err *err);
 
 /* a layer that is being written, to fd; begins as all 0 with fd -1 */

@@ -11,7 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "etlfs/image/image.h"
 #include "etlfs/store/store_impl.h"
 
 #define MAGIC	"usetl-key 1 "

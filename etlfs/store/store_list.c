@@ -108,12 +108,18 @@ static int add_key(void *arg, const char *name)
 {
 	struct listing *l = arg;
 	char digest[STORE_DIGEST];
+	struct stat st;
 
-	if (store_key_read(l->s, name, digest, NULL, NULL) < 0)
+	if (store_key_read(l->s, name, digest, NULL, NULL) < 0 ||
+	    fstatat(l->s->keys, name, &st, AT_SYMLINK_NOFOLLOW))
 		return 0;
-	for (size_t i = 0; i < l->n; i++)
-		if (!strcmp(l->v[i].digest, digest))
-			kind_of(l->v[i].kind, name);
+	for (size_t i = 0; i < l->n; i++) {
+		if (strcmp(l->v[i].digest, digest))
+			continue;
+		kind_of(l->v[i].kind, name);
+		if (l->v[i].used < st.st_mtim.tv_sec)
+			l->v[i].used = st.st_mtim.tv_sec;
+	}
 	return 0;
 }
 

@@ -140,7 +140,7 @@ static void make_good(void)
 	meta = full;
 	MUST(fd >= 0 && tree_create(&t, &err) == 0);
 	fill(t);
-	MUST(pack_write(t, &meta, fd, NULL, NULL, &err) == 0);
+	MUST(pack_write(t, &meta, fd, NULL, NULL, NULL, &err) == 0);
 	tree_destroy(t);
 	len = pread(fd, good, sizeof(good), 0);
 	close(fd);

@@ -80,7 +80,7 @@ static int write_image(struct tree *t, const char *path, struct err *err)
 	if (fd < 0)
 		return err_set(err, -errno, "'%s': %s", path,
 			       strerror(errno));
-	rc = pack_write(t, &meta, fd, NULL, NULL, err);
+	rc = pack_write(t, &meta, fd, NULL, NULL, NULL, err);
 	close(fd);
 	return rc;
 }

@@ -68,7 +68,7 @@ static void bake(const char *name, const char *runtime, char *env,
 			  &err) < 0 ||
 	    tree_add_data(t, "/app/app.py", name, strlen(name), 2,
 			  &err) < 0 ||
-	    pack_write(t, &meta, fd, NULL, NULL, &err) < 0) {
+	    pack_write(t, &meta, fd, NULL, NULL, NULL, &err) < 0) {
 		printf("Bail out! %s\n", err.msg);
 		exit(1);
 	}
@@ -151,7 +151,7 @@ static struct function *add_with(const char *name,
 	struct err err = { "" };
 	struct image *img;
 
-	if (image_open_heads(&img, path_of(name), &err) < 0 ||
+	if (image_open_heads(&img, path_of(name), NULL, &err) < 0 ||
 	    pool_add(pool, img, o, &f, &err) < 0) {
 		printf("Bail out! %s\n", err.msg);
 		exit(1);

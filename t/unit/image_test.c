@@ -84,7 +84,7 @@ static int write_image(const char *path)
 
 	if (fd < 0 || tree_create(&t, &err) || fill_tree(t))
 		return -1;
-	rc = pack_write(t, &meta, fd, NULL, NULL, &err);
+	rc = pack_write(t, &meta, fd, NULL, NULL, NULL, &err);
 	if (rc)
 		printf("# %s\n", err.msg);
 	tree_destroy(t);
@@ -189,7 +189,7 @@ static void test_open(void)
 {
 	struct image *img = NULL;
 	struct err err;
-	int rc = image_open(&img, at("a.usetl"), &err);
+	int rc = image_open(&img, at("a.usetl"), NULL, &err);
 
 	ok(!rc, "open: %s", rc ? err.msg : "");
 	if (rc)
@@ -237,7 +237,7 @@ static void damaged(const char *what, long off, const void *bytes, size_t len,
 		ok(0, "%s: the test cannot damage its image", what);
 		return;
 	}
-	rc = image_open(&img, at("b.usetl"), &err);
+	rc = image_open(&img, at("b.usetl"), NULL, &err);
 	if (!rc) {
 		rc = image_verify(img, &err);
 		image_close(img);
@@ -245,7 +245,7 @@ static void damaged(const char *what, long off, const void *bytes, size_t len,
 	ok(rc && strstr(err.msg, says) && strstr(err.msg, "b.usetl") &&
 	   !strchr(err.msg, '\n'), "%s: %s", what, err.msg);
 	memset(&err, 0, sizeof(err));
-	rc = image_open_heads(&img, at("b.usetl"), &err);
+	rc = image_open_heads(&img, at("b.usetl"), NULL, &err);
 	if (!rc) {
 		rc = image_verify(img, &err);
 		image_close(img);
@@ -262,10 +262,10 @@ static void test_no_file(void)
 
 	if (mkfifo(at("pipe"), 0600) < 0)
 		exit(1);
-	ok(image_open(&img, at("pipe"), &err) == -EINVAL &&
+	ok(image_open(&img, at("pipe"), NULL, &err) == -EINVAL &&
 	   strstr(err.msg, "not a usetl image"), "a pipe: %s", err.msg);
-	ok(image_open_heads(&img, at("pipe"), &err) == -EINVAL &&
-	   image_open_heads(&img, dir, &err) == -EISDIR,
+	ok(image_open_heads(&img, at("pipe"), NULL, &err) == -EINVAL &&
+	   image_open_heads(&img, dir, NULL, &err) == -EISDIR,
 	   "a pipe, a folder: their heads");
 }
 
@@ -294,7 +294,7 @@ static void test_copy(void)
 	int fd;
 
 	if (copied_from("a.usetl") ||
-	    image_open_heads(&heads, at("b.usetl"), &err)) {
+	    image_open_heads(&heads, at("b.usetl"), NULL, &err)) {
 		ok(0, "heads: %s", err.msg);
 		return;
 	}
@@ -316,7 +316,7 @@ static void test_copy(void)
 	   strstr(err.msg, "it was cut short"), "copy: of half: %s", err.msg);
 	ok(here(heads, "/app/ab/c"),
 	   "copy: of half: its heads are there");
-	ok(fd >= 0 && !image_open_copy(&copy, at("b.usetl"), fd, &err) &&
+	ok(fd >= 0 && !image_open_copy(&copy, at("b.usetl"), heads, fd, &err) &&
 	   !image_verify(copy, &err), "copy: is whole: %s", err.msg);
 	test_content(copy);
 	image_close(copy);
@@ -324,7 +324,7 @@ static void test_copy(void)
 
 	/* one that was longer when its heads were read, and one that grew */
 	if (copied_from("a.usetl") ||
-	    image_open_heads(&heads, at("b.usetl"), &err))
+	    image_open_heads(&heads, at("b.usetl"), NULL, &err))
 		exit(1);
 	truncate_at(heads->size + 4096);
 	fd = image_copy(heads, NULL, &err);
@@ -355,7 +355,7 @@ static void test_damage(void)
 	uint64_t size, index, upper;
 	long config, version;
 
-	if (image_open(&img, at("a.usetl"), NULL))
+	if (image_open(&img, at("a.usetl"), NULL, NULL))
 		return;
 	size = img->size;
 	index = img->layer[0].off + img->layer[0].index_off;
@@ -427,7 +427,7 @@ static void test_bits(int layer)
 	uint8_t *data;
 	int fd, whole = 1, refused = 0, n = 0;
 
-	if (image_open(&img, at("a.usetl"), NULL))
+	if (image_open(&img, at("a.usetl"), NULL, NULL))
 		return;
 	index = img->layer[layer].off + img->layer[layer].index_off;
 	len = img->layer[layer].index->total_len;
@@ -441,7 +441,7 @@ static void test_bits(int layer)
 
 		whole &= pwrite(fd, &c, 1, index + i) == 1;
 		n++;
-		if (image_open(&b, at("b.usetl"), NULL)) {
+		if (image_open(&b, at("b.usetl"), NULL, NULL)) {
 			refused++;
 		} else {
 			whole &= walked(b);
@@ -481,8 +481,8 @@ static void test_lower(uint16_t upper)
 	struct err err;
 	int same = 1;
 
-	if (pack_write(t, &a, fd, NULL, NULL, &err) < 0 || ftruncate(fd, 0) ||
-	    pack_write(u, &b, fd, NULL, NULL, &err) < 0)
+	if (pack_write(t, &a, fd, NULL, NULL, NULL, &err) < 0 || ftruncate(fd, 0) ||
+	    pack_write(u, &b, fd, NULL, NULL, NULL, &err) < 0)
 		exit(1);
 	for (int i = 0; i < upper; i++)
 		same &= !strcmp(a.layer[i].digest, b.layer[i].digest) &&

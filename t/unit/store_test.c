@@ -97,6 +97,48 @@ static void test_layer(struct store *s, char digest[STORE_DIGEST])
 	   e.msg);
 	chmod(file("layers/sha256-", digest), 0600);
 	ok(get_layer(s, digest, &e) == 0, "and no longer");
+	/* what a manifest says that was made by hand */
+	ok(store_layer_open(s, digest, LEN + 1, &e) == -ENOENT &&
+	   store_layer_open(s, digest, LEN - 1, &e) == -ENOENT &&
+	   store_layer_find(s, digest, LEN + 1, &e) == -EBADMSG &&
+	   get_layer(s, digest, &e) == 0,
+	   "one who asks for another length costs nobody a layer");
+}
+
+/* what thin images need, gc leaves to them, as long as they are used */
+static void test_need(struct store *s)
+{
+	struct store_gc gc = { .keep = 0 }, old = { .keep = 0, .keys = 1 };
+	const struct timespec times[2] = { { .tv_sec = 1 }, { .tv_sec = 1 } };
+	char needed[STORE_DIGEST], other[STORE_DIGEST];
+	struct store_entry *v = NULL;
+	struct err e = { "" };
+	size_t n = 0;
+	int fd;
+
+	put_layer(s, 'n', needed);
+	put_layer(s, 'o', other);
+	fd = store_layer_find(s, needed, LEN, &e);
+	ok(fd >= 0, "a layer is found: %s", e.msg);
+	close(fd);
+	ok(store_layer_need(s, "packages", needed, &e) == 0,
+	   "it is needed: %s", e.msg);
+	ok(store_gc(s, &gc, &e) == 0 && gc.layers == 1 &&
+	   store_layer_find(s, other, LEN, &e) == -ENOENT,
+	   "gc removes the other one");
+	utimensat(AT_FDCWD, file("layers/sha256-", needed), times, 0);
+	utimensat(AT_FDCWD, file("keys/packages-", needed), times, 0);
+	ok(store_layer_need(s, "packages", needed, &e) == 0,
+	   "it is needed again");
+	ok(store_list(s, &v, &n, &e) == 0 && n == 1 && v->used > 1 &&
+	   !strcmp(v->kind, "packages"), "that counts as a use");
+	free(v);
+	old.keep = 3600;
+	ok(store_gc(s, &old, &e) == 0 && !old.layers && !old.gone,
+	   "gc by age leaves what was used");
+	utimensat(AT_FDCWD, file("keys/packages-", needed), times, 0);
+	ok(store_gc(s, &old, &e) == 0 && old.layers == 1 && old.gone == 1,
+	   "and takes what was not");
 }
 
 static void test_key(struct store *s, const char *digest)
@@ -245,6 +287,7 @@ int main(void)
 		return 1;
 	test_open(&s);
 	if (s) {
+		test_need(s);
 		test_layer(s, digest);
 		test_key(s, digest);
 		test_damage(s, digest);

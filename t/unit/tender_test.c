@@ -119,7 +119,8 @@ static int branch_to(int base, const struct ref_opts *o, uint64_t what,
 	int sock = ask(base, MSG_BRANCH, o->window0);
 	int fds[PLACE_FDS] = {
 		[PLACE_FD_PLACE] = memfd_create("place", MFD_CLOEXEC),
-		[PLACE_FD_IMAGE] = o->img->fd,
+		[PLACE_FD_APP] = o->img->fd,
+		[PLACE_FD_PACKAGES] = o->img->fd,
 		[PLACE_FD_SNAPSHOT] = snapshot,
 		[PLACE_FD_WORKSET] = what == PLACE_CLONE ? workset :
 			memfd_create("workset", MFD_CLOEXEC),
@@ -392,6 +393,8 @@ static void run(enum tender_kind kind, int base)
 	tap_prefix = kind == TENDER_KVM ? base ? "kvm, branch: " : "kvm: " :
 		     base ? "process, branch: " : "process: ";
 	img.fd = mkstemp(path);
+	for (int i = 0; i < ETLFS_LAYERS; i++)
+		img.layer[i].fd = img.fd;
 	unlink(path);
 	ftruncate(img.fd, 4096);
 	o.window0 = memfd_create("w0", MFD_CLOEXEC);

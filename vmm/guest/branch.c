@@ -46,12 +46,16 @@ static const struct place *place_recv(struct ref *r, struct msg *m,
 }
 
 /* the function's limits and files */
-static int place(struct ref *r, int image, struct err *err)
+static int place(struct ref *r, const int fds[CHAN_FDS], struct err *err)
 {
+	const int file[UK_LAYERS] = {
+		-1,			/* the base has it */
+		fds[PLACE_FD_PACKAGES], fds[PLACE_FD_APP],
+	};
 	int rc = ram_limit(&r->ram, r->place->memory, r->place->files);
 
 	if (rc == 0)
-		rc = ref_map_layers(&r->ram, r->place, image);
+		rc = ref_map_layers(&r->ram, r->place, file);
 	return rc == 0 ? 0 : err_set(err, rc, CANNOT "%s", strerror(-rc));
 }
 
@@ -139,9 +143,10 @@ void branch_main(struct ref *r, const int fds[CHAN_FDS])
 	r->started = nstime_now();
 	r->file = placed[PLACE_FD_SNAPSHOT];
 	r->workset = placed[PLACE_FD_WORKSET];
-	rc = place(r, placed[PLACE_FD_IMAGE], &err);
+	rc = place(r, placed, &err);
 	close(placed[PLACE_FD_PLACE]);
-	close(placed[PLACE_FD_IMAGE]);
+	close(placed[PLACE_FD_APP]);
+	close(placed[PLACE_FD_PACKAGES]);
 	if (rc < 0)
 		ref_say_died(r, DIED_HOST, err.msg);
 	else if (m.a[0] == PLACE_BOOT)

@@ -11,7 +11,7 @@
 
 #include "vmm/proto.h"
 
-#define CHAN_FDS	4
+#define CHAN_FDS	5
 
 /* m->len is filled in from iov (n may be 0) */
 int chan_send(int sock, struct msg *m, const struct iovec *iov, int n);

@@ -68,13 +68,14 @@ enum died ref_host_or_killed(const struct ref *r)
 	       DIED_HOST;
 }
 
-int ref_map_layers(struct ram *ram, const struct place *p, int fd)
+int ref_map_layers(struct ram *ram, const struct place *p,
+		   const int fd[UK_LAYERS])
 {
 	int rc = 0;
 
 	for (unsigned i = 0; rc == 0 && i < UK_LAYERS; i++)
 		if (p->layer[i].size && !ram->layer[i].size) {
-			rc = ram_map_layer(ram, i, &p->layer[i], fd,
+			rc = ram_map_layer(ram, i, &p->layer[i], fd[i],
 					   p->layer_off[i]);
 			/* machine_setup() does it for the first ones */
 			if (rc == 0 && ram->snap)
@@ -83,9 +84,21 @@ int ref_map_layers(struct ram *ram, const struct place *p, int fd)
 	return rc;
 }
 
-static int build(struct ref *r, struct err *err)
+/* those of the image itself */
+static int map_image(struct ref *r, const struct place *p, struct err *err)
 {
 	const struct image *img = r->o->img;
+	int fd[UK_LAYERS], rc;
+
+	for (int i = 0; i < UK_LAYERS; i++)
+		fd[i] = img->layer[i].fd;
+	rc = ref_map_layers(&r->ram, p, fd);
+	return rc == 0 ? 0 : err_set(err, rc, "cannot map '%s': %s", img->path,
+				     strerror(-rc));
+}
+
+static int build(struct ref *r, struct err *err)
+{
 	const struct place *p = r->runtime;
 	struct guest *g = &r->g;
 	int rc = ram_create(&r->ram, p->memory, p->files, err);
@@ -97,11 +110,12 @@ static int build(struct ref *r, struct err *err)
 	g->placed = p->fork_boot;
 	g->sock = r->sock;
 	guest_log_limit(g, p->log_max);
-	rc = ref_map_layers(&r->ram, r->place ? r->place : p, img->fd);
-	if (rc == 0)
-		rc = ram_map_host(&r->ram, 0, r->o->window0, ETLFS_WINDOW0);
+	rc = map_image(r, r->place ? r->place : p, err);
 	if (rc < 0)
-		return err_set(err, rc, "cannot map '%s': %s", img->path,
+		return rc;
+	rc = ram_map_host(&r->ram, 0, r->o->window0, ETLFS_WINDOW0);
+	if (rc < 0)
+		return err_set(err, rc, "cannot map the host region: %s",
 			       strerror(-rc));
 	rc = machine_setup(&r->ram, err);
 	if (rc == 0)
@@ -298,10 +312,9 @@ static int read_base(struct ref *r, struct err *err)
 
 	if (rc < 0)
 		return rc;
-	rc = ref_map_layers(&r->ram, p, r->o->img->fd);
+	rc = map_image(r, p, err);
 	if (rc < 0)
-		return err_set(err, rc, "cannot map '%s': %s", r->o->img->path,
-			       strerror(-rc));
+		return rc;
 	rc = snapshot_read(&r->snap, &r->ram, r->o->from, map, err);
 	if (!map)
 		close(r->o->from);
@@ -442,8 +455,9 @@ void ref_serve(struct ref *r)
 /* the child of a gateway begins with nothing of its parent's but these */
 static int inherit_little(struct ref *r)
 {
-	int keep[5 + RAM_DELTAS] = { r->sock, r->o->window0, r->o->img->fd,
-				     r->o->from, r->out };
+	const struct image_layer *l = r->o->img->layer;
+	int keep[7 + RAM_DELTAS] = { r->sock, r->o->window0, r->o->from, r->out,
+				     l[0].fd, l[1].fd, l[2].fd };
 	/*
 	 * A core dump would hold guests' memory.  A limit of 0 forbids files
 	 * alone; one of 1 also forbids the program that core(5) pipes it to.
@@ -475,8 +489,8 @@ static int inherit_little(struct ref *r)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	for (unsigned i = 0; i < RAM_DELTAS; i++)
-		keep[5 + i] = i < r->o->overs ? r->o->over[i] : -1;
-	return jail_close_others(keep, 5 + RAM_DELTAS);
+		keep[7 + i] = i < r->o->overs ? r->o->over[i] : -1;
+	return jail_close_others(keep, 7 + RAM_DELTAS);
 }
 
 static void ref_main(const struct ref_opts *o, int sock, pid_t parent,

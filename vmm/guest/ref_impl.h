@@ -36,7 +36,8 @@ void ref_say_died(struct ref *r, enum died why, const char *report);
 /* what could not be done: for who killed the guest's process meanwhile? */
 enum died ref_host_or_killed(const struct ref *r);
 /* those of p's layers that are not there yet, from its image's file */
-int ref_map_layers(struct ram *ram, const struct place *p, int fd);
+int ref_map_layers(struct ram *ram, const struct place *p,
+		   const int fd[UK_LAYERS]);
 struct clone_opts ref_clone_opts(struct ref *r, int sock, int window0,
 				 uint64_t guest_pid, uint64_t forked);
 /*

@@ -21,7 +21,7 @@
 #include "etlfs/region/host.h"
 #include "vmm/proto.h"
 
-#define PEER_FDS	4		/* most descriptors on one message */
+#define PEER_FDS	5		/* most descriptors on one message */
 #define PEER_TURN	64		/* messages handed up in one turn */
 #define PEER_QUEUE_MAX	(1u << 20)	/* bytes that may wait to be sent */
 #define PEER_LOG_MAX	(64u << 10)	/* bytes of log in one message */

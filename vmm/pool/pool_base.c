@@ -59,7 +59,7 @@ static struct function *create(struct function *f, struct err *err)
 	struct image *img;
 
 	/* all of it: of what f has of its own the runtime is not copied */
-	if (image_open_heads(&img, f->img->path, err) < 0)
+	if (image_open_heads(&img, f->img->path, f->img->store, err) < 0)
 		return NULL;
 	if (!place_same_runtime(img, f->img)) {
 		err_set(err, -ESTALE, "'%s' was altered while it was read",
@@ -412,15 +412,25 @@ static void enter_cgroup(struct pool_proc *p)
 		pool_note(f, "it is not in its cgroup: %s", strerror(-rc));
 }
 
+/* the file that a layer is in; of none: whichever */
+static int layer_fd(const struct image *img, int layer)
+{
+	const struct image_layer *l = &img->layer[layer];
+
+	return l->len ? l->fd : img->fd;
+}
+
 static int place(struct pool_proc *p, const struct pool_ref *r, uint64_t what,
 		 uint32_t pid, struct err *err)
 {
+	const struct image *img = p->f->img;
 	struct msg m = { .type = MSG_PLACE, .a = { what, pid } };
 	int fds[PLACE_FDS] = {
 		[PLACE_FD_PLACE] = place_fd(r, err),
-		[PLACE_FD_IMAGE] = p->f->img->fd,
+		[PLACE_FD_APP] = layer_fd(img, ETLFS_LAYER_APP),
 		[PLACE_FD_SNAPSHOT] = r->file,
 		[PLACE_FD_WORKSET] = r->workset,
+		[PLACE_FD_PACKAGES] = layer_fd(img, ETLFS_LAYER_PACKAGES),
 	};
 	int rc = fds[PLACE_FD_PLACE];
 

@@ -42,12 +42,16 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* the copy is what the function is of from now on; fd is taken over */
-static int adopt(struct function *f, int fd, struct err *err)
+/*
+ * The copy, of an image of those bytes, is what the function is of from now
+ * on; fd is taken over
+ */
+static int adopt(struct function *f, const struct image *of, int fd,
+		 struct err *err)
 {
 	struct image *copy, *was = f->img;
 	struct egress *egress;
-	int rc = image_open_copy(&copy, was->path, fd, err);
+	int rc = image_open_copy(&copy, was->path, of, fd, err);
 
 	if (rc < 0)
 		return rc;
@@ -128,7 +132,7 @@ static void on_done(struct ev_loop *loop, struct ev_async *a, int revents)
 		return;
 	}
 	if (f->image == IMAGE_COPYING && rc >= 0) {
-		rc = adopt(f, rc, &w->err);
+		rc = adopt(f, f->img, rc, &w->err);
 		if (rc == 0) {
 			f->image = IMAGE_UNVERIFIED;
 			return;
@@ -137,8 +141,8 @@ static void on_done(struct ev_loop *loop, struct ev_async *a, int revents)
 	verified(f, rc);
 }
 
-/* another function's, of the same bytes: a descriptor of it, or -1 */
-static int shared_copy(const struct function *f)
+/* another function's, of the same bytes, or NULL */
+static const struct image *shared_copy(const struct function *f)
 {
 	struct function_list *const lists[] = {
 		&f->pool->current, &f->pool->others,
@@ -151,18 +155,19 @@ static int shared_copy(const struct function *f)
 			    g->img->size == f->img->size &&
 			    g->img->upper <= f->img->upper &&
 			    !strcmp(g->img->digest, f->img->digest))
-				return fcntl(g->img->fd, F_DUPFD_CLOEXEC, 0);
-	return -1;
+				return g->img;
+	return NULL;
 }
 
 static int copy_begin(struct function *f, struct err *err)
 {
 	const struct pool_opts *o = &f->pool->o;
-	int fd = shared_copy(f), r;
+	const struct image *other = shared_copy(f);
+	int fd = other ? fcntl(other->fd, F_DUPFD_CLOEXEC, 0) : -1, r;
 
 	if (fd >= 0) {
 		f->image = IMAGE_GOOD;
-		r = adopt(f, fd, err);
+		r = adopt(f, other, fd, err);
 		return r < 0 ? r : pool_ref_boot(f->ref, err);
 	}
 	f->work.dir = o->copies ? strdup(o->copies) : NULL;
@@ -172,7 +177,7 @@ static int copy_begin(struct function *f, struct err *err)
 	if (start(f) == 0)
 		return 0;
 	fd = image_copy(f->img, f->work.dir, err);
-	r = fd < 0 ? fd : adopt(f, fd, err);
+	r = fd < 0 ? fd : adopt(f, f->img, fd, err);
 	f->image = IMAGE_UNVERIFIED;
 	return r < 0 ? r : pool_ref_boot(f->ref, err);
 }

@@ -27,23 +27,41 @@ static int is_ours(const struct stat *st)
 	       time(NULL) - st->st_ctim.tv_sec > CALM_S;
 }
 
-static int key_of(const struct image *img, char key[STORE_DIGEST])
+/* which file it is, as text of up to size bytes; how many, or -errno */
+static int file_text(int fd, char *text, size_t size)
 {
-	char text[320];
 	struct stat st;
 	int n;
 
-	if (fstat(img->fd, &st) < 0)
+	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (!is_ours(&st))
 		return -EPERM;
-	n = snprintf(text, sizeof(text), "%llu %llu %lld %lld.%09ld %lld.%09ld "
-		     "%s %s", (unsigned long long)st.st_dev,
+	n = snprintf(text, size, "%llu %llu %lld %lld.%09ld %lld.%09ld ",
+		     (unsigned long long)st.st_dev,
 		     (unsigned long long)st.st_ino, (long long)st.st_size,
 		     (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
-		     (long long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec,
-		     img->digest, img->upper ? "upper" : "whole");
-	sha256_text(text, (size_t)n, key);
+		     (long long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
+	return n < (int)size ? n : -E2BIG;
+}
+
+/* a thin image is its own file and its layers' in the store */
+static int key_of(const struct image *img, char key[STORE_DIGEST])
+{
+	char text[1024];
+	int n = snprintf(text, sizeof(text), "%s %s ", img->digest,
+			 img->upper ? "upper" : "whole");
+	int rc = file_text(img->fd, text + n, sizeof(text) - (size_t)n);
+
+	for (int i = 0; rc >= 0 && i < ETLFS_LAYERS; i++) {
+		n += rc;
+		rc = img->layer[i].stored ?
+			file_text(img->layer[i].fd, text + n,
+				  sizeof(text) - (size_t)n) : 0;
+	}
+	if (rc < 0)
+		return rc;
+	sha256_text(text, (size_t)(n + rc), key);
 	return 0;
 }
 
