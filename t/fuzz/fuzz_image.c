@@ -3,7 +3,8 @@
  *
  * An input that begins with 'M' or 'C' is the manifest or the config of an
  * image that is good otherwise, one with '0', '1' or '2' the index of a layer;
- * any other one is the image.
+ * one with 'I' or 'T' is index.json or the manifest of a thin one, whose layers
+ * are in a store; any other one is the image.
  *
  * Whatever image_open() accepts can be followed without another look: every
  * name leads to its node and back, every file's bytes are there, and the
@@ -12,7 +13,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -22,17 +25,26 @@
 #include "etlfs/image/image.h"
 #include "etlfs/image/image_impl.h"
 #include "etlfs/bake/pack.h"
+#include "etlfs/store/store.h"
 #include "t/fuzz/fuzz.h"
 
 const unsigned fuzz_runs = 20000;
 
-static uint8_t good[FUZZ_MAX];
-static size_t good_len;
-static struct image meta;
+struct good {
+	uint8_t data[FUZZ_MAX];
+	size_t len;
+	struct image meta;
+};
+static struct good whole, thin;
+static char store[64];
 
 /* what an input can begin with, and what it then lies over */
-static const char kinds[] = "MC012";
-static struct image_blob part[sizeof(kinds) - 1];
+static const char kinds[] = "MC012IT";
+static struct part {
+	const struct good *of;
+	struct image_blob at;
+	int text;			/* what is over is blank, and no rest */
+} part[sizeof(kinds) - 1];
 
 static unsigned sum(const uint8_t *p, uint64_t len)
 {
@@ -94,7 +106,8 @@ static void check_meta(const struct image *img)
 	for (int i = 0; i < ETLFS_LAYERS; i++) {
 		const struct image_layer *l = &img->layer[i];
 
-		MUST(l->off <= img->size && l->len <= img->size - l->off);
+		MUST(l->stored ? img->thin && !l->off : l->off <= img->size &&
+		     l->len <= img->size - l->off);
 		MUST(l->off % IMAGE_PAGE == 0 && l->addr % ETLFS_ALIGN == 0);
 		MUST(!l->len || (l->addr >= UK_IMAGE_BASE &&
 				 l->addr + l->len <= UK_IMAGE_END));
@@ -122,41 +135,75 @@ static void fill(struct tree *t)
 	MUST(tree_add_data(t, "/app/app.py", "def", 3, 2, NULL) >= 0);
 }
 
-static void make_good(void)
+static int remove_one(const char *name, const struct stat *st, int type,
+		      struct FTW *ftw)
 {
-	char *argv[] = { "/bin/py", "-I", NULL }, *env[] = { "A=b", NULL };
-	char *egress[] = { "http://a/", NULL };
+	return remove(name);
+}
+
+static void remove_store(void)
+{
+	nftw(store, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* with a store it is thin */
+static void make(struct good *g, struct store *s)
+{
+	static char *argv[] = { "/bin/py", "-I", NULL }, *env[] = { "A=b", NULL };
+	static char *egress[] = { "http://a/", NULL };
 	const struct image full = {
 		.name = "test", .handler = "app.handler",
 		.interpreter = "/bin/py", .version = "3.11.2", .argv = argv,
 		.env = env, .egress = egress, .memory = 64 << 20,
 		.files = 32 << 20, .timeout_ns = 5000000000ull,
+		.thin = s != NULL,
 	};
 	int fd = memfd_create("image", MFD_CLOEXEC);
 	struct tree *t = NULL;
 	struct err err;
 	ssize_t len;
 
-	meta = full;
+	g->meta = full;
 	MUST(fd >= 0 && tree_create(&t, &err) == 0);
 	fill(t);
-	MUST(pack_write(t, &meta, fd, NULL, NULL, NULL, &err) == 0);
+	MUST(pack_write(t, &g->meta, fd, s, NULL, NULL, &err) == 0);
 	tree_destroy(t);
-	len = pread(fd, good, sizeof(good), 0);
+	len = pread(fd, g->data, sizeof(g->data), 0);
 	close(fd);
 	MUST(len > 0 && len < FUZZ_MAX);
-	good_len = (size_t)len;
-	part[0] = meta.manifest;
-	part[1] = meta.config;
+	g->len = (size_t)len;
+}
+
+static void make_good(void)
+{
+	struct store *s;
+	struct err err;
+	char *at;
+
+	strcpy(store, "/tmp/usetl-fuzz.XXXXXX");
+	MUST(mkdtemp(store) && store_open(&s, store, 1, &err) == 0);
+	atexit(remove_store);
+	make(&whole, NULL);
+	make(&thin, s);
+	store_close(s);
+	part[0] = (struct part){ &whole, whole.meta.manifest, 1 };
+	part[1] = (struct part){ &whole, whole.meta.config, 1 };
 	for (int i = 0; i < ETLFS_LAYERS; i++) {
-		const struct image_layer *l = &meta.layer[i];
+		const struct image_layer *l = &whole.meta.layer[i];
 		const struct etlfs_head *h;
 
-		part[2 + i].off = l->off + l->index_off;
-		h = (void *)(good + part[2 + i].off);
+		part[2 + i].of = &whole;
+		part[2 + i].at.off = l->off + l->index_off;
+		h = (void *)(whole.data + part[2 + i].at.off);
 		MUST(h->magic == ETLFS_INDEX_MAGIC);
-		part[2 + i].len = h->total_len;
+		part[2 + i].at.len = h->total_len;
 	}
+	at = memmem(thin.data, thin.len, "{\"schemaVersion", 15);
+	MUST(at);
+	part[5] = (struct part){ &thin, {
+		.off = (uint64_t)((uint8_t *)at - thin.data),
+		.len = strcspn(at, "\n") }, 1 };
+	part[6] = (struct part){ &thin, thin.meta.manifest, 1 };
 }
 
 /* the image that an input stands for, in buf: its length */
@@ -164,17 +211,29 @@ static size_t image_of(const uint8_t *data, size_t size, uint8_t *buf)
 {
 	const char *kind = size && data[0] ? strchr(kinds, data[0]) : NULL;
 	const struct image_blob *b;
+	const struct part *p;
 
 	if (!kind) {
 		memcpy(buf, data, size);
 		return size;
 	}
-	b = &part[kind - kinds];
-	memcpy(buf, good, good_len);
-	if (kind < kinds + 2)
+	p = &part[kind - kinds];
+	b = &p->at;
+	memcpy(buf, p->of->data, p->of->len);
+	if (p->text)
 		memset(buf + b->off, ' ', b->len);
 	memcpy(buf + b->off, data + 1, size - 1 < b->len ? size - 1 : b->len);
-	return good_len;
+	return p->of->len;
+}
+
+static int is_good(const uint8_t *data, size_t size)
+{
+	const struct good *const all[] = { &whole, &thin };
+
+	for (int i = 0; i < 2; i++)
+		if (size == all[i]->len && !memcmp(data, all[i]->data, size))
+			return 1;
+	return 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t input_len)
@@ -186,15 +245,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t input_len)
 	size_t size;
 	int fd, rc, again;
 
-	if (!good_len)
+	if (!whole.len)
 		make_good();
 	if (input_len > FUZZ_MAX)
 		return 0;
 	size = image_of(input, input_len, data);
 	fd = file_of(data, size);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	again = image_open_heads(&heads, path, &err);
-	rc = image_open(&img, path, &err);
+	again = image_open_heads(&heads, path, store, &err);
+	rc = image_open(&img, path, store, &err);
 	close(fd);
 	/* whoever reads the heads alone takes the same images */
 	MUST(again == rc);
@@ -213,25 +272,31 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t input_len)
 	MUST(check_list(&(struct walk){ .img = img }, 0) == 0);
 	check_meta(img);
 	rc = image_verify(img, &err);
-	/* under the good one's digest only the good one */
-	if (!memcmp(img->digest, meta.digest, 64))
-		MUST(size == good_len &&
-		     rc == (memcmp(data, good, size) ? -EBADMSG : 0));
+	/* under the good ones' digest only these */
+	if (!memcmp(img->digest, whole.meta.digest, 64))
+		MUST(size == (img->thin ? &thin : &whole)->len &&
+		     rc == (is_good(data, size) ? 0 : -EBADMSG));
 	image_close(img);
 	return 0;
 }
 
 size_t fuzz_seed(unsigned n, uint8_t *out)
 {
-	if (!good_len)
+	const struct part *p;
+
+	if (!whole.len)
 		make_good();
-	if (!n) {
-		memcpy(out, good, good_len);
-		return good_len;
+	if (n < 2) {
+		const struct good *g = n ? &thin : &whole;
+
+		memcpy(out, g->data, g->len);
+		return g->len;
 	}
-	if (n >= sizeof(kinds))
+	n -= 2;
+	if (n >= sizeof(kinds) - 1)
 		return 0;
-	out[0] = (uint8_t)kinds[n - 1];
-	memcpy(out + 1, good + part[n - 1].off, part[n - 1].len);
-	return part[n - 1].len + 1;
+	p = &part[n];
+	out[0] = (uint8_t)kinds[n];
+	memcpy(out + 1, p->of->data + p->at.off, p->at.len);
+	return p->at.len + 1;
 }
