@@ -159,8 +159,8 @@ static int print_text(const struct image *img)
 	for (size_t i = 0; i < n; i++)
 		printf("%-12s %9.1f KB  %s\n", i ? "" : "libraries",
 		       lib[i].size / 1e3, lib[i].path);
-	printf("%-12s %.1f MB, %u names, sha256 %s\n", "total",
-	       img->size / 1e6, names(img), img->digest);
+	printf("%-12s %.*f MB, %u names, sha256 %s\n", "total",
+	       img->thin ? 2 : 1, img->size / 1e6, names(img), img->digest);
 	libraries_free(lib, n);
 	return 0;
 }
