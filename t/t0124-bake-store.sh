@@ -47,7 +47,7 @@ END
 cat >"$site/says.pth" <<END
 import sys; open("$ran", "a").write(" ".join(sys.argv[1:2]) + "\n")
 END
-# a library that is compiled while it compiles gives other bytes
+# it starts faster
 "$py" -I -m compileall -q "$lib" >/dev/null 2>&1
 "$py" -I -c 'import pip' 2>"$tmp/err" || skip_all "no place for a pip"
 
@@ -252,7 +252,14 @@ same "what the interpreter runs at its start" 1 3
 still "what the interpreter runs at its start: kept"
 USETL=$usetl
 cp "$usetl" "$tmp/usetl"
-printf x >>"$tmp/usetl"
+# another build is one with another build-id: its note's name, and then it
+"$python" - "$tmp/usetl" <<'END'
+import sys
+with open(sys.argv[1], "r+b") as f:
+    at = f.read().index(b"\3\0\0\0GNU\0") + 8
+    f.seek(at)
+    f.write(b"another")
+END
 usetl=$tmp/usetl
 same "another usetl" 1 3
 usetl=$USETL
@@ -425,6 +432,11 @@ ok "gc by age" "$usetl" store --store "$store" --age 0 gc
 like "gc by age: what it did" "$tmp/out" '^removed 2 layers, 0 snapshots, '
 is "gc by age: all is gone" "$(find "$store" -type f | wc -l)" 0
 same "after that" 1 3
+cp "$tmp/new.usetl" "$tmp/cached.usetl"
+find "$lib" -name __pycache__ -exec rm -r {} +
+anew
+ok "an interpreter that has to compile what it runs: the same bytes" \
+	cmp "$tmp/new.usetl" "$tmp/cached.usetl"
 fails "an age that is none" 2 "$usetl" store --age 1d gc
 fails "an age for list" 2 "$usetl" store --age 1 list
 fails "a command that is none" 2 "$usetl" store lost

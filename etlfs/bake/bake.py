@@ -13,6 +13,7 @@ sys.path[:] = [p for p in sys.path if p]    # never the current folder
 import json
 import os
 import re
+import types
 
 
 def probe(_ask: None) -> dict:
@@ -429,25 +430,27 @@ def wheel(ask: dict) -> dict:
 
 # Compiling
 
-def hold_names(code, kept: list) -> None:
+FIELDS = ("co_consts", "co_names", "co_varnames", "co_freevars",
+          "co_cellvars", "co_filename", "co_name", "co_qualname")
+
+
+def hold_names(value, kept: list) -> None:
     """Takes a second reference to every interned string of a code object.
 
     marshal marks objects that have more than one reference.  For interned
     strings that would depend on all that this process compiled before, and
-    the same source would not always give the same bytes.
+    the same source would not always give the same bytes.  Nor must anything
+    that waits for the garbage collector, such as a closure that calls itself,
+    refer to a code object.
     """
-    def hold(value) -> None:
-        if isinstance(value, (tuple, frozenset)):
-            for item in value:
-                hold(item)
-        elif isinstance(value, type(code)):
-            hold_names(value, kept)
-        elif isinstance(value, str):
-            kept.append(value)
-
-    for field in ("co_consts", "co_names", "co_varnames", "co_freevars",
-                  "co_cellvars", "co_filename", "co_name", "co_qualname"):
-        hold(getattr(code, field, None))
+    if isinstance(value, (tuple, frozenset)):
+        for item in value:
+            hold_names(item, kept)
+    elif isinstance(value, types.CodeType):
+        for field in FIELDS:
+            hold_names(getattr(value, field, None), kept)
+    elif isinstance(value, str):
+        kept.append(value)
 
 
 def compile_one(source: bytes, path: str) -> bytes:
