@@ -7,18 +7,17 @@
  */
 #include <archive.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "conf/build.h"
+#include "conf/sha256.h"
 #include "etlfs/bake/pack.h"
 #include "etlfs/image/image_impl.h"
-#include "etlfs/store/store.h"
 
 static void put(FILE *to, const char *name, const char *value)
 {
@@ -35,18 +34,11 @@ static void put_all(FILE *to, const char *name, const struct strings *s)
 /* this program: formats, the guest's files and every rule are in it */
 static int put_self(FILE *to)
 {
-	char digest[STORE_DIGEST];
-	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), rc = -ENOTSUP;
-	struct stat st;
+	char id[BUILD_ID_MAX];
 
-	if (fd < 0)
-		return rc;
-	if (!fstat(fd, &st))
-		rc = sha256_file(fd, 0, (uint64_t)st.st_size, digest);
-	close(fd);
-	if (rc < 0)
+	if (build_id(id) < 0)
 		return -ENOTSUP;
-	put(to, "usetl", digest);
+	put(to, "usetl", id);
 	put(to, "tar", archive_version_details());
 	return 0;
 }
