@@ -26,6 +26,7 @@ import tempfile
 
 import figure
 import machine
+import recycling
 import stored
 from figures import FIGURES
 from interference import interference
@@ -37,8 +38,8 @@ from sharing import sharing
 from table import Row, save, show
 from tool import Tool
 
-GROUPS = dict(COMPARISONS, stored=stored.group, sharing=sharing, **FIGURES,
-              interference=interference)
+GROUPS = dict(COMPARISONS, recycle=recycling.group, stored=stored.group,
+              sharing=sharing, **FIGURES, interference=interference)
 
 
 def named(word):
