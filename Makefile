@@ -19,8 +19,10 @@ CFLAGS	= -O2 -g
 PKGS	= libarchive inih libcurl libmicrohttpd libseccomp libelf jansson nettle libxxhash
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 # these are loaded when they are used (conf/lazylib.h), the others at start
-LAZY	= libcurl libarchive libmicrohttpd
-PKG_LIBS   := $(shell pkg-config --libs $(filter-out $(LAZY),$(PKGS)) 2>/dev/null)
+LAZY	= libcurl libarchive libmicrohttpd libelf
+INLINED	= libxxhash
+PKG_LIBS   := $(shell pkg-config --libs $(filter-out $(LAZY) $(INLINED),$(PKGS)) \
+	  2>/dev/null)
 
 WARN	= -Wall -Wextra -Wno-unused-parameter -Wstrict-prototypes \
 	  -Wmissing-prototypes -Wvla

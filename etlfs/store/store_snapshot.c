@@ -14,6 +14,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+/* a library less to load, for two functions */
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "conf/nstime.h"
