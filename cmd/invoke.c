@@ -226,7 +226,11 @@ static int submit(struct run *r)
 
 	if (event) {
 		memcpy(event, r->o->event, len);
-		r->job = (struct job){ event, len, .done = on_done };
+		r->job = (struct job){
+			event, len, .done = on_done,
+			/* its figures come with its rollback */
+			.last = r->done + 1 == r->o->repeat && !r->o->stats,
+		};
 		rc = pool_submit(r->f, &r->job);
 	}
 	if (rc == 0)

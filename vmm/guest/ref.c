@@ -318,6 +318,9 @@ static int read_base(struct ref *r, struct err *err)
 	rc = snapshot_read(&r->snap, &r->ram, r->o->from, map, err);
 	if (!map)
 		close(r->o->from);
+	/* with the function's, where that comes into the same process */
+	else if (rc == 0 && !r->o->alone)
+		rc = ram_lay(&r->ram, r->snap.memfd, err);
 	for (unsigned i = 0; rc == 0 && i < r->o->overs; i++)
 		rc = snapshot_load(&r->snap, &r->ram, r->o->over[i], err);
 	if (rc == 0)

@@ -117,11 +117,17 @@ int snapshot_head(int fd, struct snapshot_head *h)
 /* a copy: whoever wrote it may hold it still, if it was not sealed */
 static const char *head_read(int fd, struct head_file *f, uint32_t is_base)
 {
-	if (pread(fd, f, sizeof(*f), 0) != sizeof(*f))
+	ssize_t len;
+
+	if (pread(fd, &f->h, sizeof(f->h), 0) != sizeof(f->h))
 		return "it is cut short";
 	if (!is_head(&f->h) || f->h.is_base != is_base)
 		return "it is none of this version";
-	return f->h.runs > RAM_RUNS ? "it is damaged" : NULL;
+	if (f->h.runs > RAM_RUNS)
+		return "it is damaged";
+	len = (ssize_t)(f->h.runs * sizeof(f->run[0]));
+	return pread(fd, f->run, (size_t)len, sizeof(f->h)) == len ? NULL :
+	       "it is cut short";
 }
 
 static const char *spans_wrong(const struct ram *ram,

@@ -110,8 +110,8 @@ int snapshot_write(const struct snapshot *s, struct ram *ram, int fd,
  * In a process whose ram was created, and whose tender is initialized, and which
  * has run no guest: the base that fd has.  -ESTALE: of another processor;
  * -EINVAL: it is none.  map: its pages are not read but mapped, so ram was
- * created cold and fd is taken over (ram_base_map()); else that stays the
- * caller's.
+ * created cold, fd is taken over, and it is to be laid (ram_base_map()); else
+ * that stays the caller's.
  */
 int snapshot_read(struct snapshot *s, struct ram *ram, int fd, int map,
 		  struct err *err);

@@ -112,6 +112,5 @@ int ram_base_map(struct ram *ram, int fd, const struct ram_run *run, uint32_t n,
 		return rc;
 	}
 	ram->base_deltas = 1;
-	rc = ram_lay(ram, memfd, err);
-	return rc < 0 ? rc : memfd;
+	return memfd;
 }

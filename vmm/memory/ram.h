@@ -194,7 +194,8 @@ int ram_base_read(struct ram *ram, int fd, const struct ram_run *run, uint32_t n
  * The same base without reading it, in memory that was created cold: sealed and
  * empty below, the file as the first delta over it.  fd is taken over.  The
  * caller trusts whoever can write the file, or cut it short: pages are read from
- * it whenever they are touched.  The sealed memfd, or -errno.
+ * it whenever they are touched, once ram_lay() has laid it.  The sealed memfd, or
+ * -errno.
  */
 int ram_base_map(struct ram *ram, int fd, const struct ram_run *run, uint32_t n,
 		 uint64_t head, struct err *err);

@@ -86,6 +86,7 @@ struct job {
 	char *event;			/* JSON; NULL: freed */
 	size_t event_len;
 	void (*done)(struct job *j, const struct job_result *r);
+	int last;			/* its clone is of no use afterwards */
 	/* the pool's */
 	struct job *next;
 	double queued;

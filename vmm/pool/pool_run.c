@@ -37,6 +37,10 @@ static void over(struct pool_clone *c)
 {
 	struct function *f = c->proc.f;
 
+	/* nor is there to be another in its place */
+	if (c->job->last)
+		f->o.min = 0;
+	c->last |= c->job->last;
 	c->job = NULL;
 	c->ran = 1;
 	if (c->last || f->o.recycle == RECYCLE_FORK || f->retired) {
