@@ -417,4 +417,18 @@ done
 anew
 overwrite "$(kind kept)" 40
 wrong "of another base" 'snapshot [0-9a-f]* is of another usetl'
+
+# a base that cannot be written is not waited for
+deny=$(dirname "$usetl")/t/deny
+if test -x "$deny"; then
+	rm -rf "$mine"
+	ok "no SEEK_DATA: it runs" "$deny" lseek:2:3 -- "$usetl" invoke \
+		--store "$mine" "$tmp/kept.usetl"
+	like "no SEEK_DATA: it is said" "$tmp/err" \
+		'its runtime: store: its snapshot cannot be written'
+	is "no SEEK_DATA: and nothing is kept" \
+		"$(find "$mine/snapshots" -type f | grep -c .)" 0
+else
+	skip "a base that cannot be written" "no t/deny; make check builds it"
+fi
 plan

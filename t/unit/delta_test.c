@@ -21,7 +21,7 @@
 #include "vmm/memory/ram.h"
 
 #define TREES	4
-#define DEPTH	RAM_DELTAS
+#define DEPTH	(RAM_DELTAS - 1) /* one may be a mapped base */
 #define WIDTH	2
 #define REQUESTS 3
 
@@ -187,8 +187,8 @@ static void begin(struct err *err)
 		fail(err->msg, 0);
 }
 
-/* the base as another process has it from its file */
-static int reread(struct err *err)
+/* the base as another process has it from its file: by its pages, or mapped */
+static int reread(int map, struct err *err)
 {
 	int fd = memfd_create("base", MFD_CLOEXEC);
 	uint64_t head = draw(3) * UK_PAGE;
@@ -200,6 +200,13 @@ static int reread(struct err *err)
 		return rc;
 	close(base);
 	ram_destroy(&ram);
+	if (map) {
+		if (ram_create_cold(&ram, 64u << 20, 16u << 20, err) < 0)
+			fail(err->msg, 0);
+		rc = ram_base_map(&ram, fd, run, n, head, err);
+		free(run);
+		return rc < 0 || ram_lay(&ram, rc, err) < 0 ? -1 : rc;
+	}
 	begin(err);
 	rc = ram_base_read(&ram, fd, run, n, head);
 	if (rc < 0)
@@ -219,8 +226,8 @@ static int tree(uint64_t seed)
 		begin(&err);
 		scribble(2000, 1);
 		base = ram_seal(&ram, &err);
-		if (base >= 0 && seed % 2)
-			base = reread(&err);
+		if (base >= 0 && seed % 3)
+			base = reread(seed % 3 == 2, &err);
 		if (base < 0)
 			fail(err.msg, 0);
 		if (differs())

@@ -418,8 +418,9 @@ static void tidy(struct ref *r)
 	struct err err;
 
 	if (r->out >= 0) {
-		/* where that fails there is no file, which is all that it is */
-		snapshot_write(&r->snap, &r->ram, r->out, &err);
+		/* whoever waits for it sees at once that there will be none */
+		if (snapshot_write(&r->snap, &r->ram, r->out, &err) < 0)
+			snapshot_none(r->out);
 		close(r->out);
 		r->out = -1;
 	}

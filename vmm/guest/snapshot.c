@@ -84,6 +84,13 @@ int snapshot_write(const struct snapshot *s, struct ram *ram, int fd,
 	return rc;
 }
 
+void snapshot_none(int fd)
+{
+	if (ftruncate(fd, 0) == 0)
+		fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK |
+		      F_SEAL_GROW | F_SEAL_SEAL);
+}
+
 static int over_take(struct snapshot *s, struct ram *ram, int fd,
 		     struct err *err)
 {

@@ -106,6 +106,8 @@ int snapshot_load(struct snapshot *s, struct ram *ram, int fd, struct err *err);
  */
 int snapshot_write(const struct snapshot *s, struct ram *ram, int fd,
 		   struct err *err);
+/* in the place of one that cannot be written: an empty file, sealed */
+void snapshot_none(int fd);
 /*
  * In a process whose ram was created, and whose tender is initialized, and which
  * has run no guest: the base that fd has.  -ESTALE: of another processor;

@@ -345,6 +345,9 @@ static void on_done(struct ev_loop *loop, struct ev_async *a, int revents)
 
 static int wants_saving(const struct pool_ref *r)
 {
+	/* nobody could go on from it, without a base */
+	if (r->of && r->of->kept && !r->of->has_id)
+		return 0;
 	return !r->kept && r->state == REF_READY && !r->work.running &&
 	       r->file >= 0 && may(r);
 }
@@ -385,8 +388,13 @@ static void put(struct pool_ref *r)
 	snprintf(w->what, sizeof(w->what), "%s%s", f->base_of ? "runtime" :
 		 f->name, r->proc.f->o.owner[0] ? " of an owner" : "");
 	strcpy(w->old, f->kept_key);
-	if (snapshot_head(w->fd, &h) < 0 ||
-	    key_make(r, f->base_of ? NULL : h.base, w->key) < 0 ||
+	if (snapshot_head(w->fd, &h) < 0) {
+		pool_note(f, "store: its snapshot cannot be written");
+		close(w->fd);
+		w->fd = -1;
+		return;
+	}
+	if (key_make(r, f->base_of ? NULL : h.base, w->key) < 0 ||
 	    start(w) < 0) {
 		close(w->fd);
 		w->fd = -1;
