@@ -28,6 +28,7 @@
 
 /* how long a reference waits with nothing to do before it tidies up, ms */
 #define IDLE_MS	100
+#define HURRY_MS 1
 
 /* also once more after a change of user, which undoes it */
 static int die_with_parent(struct ref *r, struct err *err)
@@ -431,11 +432,13 @@ static void tidy(struct ref *r)
 void ref_serve(struct ref *r)
 {
 	struct pollfd p = { .fd = r->sock, .events = POLLIN };
+	/* who maps files the next time waits for this one to be written */
+	const int idle = r->o->map ? HURRY_MS : IDLE_MS;
 	int fds[CHAN_FDS], rc;
 	struct msg m;
 
 	for (;;) {
-		rc = poll(&p, 1, r->collapsed ? -1 : IDLE_MS);
+		rc = poll(&p, 1, r->collapsed ? -1 : idle);
 		if (rc == 0) {
 			tidy(r);
 			continue;
