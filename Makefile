@@ -20,6 +20,7 @@ PKGS	= libarchive inih libcurl libmicrohttpd libseccomp libelf jansson nettle li
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 # these are loaded when they are used (conf/lazylib.h), the others at start
 LAZY	= libcurl libarchive libmicrohttpd libelf
+# and of this a few functions are compiled in: a library less to load
 INLINED	= libxxhash
 PKG_LIBS   := $(shell pkg-config --libs $(filter-out $(LAZY) $(INLINED),$(PKGS)) \
 	  2>/dev/null)
@@ -44,7 +45,7 @@ else
 NATIVE	= $(O)/unikernel
 endif
 
-HOST_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DUSETL_VERSION='"$(VERSION)"' \
+HOST_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DUSETL_VERSION='"$(VERSION)"' -DXXH_INLINE_ALL \
 	  -I. -I$(O) $(WARN) $(SAN) $(PKG_CFLAGS)
 # bound at start: a clone has only the C library (vmm/guest/nofork.h)
 HOST_LDFLAGS = -Wl,-z,relro,-z,now

@@ -14,8 +14,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-/* a library less to load, for two functions */
-#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "conf/nstime.h"
