@@ -10,7 +10,8 @@
  *   list            the text is JSON: an array of objects, one for each
  *                   runtime that functions share, then one for each function
  *   fork NAME       the answer comes once the new snapshot is in use, or not
- *   snapshot NAME   the text is empty; with the first byte of "ok" come
+ *   snapshot NAME, snapshot-ready NAME
+ *                   the text is empty; with the first byte of "ok" come
  *                   descriptors (SCM_RIGHTS): a struct saved_head, and then
  *                   its parts (vmm/guest/saved.h)
  *

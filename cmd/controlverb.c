@@ -159,7 +159,7 @@ static const char *snapshot_why(int rc)
 	       strerror(-rc);
 }
 
-static void snapshot(struct control_peer *p, const char *name)
+static void snapshot_of(struct control_peer *p, const char *name, int ready)
 {
 	struct function *f = pool_find(control_pool(p), name);
 	struct snapshot_task *k = calloc(1, sizeof(*k));
@@ -171,6 +171,7 @@ static void snapshot(struct control_peer *p, const char *name)
 	}
 	k->task.forget = snapshot_forget;
 	k->order.done = snapshot_done;
+	k->order.ready = ready;
 	rc = function_snapshot(f, &k->order);
 	if (rc < 0) {
 		control_refuse(p, "no snapshot: %s", snapshot_why(rc));
@@ -178,6 +179,16 @@ static void snapshot(struct control_peer *p, const char *name)
 		return;
 	}
 	control_wait(p, &k->task);
+}
+
+static void snapshot(struct control_peer *p, const char *name)
+{
+	snapshot_of(p, name, 0);
+}
+
+static void snapshot_ready(struct control_peer *p, const char *name)
+{
+	snapshot_of(p, name, 1);
 }
 
 static const struct verb {
@@ -188,6 +199,7 @@ static const struct verb {
 	{ "list", 0, list },
 	{ "fork", 1, fork_again },
 	{ "snapshot", 1, snapshot },
+	{ "snapshot-ready", 1, snapshot_ready },
 };
 
 static const struct verb *find_verb(const char *name)

@@ -18,7 +18,7 @@
 
 struct ctl {
 	const char *path;		/* of the socket; NULL: the usual one */
-	int json;
+	int json, ready;
 	char **argument;
 	/* the answer */
 	char *text;
@@ -247,10 +247,16 @@ static int do_snapshot(struct ctl *c, struct err *err)
 		return err_set(err, -EEXIST, "'%s' is there, and is no "
 			       "snapshot: remove it first, or choose another "
 			       "name", path);
-	rc = ask(c, "snapshot", c->argument[0], err);
+	rc = ask(c, c->ready ? "snapshot-ready" : "snapshot", c->argument[0],
+		 err);
 	if (rc == 0)
 		rc = head_take(c, &h, err);
-	return rc == 0 ? file_write(c, &h, path, err) : rc;
+	if (rc == 0)
+		rc = file_write(c, &h, path, err);
+	if (rc == 0)
+		printf("wrote %s: %s, %s\n", path, c->argument[0],
+		       saved_runs(&h) ? "in a request" : "ready");
+	return rc;
 }
 
 static const struct verb {
@@ -261,8 +267,8 @@ static const struct verb {
 } verbs[] = {
 	{ "list", 0, do_list, "functions, and the runtimes that they share" },
 	{ "fork", 1, do_fork, "NAME: another snapshot of it, now" },
-	{ "snapshot", 2, do_snapshot, "NAME FILE: what it starts from, for "
-	  "invoke --from" },
+	{ "snapshot", 2, do_snapshot, "NAME FILE: of a request, or what "
+	  "it starts from" },
 };
 
 static void usage(FILE *to)
@@ -274,6 +280,7 @@ static void usage(FILE *to)
 		"\n"
 		"      --control PATH    the server's control socket\n"
 		"      --json            list: as JSON\n"
+		"      --ready           snapshot: not of a request\n"
 		"  -h, --help\n");
 }
 
@@ -299,6 +306,8 @@ static const struct verb *choose(struct ctl *c, int argc, char **argv)
 			v->name, v->arguments, argc - 1);
 	else if (c->json && v->fn != do_list)
 		fprintf(stderr, "usetl ctl: --json is for list\n");
+	else if (c->ready && v->fn != do_snapshot)
+		fprintf(stderr, "usetl ctl: --ready is for snapshot\n");
 	else
 		return v;
 	return NULL;
@@ -332,6 +341,7 @@ int cmd_ctl(int argc, char **argv)
 	static const struct option longs[] = {
 		{ "control", required_argument, NULL, 'C' },
 		{ "json", no_argument, NULL, 'j' },
+		{ "ready", no_argument, NULL, 'r' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -347,6 +357,9 @@ int cmd_ctl(int argc, char **argv)
 			break;
 		case 'j':
 			c.json = 1;
+			break;
+		case 'r':
+			c.ready = 1;
 			break;
 		default:
 			usage(o == 'h' ? stdout : stderr);

@@ -316,6 +316,19 @@ static int add(struct run *r, const char *path, struct err *err)
 	return pool_add(r->open.pool, img, &fo, &r->f, err);
 }
 
+/* a request that has begun has its event, and is one */
+static int check_from(struct run *r, struct err *err)
+{
+	const struct invoke_opts *o = r->o;
+
+	if (!saved_runs(&r->from->head) ||
+	    (!o->has_data && o->repeat == 1 && o->recycle == RECYCLE_ROLLBACK))
+		return 0;
+	r->status = 2;
+	return err_set(err, -EINVAL, "'%s' is of a request, which goes on: no "
+		       "-d, --repeat or --recycle", o->from);
+}
+
 static int start(struct run *r, const char *path, struct err *err)
 {
 	struct saved *from = r->from;
@@ -370,6 +383,8 @@ static int run_image(const char *path, const struct invoke_opts *o)
 		rc = invoke_stats_create(&r.stats, o->repeat);
 	if (rc == 0 && o->from)
 		rc = saved_open(&r.from, o->from, &err);
+	if (rc == 0 && r.from)
+		rc = check_from(&r, &err);
 	if (rc == 0)
 		rc = start(&r, path, &err);
 	if (rc == 0) {

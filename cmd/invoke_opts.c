@@ -285,6 +285,7 @@ static int set(struct invoke_opts *o, int c)
 	switch (c) {
 	case 'd':
 		o->data = optarg;
+		o->has_data = 1;
 		return 0;
 	case 't':
 		return set_time("-t", optarg, &o->timeout_ns);

@@ -14,6 +14,7 @@
 
 struct invoke_opts {
 	const char *data, *tender, *store;
+	int has_data;			/* it was given */
 	const char *target;		/* IMAGE or URL; NULL: `from` says */
 	const char *from;		/* a snapshot's file, or NULL */
 	char *event;			/* the caller's to free */

@@ -239,6 +239,7 @@ struct uk_ctl {
 #define UK_CTL_TRACE	1		/* trace system calls to the log */
 #define UK_CTL_TRACE_UNKNOWN 2		/* trace unknown ones, once each */
 #define UK_CTL_OVERDUE	4		/* time is over: say where, and end */
+#define UK_CTL_RING	16		/* at a tick: ring DB_WAIT(0) once */
 #define UK_CTL_FORK_BOOT 8		/* READY before the program is loaded,
 					   and at once the child's EVENT */
 

@@ -40,6 +40,10 @@ enum msg_type {
 	MSG_INVOKE,		/* a: event bytes, timeout ns, INVOKE_* flags,
 				      bytes of log, process id of the request
 				      after it */
+	MSG_SNAPSHOT,		/* in a request, which may be over; fds: a
+				   socket of its own, on which SAVED answers;
+				   empty memfds of its memory and of its host
+				   region.  Without an answer: it was over */
 	MSG_KICK,		/* a ticket changed */
 	MSG_ATTACH,		/* a: window number 1..15, bytes; fd: its memfd */
 	/* to the gateway */
@@ -66,8 +70,8 @@ enum msg_type {
 				   or a window had been attached */
 	MSG_CLONED,		/* reference to gateway: a: pid or -errno; of
 				   each CLONE and BRANCH, in their order */
-	MSG_SAVED,		/* a: errno, or 0: the memfd has the snapshot,
-				   and is sealed */
+	MSG_SAVED,		/* a: errno, or 0: the memfds have it; a
+				   reference's is sealed */
 };
 
 /* what a branch becomes */

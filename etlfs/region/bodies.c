@@ -358,6 +358,43 @@ uint64_t bodies_offset(const struct area *a)
 	return a->window * ETLFS_WINDOW_STRIDE + a->off;
 }
 
+int bodies_restore(struct bodies *s, unsigned window, uint64_t off,
+		   uint64_t len, uint8_t **to)
+{
+	struct place *p = &s->place[window];
+	uint64_t end = off + len;
+	struct window *w;
+	int rc;
+
+	if (p->state == NONE) {
+		/* how much of it comes is not known: addresses cost nothing */
+		rc = window_get(s->pool, ETLFS_WINDOW_STRIDE, s->owner, &w);
+		if (rc < 0)
+			return rc;
+		place_init(p, OPEN, w);
+	}
+	if (end > p->w->size)
+		return -EFBIG;
+	if (window && (place_take_memory(s, p, off, end) < 0 ||
+		       window_warm(p->w, off, end) < 0))
+		return -ENOMEM;
+	if (p->begin < end)
+		p->begin = end;
+	if (p->w->used < end)
+		p->w->used = end;
+	*to = p->w->map + off;
+	return 0;
+}
+
+int bodies_restored(struct bodies *s)
+{
+	int rc = 0;
+
+	for (unsigned i = 1; rc == 0 && i < ETLFS_WINDOWS; i++)
+		rc = place_attach(s, i);
+	return rc;
+}
+
 unsigned bodies_reset(struct bodies *s)
 {
 	unsigned i, leaving = 0;

@@ -78,6 +78,15 @@ uint8_t *bodies_write(struct bodies *s, struct area *a, uint64_t off,
 uint64_t bodies_offset(const struct area *a);
 
 /*
+ * Into a host that is new: bytes [off, off + len) of a window, whole pages, which
+ * nothing else is put into; *to is where they are to be written.  When all are
+ * there, the clone gets the windows: bodies_restored().  0 or -errno.
+ */
+int bodies_restore(struct bodies *s, unsigned window, uint64_t off,
+		   uint64_t len, uint8_t **to);
+int bodies_restored(struct bodies *s);
+
+/*
  * Every area is gone: zeroes window 0, and answers how many windows are
  * leaving.
  */

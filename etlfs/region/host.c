@@ -12,8 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "etlfs/region/bodies.h"
+#include "etlfs/region/hostsaved.h"
 #include "unikernel/abi.h"
 
 #define PAGE		4096u
@@ -194,6 +196,63 @@ static void slot_failed(struct slot *s, int err, const char *reason)
 	slot_text(s, reason, strlen(reason), "", 0);
 	set_state(s, ETLFS_FAILED);
 	s->host->ops->kick(s->host->arg);
+}
+
+static int runs_place(struct host *h, int fd, const struct hostsaved *s)
+{
+	uint8_t *to;
+	int rc = 0;
+
+	for (uint32_t i = 0; rc == 0 && i < s->runs; i++) {
+		const struct hostsaved_run *r = &s->run[i];
+
+		rc = bodies_restore(h->bodies, (unsigned)(r->off /
+				    ETLFS_WINDOW_STRIDE),
+				    r->off % ETLFS_WINDOW_STRIDE, r->len, &to);
+		if (rc == 0 && pread(fd, to, r->len, (off_t)r->at) !=
+		    (ssize_t)r->len)
+			rc = -EIO;
+	}
+	return rc;
+}
+
+/* each that is not free ends as a fetch of this host's would */
+static void slots_restore(struct host *h)
+{
+	for (unsigned i = 0; i < ETLFS_TICKETS; i++) {
+		struct slot *s = &h->slot[i];
+		struct etlfs_ticket *t = slot_ticket(s);
+
+		if (t->state == ETLFS_FREE)
+			continue;
+		s->used = 1;
+		s->gen = t->gen;
+		if (t->state != ETLFS_DONE && t->state != ETLFS_FAILED)
+			slot_failed(s, -ECONNABORTED, "the fetch did not come "
+				    "along with the snapshot");
+	}
+}
+
+int host_restore(struct host *h, int fd, uint64_t *left_ns)
+{
+	struct hostsaved s;
+	int rc = hostsaved_read(fd, &s);
+
+	if (rc < 0)
+		return rc;
+	rc = runs_place(h, fd, &s);
+	if (rc == 0)
+		rc = bodies_restored(h->bodies);
+	if (rc < 0)
+		return rc;
+	/* the table is as this host has it, but for the tickets */
+	host_table(h)->magic = ETLFS_HOST_MAGIC;
+	host_table(h)->version = ETLFS_VERSION;
+	host_table(h)->tickets = ETLFS_TICKETS;
+	set_empty(h, 0);
+	slots_restore(h);
+	*left_ns = s.left_ns;
+	return 0;
 }
 
 /* cuts the area to the body, whose last page must read as zeros behind it */

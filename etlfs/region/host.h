@@ -78,6 +78,12 @@ struct window *host_window0(struct host *h);
  */
 int host_event(struct host *h, const void *data, size_t len, uint64_t *off);
 
+/*
+ * In the place of an event: what another host had given to a request
+ * (hostsaved.h), in fd; fetches that were under way have FAILED.  0 or -errno.
+ */
+int host_restore(struct host *h, int fd, uint64_t *left_ns);
+
 /* what a clone asks for, as it said it */
 struct host_request {
 	uint32_t ticket;

@@ -282,6 +282,9 @@ int thread_tick(void)
 	ticks_seen = uk_ctl->ticks;
 	if (uk_ctl->flags & UK_CTL_OVERDUE)
 		crash_overdue();
+	/* the tender has something to do where no code runs */
+	if (uk_ctl->flags & UK_CTL_RING)
+		doorbell(0, 0, 0, DB_WAIT);
 	expire();
 	return run_head != NULL;
 }

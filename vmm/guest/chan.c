@@ -90,6 +90,16 @@ int chan_recv(int sock, struct msg *m, int fds[CHAN_FDS])
 	return m->len ? -EPROTO : 0;
 }
 
+uint32_t chan_next(int sock)
+{
+	uint32_t type = 0;
+	struct iovec v = { &type, sizeof(type) };
+	struct msghdr h = { .msg_iov = &v, .msg_iovlen = 1 };
+
+	return recvmsg(sock, &h, MSG_PEEK | MSG_DONTWAIT) == sizeof(type) ?
+	       type : 0;
+}
+
 void chan_close_fds(int fds[CHAN_FDS])
 {
 	for (int i = 0; i < CHAN_FDS; i++)

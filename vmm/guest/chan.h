@@ -21,5 +21,7 @@ int chan_send(int sock, struct msg *m, const struct iovec *iov, int n);
  */
 int chan_recv(int sock, struct msg *m, int fds[CHAN_FDS]);
 void chan_close_fds(int fds[CHAN_FDS]);
+/* the type of what chan_recv() would get, when that is there; 0: nothing is */
+uint32_t chan_next(int sock);
 
 #endif

@@ -191,13 +191,13 @@ static int next_invoke(struct clone *c, struct msg *m,
 		}
 		if (rc < 0)
 			_exit(0);
-		/* only ATTACH brings any, and it came too late */
+		/* ATTACH and SNAPSHOT bring some, and came too late */
 		chan_close_fds(fds);
 		if (m->type == MSG_INVOKE)
 			return 1;
 		if (m->type == MSG_ATTACH)
 			send_idle(c);
-		else if (m->type != MSG_KICK)
+		else if (m->type != MSG_KICK && m->type != MSG_SNAPSHOT)
 			_exit(1);
 	}
 }
@@ -319,6 +319,49 @@ static enum guest_end child(struct clone *c, struct msg *m)
 	return guest_run(g);
 }
 
+/* of a host region that was there already */
+static void tickets_take(struct guest *g)
+{
+	const struct etlfs_host *h = ram_sys(g->ram, UK_HOST_BASE);
+
+	for (unsigned i = 0; i < UK_TICKETS; i++)
+		if (__atomic_load_n(&h->ticket[i].state, __ATOMIC_ACQUIRE) !=
+		    ETLFS_FREE)
+			g->ticket_used |= 1ull << i;
+}
+
+/* its bodies, and then the word to go on */
+static void run_recv(struct clone *c, struct msg *m)
+{
+	int fds[CHAN_FDS], rc;
+
+	do {
+		rc = chan_recv(c->g.sock, m, fds);
+		if (rc == -EINTR)
+			continue;
+		if (rc < 0)
+			_exit(0);
+		if (m->type == MSG_INVOKE)
+			chan_close_fds(fds);
+		else if (guest_message(&c->g, m, fds) == -EPROTO)
+			_exit(1);
+	} while (rc == -EINTR || m->type != MSG_INVOKE);
+}
+
+/* a request of another process's, from where that was */
+static enum guest_end go_on(struct clone *c, struct msg *m)
+{
+	struct guest *g = &c->g;
+
+	snapshot_begin(c->o->from, g);
+	run_recv(c, m);
+	stats_begin(c);
+	guest_log_limit(g, m->a[3]);
+	tickets_take(g);
+	guest_go_on(g, m->a[1]);
+	return guest_run(g);
+}
+
 /* state is kept: the last answer's doorbell returns with the next event */
 static enum guest_end another(struct clone *c, struct msg *m)
 {
@@ -342,12 +385,15 @@ static void serve(struct clone *c)
 	int asked = 0;
 
 	for (;;) {
-		if (!asked || recycle == RECYCLE_ROLLBACK)
+		if (c->o->run)
+			end = go_on(c, &m);
+		else if (!asked || recycle == RECYCLE_ROLLBACK)
 			end = child(c, &m);
 		else
 			end = another(c, &m);
 		asked = 1;
 		g->st.run_ns = nstime_now() - c->begun;
+		guest_save_drop(g);
 		if (m.a[2] & INVOKE_IDLE)
 			g->st.pages_touched = ram_touched(g->ram);
 		switch (end) {
@@ -356,6 +402,8 @@ static void serve(struct clone *c)
 			if (recycle == RECYCLE_FORK)
 				ram_learn(g->ram);
 			send_result(c);
+			if (c->o->run)
+				_exit(0);
 			break;
 		case GUEST_ORPHAN:
 			_exit(0);
@@ -385,6 +433,7 @@ static void init(struct clone *c, const struct clone_opts *o)
 	c->pid = o->pid;
 	c->g.ram = o->ram;
 	c->g.place = o->place;
+	c->g.from = o->from;
 	c->g.sock = o->sock;
 }
 

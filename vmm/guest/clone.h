@@ -22,6 +22,8 @@ struct clone_opts {
 	int sock, window0;
 	int hide;			/* from its user's other processes */
 	uint32_t pid;			/* the guest's, of its first request */
+	int run;			/* it is in that, as `from` has it, and
+					   has no other one */
 	uint64_t forked;		/* mono ns, just before the fork */
 };
 

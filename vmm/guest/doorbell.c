@@ -288,5 +288,7 @@ enum guest_end doorbell_ring(struct guest *g)
 		regs->rax = (uint64_t)r.ret;
 		g->t->regs_dirty = 1;
 	}
+	if (end == GUEST_GOES_ON && g->save)
+		guest_save(g);
 	return end;
 }

@@ -207,6 +207,18 @@ void guest_set_event(struct guest *g, uint64_t off, uint64_t len,
 	ctl(g)->timeout_ms = ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }
 
+void guest_go_on(struct guest *g, uint64_t timeout_ns)
+{
+	/* they are counted, and it has seen these */
+	g->ticks = ctl(g)->ticks;
+	guest_refresh(g);
+	g->phase = PHASE_REQUEST;
+	g->turns_end = 0;
+	g->deadline = nstime_now() + timeout_ns;
+	g->overdue = 0;
+	ctl(g)->flags &= ~(UK_CTL_OVERDUE | UK_CTL_RING);
+}
+
 enum guest_end guest_died(struct guest *g, enum died why, uint64_t status,
 			  const char *host)
 {
@@ -237,6 +249,19 @@ enum guest_end guest_overdue(struct guest *g, const char *host)
 	/* however few threads there are */
 	out->want_tick = 1;
 	return GUEST_GOES_ON;
+}
+
+void guest_ring(struct guest *g, int on)
+{
+	struct uk_out *out = ram_sys(g->ram, UK_OUT);
+
+	if (!on) {
+		ctl(g)->flags &= ~UK_CTL_RING;
+		return;
+	}
+	ctl(g)->flags |= UK_CTL_RING;
+	/* however few threads there are */
+	out->want_tick = 1;
 }
 
 static enum guest_end died(struct guest *g, enum died why, const char *host)
@@ -287,6 +312,9 @@ static enum guest_end tick(struct guest *g)
 
 	if (gateway_gone(g))
 		return GUEST_ORPHAN;
+	guest_save_look(g);
+	if (g->save)
+		guest_ring(g, 1);
 	if (nstime_now() >= g->deadline) {
 		if (g->t->ops->locate)
 			g->t->ops->locate(g->t);

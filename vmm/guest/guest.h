@@ -35,6 +35,10 @@ enum guest_end {
  */
 enum guest_phase { PHASE_BOOT, PHASE_CHILD, PHASE_REQUEST };
 
+#define SAVE_FDS	3
+
+struct snapshot;
+
 struct guest {
 	struct ram *ram;
 	struct tender *t;
@@ -67,6 +71,11 @@ struct guest {
 	unsigned windows;		/* bit per host window attached */
 	int window_seen;		/* an ATTACH came; say IDLE */
 
+	/* guestsave.c */
+	const struct snapshot *from;	/* of a clone: what it started from */
+	int save;			/* it is to be written, to these: */
+	int save_fd[SAVE_FDS];
+
 	uint64_t log_left;		/* guestlog.c */
 	uint64_t log_lost;		/* line ends past that */
 	int log_torn;			/* and a line without one */
@@ -89,7 +98,6 @@ int guest_create(struct guest *g, const struct tender_ops *ops,
 		 struct err *err);
 void guest_destroy(struct guest *g);
 
-struct snapshot;
 /*
  * In a process that has just been forked from one with s and its pages: g,
  * whose ram, place and sock are set, stands where s has it; proc: an open /proc
@@ -119,6 +127,8 @@ void guest_child(struct guest *g, uint32_t pid, uint64_t deadline);
 void guest_set_event(struct guest *g, uint64_t off, uint64_t len,
 		     uint64_t timeout_ns);
 
+/* it goes on with a request that it was in; timeout_ns: what is left to it */
+void guest_go_on(struct guest *g, uint64_t timeout_ns);
 /* the event is there: a child need not ask for it */
 void guest_event_here(struct guest *g);
 /* what the doorbell that it rang last returns */
@@ -144,6 +154,15 @@ int guest_windows_map(struct guest *g);
 void guest_detach(struct guest *g);
 /* a KICK or ATTACH from the gateway; fds are consumed */
 int guest_message(struct guest *g, const struct msg *m, int fds[]);
+
+/* guestsave.c: a SNAPSHOT has come, fds are consumed; is one the next message? */
+void guest_save_order(struct guest *g, int fds[]);
+void guest_save_look(struct guest *g);
+/* a doorbell has been answered, and it does not run yet */
+void guest_save(struct guest *g);
+/* it is to ring at its next tick; or no more */
+void guest_ring(struct guest *g, int on);
+void guest_save_drop(struct guest *g);	/* its request is over */
 
 /* a signal came while no guest runs: stop ticking */
 void guest_idle(struct guest *g);

@@ -90,6 +90,9 @@ int guest_message(struct guest *g, const struct msg *m, int fds[])
 	if (m->type == MSG_ATTACH) {
 		g->window_seen = 1;
 		rc = window_attach(g, m->a[0], m->a[1], fds[0]);
+	} else if (m->type == MSG_SNAPSHOT) {
+		guest_save_order(g, fds);
+		return 0;
 	} else if (m->type != MSG_KICK) {
 		rc = -EPROTO;
 	}

@@ -322,7 +322,7 @@ static int read_base(struct ref *r, struct err *err)
 	/* with the function's, where that comes into the same process */
 	else if (rc == 0 && !r->o->alone)
 		rc = ram_lay(&r->ram, r->snap.memfd, err);
-	for (unsigned i = 0; rc == 0 && i < r->o->overs; i++)
+	for (unsigned i = 0; rc == 0 && i + r->o->run < r->o->overs; i++)
 		rc = snapshot_load(&r->snap, &r->ram, r->o->over[i], err);
 	if (rc == 0)
 		rc = lock(r, err);
@@ -370,6 +370,21 @@ struct clone_opts ref_clone_opts(struct ref *r, int sock, int window0,
 	};
 }
 
+/* in a child, which is to be a clone that goes on with a request */
+static void clone_run(struct ref *r, struct clone_opts *o)
+{
+	struct err err = { "" };
+
+	if (r->o->run && snapshot_load(&r->snap, &r->ram,
+				       r->o->over[r->o->overs - 1], &err) < 0) {
+		r->sock = o->sock;
+		ref_say_died(r, DIED_HOST, err.msg);
+		_exit(1);
+	}
+	o->run = r->o->run;
+	clone_main(o);
+}
+
 /* SAVE: a child writes it, as others wait for theirs meanwhile */
 static void do_save(struct ref *r, int fds[CHAN_FDS])
 {
@@ -404,7 +419,7 @@ static int do_fork(struct ref *r, const struct msg *ask, int fds[CHAN_FDS])
 		if (pid == 0 && ask->type == MSG_BRANCH)
 			branch_main(r, fds);
 		if (pid == 0)
-			clone_main(&o);
+			clone_run(r, &o);
 	}
 	m.a[0] = pid < 0 ? (uint64_t)-errno : (uint64_t)pid;
 	/* the word first: the end of the clone's socket says less */

@@ -43,6 +43,8 @@ struct ref_opts {
 					   are in: */
 	int over[RAM_DELTAS];		/* the caller's; `overs` of them */
 	unsigned overs;
+	int run;			/* the last of them is a request's: each
+					   clone goes on with that */
 	int map;			/* that file is trusted not to change
 					   meanwhile: it is mapped, not read */
 	int alone;			/* and there are to be no branches: this

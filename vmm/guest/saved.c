@@ -115,6 +115,16 @@ static int ends(const char *s, size_t size)
 	return strnlen(s, size) < size;
 }
 
+/* BASE, any number of DELTA, and RUN and HOST or neither */
+static int kind_ok(const struct saved_head *h, uint32_t i)
+{
+	uint32_t kind = h->part[i].kind, n = h->parts;
+
+	if (saved_runs(h) && i >= n - 2)
+		return kind == (i == n - 2 ? SAVED_RUN : SAVED_HOST);
+	return kind == (i ? SAVED_DELTA : SAVED_BASE) && i <= RAM_DELTAS;
+}
+
 /* parts one after the other, to the file's end, and of a kind each */
 static int parts_ok(const struct saved_head *h, uint64_t size)
 {
@@ -125,8 +135,7 @@ static int parts_ok(const struct saved_head *h, uint64_t size)
 	for (uint32_t i = 0; i < h->parts; i++) {
 		const struct saved_part *p = &h->part[i];
 
-		if (p->kind != (i ? SAVED_DELTA : SAVED_BASE) ||
-		    p->off != at || !p->len || p->len % UK_PAGE ||
+		if (!kind_ok(h, i) || p->off != at || !p->len || p->len % UK_PAGE ||
 		    p->len > size - at)
 			return 0;
 		at += p->len;

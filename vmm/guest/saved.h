@@ -9,6 +9,11 @@
  *                 snapshot_write() has it
  *   SAVED_DELTA   what lies over it, up to RAM_DELTAS of them, lowest first
  *
+ * and behind these, of one that was in a request:
+ *
+ *   SAVED_RUN     another delta, of a guest that goes on: guestsave.c
+ *   SAVED_HOST    what it had been given: etlfs/region/hostsaved.h
+ *
  * The image is not in it: the head names it, and its digest.  What the memory
  * is of, its build, kernel, processor and tender, has to be the same where it
  * goes on.  The checksum finds damage, it does not keep out who forges: a file
@@ -29,9 +34,9 @@
 
 #define SAVED_MAGIC	0x3130766173747375ull	/* "ustsav01" */
 #define SAVED_HEAD	0x4000u
-#define SAVED_PARTS	(1 + RAM_DELTAS)
+#define SAVED_PARTS	(3 + RAM_DELTAS)
 
-enum saved_kind { SAVED_BASE = 1, SAVED_DELTA };
+enum saved_kind { SAVED_BASE = 1, SAVED_DELTA, SAVED_RUN, SAVED_HOST };
 
 struct saved_part {
 	uint32_t kind, zero;
@@ -75,6 +80,11 @@ int saved_replaceable(const char *path);
 int saved_open(struct saved **out, const char *path, struct err *err);
 /* takes NULL */
 void saved_close(struct saved *s);
+/* is it of a request? */
+static inline int saved_runs(const struct saved_head *h)
+{
+	return h->parts > 2 && h->part[h->parts - 1].kind == SAVED_HOST;
+}
 /* was it made where the same goes on?  path stands in the message */
 int saved_fits(const struct saved *s, enum tender_kind tender,
 	       const char *path, struct err *err);

@@ -37,17 +37,15 @@ static int base_take(struct snapshot *s, struct ram *ram, struct err *err)
 	return ram_seal(ram, err);
 }
 
-/* the head of its file, with n runs, and nobody changes it any more */
-static int head_write(const struct snapshot *s, const struct ram *ram, int fd,
-		      const struct ram_run *run, uint32_t n, int is_base,
-		      struct err *err)
+/* the head of its file, with n runs */
+static int head_fill(const struct snapshot *s, const struct ram *ram, int fd,
+		     const struct ram_run *run, uint32_t n, int is_base)
 {
 	struct snapshot_head *h = mmap(NULL, SNAPSHOT_HEAD, PROT_READ |
 				       PROT_WRITE, MAP_SHARED, fd, 0);
 
 	if (h == MAP_FAILED)
-		return err_set(err, -errno, "cannot write a snapshot: %s",
-			       strerror(errno));
+		return -errno;
 	h->magic = SNAPSHOT_MAGIC;
 	h->abi = UK_ABI_VERSION;
 	h->runs = n;
@@ -62,6 +60,19 @@ static int head_write(const struct snapshot *s, const struct ram *ram, int fd,
 	h->cpu = s->cpu;
 	memcpy(h->run, run, n * sizeof(*run));
 	munmap(h, SNAPSHOT_HEAD);
+	return 0;
+}
+
+/* and nobody changes it any more */
+static int head_write(const struct snapshot *s, const struct ram *ram, int fd,
+		      const struct ram_run *run, uint32_t n, int is_base,
+		      struct err *err)
+{
+	int rc = head_fill(s, ram, fd, run, n, is_base);
+
+	if (rc < 0)
+		return err_set(err, rc, "cannot write a snapshot: %s",
+			       strerror(-rc));
 	if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK |
 		  F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		return err_set(err, -errno, "cannot seal a snapshot: %s",
@@ -89,6 +100,18 @@ void snapshot_none(int fd)
 	if (ftruncate(fd, 0) == 0)
 		fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK |
 		      F_SEAL_GROW | F_SEAL_SEAL);
+}
+
+int snapshot_save(const struct snapshot *s, struct ram *ram, int fd)
+{
+	struct ram_run *run = NULL;
+	uint32_t n;
+	int rc = ram_delta_write(ram, fd, SNAPSHOT_HEAD, &run, &n);
+
+	if (rc == 0)
+		rc = head_fill(s, ram, fd, run, n, 0);
+	free(run);
+	return rc;
 }
 
 static int over_take(struct snapshot *s, struct ram *ram, int fd,

@@ -96,6 +96,11 @@ _Static_assert(offsetof(struct snapshot_head, run) ==
  */
 int snapshot_take(struct snapshot *s, struct guest *g, int fd, struct err *err);
 /*
+ * Of a guest that goes on: what differs from the snapshot that it began as a
+ * clone of, in fd, an empty memfd that stays the caller's.  Not sealed.
+ */
+int snapshot_save(const struct snapshot *s, struct ram *ram, int fd);
+/*
  * In a process where *s is the base and ram its memory, with the limits of the
  * function: the snapshot that fd, taken over, has; also laid.
  */

@@ -32,6 +32,7 @@ static const struct jail_rule clone_rules[] = {
 	JAIL_CALL(mremap),		/* allocator: the page list grows */
 	JAIL_CALL(brk),			/* allocator */
 	JAIL_CALL(fstat),		/* size of a host window */
+	JAIL_CALL(ftruncate),		/* of a memfd, for MSG_SNAPSHOT */
 	JAIL_CALL(newfstatat),		/* the same, as glibc 2.33 asks */
 	JAIL_CALL(close),		/* a host window's descriptor */
 	JAIL_CALL(setitimer),		/* the tick */

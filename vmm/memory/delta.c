@@ -54,17 +54,33 @@ static int in_ram(struct ram *ram, uint64_t addr, uint64_t len,
 	return ram->ops->read(ram, addr, len);
 }
 
+static int delta_write(struct ram *ram, struct ram_delta *d, uint64_t head)
+{
+	uint64_t size;
+	int rc = ram->ops->scan(ram);
+
+	if (rc == 0)
+		rc = runs_make(ram, d, private_find, -1, head, &size);
+	return rc == 0 ? runs_write(ram, d, size, in_ram) : rc;
+}
+
+int ram_delta_write(struct ram *ram, int fd, uint64_t head,
+		    struct ram_run **run, uint32_t *n)
+{
+	struct ram_delta d = { .fd = fd };
+	int rc = delta_write(ram, &d, head);
+
+	*run = d.run;
+	*n = d.n;
+	return rc;
+}
+
 int ram_delta_take(struct ram *ram, int fd, uint64_t head, struct err *err)
 {
 	struct ram_delta d = { .fd = fd };
-	uint64_t size;
 	int rc = fd < 0 ? -EBADF : ram->deltas < RAM_DELTAS ?
-		 ram->ops->scan(ram) : -EMLINK;
+		 delta_write(ram, &d, head) : -EMLINK;
 
-	if (rc == 0)
-		rc = runs_make(ram, &d, private_find, -1, head, &size);
-	if (rc == 0)
-		rc = runs_write(ram, &d, size, in_ram);
 	if (rc < 0) {
 		if (fd >= 0)
 			close(fd);

@@ -171,6 +171,12 @@ int ram_seal(struct ram *ram, struct err *err);
  */
 int ram_delta_take(struct ram *ram, int fd, uint64_t head, struct err *err);
 /*
+ * The same of a guest that goes on, where nothing changes: fd stays the caller's,
+ * the list is his to free.
+ */
+int ram_delta_write(struct ram *ram, int fd, uint64_t head,
+		    struct ram_run **run, uint32_t *n);
+/*
  * The same delta, in another process over the same base; fd is taken over.
  * Whoever wrote the list is not to be trusted: -EINVAL when it is none, or a
  * run is not in ram's spans, or not in the file.

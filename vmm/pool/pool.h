@@ -217,6 +217,8 @@ struct fork_order {
  * pool.
  */
 struct snapshot_order {
+	int ready;			/* of what clones start from, although
+					   one of them has a request */
 	/* why: NULL, and head and fd[] are the parts that saved_write() wants,
 	   the caller's to close; or one line */
 	void (*done)(struct snapshot_order *o, const char *why);
@@ -224,7 +226,7 @@ struct snapshot_order {
 	int fd[SAVED_PARTS];		/* -1: there is none */
 	/* the pool's */
 	struct function *of;
-	struct peer *peer;
+	struct peer *peer, *clone;	/* whose answers are awaited */
 	struct ev_timer timer;
 };
 

@@ -202,8 +202,12 @@ struct ref_opts pool_ref_opts(const struct pool_ref *r)
 		.file = f->base_of ? r->file : -1,
 	};
 
-	if (from)
+	if (from) {
+		o.run = saved_runs(&from->head);
+		/* all but the host region are memory */
+		o.overs -= o.run != 0;
 		memcpy(o.over, from->fd + 1, sizeof(o.over));
+	}
 	return o;
 }
 

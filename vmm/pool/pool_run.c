@@ -159,6 +159,25 @@ static enum pool_start start_of(const struct pool_clone *c,
 	return c->ref->stored ? START_SNAPSHOT : START_CLONE;
 }
 
+/* what the request is, or was given so far by another server */
+static int event_give(struct pool_clone *c, const struct job *j,
+		      uint64_t *limit)
+{
+	const struct function *f = c->proc.f;
+	const struct saved *from = f->o.from;
+	uint64_t off, left;
+	int rc;
+
+	if (!from || !saved_runs(&from->head))
+		return host_event(c->proc.host, j->event, j->event_len, &off);
+	/* it has no other one after that */
+	c->last = 1;
+	rc = host_restore(c->proc.host, from->fd[from->head.parts - 1], &left);
+	if (rc == 0 && !f->o.timeout_ns)
+		*limit = left;
+	return rc;
+}
+
 void pool_clone_run(struct pool_clone *c, struct job *j)
 {
 	struct function *f = c->proc.f;
@@ -169,7 +188,6 @@ void pool_clone_run(struct pool_clone *c, struct job *j)
 		       (f->o.say_idle ? INVOKE_IDLE : 0) |
 		       (f->o.say_pages ? INVOKE_PAGES : 0) },
 	};
-	uint64_t off;
 	int rc;
 
 	c->start = start_of(c, j);
@@ -182,7 +200,8 @@ void pool_clone_run(struct pool_clone *c, struct job *j)
 	pool_proc_log_limit(&c->proc);
 	pool_proc_log_room(&c->proc);
 	m.a[3] = c->proc.log_left;
-	rc = host_event(c->proc.host, j->event, j->event_len, &off);
+	rc = event_give(c, j, &limit);
+	m.a[1] = limit;
 	if (rc == 0)
 		rc = peer_send(c->proc.peer, &m, NULL, NULL, 0);
 	if (rc == 0) {
@@ -193,4 +212,9 @@ void pool_clone_run(struct pool_clone *c, struct job *j)
 	c->job = NULL;
 	pool_clone_stop(c);
 	queue_push_back(f, j);
+	if (rc != -EINVAL && rc != -EIO && rc != -ENOMEM)
+		return;
+	/* no other clone would do better with what a snapshot has */
+	j->refused = "what the request had been given cannot be restored";
+	function_mark(f);
 }

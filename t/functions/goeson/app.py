@@ -1,0 +1,57 @@
+"""Requests that wait for a word from outside, to be seen meanwhile."""
+from __future__ import annotations
+
+import os
+import threading
+import time
+import zlib
+
+import usetl
+
+LOADED = int.from_bytes(os.urandom(6), "little")
+
+
+def wait(event):
+    """Say that it has begun, and wait until the test says so."""
+    usetl.post(event["at"] + "begun", data=b"begun")
+    if event.get("spin"):
+        end = time.monotonic() + event["spin"]
+        while time.monotonic() < end:
+            pass
+        return
+    while usetl.get(event["at"] + "go").status != 200:
+        time.sleep(0.01)
+
+
+def handler(event, context=None):
+    out = {"event": event["how"], "loaded": LOADED, "pid": os.getpid()}
+    pad = b"x" * 1000000
+    with open("/tmp/kept", "w") as file:
+        file.write("in a file")
+    if event["how"] == "thread":
+        thread = threading.Thread(target=wait, args=(event,))
+        thread.start()
+        thread.join()
+    elif event["how"] == "bodies":
+        bodies = [usetl.get(url) for url in event["urls"]]
+        view = bodies[0].memory()
+        with open(bodies[-1].path, "rb") as file:
+            wait(event)
+            out["file of it"] = zlib.crc32(file.read())
+        out["bodies"] = [zlib.crc32(body.content) for body in bodies]
+        out["view"] = zlib.crc32(view)
+    elif event["how"] == "fetch":
+        usetl.post(event["at"] + "begun", data=b"begun")
+        try:
+            out["fetch"] = usetl.get(event["url"]).status
+        except usetl.Error as e:
+            out["fetch"] = str(e)
+    else:
+        wait(event)
+    if event["how"] == "raise":
+        raise KeyError("it went on")
+    with open("/tmp/kept") as file:
+        out["kept"] = file.read()
+    out["pad"] = zlib.crc32(pad)
+    out["fetches"] = usetl.get(event["at"] + "begun").text
+    return out
