@@ -120,9 +120,11 @@ static int kind_ok(const struct saved_head *h, uint32_t i)
 {
 	uint32_t kind = h->part[i].kind, n = h->parts;
 
-	if (saved_runs(h) && i >= n - 2)
-		return kind == (i == n - 2 ? SAVED_RUN : SAVED_HOST);
-	return kind == (i ? SAVED_DELTA : SAVED_BASE) && i <= RAM_DELTAS;
+	if (kind == SAVED_HOST)
+		return i == n - 1 && n > 2;
+	return i <= RAM_DELTAS &&
+	       kind == (!i ? SAVED_BASE : saved_runs(h) && i == n - 2 ?
+			SAVED_RUN : SAVED_DELTA);
 }
 
 /* parts one after the other, to the file's end, and of a kind each */

@@ -11,7 +11,7 @@
  *
  * and behind these, of one that was in a request:
  *
- *   SAVED_RUN     another delta, of a guest that goes on: guestsave.c
+ *   SAVED_RUN     a further delta, of a guest that goes on: guestsave.c
  *   SAVED_HOST    what it had been given: etlfs/region/hostsaved.h
  *
  * The image is not in it: the head names it, and its digest.  What the memory
@@ -34,7 +34,7 @@
 
 #define SAVED_MAGIC	0x3130766173747375ull	/* "ustsav01" */
 #define SAVED_HEAD	0x4000u
-#define SAVED_PARTS	(3 + RAM_DELTAS)
+#define SAVED_PARTS	(2 + RAM_DELTAS)
 
 enum saved_kind { SAVED_BASE = 1, SAVED_DELTA, SAVED_RUN, SAVED_HOST };
 

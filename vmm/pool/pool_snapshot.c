@@ -266,6 +266,8 @@ static int order(struct snapshot_order *o, struct function *f)
 
 	if (!root)
 		return -ESTALE;
+	if (c && n > RAM_DELTAS)
+		return -EMLINK;
 	if (c) {
 		part(o, SAVED_RUN, new_file());
 		part(o, SAVED_HOST, new_file());
