@@ -57,6 +57,7 @@ GET(fetched, m->requests ? m->now->fetched / m->requests : 0)
 GET(fetches, m->run->fetches)
 GET(runs, m->requests)
 GET(starts_warm, m->now->starts[START_WARM])
+GET(starts_shell, m->now->starts[START_SHELL])
 GET(starts_clone, m->now->starts[START_CLONE])
 GET(starts_snapshot, m->now->starts[START_SNAPSHOT])
 GET(starts_boot, m->now->starts[START_BOOT])
@@ -92,6 +93,8 @@ static const struct figure figures[] = {
 	{ "runs", NULL, NULL, 0, END, runs, NULL, 0, 0 },
 	{ "starts_warm", "starts", " warm, ", 0, END, starts_warm, NULL, 0,
 	  0 },
+	{ "starts_shell", NULL, " by a shell, ", 0, END, starts_shell, NULL,
+	  0, 0 },
 	{ "starts_clone", NULL, " by a clone, ", 0, END, starts_clone, NULL,
 	  0, 0 },
 	{ "starts_snapshot", NULL, " by a snapshot, ", 0, END,

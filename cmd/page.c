@@ -38,7 +38,7 @@ static json_t *describe(struct function *f)
 
 	function_info(f, &i);
 	return json_pack("{s:s, s:s, s:s, s:b, s:{s:i, s:i, s:i}, s:i, s:I, "
-			 "s:I, s:I, s:{s:I, s:I, s:I, s:I}, s:I}",
+			 "s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I}, s:I}",
 			 "name", i.name, "handler", i.handler,
 			 "digest", i.digest,
 			 "ready", i.ready,
@@ -49,6 +49,7 @@ static json_t *describe(struct function *f)
 			 "refreshes", (json_int_t)i.refreshes,
 			 "starts",
 			 "warm", (json_int_t)i.starts[START_WARM],
+			 "shell", (json_int_t)i.starts[START_SHELL],
 			 "clone", (json_int_t)i.starts[START_CLONE],
 			 "snapshot", (json_int_t)i.starts[START_SNAPSHOT],
 			 "boot", (json_int_t)i.starts[START_BOOT],

@@ -101,7 +101,7 @@ ok "a runtime that is killed comes from there, too" await again
 curl -sS -m 60 "$url/function" >"$tmp/out"
 is "what requests found is told" "$(json \
 	'sorted({k for f in d for k in f["starts"]})')" \
-	'["boot", "clone", "snapshot", "warm"]'
+	'["boot", "clone", "shell", "snapshot", "warm"]'
 is "a's were warm, or made from its snapshot" "$(json \
 	'[f["starts"]["snapshot"] > 0 and f["starts"]["warm"] > 0 and
 	f["starts"]["boot"] == 0 for f in d if f["name"] == "a"]')" '[true]'

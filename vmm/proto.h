@@ -8,10 +8,13 @@
  *
  *   reference:  gateway forks it (ref.h); it boots, may FETCH and LOG, says
  *               READY or DIED, then answers each CLONE by forking.
- *   base:       a reference that answers each BRANCH by forking, too.
+ *   base:       a reference that answers each BRANCH and SHELL by forking, too.
  *               Either answers a SAVE by a child that writes what it has.
  *   branch:     waits for its PLACE; then it is a reference that has not said
  *               READY, or a clone.
+ *   shell:      a branch that will be a clone: says UP once it has done all that
+ *               needs no function and is locked, and waits for its PLACE; then it
+ *               is a clone, which says UP.
  *   clone:      says UP; then for each INVOKE any number of FETCH, CANCEL,
  *               LOG, and one RESULT or DIED.  After RESULT it rolls back, lets
  *               the guest do what a child of fork(2) does, and reads its next
@@ -30,6 +33,8 @@ enum msg_type {
 	MSG_CLONE = 1,
 	MSG_BRANCH,		/* to a base; fds: the branch's socket, its
 				   window 0 */
+	MSG_SHELL,		/* to a base; fds: those of a BRANCH, and a pair
+				   of sockets of the shell's own */
 	MSG_PLACE,		/* to a branch: a: PLACE_*; of a clone, process
 				   id of its first request; fds: in the order
 				   of PLACE_FD_* */
@@ -69,7 +74,7 @@ enum msg_type {
 				   INVOKE_PAGES; sent when INVOKE_IDLE was set
 				   or a window had been attached */
 	MSG_CLONED,		/* reference to gateway: a: pid or -errno; of
-				   each CLONE and BRANCH, in their order */
+				   each CLONE, BRANCH and SHELL, in their order */
 	MSG_SAVED,		/* a: errno, or 0: the memfds have it; a
 				   reference's is sealed */
 };

@@ -136,6 +136,19 @@ void bodies_destroy(struct bodies *s)
 	free(s);
 }
 
+int bodies_give(struct bodies *s, uint64_t owner)
+{
+	struct share_part *share = share_join(window_pool_share(s->pool),
+					      owner);
+
+	if (!share)
+		return -ENOMEM;
+	share_leave(s->share);
+	s->share = share;
+	s->owner = owner;
+	return 0;
+}
+
 struct window *bodies_window0(struct bodies *s)
 {
 	return s->place[0].w;

@@ -47,6 +47,9 @@ int bodies_create(struct bodies **out, struct window_pool *pool, uint64_t limit,
 /* every area is gone, and so is the clone */
 void bodies_destroy(struct bodies *s);
 
+/* it is another owner's from now on; it has no areas.  0 or -ENOMEM */
+int bodies_give(struct bodies *s, uint64_t owner);
+
 struct window *bodies_window0(struct bodies *s);
 /* areas in window 0 begin at off or later: there is an event before it */
 void bodies_begin(struct bodies *s, uint64_t off);

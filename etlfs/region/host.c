@@ -105,6 +105,15 @@ int host_create(struct host **out, struct fetch_engine *engine,
 	return 0;
 }
 
+int host_give(struct host *h, uint64_t owner)
+{
+	int rc = bodies_give(h->bodies, owner);
+
+	if (rc == 0)
+		h->owner = owner;
+	return rc;
+}
+
 static void slot_clear(struct slot *s)
 {
 	struct host *h = s->host;

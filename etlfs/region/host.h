@@ -68,6 +68,9 @@ int host_create(struct host **out, struct fetch_engine *engine,
 /* only when the clone's process is gone: others get its windows */
 void host_destroy(struct host *h);
 
+/* of a clone that has asked for nothing yet: another owner's.  0 or -ENOMEM */
+int host_give(struct host *h, uint64_t owner);
+
 /* ETLFS_WINDOW0 bytes; the host's own */
 struct window *host_window0(struct host *h);
 

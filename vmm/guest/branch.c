@@ -15,15 +15,14 @@
 
 #define CANNOT	"cannot place the function: "
 
-/* what comes before all else on its socket */
-static const struct place *place_recv(struct ref *r, struct msg *m,
-				      int fds[CHAN_FDS], struct err *err)
+const struct place *branch_recv(int sock, struct msg *m, int fds[CHAN_FDS],
+				struct err *err)
 {
 	const struct place *p;
 	int rc;
 
 	do
-		rc = chan_recv(r->sock, m, fds);
+		rc = chan_recv(sock, m, fds);
 	while (rc == -EINTR);
 	if (rc < 0)
 		_exit(0);
@@ -115,19 +114,14 @@ static void branch_clone(struct ref *r, int window0, uint64_t guest_pid,
 	_exit(1);
 }
 
-void branch_main(struct ref *r, const int fds[CHAN_FDS])
+void branch_begin(struct ref *r, int sock)
 {
-	int placed[CHAN_FDS], window0 = fds[1], rc;
-	struct err err = { "" };
-	struct msg m;
-
-	prctl(PR_SET_NAME, "usetl-branch");
 	signal(SIGCHLD, SIG_DFL);
 	/* a function has a share of the processors, of its own */
 	setsid();
-	if (r->sock != fds[0])
+	if (r->sock != sock)
 		close(r->sock);
-	r->sock = fds[0];
+	r->sock = sock;
 	/* the base's own to write */
 	if (r->out >= 0)
 		close(r->out);
@@ -135,7 +129,17 @@ void branch_main(struct ref *r, const int fds[CHAN_FDS])
 	r->collapsed = 1;
 	r->astray = 0;
 	memset(&r->st, 0, sizeof(r->st));
-	r->place = place_recv(r, &m, placed, &err);
+}
+
+void branch_main(struct ref *r, const int fds[CHAN_FDS])
+{
+	int placed[CHAN_FDS], window0 = fds[1], rc;
+	struct err err = { "" };
+	struct msg m;
+
+	prctl(PR_SET_NAME, "usetl-branch");
+	branch_begin(r, fds[0]);
+	r->place = branch_recv(r->sock, &m, placed, &err);
 	if (!r->place) {
 		ref_say_died(r, DIED_HOST, err.msg);
 		_exit(1);

@@ -100,6 +100,30 @@ uint32_t chan_next(int sock)
 	       type : 0;
 }
 
+int chan_send_fds(int sock, const struct msg *m, const int fds[CHAN_FDS])
+{
+	union {
+		struct cmsghdr c;
+		char room[CMSG_SPACE(sizeof(int) * CHAN_FDS)];
+	} u = { .c = {
+		.cmsg_len = CMSG_LEN(sizeof(int) * CHAN_FDS),
+		.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
+	} };
+	struct iovec v = { (void *)m, sizeof(*m) };
+	struct msghdr h = {
+		.msg_iov = &v, .msg_iovlen = 1,
+		.msg_control = &u, .msg_controllen = sizeof(u.room),
+	};
+	ssize_t n;
+
+	memcpy(CMSG_DATA(&u.c), fds, sizeof(int) * CHAN_FDS);
+	do
+		n = sendmsg(sock, &h, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n == sizeof(*m) ? 0 : n < 0 && errno != EPIPE ? -errno :
+	       -ECONNRESET;
+}
+
 void chan_close_fds(int fds[CHAN_FDS])
 {
 	for (int i = 0; i < CHAN_FDS; i++)

@@ -437,43 +437,113 @@ static void init(struct clone *c, const struct clone_opts *o)
 	c->g.sock = o->sock;
 }
 
+/* what a clone has open, and what a shell needs besides */
+static int close_others(struct clone *c, const int more[CLONE_MORE])
+{
+	int keep[2 + CLONE_MORE + TENDER_FDS] = {
+		c->o->sock, c->o->ram->pagemap,
+	};
+
+	for (int i = 0; i < CLONE_MORE; i++)
+		keep[2 + i] = more ? more[i] : -1;
+	c->g.t->ops->descriptors(c->g.t, keep + 2 + CLONE_MORE);
+	return jail_close_others(keep, 2 + CLONE_MORE + TENDER_FDS);
+}
+
+/* all that is closed, and the filter, before it can run a guest */
+static void lock(struct clone *c, const int more[CLONE_MORE])
+{
+	int rc = close_others(c, more);
+
+	if (rc < 0)
+		fail(c, "descriptors", rc);
+	/* the gateway sees it all the same, by its capability */
+	if (c->o->hide)
+		prctl(PR_SET_DUMPABLE, 0);
+	rc = jail_lock(c->o->jail, c->g.t->remote);
+	if (rc < 0)
+		fail(c, "jail", rc);
+}
+
+static void stand(struct clone *c, const struct clone_opts *o,
+		  const struct tender_wait *w)
+{
+	struct guest *g = &c->g;
+	struct err err = { "" };
+
+	init(c, o);
+	snapshot_layout(o->from, o->ram);
+	if (guest_stand(g, o->ops, o->from, o->window0, o->proc, w, &err) == 0)
+		return;
+	g->died = DIED_HOST;
+	snprintf(g->report, sizeof(g->report), "%s", err.msg);
+	send_died(c);
+	_exit(1);
+}
+
+static void say_up(struct clone *c, uint64_t populated)
+{
+	struct guest *g = &c->g;
+	struct msg up = { .type = MSG_UP };
+
+	up.a[0] = g->st.setup_ns = nstime_now() - c->o->forked;
+	up.a[1] = populated;
+	up.a[2] = (uint64_t)g->t->remote;
+	if (chan_send(g->sock, &up, NULL, 0) < 0)
+		_exit(0);
+}
+
+static struct clone clone;
+
 void clone_main(const struct clone_opts *o)
 {
-	static struct clone c;
-	struct guest *g = &c.g;
-	struct msg up = { .type = MSG_UP };
-	struct err err = { "" };
-	int keep[2 + TENDER_FDS] = { o->sock }, rc;
+	struct clone *c = &clone;
+	uint64_t populated;
 
 	prctl(PR_SET_NAME, "usetl-clone");
 	signal(SIGCHLD, SIG_DFL);
 	if (tender_debug)		/* no deadline would end it */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-	init(&c, o);
-	snapshot_layout(o->from, o->ram);
-	rc = guest_resume(g, o->ops, o->from, o->window0, o->proc, &err);
-	if (rc < 0) {
-		g->died = DIED_HOST;
-		snprintf(g->report, sizeof(g->report), "%s", err.msg);
-		send_died(&c);
-		_exit(1);
-	}
-	up.a[1] = ram_populate(o->ram);
-	keep[1] = o->ram->pagemap;
-	g->t->ops->descriptors(g->t, keep + 2);
-	rc = jail_close_others(keep, 2 + TENDER_FDS);
-	if (rc < 0)
-		fail(&c, "descriptors", rc);
-	/* the gateway sees it all the same, by its capability */
-	if (o->hide)
-		prctl(PR_SET_DUMPABLE, 0);
-	rc = jail_lock(o->jail, g->t->remote);
-	if (rc < 0)
-		fail(&c, "jail", rc);
-	up.a[0] = g->st.setup_ns = nstime_now() - o->forked;
-	up.a[2] = (uint64_t)g->t->remote;
-	if (chan_send(g->sock, &up, NULL, 0) < 0)
-		_exit(0);
-	serve(&c);
+	stand(c, o, NULL);
+	populated = ram_populate(o->ram);
+	lock(c, NULL);
+	say_up(c, populated);
+	serve(c);
 	_exit(0);
+}
+
+void clone_stand(const struct clone_opts *o, const struct tender_wait *w,
+		 const int more[CLONE_MORE])
+{
+	struct clone *c = &clone;
+
+	stand(c, o, w);
+	lock(c, more);
+	say_up(c, 0);
+}
+
+void clone_placed(const struct clone_opts *o, const struct ram_window *was,
+		  uint64_t image_end)
+{
+	struct clone *c = &clone;
+	uint64_t populated;
+	int rc;
+
+	prctl(PR_SET_NAME, "usetl-clone");
+	init(c, o);
+	populated = ram_populate(o->ram);
+	rc = guest_replace(&c->g, o->from, was, image_end);
+	if (rc < 0)
+		fail(c, "cannot place the function", rc);
+	say_up(c, populated);
+	serve(c);
+	_exit(0);
+}
+
+void clone_failed(const char *why)
+{
+	clone.g.died = DIED_HOST;
+	snprintf(clone.g.report, sizeof(clone.g.report), "%s", why);
+	send_died(&clone);
+	_exit(1);
 }

@@ -29,4 +29,19 @@ struct clone_opts {
 
 void clone_main(const struct clone_opts *o) __attribute__((noreturn));
 
+/*
+ * In two steps, for a shell (shell.c): all that can be done over the base, up to
+ * the lock, without o->place and o->pid; then, once memory and o->from are the
+ * function's, the rest.  w: how a process that is to have the memory hears of
+ * it; more: descriptors that stay open, or -1; was, image_end: the memory's
+ * layout in the first step.
+ */
+#define CLONE_MORE	2
+void clone_stand(const struct clone_opts *o, const struct tender_wait *w,
+		 const int more[CLONE_MORE]);
+void clone_placed(const struct clone_opts *o, const struct ram_window *was,
+		  uint64_t image_end) __attribute__((noreturn));
+/* between them: the gateway is told why */
+void clone_failed(const char *why) __attribute__((noreturn));
+
 #endif

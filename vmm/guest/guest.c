@@ -76,28 +76,44 @@ int guest_create(struct guest *g, const struct tender_ops *ops,
 	return 0;
 }
 
-int guest_resume(struct guest *g, const struct tender_ops *ops,
-		 const struct snapshot *s, int window0, int proc,
-		 struct err *err)
+int guest_stand(struct guest *g, const struct tender_ops *ops,
+		const struct snapshot *s, int window0, int proc,
+		const struct tender_wait *w, struct err *err)
 {
 	int rc = ram_map_host(g->ram, 0, window0, ETLFS_WINDOW0);
 
+	/* a change of user made /proc/self root's */
+	prctl(PR_SET_DUMPABLE, 1);
 	if (rc == 0)
 		rc = guest_create(g, ops, err);
 	if (rc == 0) {
-		rc = ops->load(g->t, &s->cpu);
+		rc = w && ops->stand ? ops->stand(g->t, w) :
+		     ops->load(g->t, &s->cpu);
 		if (rc < 0)
 			err_set(err, rc, "cannot start the guest: %s",
 				g->t->broken[0] ? g->t->broken :
 				strerror(-rc));
 	}
-	/* a change of user made /proc/self root's */
-	prctl(PR_SET_DUMPABLE, 1);
 	if (rc == 0)
 		rc = ram_clone_init(g->ram, proc);
 	return rc == 0 || err->msg[0] ? rc :
 	       err_set(err, rc, "cannot go on from the snapshot: %s",
 		       strerror(-rc));
+}
+
+int guest_resume(struct guest *g, const struct tender_ops *ops,
+		 const struct snapshot *s, int window0, int proc,
+		 struct err *err)
+{
+	return guest_stand(g, ops, s, window0, proc, NULL, err);
+}
+
+int guest_replace(struct guest *g, const struct snapshot *s,
+		  const struct ram_window *was, uint64_t image_end)
+{
+	int rc = guest_windows_more(g, was, image_end);
+
+	return rc < 0 ? rc : g->t->ops->load(g->t, &s->cpu);
 }
 
 void guest_destroy(struct guest *g)

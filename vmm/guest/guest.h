@@ -105,6 +105,16 @@ void guest_destroy(struct guest *g);
 int guest_resume(struct guest *g, const struct tender_ops *ops,
 		 const struct snapshot *s, int window0, int proc,
 		 struct err *err);
+/*
+ * The same, but where the guest is to begin is not known yet: guest_replace()
+ * says so, once its memory is as it will be
+ */
+int guest_stand(struct guest *g, const struct tender_ops *ops,
+		const struct snapshot *s, int window0, int proc,
+		const struct tender_wait *w, struct err *err);
+/* was, image_end: what its memory was when guest_stand() was called */
+int guest_replace(struct guest *g, const struct snapshot *s,
+		  const struct ram_window *was, uint64_t image_end);
 /* writes the control page of a new guest: limits, argv, environment */
 void guest_ctl_init(struct guest *g);
 /*
@@ -150,6 +160,9 @@ uint32_t guest_log(struct guest *g, const char **log);
 int guest_log_rung(struct guest *g);
 /* guestwindow.c: to the new tender, all that a guest has at first */
 int guest_windows_map(struct guest *g);
+/* and what these have more since then: was, image_end */
+int guest_windows_more(struct guest *g, const struct ram_window *was,
+		       uint64_t image_end);
 /* detach every host window but 0, forget every ticket */
 void guest_detach(struct guest *g);
 /* a KICK or ATTACH from the gateway; fds are consumed */

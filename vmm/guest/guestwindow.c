@@ -35,6 +35,24 @@ int guest_windows_map(struct guest *g)
 	return rc;
 }
 
+static int more(struct guest *g, uint64_t from, uint64_t to, int readonly)
+{
+	return to <= from ? 0 :
+	       g->t->ops->map(g->t, g->slots++, from, to - from,
+			      g->ram->base + from, readonly);
+}
+
+int guest_windows_more(struct guest *g, const struct ram_window *was,
+		       uint64_t image_end)
+{
+	const struct ram_window *w = g->ram->win;
+	int rc = more(g, image_end, ram_image_end(g->ram), 1);
+
+	for (unsigned i = 0; i < RAM_WINDOWS && rc == 0; i++)
+		rc = more(g, w[i].base + was[i].top, w[i].base + w[i].top, 0);
+	return rc;
+}
+
 /* what is not there the libOS makes a failed fetch of */
 static void windows_tell(struct guest *g)
 {

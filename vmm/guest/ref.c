@@ -402,7 +402,7 @@ static void do_save(struct ref *r, int fds[CHAN_FDS])
 	chan_close_fds(fds);
 }
 
-/* CLONE or BRANCH: a child that has the descriptors, and how that went */
+/* CLONE, BRANCH or SHELL: a child that has the descriptors, and how that went */
 static int do_fork(struct ref *r, const struct msg *ask, int fds[CHAN_FDS])
 {
 	struct clone_opts o = ref_clone_opts(r, fds[0], fds[1], ask->a[0],
@@ -411,13 +411,16 @@ static int do_fork(struct ref *r, const struct msg *ask, int fds[CHAN_FDS])
 	pid_t pid = -1;
 	int rc;
 
-	if (fds[0] < 0 || fds[1] < 0) {
-		/* both are sent: they had no room here */
+	if (fds[0] < 0 || fds[1] < 0 ||
+	    (ask->type == MSG_SHELL && (fds[2] < 0 || fds[3] < 0))) {
+		/* all are sent: they had no room here */
 		errno = EMFILE;
 	} else {
 		pid = _Fork();
 		if (pid == 0 && ask->type == MSG_BRANCH)
 			branch_main(r, fds);
+		if (pid == 0 && ask->type == MSG_SHELL)
+			shell_main(r, fds);
 		if (pid == 0)
 			clone_run(r, &o);
 	}
@@ -463,7 +466,8 @@ void ref_serve(struct ref *r)
 			continue;
 		if (rc < 0)
 			return;
-		if (m.type == (r->place ? MSG_CLONE : MSG_BRANCH))
+		if (m.type == (r->place ? MSG_CLONE : MSG_BRANCH) ||
+		    (m.type == MSG_SHELL && !r->place))
 			rc = do_fork(r, &m, fds);
 		else if (m.type == MSG_SAVE)
 			do_save(r, fds);

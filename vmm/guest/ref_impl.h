@@ -3,6 +3,7 @@
  *
  *   ref.c     boots, freezes, forks
  *   branch.c  goes on from a base's freeze, in a process of its own
+ *   shell.c   the same, and is a clone as far as one can be without a function
  */
 #ifndef VMM_REF_IMPL_H
 #define VMM_REF_IMPL_H
@@ -54,6 +55,18 @@ void ref_serve(struct ref *r);
  * Ends.
  */
 void branch_main(struct ref *r, const int fds[CHAN_FDS])
+	__attribute__((noreturn));
+/* a process of its own, that hears of the gateway by sock */
+void branch_begin(struct ref *r, int sock);
+/*
+ * What comes before all else on its socket: its descriptors, the function as it
+ * lies in one of them; or NULL.  Ends with the gateway.
+ */
+const struct place *branch_recv(int sock, struct msg *m, int fds[CHAN_FDS],
+				struct err *err);
+
+/* a child that SHELL has made: the same, and a pair of sockets.  Ends. */
+void shell_main(struct ref *r, const int fds[CHAN_FDS])
 	__attribute__((noreturn));
 
 #endif

@@ -200,7 +200,9 @@ static int refuse(const char *why, struct err *err)
 
 #define BAD_LIST	"its list of pages is damaged"
 
-int snapshot_load(struct snapshot *s, struct ram *ram, int fd, struct err *err)
+/* what fd has of a snapshot, but its pages are not mapped yet */
+static int take_over(struct snapshot *s, struct ram *ram, int fd,
+		     struct err *err)
 {
 	static struct head_file f;
 	const char *wrong = head_read(fd, &f, 0);
@@ -221,7 +223,25 @@ int snapshot_load(struct snapshot *s, struct ram *ram, int fd, struct err *err)
 	if (rc < 0)
 		return refuse(BAD_LIST, err);
 	head_take(s, ram, &f.h);
-	return ram_lay(ram, s->memfd, err);
+	return 0;
+}
+
+int snapshot_load(struct snapshot *s, struct ram *ram, int fd, struct err *err)
+{
+	int rc = take_over(s, ram, fd, err);
+
+	return rc < 0 ? rc : ram_lay(ram, s->memfd, err);
+}
+
+int snapshot_place(struct snapshot *s, struct ram *ram, int fd,
+		   struct err *err)
+{
+	struct ram_window was[RAM_WINDOWS];
+	int rc;
+
+	memcpy(was, ram->win, sizeof(was));
+	rc = take_over(s, ram, fd, err);
+	return rc < 0 ? rc : ram_lay_last(ram, s->memfd, was, err);
 }
 
 /* the memfd below: of all of its pages, or none where they are mapped */

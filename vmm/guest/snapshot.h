@@ -105,6 +105,9 @@ int snapshot_save(const struct snapshot *s, struct ram *ram, int fd);
  * function: the snapshot that fd, taken over, has; also laid.
  */
 int snapshot_load(struct snapshot *s, struct ram *ram, int fd, struct err *err);
+/* the same, where a tender stands over the base, whose memory is laid already */
+int snapshot_place(struct snapshot *s, struct ram *ram, int fd,
+		   struct err *err);
 /*
  * *s is a base, ram its memory: all of it into fd, an empty memfd that stays the
  * caller's; it is sealed.

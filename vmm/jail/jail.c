@@ -41,6 +41,8 @@ static const struct jail_rule clone_rules[] = {
 	JAIL_CALL(rt_sigreturn),	/* from the tick's handler */
 	JAIL_CALL(restart_syscall),	/* the kernel's own, after a signal */
 	JAIL_CALL(exit_group),		/* the end */
+	/* what was a shell is a clone, to people who look at processes */
+	JAIL_ARG(prctl, 0, PR_SET_NAME),
 	/* host windows read-only, allocator's memory; never executable */
 	JAIL_BITS(mmap, 2, PROT_EXEC, 0),
 	JAIL_ARG(ioctl, 1, PAGEMAP_SCAN_CALL),

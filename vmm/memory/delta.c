@@ -114,38 +114,119 @@ int ram_delta_add(struct ram *ram, int fd, const struct ram_run *run,
 	return 0;
 }
 
-static int run_lay(struct ram *ram, const struct ram_run *r, int fd)
+static int snap_run(struct ram *ram, const struct ram_run *r, int fd)
 {
-	uint64_t a = (uint64_t)r->page * UK_PAGE, len = (uint64_t)r->n * UK_PAGE;
-	off_t at = (off_t)r->at * UK_PAGE;
+	return mmap((void *)(ram->snap + (uint64_t)r->page * UK_PAGE),
+		    (uint64_t)r->n * UK_PAGE, PROT_READ, MAP_SHARED |
+		    MAP_FIXED | MAP_NORESERVE, fd, (off_t)r->at * UK_PAGE) ==
+	       MAP_FAILED ? -errno : 0;
+}
 
-	if (mmap((void *)(ram->snap + a), len, PROT_READ, MAP_SHARED |
-		 MAP_FIXED | MAP_NORESERVE, fd, at) == MAP_FAILED ||
-	    mmap(ram->base + a, len, PROT_READ | PROT_WRITE, MAP_PRIVATE |
-		 MAP_FIXED | MAP_NORESERVE, fd, at) == MAP_FAILED)
-		return -errno;
-	return 0;
+static int base_run(struct ram *ram, const struct ram_run *r, int fd)
+{
+	return mmap(ram->base + (uint64_t)r->page * UK_PAGE,
+		    (uint64_t)r->n * UK_PAGE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd,
+		    (off_t)r->at * UK_PAGE) == MAP_FAILED ? -errno : 0;
+}
+
+/* of the deltas from number k on those runs that are not before or behind */
+static int runs_lay(struct ram *ram, unsigned k, uint64_t from, uint64_t to,
+		    int (*lay)(struct ram *ram, const struct ram_run *r,
+			       int fd))
+{
+	int rc = 0;
+
+	for (; k < ram->deltas; k++)
+		for (uint32_t i = 0; rc == 0 && i < ram->delta[k].n; i++) {
+			const struct ram_run *r = &ram->delta[k].run[i];
+
+			if (((uint64_t)r->page + r->n) * UK_PAGE > from &&
+			    (uint64_t)r->page * UK_PAGE < to)
+				rc = lay(ram, r, ram->delta[k].fd);
+		}
+	return rc;
+}
+
+static int base_lay(struct ram *ram)
+{
+	int rc = runs_lay(ram, ram->laid, 0, UINT64_MAX, base_run);
+
+	ram->laid = ram->deltas;
+	ram->list.n = 0;
+	ram->faults = -1;
+	return rc;
+}
+
+static int snap_lay(struct ram *ram)
+{
+	int rc = runs_lay(ram, ram->snap_laid, 0, UINT64_MAX, snap_run);
+
+	ram->snap_laid = ram->deltas;
+	return rc;
+}
+
+int ram_lay_snap(struct ram *ram)
+{
+	unsigned k = ram->snap_laid;
+	int rc = snap_lay(ram);
+
+	for (; k < ram->deltas; k++) {
+		close(ram->delta[k].fd);
+		ram->delta[k].fd = -1;
+	}
+	return rc;
+}
+
+static int laid(int rc, struct err *err)
+{
+	return rc == 0 ? 0 : err_set(err, rc, "cannot map guest memory: %s",
+				     strerror(-rc));
 }
 
 int ram_lay(struct ram *ram, int base, struct err *err)
 {
 	int rc = ram_map_private(ram, base);
 
-	for (unsigned k = 0; k < ram->deltas; k++)
-		for (uint32_t i = 0; rc == 0 && i < ram->delta[k].n; i++)
-			rc = run_lay(ram, &ram->delta[k].run[i],
-				     ram->delta[k].fd);
-	ram->list.n = 0;
-	ram->faults = -1;
-	return rc == 0 ? 0 : err_set(err, rc, "cannot map guest memory: %s",
-				     strerror(-rc));
+	ram->laid = 0;
+	if (rc == 0)
+		rc = base_lay(ram);
+	return laid(rc == 0 ? snap_lay(ram) : rc, err);
+}
+
+/* what its span has more than before is the base's, as the rest of it */
+static int span_lay(struct ram *ram, const struct ram_window *w, uint64_t was,
+		    int base)
+{
+	uint64_t a = w->base + was;
+
+	if (w->sealed <= was)
+		return 0;
+	return mmap(ram->base + a, w->sealed - was, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, base, (off_t)a) ==
+	       MAP_FAILED ? -errno : 0;
+}
+
+int ram_lay_last(struct ram *ram, int base, const struct ram_window *was,
+		 struct err *err)
+{
+	int rc = 0;
+
+	for (int i = 0; rc == 0 && i < RAM_WINDOWS; i++)
+		rc = span_lay(ram, &ram->win[i], was[i].sealed, base);
+	if (rc == 0 && !ram->waits)
+		rc = base_lay(ram);
+	else if (rc == 0 && ram->own)	/* what both have, the tender sets */
+		rc = runs_lay(ram, ram->snap_laid, ram->apart, ram->apart_end,
+			      snap_run);
+	return laid(rc, err);
 }
 
 uint64_t ram_lay_next(const struct ram *ram, uint64_t addr)
 {
 	uint64_t page = addr / UK_PAGE, next = UINT64_MAX / UK_PAGE;
 
-	for (unsigned k = 0; k < ram->deltas; k++)
+	for (unsigned k = 0; k < ram->laid; k++)
 		for (uint32_t i = 0; i < ram->delta[k].n; i++) {
 			const struct ram_run *r = &ram->delta[k].run[i];
 

@@ -272,7 +272,8 @@ int ram_limit(struct ram *ram, uint64_t mem_limit, uint64_t files_limit)
 		uint64_t cap = cap_by_limits(ram, i);
 
 		if (cap > w->cap)
-			rc = ram->own ? -EBUSY : cap_raise(ram, w, cap);
+			rc = ram->own && !ram->waits ? -EBUSY :
+			     cap_raise(ram, w, cap);
 		else
 			w->cap = cap > w->top ? cap : w->top;
 	}

@@ -94,8 +94,12 @@ struct ram {
 	struct ram_delta delta[RAM_DELTAS]; /* of the snapshot, lowest first */
 	unsigned deltas;
 	unsigned base_deltas;		/* 1: the lowest is the base itself */
+	unsigned laid, snap_laid;	/* of them, over RAM and over snap */
 	const struct ram_ops *ops;	/* who has the pages; the tender's */
 	void *own;			/* what these keep besides */
+	int waits;			/* a process that is to have them can
+					   be given more mappings yet, but for */
+	uint64_t apart, apart_end;	/* what this one maps as well */
 
 	/* rollback, in a clone */
 	struct ram_list list;		/* private pages, at the last scan */
@@ -210,6 +214,15 @@ int ram_base_map(struct ram *ram, int fd, const struct ram_run *run, uint32_t n,
  * deltas; nothing is private in RAM any more.
  */
 int ram_lay(struct ram *ram, int base, struct err *err);
+/*
+ * The same, where all of it was laid but the last delta, and the spans were those
+ * of `was`.  snap has it from the first rollback on, for which the file must be
+ * open still; RAM not, where another process waits to have it.
+ */
+int ram_lay_last(struct ram *ram, int base, const struct ram_window *was,
+		 struct err *err);
+/* what snap has not got yet; the files are closed.  0 or -errno */
+int ram_lay_snap(struct ram *ram);
 /* in pages of its deltas; of those over the base, where one is the base */
 uint64_t ram_delta_bytes(const struct ram *ram);
 /* where the next mapping of RAM or snap begins, behind guest address addr */

@@ -67,9 +67,13 @@ static int remote_open(struct ram *ram, int proc)
 	rc = ram->pagemap = file_open(r, proc, "pagemap");
 	if (rc >= 0)
 		rc = r->stat = file_open(r, proc, "stat");
-	if (rc >= 0 && memory_read(r, &word, UK_STUB, sizeof(word)) < 0)
+	if (rc < 0)
+		return rc;
+	rc = memory_read(r, &word, UK_STUB, sizeof(word));
+	/* -EFAULT: it has nothing there yet, and may be read */
+	if (rc < 0 && rc != -EFAULT)
 		rc = r->mem = file_open(r, proc, "mem");
-	return rc < 0 ? rc : 0;
+	return rc < 0 && rc != -EFAULT ? rc : 0;
 }
 
 static int remote_scan(struct ram *ram)

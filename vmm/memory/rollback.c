@@ -116,7 +116,9 @@ int ram_rollback(struct ram *ram, struct ram_stats *st)
 	int anew = faults < 0 || faults != ram->faults, rc = 0, tidied;
 	size_t before = ram->list.n;
 
-	if (anew) {
+	if (ram->snap_laid < ram->deltas)
+		rc = ram_lay_snap(ram);
+	if (rc == 0 && anew) {
 		ram->faults = faults;
 		rc = ops->scan(ram);
 	}
@@ -144,8 +146,10 @@ int ram_written(struct ram *ram,
 {
 	static uint8_t now[UK_PAGE];
 	static const uint8_t zero[UK_PAGE];
-	int rc = ram->ops->scan(ram);
+	int rc = ram->snap_laid < ram->deltas ? ram_lay_snap(ram) : 0;
 
+	if (rc == 0)
+		rc = ram->ops->scan(ram);
 	ram->faults = -1;
 	for (size_t i = 0; rc == 0 && i < ram->list.n; i++) {
 		uint64_t addr = (uint64_t)ram->list.page[i] * UK_PAGE;

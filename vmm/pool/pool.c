@@ -59,6 +59,7 @@ void pool_set(struct pool *pool, const struct pool_opts *o)
 	set_opts(pool, o);
 	window_pool_limit(pool->windows, o->fetch_total);
 	pool_memory_set(pool);
+	pool_shell_mark(pool);
 }
 
 /* what it cannot do now, whoever needs a window tries again */
@@ -91,6 +92,7 @@ int pool_create(struct pool **out, struct ev_loop *loop,
 	TAILQ_INIT(&pool->others);
 	pool_pump_init(pool);
 	pool_memory_init(pool);
+	pool_shell_init(pool);
 	ev_idle_init(&pool->fetching, on_fetching);
 	pool->fetching.data = pool;
 	rc = fetch_engine_create(&pool->engine, loop);
@@ -145,6 +147,7 @@ static void function_end(struct function *f)
 			job_drop(c->job);
 			pool_clone_free(c);
 		}
+	pool_shell_destroy(f, kill_and_poll);
 	for (struct pool_ref *r = f->refs; r < f->refs + 2; r++) {
 		pool_ref_kill(r);
 		if (r->state != REF_DYING)
@@ -181,6 +184,7 @@ void pool_destroy(struct pool *pool)
 	pool_pump_end(pool);
 	ev_idle_stop(pool->loop, &pool->fetching);
 	ev_timer_stop(pool->loop, &pool->memory);
+	ev_timer_stop(pool->loop, &pool->refill);
 	window_pool_destroy(pool->windows);
 	fetch_engine_destroy(pool->engine);
 	free(pool);

@@ -49,6 +49,7 @@ enum outcome {
 /* what a request found: */
 enum pool_start {
 	START_WARM,			/* a clone that was there */
+	START_SHELL,			/* a shell was there, and it was placed */
 	START_CLONE,			/* a clone was made for it */
 	START_SNAPSHOT,			/* the same, of one that has no process */
 	START_BOOT,			/* and before that its reference */
@@ -157,6 +158,8 @@ struct pool_opts {
 	 * one runtime.  With copy_images alone.
 	 */
 	int share;
+	unsigned shells;		/* that each runtime has, ahead of need,
+					   while it is used; 0: none */
 	const char *copies;		/* the caller's, until pool_set() */
 	/* where what functions that share are is kept; NULL: nowhere.  The
 	   caller's, as long as the pool is there */

@@ -233,9 +233,9 @@ void pool_base_bad(struct function *base, const char *why)
 
 /* branches */
 
-int pool_base_ask(struct pool_proc *p, struct pool_ref *b)
+int pool_base_ask(struct pool_proc *p, struct pool_ref *b, enum msg_type type)
 {
-	struct msg m = { .type = MSG_BRANCH };
+	struct msg m = { .type = type };
 	int rc = pool_proc_ask(p, &b->proc, &m);
 
 	if (rc == 0) {
@@ -306,6 +306,7 @@ void pool_base_orphans(struct pool_ref *b)
 
 	while ((p = TAILQ_FIRST(&b->branching)))
 		answered(p, -ECHILD);
+	pool_shell_end(base, b);
 	each(base, lose, "");
 }
 
@@ -341,7 +342,7 @@ int pool_base_branch(struct pool_ref *r, struct err *err)
 	if (rc == 0)
 		rc = files_open(r);
 	if (rc == 0)
-		rc = pool_base_ask(&r->proc, base->ref);
+		rc = pool_base_ask(&r->proc, base->ref, MSG_BRANCH);
 	if (rc < 0) {
 		pool_base_files_close(r);
 		pool_proc_close(&r->proc);
@@ -397,16 +398,15 @@ static int place_fd(const struct pool_ref *r, struct err *err)
 }
 
 /* a branch is where the base is; a function has a share of its own */
-static void enter_cgroup(struct pool_proc *p)
+void pool_base_enter_cgroup(struct function *f, pid_t pid)
 {
-	struct function *f = p->f;
 	struct cgroup *c = f->pool->o.cgroup;
 	int fd = c ? cgroup_add(c, f->name, f->id) : -1, rc = fd;
 
 	if (!c)
 		return;
 	if (fd >= 0) {
-		rc = cgroup_move(fd, p->pid);
+		rc = cgroup_move(fd, pid);
 		close(fd);
 	}
 	if (rc < 0)
@@ -437,7 +437,7 @@ static int place(struct pool_proc *p, const struct pool_ref *r, uint64_t what,
 
 	if (rc < 0)
 		return rc;
-	enter_cgroup(p);
+	pool_base_enter_cgroup(p->f, p->pid);
 	rc = peer_send(p->peer, &m, NULL, fds, PLACE_FDS);
 	close(fds[PLACE_FD_PLACE]);
 	return rc < 0 ? err_set(err, rc, "%s", strerror(-rc)) : 0;

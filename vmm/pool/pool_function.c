@@ -117,7 +117,7 @@ void function_settle(struct function *f)
 	while ((c = TAILQ_FIRST(&f->clones[CLONE_COMING])))
 		pool_clone_stop(c);
 	/* the reference last: it is what reaps the clones */
-	if (f->n[CLONE_DYING] || f->work.running ||
+	if (pool_shell_end(f, NULL) || f->n[CLONE_DYING] || f->work.running ||
 	    f->refs[0].work.running || f->refs[1].work.running)
 		return;
 	pool_ref_kill(&f->refs[0]);
@@ -249,6 +249,7 @@ struct function *function_new(struct pool *pool, struct image *img,
 	f->tail = &f->head;
 	for (int s = 0; s <= CLONE_DYING; s++)
 		TAILQ_INIT(&f->clones[s]);
+	TAILQ_INIT(&f->shells);
 	return f;
 }
 

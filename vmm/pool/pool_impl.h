@@ -8,6 +8,7 @@
  *   pool_ref.c       a function's references, as processes: started, ended
  *   pool_boot.c      their boots: how they went, and what follows
  *   pool_base.c      the runtime that functions share: what they branch from
+ *   pool_shell.c     what waits to be a clone of any function of a base
  *   pool_store.c     references that are on disk
  *   pool_refresh.c   another reference in the place of the one
  *   pool_fork.c      the same on command
@@ -106,6 +107,7 @@ struct pool_clone {
 	int given_up;			/* it is to end: pool_memory.c */
 	int ran;			/* a request, to its end */
 	int said;			/* something, in this request */
+	int shell;			/* it is one, or was: pool_shell.c */
 	double since;			/* in this state */
 	double asked_at;
 	enum pool_start start;		/* of BUSY: what its request found */
@@ -236,6 +238,13 @@ struct function {
 	uint64_t source;		/* of a base: whose image that was */
 	unsigned base_of;		/* 0: it is no base; else how many
 					   branch from it, and one more */
+	/* of a base: its shells, of which so many wait; pool_shell.c */
+	struct clone_list shells;
+	unsigned n_shells, shells_coming, shell_failures;
+	double shells_until;		/* it is used */
+	double shell_taken;		/* one was, or would have been */
+	/* of a base: none is made before that; of a function: none taken */
+	double shell_at;
 
 	struct clone_list clones[CLONE_DYING + 1];
 	unsigned n[CLONE_DYING + 1];
@@ -276,10 +285,14 @@ struct pool {
 	struct ev_timer tick;		/* while time changes anything */
 	struct function_list current, others;	/* others: coming, retired */
 	struct function_list marked;
-	unsigned pending;
+	unsigned pending;		/* of it so many wait for a clone: */
+	unsigned queued;
 	uint64_t functions;		/* ever made */
 	struct snapshot_order *snapshot; /* that is being written */
 	struct ev_timer memory;
+	struct ev_timer refill;		/* of shells */
+	int tight;			/* no shells are made: there is no
+					   memory for them */
 	int pressed;			/* no clone is left to be given up, and
 					   that was not enough */
 	int fetched;			/* something; windows may be wanted: */
@@ -379,7 +392,8 @@ void pool_base_event(struct function *base, enum pool_event what,
 void pool_base_cloned(struct pool_ref *b, const struct msg *m);
 void pool_base_orphans(struct pool_ref *b);	/* that one is gone */
 /* p, with a region and no process, is to be a branch of b; 0 or -errno */
-int pool_base_ask(struct pool_proc *p, struct pool_ref *b);
+int pool_base_ask(struct pool_proc *p, struct pool_ref *b, enum msg_type type);
+void pool_base_enter_cgroup(struct function *f, pid_t pid);
 /* r has branched, and becomes a reference; rc: as branched() has it */
 int pool_base_boot(struct pool_ref *r, int rc, struct err *err);
 /* p has branched, and becomes a clone of r's snapshot; pid: its guest's */
@@ -389,6 +403,28 @@ void pool_base_files_close(struct pool_ref *r);
 /* r's snapshot is whole, and nobody can change it */
 int pool_base_sealed(const struct pool_ref *r);
 void pool_base_refreshed(struct function *base); /* its users, too, then */
+
+/*
+ * pool_shell.c
+ *
+ * 1: one was there, and is f's clone that comes
+ */
+int pool_shell_take(struct function *f);
+/* one that was placed has not come up as f's clone */
+void pool_shell_missed(struct function *f, const char *why);
+/* of a base: as many as there are to be */
+void pool_shell_pump(struct function *base, double now);
+int pool_shell_waits(const struct function *base); /* time changes that */
+void pool_shell_mark(struct pool *pool);	/* what they depend on is so */
+/* all of them, or those of one reference, end; 0: none is there any more */
+int pool_shell_end(struct function *base, const struct pool_ref *r);
+/* without the loop */
+void pool_shell_destroy(struct function *base,
+			void (*end)(struct pool_proc *p));
+pid_t pool_shell_sample(struct function *base);	/* one that waits, or 0 */
+/* all functions have so many bytes: how many of these are given up */
+uint64_t pool_shell_memory(struct pool *pool, uint64_t used);
+void pool_shell_init(struct pool *pool);
 
 /*
  * pool_store.c
@@ -460,6 +496,8 @@ void pool_image_end(struct function *f);	/* waits for the thread */
 uint32_t pool_clone_pid(struct function *f);
 extern const char pool_clone_ended[];
 int pool_clone_start(struct function *f);	/* it calls nobody back */
+/* c, which has a process and a region, is coming as a clone of f's */
+void pool_clone_begin(struct pool_clone *c, struct function *f);
 void pool_clone_cloned(struct pool_ref *r, const struct msg *m);
 void pool_clone_branched(struct pool_proc *p, int rc);
 void pool_clone_up(struct pool_clone *c, const struct msg *m);

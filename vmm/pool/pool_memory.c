@@ -4,7 +4,7 @@
  * Once a second, what all of them have is added up: of clones what is private to
  * their processes, with the kernel's page tables, as one of each function was
  * found to have while it was idle; of references the snapshot.  Past the budget
- * the clones that have been idle longest are stopped, of whatever function, and
+ * shells end, and none is made; then the clones that have been idle longest are stopped, of whatever function, and
  * below pool.min, too; then references that nobody called since, where their
  * snapshot is enough (pool_ref_store()).  A function whose clone was given up
  * gets none ahead until it is called again.  Nothing of it touches a request:
@@ -53,15 +53,15 @@ static uint64_t process_bytes(pid_t pid)
 }
 
 /* with the guest's own process, where it has one */
-static uint64_t clone_bytes(const struct pool_clone *c)
+static uint64_t clone_bytes(pid_t pid)
 {
-	uint64_t sum = process_bytes(c->proc.pid);
+	uint64_t sum = process_bytes(pid);
 	char path[64];
 	int child;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/children",
-		 (int)c->proc.pid, (int)c->proc.pid);
+		 (int)pid, (int)pid);
 	f = fopen(path, "re");
 	while (f && fscanf(f, "%d", &child) == 1)
 		sum += process_bytes(child);
@@ -73,11 +73,12 @@ static uint64_t clone_bytes(const struct pool_clone *c)
 static void measure(struct function *f, double now)
 {
 	const struct pool_clone *c = TAILQ_FIRST(&f->clones[CLONE_IDLE]);
+	pid_t pid = f->base_of ? pool_shell_sample(f) : c ? c->proc.pid : 0;
 
-	if (!c || c->proc.pid <= 0 ||
+	if (pid <= 0 ||
 	    (f->clone_bytes && now < f->measured_at + AGAIN_S))
 		return;
-	f->clone_bytes = clone_bytes(c);
+	f->clone_bytes = clone_bytes(pid);
 	f->measured_at = now;
 }
 
@@ -90,7 +91,7 @@ static uint64_t function_bytes(struct function *f, double now)
 		if (r->state == REF_READY)
 			sum += r->stats.ram_bytes;
 	return sum + f->clone_bytes * (pool_clones_live(f) +
-				       f->n[CLONE_DYING]);
+				       f->n[CLONE_DYING] + f->n_shells);
 }
 
 static uint64_t list_bytes(struct function_list *list, double now)
@@ -155,6 +156,7 @@ static void on_memory(struct ev_loop *loop, struct ev_timer *w, int revents)
 	uint64_t used = pool_memory_used(pool);
 	struct function *f;
 
+	used -= pool_shell_memory(pool, used);
 	while (used > pool->o.memory && give_up_clone(pool, &used))
 		;
 	pool->pressed = used > pool->o.memory;
@@ -166,7 +168,7 @@ static void on_memory(struct ev_loop *loop, struct ev_timer *w, int revents)
 void pool_memory_set(struct pool *pool)
 {
 	ev_timer_stop(pool->loop, &pool->memory);
-	pool->pressed = 0;
+	pool->pressed = pool->tight = 0;
 	if (pool->o.memory) {
 		ev_timer_set(&pool->memory, EVERY_S, EVERY_S);
 		ev_timer_start(pool->loop, &pool->memory);

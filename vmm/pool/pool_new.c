@@ -44,6 +44,10 @@ void pool_clone_missed(struct pool_clone *c, const char *why)
 		return;
 	}
 	pool_clone_stop(c);
+	if (c->shell) {
+		pool_shell_missed(f, why);
+		return;
+	}
 	pool_clone_failed(f, why);
 }
 
@@ -135,7 +139,7 @@ void pool_clone_branched(struct pool_proc *p, int rc)
 	struct pool_clone *c = pool_clone_of(p);
 
 	if (c->state == CLONE_DYING) {
-		if (rc < 0)
+		if (p->pidfd < 0)
 			pool_clone_free(c);
 		else
 			pool_proc_stop(p);
@@ -183,18 +187,8 @@ static int ask(struct pool_clone *c)
 	return rc;
 }
 
-int pool_clone_start(struct function *f)
+void pool_clone_begin(struct pool_clone *c, struct function *f)
 {
-	struct pool_clone *c = calloc(1, sizeof(*c));
-	int rc;
-
-	if (!c)
-		return -ENOMEM;
-	rc = pool_proc_open(&c->proc, f, &pool_clone_ops);
-	if (rc < 0) {
-		free(c);
-		return rc;
-	}
 	c->ref = f->ref;
 	c->ref->clones++;
 	c->state = CLONE_COMING;
@@ -204,8 +198,27 @@ int pool_clone_start(struct function *f)
 	c->proc.deadline = c->since + CLONE_S;
 	TAILQ_INSERT_TAIL(&f->clones[CLONE_COMING], c, link);
 	f->n[CLONE_COMING]++;
+}
+
+int pool_clone_start(struct function *f)
+{
+	struct pool_clone *c;
+	int rc;
+
+	if (pool_shell_take(f))
+		return 0;
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return -ENOMEM;
+	rc = pool_proc_open(&c->proc, f, &pool_clone_ops);
+	if (rc < 0) {
+		free(c);
+		return rc;
+	}
+	pool_clone_begin(c, f);
 	rc = !c->ref->stored ? ask(c) : pool_alone(c->ref->of) ?
-	     pool_alone_start(c) : pool_base_ask(&c->proc, c->ref->of);
+	     pool_alone_start(c) :
+	     pool_base_ask(&c->proc, c->ref->of, MSG_BRANCH);
 	if (rc < 0)
 		pool_clone_free(c);
 	return rc;

@@ -64,17 +64,24 @@ static pid_t parent_of(pid_t pid)
 int pool_proc_ask(struct pool_proc *p, struct pool_proc *of,
 		  const struct msg *m)
 {
-	int sv[2], fds[2], rc;
+	const int shell = m->type == MSG_SHELL;
+	int sv[2], fds[4] = { [2] = -1, [3] = -1 }, rc;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
 		return -errno;
 	rc = pool_proc_connect(p, sv[0]);
+	if (rc == 0 && shell &&
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds + 2) < 0)
+		rc = -errno;
 	if (rc == 0) {
 		fds[0] = sv[1];
 		fds[1] = host_window0(p->host)->fd;
-		rc = peer_send(of->peer, m, NULL, fds, 2);
+		rc = peer_send(of->peer, m, NULL, fds, shell ? 4 : 2);
 	}
 	close(sv[1]);
+	for (int i = 2; i < 4; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
 	return rc;
 }
 

@@ -73,6 +73,7 @@ static int needs_tick(struct function *f)
 	       pool_clones_live(f) != (f->given_up ? 0 : f->o.min) ||
 	       f->ref->state != REF_READY || pool_size_waits(f) ||
 	       pool_store_waits(f) ||
+	       (f->base_of && pool_shell_waits(f)) ||
 	       pool_ref_other(f)->state != REF_DOWN;
 }
 
@@ -94,6 +95,8 @@ void function_pump(struct function *f)
 	queue_refuse(f, now);
 	queue_give(f);
 	pool_size_pump(f, now);
+	if (f->base_of)
+		pool_shell_pump(f, now);
 	if (needs_tick(f) && !ev_is_active(&pool->tick))
 		ev_timer_again(pool->loop, &pool->tick);
 	function_settle(f);

@@ -25,6 +25,7 @@ static struct job *take(struct function *f, struct job **at)
 	if (!*at)
 		f->tail = at;
 	f->queued--;
+	f->pool->queued--;
 	return j;
 }
 
@@ -51,6 +52,7 @@ void queue_push_back(struct function *f, struct job *j)
 		f->tail = &j->next;
 	f->head = j;
 	f->queued++;
+	f->pool->queued++;
 }
 
 /* the one place where an event is freed */
@@ -76,7 +78,8 @@ void job_finish(struct function *f, struct job *j, const struct job_result *r)
 		f->errors++;
 	if (r->outcome == JOB_OK || r->outcome == JOB_ERROR)
 		f->run_us[f->runs++ % RUN_SAMPLES] = r->stats.run_ns / 1000;
-	f->pool->pending--;
+	if (!--f->pool->pending)
+		pool_shell_mark(f->pool);
 	if (r->outcome != JOB_OK && r->outcome != JOB_UNAVAILABLE &&
 	    f->pool->o.ops->failed)
 		f->pool->o.ops->failed(f->pool->o.arg, f, r);
@@ -159,6 +162,7 @@ int pool_submit(struct function *f, struct job *j)
 	*f->tail = j;
 	f->tail = &j->next;
 	f->queued++;
+	f->pool->queued++;
 	f->pool->pending++;
 	f->given_up = 0;
 	function_mark(f);

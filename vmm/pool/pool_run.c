@@ -156,7 +156,8 @@ static enum pool_start start_of(const struct pool_clone *c,
 		return START_WARM;
 	if (c->ref->ready_at > j->queued)
 		return START_BOOT;
-	return c->ref->stored ? START_SNAPSHOT : START_CLONE;
+	return c->shell ? START_SHELL :
+	       c->ref->stored ? START_SNAPSHOT : START_CLONE;
 }
 
 /* what the request is, or was given so far by another server */

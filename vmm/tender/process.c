@@ -180,11 +180,10 @@ static void process_destroy(struct tender *t)
 	free(p);
 }
 
-/* all that was mapped so far goes to the child; nothing can be added */
-static int child_create(struct process *p)
+static int child_start(struct process *p, const struct tender_wait *w)
 {
 	struct process_child c = {
-		.ram = p->ram,
+		.ram = p->ram, .wait = w,
 		.windows = p->windows, .windows_size = WINDOWS_SIZE,
 	};
 	int rc;
@@ -194,13 +193,26 @@ static int child_create(struct process *p)
 	if (rc < 0)
 		return rc;
 	p->pid = rc;
-	rc = process_ring_soon(p);
+	return 0;
+}
+
+/* it has left this program */
+static int child_up(struct process *p)
+{
+	int rc = process_ring_soon(p);
+
+	if (rc == PROC_UP)
+		return 0;
 	if (rc == PROC_FAILED)
 		return (int)p->rw->regs.rax ? (int)p->rw->regs.rax : -EIO;
-	if (rc != PROC_UP)
-		return rc < 0 && p->rw->kind == PROC_FAILED &&
-		       (int)p->rw->regs.rax < 0 ? (int)p->rw->regs.rax : -EIO;
-	rc = fd_open(p, "syscall", &p->syscall_fd);
+	return rc < 0 && p->rw->kind == PROC_FAILED &&
+	       (int)p->rw->regs.rax < 0 ? (int)p->rw->regs.rax : -EIO;
+}
+
+static int child_reach(struct process *p)
+{
+	int rc = fd_open(p, "syscall", &p->syscall_fd);
+
 	if (rc == 0)
 		rc = fd_open(p, "statm", &p->statm_fd);
 	if (rc == 0)
@@ -210,13 +222,37 @@ static int child_create(struct process *p)
 	return rc;
 }
 
+/* all that was mapped so far goes to the child; nothing can be added */
+static int child_create(struct process *p)
+{
+	int rc = child_start(p, NULL);
+
+	if (rc == 0)
+		rc = child_up(p);
+	return rc == 0 ? child_reach(p) : rc;
+}
+
+static int process_stand(struct tender *t, const struct tender_wait *w)
+{
+	struct process *p = (struct process *)t;
+	int rc;
+
+	p->ram->waits = 1;
+	p->ram->apart = PROC_SHARED;
+	p->ram->apart_end = PROC_SHARED_END;
+	rc = child_start(p, w);
+	return rc == 0 ? child_reach(p) : rc;
+}
+
 static int process_load(struct tender *t, const struct cpu_state *s)
 {
 	struct process *p = (struct process *)t;
 	int rc = 0;
 
-	if (p->pid < 0) {
-		rc = child_create(p);
+	if (p->pid < 0 || p->ram->waits) {
+		rc = p->ram->waits ? child_up(p) : child_create(p);
+		p->ram->waits = 0;
+		p->ram->apart = p->ram->apart_end = 0;
 		if (rc == 0)
 			rc = process_settle(t);
 	} else if (p->place != PARKED) {
@@ -265,6 +301,7 @@ const struct tender_ops tender_process = {
 	.map = process_map,
 	.unmap = process_unmap,
 	.load = process_load,
+	.stand = process_stand,
 	.settle = process_settle,
 	.save = process_save,
 	.verify = process_verify,

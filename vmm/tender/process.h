@@ -203,6 +203,7 @@ struct process_child {
 	struct ram *ram;
 	void *windows;			/* of host windows 1 and up, or NULL */
 	uint64_t windows_size;
+	const struct tender_wait *wait;	/* before it goes on; or NULL */
 };
 
 /* the child's filter, into ro */

@@ -109,9 +109,42 @@ static int move_laid(const struct ram *ram, const void *from, uint64_t guest,
 	return rc;
 }
 
+/*
+ * The deltas that are not there yet, of guest [from, from + len), to where that
+ * is at `to`.
+ */
+static int lay(const struct ram *ram, uint64_t from, uint64_t len, uint64_t to,
+	       int prot, int flags)
+{
+	int n = 0;
+
+	for (unsigned k = ram->laid; k < ram->deltas; k++)
+		for (uint32_t i = 0; i < ram->delta[k].n; i++) {
+			const struct ram_run *r = &ram->delta[k].run[i];
+			uint64_t at = (uint64_t)r->page * UK_PAGE, a = at;
+			uint64_t end = a + (uint64_t)r->n * UK_PAGE;
+
+			a = a > from ? a : from;
+			end = end < from + len ? end : from + len;
+			if (a < end && mmap((void *)(to + (a - from)), end - a,
+					    prot & ~PROT_EXEC, flags | MAP_FIXED |
+					    MAP_NORESERVE, ram->delta[k].fd,
+					    (off_t)((uint64_t)r->at * UK_PAGE +
+						    (a - at))) == MAP_FAILED)
+				return -errno;
+			n += a < end;
+		}
+	/* the filter lets nothing be mapped that is executable */
+	return n && (prot & PROT_EXEC) &&
+	       mprotect((void *)to, len, prot) < 0 ? -errno : 0;
+}
+
 static int move_ram(struct ram *ram, uint64_t addr, uint64_t len, int prot)
 {
-	return move_laid(ram, ram_sys(ram, addr), addr, addr, len, prot);
+	int rc = move_laid(ram, ram_sys(ram, addr), addr, addr, len, prot);
+
+	return rc < 0 || (addr >= ram->apart && addr < ram->apart_end) ? rc :
+	       lay(ram, addr, len, addr, prot, MAP_PRIVATE);
 }
 
 /*
@@ -153,10 +186,15 @@ static int move_snapshot(struct ram *ram)
 {
 	int rc = 0;
 
-	for (int i = 0; rc == 0 && i < RAM_WINDOWS; i++)
-		rc = move_laid(ram, ram->snap + ram->win[i].base,
-			       ram->win[i].base, PROC_SNAP + ram->win[i].base,
-			       ram->win[i].sealed, PROT_READ);
+	for (int i = 0; rc == 0 && i < RAM_WINDOWS; i++) {
+		uint64_t base = ram->win[i].base, len = ram->win[i].sealed;
+
+		rc = move_laid(ram, ram->snap + base, base, PROC_SNAP + base,
+			       len, PROT_READ);
+		if (rc == 0)
+			rc = lay(ram, base, len, PROC_SNAP + base, PROT_READ,
+				 MAP_SHARED);
+	}
 	return rc;
 }
 
@@ -267,20 +305,41 @@ static int privileges_set(pid_t parent)
 	return getppid() == parent ? 0 : -ESRCH;
 }
 
+static int close_all_but(int one, int other)
+{
+	const int first = one < other ? one : other;
+	const int last = one < other ? other : one;
+	int rc = 0;
+
+	if (first > 0)
+		rc = syscall(SYS_close_range, 0, first - 1, 0);
+	if (rc == 0 && last > first + 1)
+		rc = syscall(SYS_close_range, first + 1, last - 1, 0);
+	if (rc == 0)
+		rc = syscall(SYS_close_range, last + 1, ~0u, 0);
+	return rc < 0 ? -errno : 0;
+}
+
 static void child_main(const struct process_child *c, pid_t parent)
 {
 	struct process_rw *rw = ram_sys(c->ram, PROC_RW);
 	int rc;
 
 	prctl(PR_SET_NAME, "usetl-guest");
-	rc = syscall(SYS_close_range, 0, ~0u, 0) < 0 ? -errno : 0;
+	rc = c->wait ? close_all_but(c->wait->fd[0], c->wait->fd[1]) :
+	     close_all_but(-1, -1);
 	rseq_leave();
 	if (rc == 0)
 		rc = privileges_set(parent);
+	/* not the guest yet, so what comes can be mapped */
+	if (rc == 0 && c->wait)
+		rc = c->wait->get(c->wait->arg);
 	if (rc == 0) {
 		rc = move_all(c);
 		rw = (void *)PROC_RW;
 	}
+	if (rc == 0)
+		rc = close_all_but(-1, -1);
 	if (rc == 0) {
 		/* a core would also fill the holes of what is sparse */
 		madvise((void *)UK_EXEC_BASE, PROC_SNAP_END - UK_EXEC_BASE,

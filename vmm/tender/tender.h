@@ -51,6 +51,13 @@ enum tender_exit {
 
 #define TENDER_FDS	7
 
+/* how a process that is to have a guest's memory comes to know of it */
+struct tender_wait {
+	int (*get)(void *arg);		/* waits for it; 0 or -errno */
+	void *arg;
+	int fd[2];			/* that stay open for that, or -1 */
+};
+
 struct tender_ops {
 	const char *name;
 	const struct tender_jail *jail;
@@ -70,6 +77,13 @@ struct tender_ops {
 	int (*unmap)(struct tender *t, unsigned slot, uint64_t addr);
 	/* the first one, after all map calls of a new guest, makes the vCPU */
 	int (*load)(struct tender *t, const struct cpu_state *s);
+	/*
+	 * Before the first load: of that, all that does not need to know what is
+	 * in the guest's memory.  Who has its pages calls w->get, which lays in
+	 * them what is to be there, and the load ends once it has.  NULL: a
+	 * load does it, and what is laid later is there.
+	 */
+	int (*stand)(struct tender *t, const struct tender_wait *w);
 	/*
 	 * Before a rollback touches memory: the guest is where no code of its
 	 * own can run until the next load.  NULL: it always is, between runs.
