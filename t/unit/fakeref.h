@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <ev.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
@@ -53,6 +54,13 @@ enum fake_branch {
 	BRANCH_EARLY,
 };
 
+/* what a base does that is asked for a shell, or the shell itself */
+enum fake_shell {
+	SHELL_WELL, SHELL_FAILS, SHELL_ENDS, SHELL_BABBLES, SHELL_NO_UP,
+	SHELL_UP_TWICE, SHELL_ENDS_PLACED, SHELL_SILENT_PLACED,
+	SHELL_BABBLES_PLACED,
+};
+
 struct fake {
 	volatile int boot, clone;	/* how they do */
 	volatile int held;		/* "hold" requests wait while it is 1 */
@@ -66,6 +74,9 @@ struct fake {
 	volatile pid_t base;
 	volatile int branch;		/* how they do */
 	volatile unsigned branches;
+	volatile int seals;		/* branches do, what they froze */
+	volatile int shell;		/* how they do */
+	volatile unsigned shells;
 };
 
 static struct fake *fake;
@@ -319,12 +330,60 @@ static void fake_branch(int sock)
 		_exit(0);
 	if (m.type == MSG_PLACE && fds[0] >= 0 && fds[1] >= 0)
 		p = mmap(NULL, PLACE_SIZE, PROT_READ, MAP_PRIVATE, fds[0], 0);
+	if (fake->seals)
+		fcntl(fds[PLACE_FD_SNAPSHOT], F_ADD_SEALS, F_SEAL_SEAL |
+		      F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
 	chan_close_fds(fds);
 	if (p == MAP_FAILED || !place_valid(p) ||
 	    fake->branch == BRANCH_ENDS_PLACED)
 		_exit(0);
 	fake_boot(sock, fake->boot);
 	fake_serve(sock);
+}
+
+static void fake_shell(int sock, int window)
+{
+	struct msg up = { .type = MSG_UP }, m;
+	int fds[CHAN_FDS], how = fake->shell;
+
+	prctl(PR_SET_PDEATHSIG, 0);
+	if (how == SHELL_ENDS)
+		_exit(0);
+	if (how == SHELL_BABBLES)
+		babble(sock);
+	while (how == SHELL_NO_UP)
+		pause();
+	say(sock, &up, "", 0, "", 0);
+	if (how == SHELL_UP_TWICE)
+		say(sock, &up, "", 0, "", 0);
+	if (chan_recv(sock, &m, fds) < 0)
+		_exit(0);
+	chan_close_fds(fds);
+	how = fake->shell;
+	if (m.type != MSG_PLACE || m.a[0] != PLACE_CLONE ||
+	    how == SHELL_ENDS_PLACED)
+		_exit(0);
+	if (how == SHELL_BABBLES_PLACED)
+		babble(sock);
+	while (how == SHELL_SILENT_PLACED)
+		pause();
+	fake_clone(sock, window);
+}
+
+static void fake_shell_asked(int sock, int fds[CHAN_FDS])
+{
+	struct msg m = { .type = MSG_CLONED, .a = { (uint64_t)-EAGAIN } };
+
+	fake->shells++;
+	if (fake->shell != SHELL_FAILS) {
+		m.a[0] = fork();
+		if (!m.a[0]) {
+			close(sock);
+			fake_shell(fds[0], fds[1]);
+		}
+	}
+	say(sock, &m, "", 0, "", 0);
+	chan_close_fds(fds);
 }
 
 static void fake_base_asked(int sock, int fds[CHAN_FDS])
@@ -369,7 +428,10 @@ static void fake_main(int sock, int window, int base)
 	if (!base)
 		fake_serve(sock);
 	while (chan_recv(sock, &m, fds) == 0)
-		fake_base_asked(sock, fds);
+		if (m.type == MSG_SHELL)
+			fake_shell_asked(sock, fds);
+		else
+			fake_base_asked(sock, fds);
 	_exit(0);
 }
 
