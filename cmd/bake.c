@@ -166,8 +166,18 @@ static int on_boot(void *arg)
 	return on_progress(arg, &p);
 }
 
-static int check_and_name(struct bake *b, struct err *err)
+/* what it imports first of its packages it may share with others */
+static int note_preload(struct bake *b, struct strings *preload,
+			struct pack_result *r, struct err *err)
 {
+	return preload->n ? pack_preload(b->out.temp, preload, r->digest, err) :
+	       0;
+}
+
+static int check_and_name(struct bake *b, struct pack_result *r,
+			  struct err *err)
+{
+	struct strings preload = { 0 };
 	struct trial_opts o = {
 		.image = b->out.temp, .store = b->store,
 		.boot_ns = b->boot_ns, .tick = on_boot, .arg = b,
@@ -175,7 +185,10 @@ static int check_and_name(struct bake *b, struct err *err)
 	int rc = 0;
 
 	if (b->check)
-		rc = trial_boot(&o, &b->log, err);
+		rc = trial_boot(&o, &b->log, &preload, err);
+	if (rc == 0)
+		rc = note_preload(b, &preload, r, err);
+	strings_free(&preload);
 	progress_erase(&b->progress);
 	if (rc == 0 && stopped)
 		rc = err_set(err, -EINTR, "stopped");
@@ -229,7 +242,7 @@ static int bake(struct bake *b, struct err *err)
 	if (rc == 0)
 		rc = pack(b, m, &r, err);
 	if (rc == 0)
-		rc = check_and_name(b, err);
+		rc = check_and_name(b, &r, err);
 	output_drop(&b->out);
 	manifest_destroy(m);
 	if (rc < 0)

@@ -76,6 +76,27 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *w, int revents)
 
 const char trial_note[] = "usetl: note: ";
 
+const char trial_preload[] = "usetl: preload: ";
+
+/* the runtime says it once, after all that the function has */
+static int take_preload(const char *text, struct strings *preload)
+{
+	const char *at = strstr(text, trial_preload), *last = NULL;
+	int rc = 0;
+
+	for (; at; at = strstr(at + 1, trial_preload))
+		if (at == text || at[-1] == '\n')
+			last = at + strlen(trial_preload);
+	while (rc == 0 && last && *last && *last != '\n') {
+		size_t len = strcspn(last, " \n");
+
+		if (len)
+			rc = strings_add(preload, last, len);
+		last += len + (last[len] == ' ');
+	}
+	return rc;
+}
+
 /* of text, in place, the runtime's notes */
 static void keep_notes(char *text)
 {
@@ -122,7 +143,8 @@ static int run(struct trial *t, struct err *err)
 	return t->result;
 }
 
-int trial_boot(const struct trial_opts *o, char **log, struct err *err)
+int trial_boot(const struct trial_opts *o, char **log, struct strings *preload,
+	       struct err *err)
 {
 	struct trial t = { .o = o, .err = err };
 	/* a host that cannot run the function may bake it all the same */
@@ -139,6 +161,8 @@ int trial_boot(const struct trial_opts *o, char **log, struct err *err)
 	rc = run(&t, err);
 	openpool_destroy(&t.open);
 	*log = strdup(log_tail(&t));
+	if (*log && rc == 0 && take_preload(*log, preload) < 0)
+		rc = err_set(err, -ENOMEM, "out of memory");
 	if (*log && rc == 0)
 		keep_notes(*log);
 	if (*log && !**log) {

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "conf/err.h"
+#include "conf/manifest.h"
 
 struct trial_opts {
 	const char *image;
@@ -24,6 +25,10 @@ struct trial_opts {
  * without trial_note before each line.
  */
 extern const char trial_note[];
-int trial_boot(const struct trial_opts *o, char **log, struct err *err);
+/* the same before the modules that functions with these packages may share */
+extern const char trial_preload[];
+/* *preload: these, empty before, the caller's; none after a failure */
+int trial_boot(const struct trial_opts *o, char **log, struct strings *preload,
+	       struct err *err);
 
 #endif

@@ -99,10 +99,11 @@
 #define DB_COUNT	10
 
 /*
- * READY has two levels.  UK_LEVEL_RUNTIME: an interpreter is up and knows of no
+ * READY has three levels.  UK_LEVEL_RUNTIME: an interpreter is up and knows of no
  * function.  The guest may be frozen there, once for many functions; it
  * returns UK_PLACED where a function has been placed: uk_ctl has that one's
- * limits and strings, and the image its layers.
+ * limits and strings, and the image its layers.  UK_LEVEL_PACKAGES: likewise,
+ * where what was placed was no function, but packages for some to share.
  *
  * UK_LEVEL_FUNCTION is a fork(2) that returns in every clone, and again after
  * each rollback, as the child, UK_CHILD.  By then uk_ctl has the child's pid,
@@ -113,6 +114,7 @@
 
 #define UK_LEVEL_FUNCTION	0
 #define UK_LEVEL_RUNTIME	1
+#define UK_LEVEL_PACKAGES	2
 #define UK_CHILD	0
 #define UK_PLACED	1
 

@@ -83,6 +83,8 @@ enum msg_type {
 #define PLACE_BOOT	0	/* a reference: it fills the snapshot's memfd,
 				   and seals it */
 #define PLACE_CLONE	1	/* a clone of what is in there */
+#define PLACE_BASE	2	/* a base of packages, likewise; it branches */
+#define PLACE_LOAD	3	/* the base that is in there */
 #define PLACE_FD_PLACE	0	/* struct place */
 #define PLACE_FD_APP	1	/* the file of the image's uppermost layer, */
 #define PLACE_FD_SNAPSHOT 2	/* struct snapshot_head, and pages */

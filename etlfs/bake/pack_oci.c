@@ -50,7 +50,7 @@ static json_t *layers(const struct image *meta)
 static json_t *own(const struct image *meta)
 {
 	return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s, s:s, s:o, "
-		"s:I, s:I, s:I, s:o}",
+		"s:I, s:I, s:I, s:o*, s:o}",
 		"format", IMAGE_FORMAT, "version", IMAGE_VERSION,
 		"abi", UK_ABI_VERSION,
 		"name", meta->name, "handler", meta->handler,
@@ -60,6 +60,8 @@ static json_t *own(const struct image *meta)
 		"memory", (json_int_t)meta->memory,
 		"files", (json_int_t)meta->files,
 		"timeout_ns", (json_int_t)meta->timeout_ns,
+		IMAGE_KEY_PRELOAD,
+		meta->preload ? list(meta->preload) : NULL,
 		"layers", layers(meta));
 }
 

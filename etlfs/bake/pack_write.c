@@ -9,6 +9,7 @@
  * else is the same, so it has the same config, manifest and digest.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,8 @@
 #include "etlfs/store/store.h"
 
 #define BLOCK	512u
+/* bytes: what the config of an image with packages has room for */
+#define PRELOAD_ROOM 3072u
 
 struct front {
 	struct tree *t;
@@ -39,9 +42,16 @@ static uint64_t round_up(uint64_t n, uint64_t unit)
 /* room for the longest manifest and config: their numbers are not known yet */
 static int reserve(struct front *f)
 {
+	char later[PRELOAD_ROOM], *preload[] = { later, NULL };
 	struct image longest = *f->meta;
 	char *config, *manifest;
 	uint64_t end;
+
+	/* of what is imported from packages a trial boot will tell */
+	memset(later, 'f', sizeof(later));
+	later[sizeof(later) - 1] = 0;
+	if (f->t->node[0].in & 1u << ETLFS_LAYER_PACKAGES)
+		longest.preload = preload;
 
 	longest.config.len = INT64_MAX;
 	memset(longest.config.digest, 'f', 64);
@@ -248,4 +258,38 @@ int pack_write(struct tree *t, struct image *meta, int fd,
 	if (rc == 0)
 		rc = put_layers(&f, &p);
 	return rc < 0 ? rc : put_front(&f);
+}
+
+static int preload(struct image *img, struct strings *modules, struct err *err)
+{
+	char **was = img->preload;
+	struct front f = { .meta = img, .err = err };
+	int rc;
+
+	f.fd = open(img->path, O_WRONLY | O_CLOEXEC);
+	if (f.fd < 0)
+		return err_set(err, -errno, "cannot write '%s': %s", img->path,
+			       strerror(errno));
+	img->preload = modules->v;
+	rc = put_front(&f);
+	img->preload = was;
+	if (close(f.fd) && rc == 0)
+		rc = err_set(err, -errno, "cannot write '%s': %s", img->path,
+			     strerror(errno));
+	return rc;
+}
+
+int pack_preload(const char *path, struct strings *modules, char digest[65],
+		 struct err *err)
+{
+	struct image *img;
+	int rc = image_open(&img, path, NULL, err);
+
+	if (rc < 0)
+		return rc;
+	rc = preload(img, modules, err);
+	if (rc == 0)
+		memcpy(digest, img->digest, 65);
+	image_close(img);
+	return rc;
 }

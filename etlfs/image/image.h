@@ -33,6 +33,7 @@
 #define IMAGE_VERSION	2
 /* in there: the interpreter's version, whichever interpreter it is */
 #define IMAGE_KEY_VERSION "python"
+#define IMAGE_KEY_PRELOAD "preload"
 
 /* len 0: the image has no such layer, and the rest is 0 */
 struct image_layer {
@@ -79,6 +80,9 @@ struct image {
 	char **env;			/* NULL-terminated, "NAME=value" */
 	char **egress;			/* NULL-terminated URL prefixes, or NULL
 					   when the config has no list */
+	char **preload;			/* NULL-terminated modules of packages
+					   that its own imports before all else,
+					   in that order; or NULL */
 	uint64_t memory;		/* bytes */
 	uint64_t files;			/* bytes, etlfs limit */
 	uint64_t timeout_ns;

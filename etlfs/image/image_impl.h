@@ -83,6 +83,9 @@ int image_write_front(const struct image *img, int fd, const void *manifest,
 
 /* "sha256:" and 64 hex digits: the digits; 0 or -EBADMSG */
 int image_digest_take(const char *text, char out[65]);
+/* can it be one of `preload`? */
+#define IMAGE_MODULE_MAX 200
+int image_module_ok(const char *name);
 /* the digests and sizes of config and layers; 0 or -EBADMSG */
 int image_read_manifest(struct image *img);
 /* the config, checked and put into img; the size of the file is checked */

@@ -53,6 +53,24 @@ static int take_list(const json_t *list, char ***out)
 	return 0;
 }
 
+static int take_modules(const json_t *list, char ***out)
+{
+	int rc = take_list(list, out);
+
+	for (char **m = *out; rc == 0 && *m; m++)
+		rc = image_module_ok(*m) ? 0 : -EBADMSG;
+	return rc;
+}
+
+int image_module_ok(const char *name)
+{
+	size_t len = strlen(name);
+
+	/* no more is looked at: what is no module is not found */
+	return len && len <= IMAGE_MODULE_MAX && !strpbrk(name, " \t\r\n") &&
+	       strspn(name, ".") == 0;
+}
+
 static int take_number(const json_t *o, const char *key, uint64_t min,
 		       uint64_t max, uint64_t *out)
 {
@@ -192,6 +210,7 @@ static int take_fields(struct image *img, const json_t *o, const json_t *run,
 		       struct err *err)
 {
 	const json_t *egress = json_object_get(o, "egress");
+	const json_t *preload = json_object_get(o, IMAGE_KEY_PRELOAD);
 
 	if (take_text(o, "name", &img->name) < 0 ||
 	    take_text(o, "handler", &img->handler) < 0 ||
@@ -201,6 +220,7 @@ static int take_fields(struct image *img, const json_t *o, const json_t *run,
 	    take_list(json_object_get(run, "Env"), &img->env) < 0 ||
 	    (egress && !json_is_null(egress) &&
 	     take_list(egress, &img->egress) < 0) ||
+	    (preload && take_modules(preload, &img->preload) < 0) ||
 	    take_number(o, "memory", MB, LIMIT_MAX, &img->memory) < 0 ||
 	    take_number(o, "files", MB, LIMIT_MAX, &img->files) < 0 ||
 	    take_number(o, "timeout_ns", 1, TIMEOUT_MAX,
@@ -249,4 +269,5 @@ void image_free_meta(struct image *img)
 	free_list(img->argv);
 	free_list(img->env);
 	free_list(img->egress);
+	free_list(img->preload);
 }

@@ -13,6 +13,7 @@
 #include "etlfs/format.h"
 #include "t/unit/tap.h"
 #include "vmm/guest/guest.h"
+#include "vmm/guest/place.h"
 
 #define BODY	0x10000u
 
@@ -188,15 +189,26 @@ static void test_log(void)
 
 static void test_ready(void)
 {
-	ok(ring(DB_READY, UK_LEVEL_RUNTIME + 1) == -EINVAL,
+	struct place function = { .level = UK_LEVEL_FUNCTION };
+	struct place packages = { .level = UK_LEVEL_PACKAGES };
+
+	ok(ring(DB_READY, UK_LEVEL_PACKAGES + 1) == -EINVAL,
 	   "READY has no other level");
+	g.place = &packages;
+	ok(ring(DB_READY, UK_LEVEL_PACKAGES) == -EINVAL,
+	   "packages are not ready before they were placed");
 	ok(ring(DB_READY, UK_LEVEL_RUNTIME) == -9999 &&
 	   g.level == UK_LEVEL_RUNTIME, "a runtime is ready");
 	g.placed = 1;
 	ok(ring(DB_READY, UK_LEVEL_RUNTIME) == -EINVAL,
 	   "a runtime is ready once");
+	ok(ring(DB_READY, UK_LEVEL_PACKAGES) == -9999 &&
+	   g.level == UK_LEVEL_PACKAGES, "then packages are");
+	g.place = &function;
+	ok(ring(DB_READY, UK_LEVEL_PACKAGES) == -EINVAL,
+	   "a function's are nobody else's to share");
 	ok(ring(DB_READY, UK_LEVEL_FUNCTION) == -9999 &&
-	   g.level == UK_LEVEL_FUNCTION, "then a function is");
+	   g.level == UK_LEVEL_FUNCTION, "and then it is itself");
 }
 
 int main(void)

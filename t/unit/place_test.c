@@ -116,6 +116,49 @@ static void test_same(void)
 	ok(place_same_runtime(&a, &b), "other upper layers are none");
 }
 
+static void test_packages(void)
+{
+	char *modules[] = { "one", "two.three", NULL }, *fewer[] = { "one", NULL };
+	char *more[] = { "one", "two.three", "four", NULL };
+	char *paths[] = { "HOME=/tmp", "USETL_PATH=/app:/p", "USETL_NAME=a",
+			  NULL };
+	struct image a = image(paths), b = image(paths);
+	struct ref_opts o = { .img = &a, .from = -1, .file = -1 };
+	struct err err = { "" };
+	struct place *p, *r;
+
+	a.preload = b.preload = modules;
+	a.layer[1].len = b.layer[1].len = 4096;
+	a.layer[1].addr = UK_IMAGE_BASE + UK_BIG;
+	p = place_create(&o, &err);
+	r = p ? place_packages(p, &a, &err) : NULL;
+	ok(r && r->level == UK_LEVEL_PACKAGES && r->envc == 3 &&
+	   memmem(r->strings, r->strings_len, "USETL_PATH=/app:/p", 19) &&
+	   memmem(r->strings, r->strings_len, "USETL_PRELOAD=one two.three",
+		  28) && !memmem(r->strings, r->strings_len, "USETL_NAME", 10),
+	   "packages have modules, and a path to them, and no name");
+	ok(r && r->layer[0].size && r->layer[1].size && !r->layer[2].size &&
+	   place_valid(r), "and two layers");
+	free(p);
+	free(r);
+	ok(place_same_packages(&a, &b), "who imports the same shares it");
+	b.preload = fewer;
+	ok(!place_same_packages(&a, &b) && !place_same_packages(&b, &a),
+	   "one module less is another start");
+	b.preload = more;
+	ok(!place_same_packages(&a, &b), "and so is one more");
+	b.preload = NULL;
+	ok(!place_same_packages(&a, &b) && place_same_runtime(&a, &b),
+	   "none at all leaves the runtime");
+	b.preload = modules;
+	strcpy(b.layer[1].digest, "x");
+	ok(!place_same_packages(&a, &b), "other packages are none of these");
+	b = image(env);
+	b.preload = modules;
+	b.layer[1].len = 4096;
+	ok(!place_same_packages(&a, &b), "nor are they by another path");
+}
+
 /* what came by a memfd says how long it is */
 static void test_valid(void)
 {
@@ -151,6 +194,7 @@ int main(void)
 	test_fork_boot();
 	test_long();
 	test_same();
+	test_packages();
 	test_valid();
 	return plan();
 }

@@ -326,22 +326,22 @@ static void test_level(void)
 	again();
 	rung.answer = UK_PLACED;
 	v.out->log_len = 7;
-	ok(event_ioctl(f, USETL_LEVEL, 0) == 0 && rung.nr == DB_READY &&
+	ok(event_ioctl(f, USETL_LEVEL, UK_LEVEL_RUNTIME) == 0 && rung.nr == DB_READY &&
 	   rung.a == UK_LEVEL_RUNTIME && attached == 1 && !v.out->log_len &&
 	   !begun && !draws_over, "a runtime is up: layers come, and no child "
 	   "begins");
 	rung.answer = UK_CHILD;
 	ok(event_ioctl(f, USETL_READY, 0) == 0 && rung.count[DB_READY] == 2 &&
 	   rung.a == UK_LEVEL_FUNCTION, "then the function is ready");
-	ok(event_ioctl(f, USETL_LEVEL, 0) == -EINVAL &&
+	ok(event_ioctl(f, USETL_LEVEL, UK_LEVEL_RUNTIME) == -EINVAL &&
 	   rung.count[DB_READY] == 2, "no runtime is up after that");
 	again();
 	thread_count = 2;
-	ok(event_ioctl(f, USETL_LEVEL, 0) == -EBUSY && !rung.count[DB_READY],
+	ok(event_ioctl(f, USETL_LEVEL, UK_LEVEL_RUNTIME) == -EBUSY && !rung.count[DB_READY],
 	   "none is while other threads live");
 	thread_count = 1;
 	attach_err = -EINVAL;
-	ok(event_ioctl(f, USETL_LEVEL, 0) == -EINVAL &&
+	ok(event_ioctl(f, USETL_LEVEL, UK_LEVEL_RUNTIME) == -EINVAL &&
 	   rung.count[DB_READY] == 1, "a layer that is damaged is told");
 	attach_err = 0;
 	strings_put(2, text, sizeof(text));

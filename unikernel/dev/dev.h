@@ -10,9 +10,11 @@
  *                             as the child.  EBUSY: other threads are alive
  *            USETL_READY      READY is here, without a fork
  *
- *            USETL_LEVEL      an interpreter is up, and knows of no function;
- *                             returns where one has been placed.  Once, before
- *                             the others.  EBUSY: other threads are alive
+ *            USETL_LEVEL      with UK_LEVEL_RUNTIME: an interpreter is up, and
+ *                             knows of no function; returns where one has been
+ *                             placed, or packages, after which it comes once
+ *                             more, with UK_LEVEL_PACKAGES.  Before the
+ *                             others.  EBUSY: other threads are alive
  *
  *            Without FORK or READY, READY is in the first read.  After READY they
  *            answer EINVAL.

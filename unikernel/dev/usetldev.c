@@ -95,19 +95,19 @@ static __attribute__((noinline)) long event_ready(void)
 }
 
 /*
- * An interpreter is up.  What follows runs once for each function that is
- * placed in it, or once, if nobody shares it.
+ * An interpreter is up, or packages are imported.  What follows runs once for
+ * each function that is placed in it, or once, if nobody shares it.
  */
-static long level_ready(void)
+static long level_ready(u64 level)
 {
 	u64 from = now_mono();
 	long rc;
 
-	if (event_state != EVENT_NEVER)
+	if (event_state != EVENT_NEVER || level == UK_LEVEL_FUNCTION)
 		return -EINVAL;
 	if (thread_count > 1)
 		return -EBUSY;
-	rc = doorbell(UK_LEVEL_RUNTIME, 0, 0, DB_READY);
+	rc = doorbell((long)level, 0, 0, DB_READY);
 	if (rc < 0)
 		return rc;
 	selectors_reset();
@@ -199,7 +199,7 @@ static long event_ioctl(struct file *f, unsigned cmd, u64 arg)
 	case USETL_FORK:
 		return fork_arm();
 	case USETL_LEVEL:
-		return level_ready();
+		return level_ready(arg);
 	case USETL_READY:
 		return event_state == EVENT_NEVER ? event_ready() : -EINVAL;
 	default:

@@ -1,6 +1,7 @@
 /*
  * branch.c - a child of a base, or a base that is to have none: waits for its
- * function, and becomes that one's reference or a clone
+ * function, and becomes that one's reference or a clone; or for packages, and
+ * becomes a base in turn
  */
 #include "vmm/guest/ref_impl.h"
 
@@ -75,12 +76,13 @@ static int resume(struct ref *r, int window0, struct err *err)
 	return rc;
 }
 
-/* runs until the function is READY, and is its reference then */
+/* runs until what was placed is READY, and is its reference, or a base, then */
 static void branch_boot(struct ref *r, int window0, struct err *err)
 {
 	int rc;
 
-	prctl(PR_SET_NAME, "usetl-ref");
+	prctl(PR_SET_NAME, r->level == UK_LEVEL_FUNCTION ? "usetl-ref" :
+	      "usetl-base");
 	rc = resume(r, window0, err);
 	close(window0);
 	if (rc < 0) {
@@ -94,6 +96,30 @@ static void branch_boot(struct ref *r, int window0, struct err *err)
 		_exit(1);
 	signal(SIGCHLD, SIG_IGN);
 	ref_serve(r);
+	_exit(0);
+}
+
+/* is the base that another branch was before, in a file */
+static void branch_load(struct ref *r, int window0, struct err *err)
+{
+	int rc = snapshot_load(&r->snap, &r->ram, r->file, err);
+
+	prctl(PR_SET_NAME, "usetl-base");
+	close(window0);
+	r->file = -1;
+	if (rc == 0)
+		rc = ram_workset_init(&r->ram, r->workset);
+	if (rc < 0) {
+		ref_say_died(r, DIED_HOST, err->msg[0] ? err->msg :
+			     strerror(-rc));
+		_exit(1);
+	}
+	if (r->hide)
+		prctl(PR_SET_DUMPABLE, 0);
+	signal(SIGCHLD, SIG_IGN);
+	r->st.ram_bytes = ram_delta_bytes(&r->ram);
+	if (ref_say_ready(r, "", 0) == 0)
+		ref_serve(r);
 	_exit(0);
 }
 
@@ -144,6 +170,7 @@ void branch_main(struct ref *r, const int fds[CHAN_FDS])
 		ref_say_died(r, DIED_HOST, err.msg);
 		_exit(1);
 	}
+	r->level = r->place->level;
 	r->started = nstime_now();
 	r->file = placed[PLACE_FD_SNAPSHOT];
 	r->workset = placed[PLACE_FD_WORKSET];
@@ -153,8 +180,10 @@ void branch_main(struct ref *r, const int fds[CHAN_FDS])
 	close(placed[PLACE_FD_PACKAGES]);
 	if (rc < 0)
 		ref_say_died(r, DIED_HOST, err.msg);
-	else if (m.a[0] == PLACE_BOOT)
+	else if (m.a[0] == PLACE_BOOT || m.a[0] == PLACE_BASE)
 		branch_boot(r, window0, &err);
+	else if (m.a[0] == PLACE_LOAD)
+		branch_load(r, window0, &err);
 	else
 		branch_clone(r, window0, m.a[1], &err);
 	_exit(1);

@@ -23,9 +23,13 @@ struct ring {
 
 static enum guest_end db_ready(struct guest *g, struct ring *r)
 {
+	const int packages = g->placed &&
+			     g->place->level == UK_LEVEL_PACKAGES;
+
 	/* once there is a function, its boot's time runs */
 	if (r->a != UK_LEVEL_FUNCTION &&
-	    (r->a != UK_LEVEL_RUNTIME || g->placed)) {
+	    (r->a != UK_LEVEL_RUNTIME || g->placed) &&
+	    (r->a != UK_LEVEL_PACKAGES || !packages)) {
 		r->ret = -EINVAL;
 		return GUEST_GOES_ON;
 	}

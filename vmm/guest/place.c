@@ -2,6 +2,7 @@
 #include "vmm/guest/place.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,26 +83,58 @@ struct place *place_create(const struct ref_opts *o, struct err *err)
 	return rc < 0 ? too_long(p, err) : p;
 }
 
-struct place *place_runtime(const struct place *p, struct err *err)
+/*
+ * What p is without what only a function has: the first `layers` layers, no
+ * variable of its own but those that begin with `but`, if that is not NULL
+ */
+static struct place *reduce(const struct place *p, int layers, const char *but,
+			    struct err *err)
 {
 	struct place *r = alloc(err);
 	const char *s = p->strings;
 
 	if (!r)
 		return NULL;
-	if (p->fork_boot) {
-		memcpy(r, p, PLACE_SIZE);
-		return r;
-	}
 	memcpy(r, p, sizeof(*r));
-	for (int i = 1; i < UK_LAYERS; i++)
+	for (int i = layers; i < UK_LAYERS; i++)
 		r->layer[i] = (struct uk_layer){ 0 };
 	r->argc = r->envc = r->strings_len = 0;
 	for (uint32_t i = 0; i < p->argc + p->envc; i++, s += strlen(s) + 1)
 		if (i < p->argc)
 			add(r, s, &r->argc);
-		else if (strncmp(s, PLACE_OWN, strlen(PLACE_OWN)))
+		else if (strncmp(s, PLACE_OWN, strlen(PLACE_OWN)) ||
+			 (but && !strncmp(s, but, strlen(but))))
 			add(r, s, &r->envc);
+	return r;
+}
+
+struct place *place_runtime(const struct place *p, struct err *err)
+{
+	struct place *r = p->fork_boot ? alloc(err) :
+			  reduce(p, ETLFS_LAYER_RUNTIME + 1, NULL, err);
+
+	if (r && p->fork_boot)
+		memcpy(r, p, PLACE_SIZE);
+	if (r)
+		r->level = UK_LEVEL_RUNTIME;
+	return r;
+}
+
+struct place *place_packages(const struct place *p, const struct image *img,
+			     struct err *err)
+{
+	struct place *r = reduce(p, ETLFS_LAYER_PACKAGES + 1, PLACE_PATH, err);
+	char text[PLACE_SIZE] = PLACE_PRELOAD;
+	size_t at = strlen(text);
+
+	if (!r)
+		return NULL;
+	r->level = UK_LEVEL_PACKAGES;
+	for (char *const *m = img->preload; m && *m && at < sizeof(text); m++)
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s",
+				       m == img->preload ? "" : " ", *m);
+	if (at >= sizeof(text) || add(r, text, &r->envc) < 0)
+		return too_long(r, err);
 	return r;
 }
 
@@ -147,11 +180,38 @@ int place_same_runtime(const struct image *a, const struct image *b)
 	       same(a->argv, b->argv) && same(a->env, b->env);
 }
 
+static const char *path_of(const struct image *img)
+{
+	for (char *const *v = img->env; v && *v; v++)
+		if (!strncmp(*v, PLACE_PATH, strlen(PLACE_PATH)))
+			return *v;
+	return "";
+}
+
+static int same_list(char *const *a, char *const *b)
+{
+	for (; a && b && *a && *b; a++, b++)
+		if (strcmp(*a, *b))
+			return 0;
+	return (!a || !*a) && (!b || !*b);
+}
+
+int place_same_packages(const struct image *a, const struct image *b)
+{
+	const struct image_layer *x = &a->layer[ETLFS_LAYER_PACKAGES];
+	const struct image_layer *y = &b->layer[ETLFS_LAYER_PACKAGES];
+
+	return place_same_runtime(a, b) && !strcmp(x->digest, y->digest) &&
+	       x->len == y->len && !strcmp(path_of(a), path_of(b)) &&
+	       same_list(a->preload, b->preload);
+}
+
 int place_valid(const struct place *p)
 {
 	uint64_t n = (uint64_t)p->argc + p->envc, at = 0;
 
-	if (p->strings_len > ROOM || p->recycle > RECYCLE_KEEP)
+	if (p->strings_len > ROOM || p->recycle > RECYCLE_KEEP ||
+	    p->level > UK_LEVEL_PACKAGES)
 		return 0;
 	for (; n; n--) {
 		at += strnlen(p->strings + at, p->strings_len - at) + 1;

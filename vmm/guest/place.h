@@ -24,6 +24,10 @@
 #define PLACE_OWN	"USETL_"
 /* and one that bake writes, by function.ini(5), where fork is not `function` */
 #define PLACE_FORK_POINT "USETL_FORK_POINT="
+/* of these, where its modules lie: packages are imported by it, too */
+#define PLACE_PATH	"USETL_PATH="
+/* of packages alone: the modules to import, with spaces between them */
+#define PLACE_PRELOAD	"USETL_PRELOAD="
 
 struct place {
 	uint64_t memory, files;
@@ -32,6 +36,8 @@ struct place {
 	uint64_t boot_ns;		/* until READY */
 	uint64_t log_max;		/* bytes of log of the boot */
 	uint32_t recycle;		/* enum recycle */
+	uint32_t level;			/* UK_LEVEL_*, of the READY at which it
+					   is frozen */
 	uint8_t trace, verify;		/* as ref_opts has them */
 	uint8_t fork_boot;		/* it has no runtime to be placed in: it
 					   is there from the first instruction,
@@ -49,12 +55,16 @@ struct place *place_create(const struct ref_opts *o, struct err *err);
 /* a copy without what only a function has: its upper layers, too; or, with
    fork_boot, all of it */
 struct place *place_runtime(const struct place *p, struct err *err);
+/* the same of what it imports from its packages before all else */
+struct place *place_packages(const struct place *p, const struct image *img,
+			     struct err *err);
 /* fork in its function.ini(5) */
 const char *place_fork_point(const struct image *img);
 /* do clones of it start before the interpreter? then it shares no runtime */
 int place_forks_at_boot(const struct image *img);
-/* would both boot the same, as far as their runtime? */
+/* would both boot the same, as far as their runtime, or their packages? */
 int place_same_runtime(const struct image *a, const struct image *b);
+int place_same_packages(const struct image *a, const struct image *b);
 /* is all of it there? what comes by a memfd is looked at once more */
 int place_valid(const struct place *p);
 

@@ -226,13 +226,13 @@ static int ready(struct ref *r)
 {
 	struct guest *g = &r->g;
 
-	if (!r->place && g->level != UK_LEVEL_RUNTIME) {
+	if (g->level == r->level)
+		return 1;
+	if (r->level != UK_LEVEL_FUNCTION) {
 		ref_say_died(r, DIED_FAULT, "the guest was ready before it had a "
 			 "function");
 		return -EPROTO;
 	}
-	if (!r->place || g->level == UK_LEVEL_FUNCTION)
-		return 1;
 	/* nobody is to share its runtime: it goes on */
 	g->place = r->place;
 	guest_placed(g);
@@ -271,7 +271,7 @@ static int run_to_ready(struct ref *r)
 	}
 }
 
-static int say_ready(struct ref *r, const char *log, size_t len)
+int ref_say_ready(struct ref *r, const char *log, size_t len)
 {
 	struct msg m = { .type = MSG_READY };
 	struct iovec iov[2] = {
@@ -299,7 +299,7 @@ int ref_run(struct ref *r, struct err *err)
 			     ref_host_or_killed(r), err->msg);
 		return rc;
 	}
-	return say_ready(r, log, len);
+	return ref_say_ready(r, log, len);
 }
 
 /* the base that a file has, in the place of one that boots */
@@ -340,7 +340,7 @@ static int load(struct ref *r, struct err *err)
 	if (rc == 0 && r->o->alone)
 		branch_main(r, (const int[CHAN_FDS]){ r->sock, r->o->window0 });
 	if (rc == 0)
-		return say_ready(r, "", 0);
+		return ref_say_ready(r, "", 0);
 	ref_say_died(r, DIED_HOST, err->msg[0] ? err->msg : strerror(-rc));
 	return rc;
 }
@@ -466,8 +466,8 @@ void ref_serve(struct ref *r)
 			continue;
 		if (rc < 0)
 			return;
-		if (m.type == (r->place ? MSG_CLONE : MSG_BRANCH) ||
-		    (m.type == MSG_SHELL && !r->place))
+		if (r->level == UK_LEVEL_FUNCTION ? m.type == MSG_CLONE :
+		    m.type == MSG_BRANCH || m.type == MSG_SHELL)
 			rc = do_fork(r, &m, fds);
 		else if (m.type == MSG_SAVE)
 			do_save(r, fds);
@@ -536,6 +536,7 @@ static void ref_main(const struct ref_opts *o, int sock, pid_t parent,
 	r.runtime = r.place ? place_runtime(r.place, &err) : NULL;
 	if (o->base)
 		r.place = NULL;
+	r.level = o->base ? UK_LEVEL_RUNTIME : UK_LEVEL_FUNCTION;
 	if (die_with_parent(&r, &err) < 0)
 		_exit(1);
 	rc = inherit_little(&r);

@@ -20,7 +20,9 @@ struct ref {
 	struct guest g;
 	struct snapshot snap;		/* from READY on */
 	struct jail jail, own;		/* a clone's, and this one's */
-	const struct place *place;	/* the function, NULL: of a base */
+	const struct place *place;	/* the function, or the packages of a
+					   base; NULL: the runtime's base */
+	unsigned level;			/* UK_LEVEL_*, where it is frozen */
 	const struct place *runtime;	/* what boots */
 	pid_t parent;
 	struct boot_stats st;
@@ -34,6 +36,7 @@ struct ref {
 
 /* DIED, with what the guest has logged; report: one line or more */
 void ref_say_died(struct ref *r, enum died why, const char *report);
+int ref_say_ready(struct ref *r, const char *log, size_t len);
 /* what could not be done: for who killed the guest's process meanwhile? */
 enum died ref_host_or_killed(const struct ref *r);
 /* those of p's layers that are not there yet, from its image's file */

@@ -30,11 +30,15 @@ static int cpu_take(struct snapshot *s, struct guest *g, struct err *err)
 	return 0;
 }
 
-static int base_take(struct snapshot *s, struct ram *ram, struct err *err)
+/* it is over what *s was, or over nothing */
+static int name_draw(struct snapshot *s, int is_base, struct err *err)
 {
-	if (getrandom(s->base, sizeof(s->base), 0) != sizeof(s->base))
+	memcpy(s->base, s->id, sizeof(s->base));
+	if (getrandom(s->id, sizeof(s->id), 0) != sizeof(s->id))
 		return err_set(err, -EIO, "no random bytes to be had");
-	return ram_seal(ram, err);
+	if (is_base)
+		memcpy(s->base, s->id, sizeof(s->base));
+	return 0;
 }
 
 /* the head of its file, with n runs */
@@ -51,6 +55,7 @@ static int head_fill(const struct snapshot *s, const struct ram *ram, int fd,
 	h->runs = n;
 	h->is_base = is_base != 0;
 	h->processor = tender_cpu.signature;
+	memcpy(h->id, s->id, sizeof(h->id));
 	memcpy(h->base, s->base, sizeof(h->base));
 	for (int i = 0; i < RAM_WINDOWS; i++)
 		h->span[i] = ram->win[i].span;
@@ -182,6 +187,8 @@ static void spans_set(struct ram *ram, const struct snapshot_head *h)
 static void head_take(struct snapshot *s, const struct ram *ram,
 		      const struct snapshot_head *h)
 {
+	memcpy(s->id, h->id, sizeof(s->id));
+	memcpy(s->base, h->base, sizeof(s->base));
 	memcpy(s->ticket_gen, h->ticket_gen, sizeof(s->ticket_gen));
 	s->entropy_gen = h->entropy_gen;
 	s->mono = h->mono;
@@ -208,7 +215,7 @@ static int take_over(struct snapshot *s, struct ram *ram, int fd,
 	const char *wrong = head_read(fd, &f, 0);
 	int rc;
 
-	if (!wrong && memcmp(f.h.base, s->base, sizeof(s->base)))
+	if (!wrong && memcmp(f.h.base, s->id, sizeof(s->id)))
 		wrong = "it is of another base";
 	if (!wrong && f.h.cpu.xcr0 != s->cpu.xcr0)
 		wrong = "it is damaged";
@@ -275,7 +282,6 @@ int snapshot_read(struct snapshot *s, struct ram *ram, int fd, int map,
 	if (wrong)
 		return refuse(wrong, err);
 	spans_set(ram, &f.h);
-	memcpy(s->base, f.h.base, sizeof(s->base));
 	err->msg[0] = '\0';
 	rc = s->memfd = base_get(ram, fd, map, &f, err);
 	if (rc < 0)
@@ -289,6 +295,8 @@ int snapshot_take(struct snapshot *s, struct guest *g, int fd, struct err *err)
 	struct ram *ram = g->ram;
 	int rc = cpu_take(s, g, err);
 
+	if (rc == 0)
+		rc = name_draw(s, !ram->snap, err);
 	if (rc < 0)
 		return rc;
 	memcpy(s->ticket_gen, g->ticket_gen, sizeof(s->ticket_gen));
@@ -306,7 +314,7 @@ int snapshot_take(struct snapshot *s, struct guest *g, int fd, struct err *err)
 	if (ram->snap)
 		rc = ram_lay(ram, s->memfd, err);
 	else
-		rc = s->memfd = base_take(s, ram, err);
+		rc = s->memfd = ram_seal(ram, err);
 	memcpy(s->win, ram->win, sizeof(s->win));
 	s->mem_limit = ram->mem_limit;
 	s->files_limit = ram->files_limit;

@@ -25,7 +25,8 @@
  * all of this but the base, and from SNAPSHOT_HEAD bytes on the pages of its
  * delta.  Any process that has the base, as each branch of it does, makes clones
  * of the same from that file, snapshot_load().  Who wrote it ran the guest: what
- * it says is checked, and can do no more than the guest could.  A base is such a
+ * it says is checked, and can do no more than the guest could.  What is over a
+ * base may be the base of others in turn.  A base of none is such a
  * file, too, with all of its pages that hold anything: snapshot_write(), from
  * which another process has the same base, with clones of whom the same
  * functions go on: snapshot_read().
@@ -43,7 +44,7 @@
 
 struct guest;
 
-#define SNAPSHOT_MAGIC	0x32706e736c746573ull	/* "setlsnp2" */
+#define SNAPSHOT_MAGIC	0x33706e736c746573ull	/* "setlsnp3" */
 #define SNAPSHOT_HEAD	0x10000
 
 struct snapshot {
@@ -65,18 +66,21 @@ struct snapshot {
 	 * the host does: the guest's never goes back.  ns, not in the file.
 	 */
 	uint64_t mono_add;
-	/* of the base: drawn as that was taken, so that no other has it */
-	uint8_t base[16];
+	/*
+	 * Its own name, and that of what it is over, its own when that is
+	 * nothing: drawn as each was taken, so that no other has it
+	 */
+	uint8_t id[16], base[16];
 };
 
 struct snapshot_head {
 	uint64_t magic;
 	uint32_t abi;			/* UK_ABI_VERSION */
 	uint32_t runs;			/* of the delta, or of all */
-	uint32_t is_base;		/* then `base` is its own name */
+	uint32_t is_base;		/* it is over none */
 	uint32_t zero;
 	uint64_t processor;		/* tender_cpu.signature */
-	uint8_t base[16];
+	uint8_t id[16], base[16];
 	uint64_t span[RAM_WINDOWS];
 	uint32_t ticket_gen[UK_TICKETS];
 	uint64_t entropy_gen, mono;

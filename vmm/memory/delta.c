@@ -243,10 +243,10 @@ uint64_t ram_lay_next(const struct ram *ram, uint64_t addr)
 
 uint64_t ram_delta_bytes(const struct ram *ram)
 {
+	const struct ram_delta *d = ram->delta + ram->deltas - 1;
 	uint64_t pages = 0;
 
-	for (unsigned k = ram->base_deltas; k < ram->deltas; k++)
-		for (uint32_t i = 0; i < ram->delta[k].n; i++)
-			pages += ram->delta[k].run[i].n;
+	for (uint32_t i = 0; ram->deltas > ram->base_deltas && i < d->n; i++)
+		pages += d->run[i].n;
 	return pages * UK_PAGE;
 }

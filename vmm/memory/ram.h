@@ -223,7 +223,7 @@ int ram_lay_last(struct ram *ram, int base, const struct ram_window *was,
 		 struct err *err);
 /* what snap has not got yet; the files are closed.  0 or -errno */
 int ram_lay_snap(struct ram *ram);
-/* in pages of its deltas; of those over the base, where one is the base */
+/* in pages of its uppermost delta, where that is not the base */
 uint64_t ram_delta_bytes(const struct ram *ram);
 /* where the next mapping of RAM or snap begins, behind guest address addr */
 uint64_t ram_lay_next(const struct ram *ram, uint64_t addr);

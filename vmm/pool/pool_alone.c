@@ -25,6 +25,7 @@ int pool_alone_maps(const struct function *f)
 int pool_alone(const struct pool_ref *b)
 {
 	return b->state == REF_DOWN && b->from >= 0 && !b->needed &&
+	       !b->proc.f->base &&
 	       pool_alone_maps(b->proc.f);
 }
 

@@ -1,6 +1,10 @@
 /*
  * pool_base.c - one booted runtime for all functions that would boot the same
  *
+ * Functions whose module begins with the same imports from the same packages
+ * (img->preload) have one more base between, which has done these: a base that
+ * has a base itself.  Where it cannot come up its functions do without.
+ *
  * A base is a function of the pool that takes no requests and that nobody
  * finds by name: its image, boots, back-off and refresh are those of any other,
  * but its references stop where an interpreter is up (ref.h).  The functions
@@ -38,20 +42,48 @@ int pool_base_shares(const struct function *f)
 	       !place_forks_at_boot(f->img);
 }
 
-/* would both boot the same, and alike? */
-static int same(const struct function *base, const struct function *f)
+static int has_packages(const struct function *f)
+{
+	/* one function alone is sooner there from one file */
+	return f->img->preload && f->img->layer[ETLFS_LAYER_PACKAGES].len &&
+	       !f->base_of && !f->alone && (f->pool->o.copy_images ||
+	       f->o.trial);
+}
+
+/* would both boot the same, and alike? packages: as far as these */
+static int same(const struct function *base, const struct function *f,
+		int packages)
 {
 	return base->base_of && !base->retired && base->image != IMAGE_BAD &&
-	       place_same_runtime(base->img, f->img) &&
+	       pool_base_is_packages(base) == packages &&
+	       (packages ? place_same_packages(base->img, f->img) :
+		place_same_runtime(base->img, f->img)) &&
 	       base->o.verify == f->o.verify &&
 	       base->o.no_store == f->o.no_store &&
 	       !strcmp(base->o.owner, f->o.owner);
 }
 
-static struct function *create(struct function *f, struct err *err)
+/* it fetches nothing: what it got all of its functions would have */
+static int isolate(struct function *base)
+{
+	static char *none[] = { "none", NULL };
+
+	egress_destroy(base->egress);
+	return egress_create(&base->egress, none);
+}
+
+/* it needs what its function does; how much that is decides nothing */
+static uint64_t memory_for(const struct function *f, int packages)
+{
+	return !packages ? MEMORY : f->o.memory ? f->o.memory : f->img->memory;
+}
+
+static struct function *create(struct function *f, int packages,
+			       struct err *err)
 {
 	struct function_opts o = {
-		.name = "runtime", .memory = MEMORY,
+		.name = packages ? "packages" : "runtime",
+		.memory = memory_for(f, packages),
 		.verify = f->o.verify, .recycle = RECYCLE_ROLLBACK,
 		.no_store = f->o.no_store,
 	};
@@ -62,7 +94,7 @@ static struct function *create(struct function *f, struct err *err)
 	if ((f->pool->o.copy_images ? image_open_heads : image_open)
 	    (&img, f->img->path, f->img->store, err) < 0)
 		return NULL;
-	if (!place_same_runtime(img, f->img)) {
+	if (!place_same_packages(img, f->img)) {
 		err_set(err, -ESTALE, "'%s' was altered while it was read",
 			f->img->path);
 		image_close(img);
@@ -78,7 +110,8 @@ static struct function *create(struct function *f, struct err *err)
 	base->base_of = 1;
 	base->source = f->id;
 	TAILQ_INSERT_TAIL(&f->pool->others, base, link);
-	if (pool_image_begin(base, err) < 0) {
+	if ((packages && (isolate(base) < 0 || pool_base_get(base, err) < 0)) ||
+	    pool_image_begin(base, err) < 0) {
 		function_free(base);
 		return NULL;
 	}
@@ -88,13 +121,14 @@ static struct function *create(struct function *f, struct err *err)
 
 int pool_base_get(struct function *f, struct err *err)
 {
+	const int packages = has_packages(f);
 	struct function *b;
 
 	TAILQ_FOREACH(b, &f->pool->others, link)
-		if (same(b, f))
+		if (b != f && same(b, f, packages))
 			break;
 	if (!b)
-		b = create(f, err);
+		b = create(f, packages, err);
 	if (!b)
 		return -EINVAL;
 	b->base_of++;
@@ -167,6 +201,8 @@ void pool_base_refresh_set(struct function *base)
 	if (least == base->o.refresh_ns)
 		return;
 	base->o.refresh_ns = least;
+	if (base->base)
+		pool_base_refresh_set(base->base);
 	pool_refresh_arm(base);
 }
 
@@ -175,15 +211,36 @@ static void mark(struct function *f, const char *text)
 	function_mark(f);
 }
 
+/* what its packages have become no base of: it imports them itself */
+static int do_without(struct function *f, const char *why)
+{
+	struct err err = { "" };
+	int rc;
+
+	pool_note(f, "its packages are imported by it alone: %s", why);
+	f->alone = 1;
+	pool_base_put(f);
+	rc = pool_base_get(f, &err);
+	function_mark(f);
+	if (rc < 0)
+		pool_boot_failed(f->ref, err.msg);
+	return rc;
+}
+
 static void fail(struct function *f, const char *text)
 {
-	if (f->ref->state == REF_DOWN)
+	if (f->ref->state != REF_DOWN)
+		return;
+	if (pool_base_is_packages(f->base))
+		do_without(f, text);
+	else
 		pool_boot_failed(f->ref, text);
 }
 
 static void note(struct function *f, const char *text)
 {
-	pool_note(f, "its runtime: %s", text);
+	pool_note(f, "its %s: %s", pool_base_is_packages(f->base) ?
+		  "packages" : "runtime", text);
 }
 
 void pool_base_event(struct function *base, enum pool_event what,
@@ -327,6 +384,9 @@ int pool_base_branch(struct pool_ref *r, struct err *err)
 	struct function *base = r->proc.f->base;
 	int rc;
 
+	/* it said so before r's own reference ended */
+	if (pool_base_is_packages(base) && base->ref->failed)
+		return do_without(r->proc.f, base->ref->failed);
 	if (pool_alone(base->ref)) {
 		if (base->image == IMAGE_GOOD &&
 		    !(pool_alone_serves(base->ref, r->proc.f) &&
@@ -376,11 +436,23 @@ int pool_base_sealed(const struct pool_ref *r)
 	return r->file >= 0 && fcntl(r->file, F_GET_SEALS) == all;
 }
 
+struct place *pool_base_place(const struct pool_ref *r, struct err *err)
+{
+	struct ref_opts o = pool_ref_opts(r);
+	struct place *p = place_create(&o, err), *of;
+
+	if (!p || !r->proc.f->base_of)
+		return p;
+	of = r->proc.f->base ? place_packages(p, o.img, err) :
+	     place_runtime(p, err);
+	free(p);
+	return of;
+}
+
 /* what the function is, sealed; a descriptor or -errno */
 static int place_fd(const struct pool_ref *r, struct err *err)
 {
-	struct ref_opts o = pool_ref_opts(r);
-	struct place *p = place_create(&o, err);
+	struct place *p = pool_base_place(r, err);
 	int fd = p ? memfd_create("usetl-place", MFD_CLOEXEC |
 				  MFD_ALLOW_SEALING) : -1;
 	int rc = 0;
@@ -429,7 +501,7 @@ static int place(struct pool_proc *p, const struct pool_ref *r, uint64_t what,
 	int fds[PLACE_FDS] = {
 		[PLACE_FD_PLACE] = place_fd(r, err),
 		[PLACE_FD_APP] = layer_fd(img, ETLFS_LAYER_APP),
-		[PLACE_FD_SNAPSHOT] = r->file,
+		[PLACE_FD_SNAPSHOT] = what == PLACE_LOAD ? r->from : r->file,
 		[PLACE_FD_WORKSET] = r->workset,
 		[PLACE_FD_PACKAGES] = layer_fd(img, ETLFS_LAYER_PACKAGES),
 	};
@@ -456,5 +528,6 @@ int pool_base_boot(struct pool_ref *r, int rc, struct err *err)
 		return err_set(err, rc, CANNOT "%s", strerror(-rc));
 	/* its time is counted from here */
 	pool_ref_booting(r);
-	return place(&r->proc, r, PLACE_BOOT, 0, err);
+	return place(&r->proc, r, !r->proc.f->base_of ? PLACE_BOOT :
+		     r->from >= 0 ? PLACE_LOAD : PLACE_BASE, 0, err);
 }

@@ -68,8 +68,13 @@ static int adopt(struct function *f, const struct image *of, int fd,
 		return err_set(err, rc, "out of memory");
 	}
 	copy->upper = was->upper;
-	egress_destroy(f->egress);
-	f->egress = egress;
+	/* a base has no function's */
+	if (!f->base_of) {
+		egress_destroy(f->egress);
+		f->egress = egress;
+	} else {
+		egress_destroy(egress);
+	}
 	f->img = copy;
 	f->copied = 1;
 	image_close(was);

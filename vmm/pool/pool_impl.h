@@ -235,6 +235,8 @@ struct function {
 	char kept_key[STORE_DIGEST];	/* of what the store has of it, or "" */
 	int copied;			/* f->img is nobody else's to change */
 	struct function *base;		/* what it branches from, or NULL */
+	int alone;			/* its packages are imported by it
+					   alone: those of a base failed */
 	uint64_t source;		/* of a base: whose image that was */
 	unsigned base_of;		/* 0: it is no base; else how many
 					   branch from it, and one more */
@@ -379,6 +381,11 @@ struct ref_opts pool_ref_opts(const struct pool_ref *r);
 int pool_base_shares(const struct function *f);
 /* f->base, made if there is none for f; or -errno */
 int pool_base_get(struct function *f, struct err *err);
+/* is f a base over another, of packages? */
+static inline int pool_base_is_packages(const struct function *f)
+{
+	return f->base_of && f->base;
+}
 /* its image was not good: by whose is it? */
 void pool_base_bad(struct function *base, const char *why);
 /* 0 also where its base is not ready yet: f is pumped once it is */
@@ -391,6 +398,8 @@ void pool_base_event(struct function *base, enum pool_event what,
 		     const char *text);
 void pool_base_cloned(struct pool_ref *b, const struct msg *m);
 void pool_base_orphans(struct pool_ref *b);	/* that one is gone */
+/* what r is placed as; the caller's to free().  NULL with err */
+struct place *pool_base_place(const struct pool_ref *r, struct err *err);
 /* p, with a region and no process, is to be a branch of b; 0 or -errno */
 int pool_base_ask(struct pool_proc *p, struct pool_ref *b, enum msg_type type);
 void pool_base_enter_cgroup(struct function *f, pid_t pid);

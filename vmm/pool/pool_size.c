@@ -121,7 +121,7 @@ int pool_size_waits(const struct function *f)
 {
 	const struct pool_ref *r = f->ref;
 
-	return f->base && !f->retired && (!f->o.min || f->given_up) &&
+	return f->base && !f->base_of && !f->retired && (!f->o.min || f->given_up) &&
 	       !f->queued &&
 	       pool_ref_usable(f) && !r->stored && !r->clones && r->of &&
 	       r->of == f->base->ref && pool_base_sealed(r);

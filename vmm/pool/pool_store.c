@@ -1,9 +1,9 @@
 /*
  * pool_store.c - references that the store has: taken from it, put into it
  *
- * The key of a base is all that its boot depends on; that of a function's
- * snapshot is its base, by the name that this drew as it was taken, and all
- * that was placed.  So what is found is what would boot now, and a base that
+ * The key of a runtime is all that its boot depends on; that of a snapshot over
+ * it, of packages or a function, is its base, by the name that this drew as it
+ * was taken, and all that was placed.  So what is found is what would boot now, and a base that
  * boots anew leaves behind whatever lay over the one before.
  *
  * Files are read and written by a thread, one at a time for each reference, but
@@ -62,14 +62,30 @@ static void key_of_host(FILE *to, const struct function *f)
 		(unsigned long long)signature_here(0), f->o.owner);
 }
 
+static void key_of_strings(FILE *to, const struct place *p)
+{
+	fprintf(to, "%u %u %u\n", p->argc, p->envc, p->strings_len);
+	fwrite(p->strings, 1, p->strings_len, to);
+}
+
 static void key_of_base(FILE *to, const struct function *f,
 			const struct place *p)
 {
 	key_of_host(to, f);
 	fprintf(to, "runtime %s %llu\n", f->img->layer[0].digest,
 		(unsigned long long)f->img->layer[0].len);
-	fprintf(to, "%u %u %u\n", p->argc, p->envc, p->strings_len);
-	fwrite(p->strings, 1, p->strings_len, to);
+	key_of_strings(to, p);
+}
+
+static void key_of_packages(FILE *to, const struct function *f,
+			    const struct place *p, const uint8_t id[16])
+{
+	const struct image_layer *l = &f->img->layer[ETLFS_LAYER_PACKAGES];
+
+	fprintf(to, "packages %s %llu\n", l->digest,
+		(unsigned long long)l->len);
+	fwrite(id, 1, 16, to);
+	key_of_strings(to, p);
 }
 
 static void key_of_function(FILE *to, const struct pool_ref *r,
@@ -97,7 +113,9 @@ static int key_write(const struct pool_ref *r, const uint8_t *id,
 
 	if (!to)
 		return -ENOMEM;
-	if (id)
+	if (id && r->proc.f->base_of)
+		key_of_packages(to, r->proc.f, p, id);
+	else if (id)
 		key_of_function(to, r, p, id);
 	else
 		key_of_base(to, r->proc.f, p);
@@ -111,19 +129,11 @@ static int key_write(const struct pool_ref *r, const uint8_t *id,
 static int key_make(const struct pool_ref *r, const uint8_t *id,
 		    char key[STORE_DIGEST])
 {
-	struct ref_opts o = pool_ref_opts(r);
 	struct err err;
-	struct place *p = place_create(&o, &err), *base = NULL;
-	int rc = p ? 0 : -ENOMEM;
+	struct place *p = pool_base_place(r, &err);
+	int rc = p ? key_write(r, id, p, key) : -ENOMEM;
 
-	if (rc == 0 && !id) {
-		base = place_runtime(p, &err);
-		rc = base ? 0 : -ENOMEM;
-	}
-	if (rc == 0)
-		rc = key_write(r, id, id ? p : base, key);
 	free(p);
-	free(base);
 	return rc;
 }
 
@@ -279,27 +289,29 @@ static void found_base(struct pool_ref *r)
 {
 	r->from = r->work.fd;
 	r->age = r->work.age;
-	memcpy(r->id, r->work.head.base, sizeof(r->id));
+	memcpy(r->id, r->work.head.id, sizeof(r->id));
 	r->has_id = 1;
 	r->kept = 1;
 	if (pool_alone(r))
 		pool_boot_verified(r->proc.f);
 }
 
+/* what it is over is there; it may be another one by now */
+static int found_over(const struct pool_ref *r)
+{
+	const struct function *base = r->proc.f->base;
+	const struct pool_ref *of = base ? base->ref : NULL;
+
+	return of && (of->state == REF_READY || pool_alone(of)) && of->has_id &&
+	       !memcmp(of->id, r->work.head.base, sizeof(of->id));
+}
+
 /* clones come from the file, as those of one that was stored */
 static void found(struct pool_ref *r)
 {
-	struct function *f = r->proc.f;
-	struct pool_ref *of = f->base ? f->base->ref : NULL;
+	struct pool_ref *of = r->proc.f->base->ref;
 	int fd = r->work.fd;
 
-	/* its base may be another one by now */
-	if (!of || !(of->state == REF_READY || pool_alone(of)) || !of->has_id ||
-	    memcmp(of->id, r->work.head.base, sizeof(of->id))) {
-		close(fd);
-		r->looked = 0;
-		return;
-	}
 	r->workset = memfd_create("usetl-workset", MFD_CLOEXEC);
 	if (r->workset < 0 ||
 	    ftruncate(r->workset, (off_t)ram_workset_size()) < 0) {
@@ -335,7 +347,10 @@ static void on_done(struct ev_loop *loop, struct ev_async *a, int revents)
 	if (f->retired || r->state != REF_DOWN || r != f->ref ||
 	    f->image == IMAGE_BAD)
 		close(w->fd);
-	else if (f->base_of)
+	else if (w->head.is_base ? f->base != NULL : !found_over(r)) {
+		close(w->fd);
+		r->looked = 0;
+	} else if (f->base_of)
 		found_base(r);
 	else
 		found(r);
@@ -385,8 +400,8 @@ static void put(struct pool_ref *r)
 	if (w->fd < 0)
 		return;
 	/* no longer than that: who lists them sees where it ends */
-	snprintf(w->what, sizeof(w->what), "%s%s", f->base_of ? "runtime" :
-		 f->name, r->proc.f->o.owner[0] ? " of an owner" : "");
+	snprintf(w->what, sizeof(w->what), "%s%s", f->name,
+		 f->o.owner[0] ? " of an owner" : "");
 	strcpy(w->old, f->kept_key);
 	if (snapshot_head(w->fd, &h) < 0) {
 		pool_note(f, "store: its snapshot cannot be written");
@@ -394,7 +409,7 @@ static void put(struct pool_ref *r)
 		w->fd = -1;
 		return;
 	}
-	if (key_make(r, f->base_of ? NULL : h.base, w->key) < 0 ||
+	if (key_make(r, f->base ? h.base : NULL, w->key) < 0 ||
 	    start(w) < 0) {
 		close(w->fd);
 		w->fd = -1;
@@ -402,7 +417,7 @@ static void put(struct pool_ref *r)
 	}
 	if (!f->base_of)
 		return;
-	memcpy(r->id, h.base, sizeof(r->id));
+	memcpy(r->id, h.id, sizeof(r->id));
 	r->has_id = 1;
 	/* it is in its memory, too */
 	close(r->file);
@@ -415,7 +430,7 @@ void pool_store_pump(struct function *f)
 
 	/* without its base it is of no use */
 	if (wants_saving(r) && pool_base_sealed(r) &&
-	    (f->base_of || (r->of && r->of->has_id)))
+	    (!f->base || (r->of && r->of->has_id)))
 		put(r);
 }
 

@@ -20,22 +20,27 @@ if TYPE_CHECKING:
 USETL_FORK = 0x5502         # ioctls of /dev/usetl/event, unikernel/dev/dev.h
 USETL_READY = 0x5503
 USETL_LEVEL = 0x5504
+RUNTIME = 1                 # levels of it, UK_LEVEL_* in unikernel/abi.h
+PACKAGES = 2
 ENVIRONMENT_MAX = 8192      # bytes, more than struct uk_ctl holds
 EBUSY = 16
 
 
-def placed() -> None:
-    """An interpreter is up: returns where a function has been placed, with
-    what that one has in its environment."""
+def placed(level: int = RUNTIME) -> None:
+    """An interpreter is up, or packages are imported: returns where a function
+    has been placed, with what that one has in its environment."""
     import fcntl
     event = os.open(DEV + "event", os.O_RDONLY | os.O_CLOEXEC)
-    fcntl.ioctl(event, USETL_LEVEL)
+    fcntl.ioctl(event, USETL_LEVEL, level)
     os.close(event)
     place = os.open(DEV + "place", os.O_RDONLY | os.O_CLOEXEC)
     text = os.read(place, ENVIRONMENT_MAX)
     os.close(place)
     for line in text.split(b"\0"):
         name, equals, value = line.partition(b"=")
+        # the others are as they were, or as a package has set them
+        if level != RUNTIME and not name.startswith(b"USETL_"):
+            continue
         if equals and os.environb.get(name) != value:
             os.environb[name] = value
 

@@ -33,6 +33,7 @@ class Draws:
     SAFE_PYTHON = ("multiprocessing/process.py",)
 
     def __init__(self) -> None:
+        self.preload: list[str] = []    # what learn.py has found
         self.handled: list[tuple[int, int]] = []    # known to be seeded anew
         self.lines = os.open(DEV + "draws", os.O_RDONLY | os.O_CLOEXEC)
         path = "/tmp/.usetl-draws"

@@ -137,6 +137,9 @@ class Server:
         if self.unseeded.draws:
             for line in self.unseeded.draws.end():
                 print(f"usetl: note: {line}", file=sys.stderr)
+            if self.unseeded.draws.preload:
+                print("usetl: preload:", *self.unseeded.draws.preload,
+                      file=sys.stderr)
         for reset in read_ahead_drop, sqlite_reset, uuid_reset:
             reset()
         flush()

@@ -30,6 +30,7 @@ class Unseeded:
         self.made: dict[int, Any] = {}  # id: weak reference
         self.drawn: set[int] = set()    # what secrets.randbits returned
         self.reseeded = False           # numpy.random.seed(), without a seed
+        self.earlier: list[Any] = []    # numpy's, which gc sees no more
         self.undo: list[Callable[[], None]] = []
 
     def begin(self) -> None:
@@ -61,11 +62,10 @@ class Unseeded:
 
     def handled(self, call: Any) -> Any:
         """call, with what it draws known to be made up for in a child"""
-        draws = self.draws
-        if draws is None:
-            return call
-
         def handled_call(*args: Any) -> Any:
+            draws = self.draws
+            if draws is None:
+                return call(*args)
             start = draws.at()
             try:
                 return call(*args)
@@ -138,15 +138,42 @@ class Unseeded:
             calls.extend(self.numpy_generators())
         self.made.clear()
         self.drawn.clear()
+        self.earlier.clear()
         return calls
+
+    def share(self) -> None:
+        """What was made so far functions are to share: gc is about to be
+        told to forget it."""
+        if self.drawn and "numpy.random" in sys.modules:
+            self.earlier = self.numpy_found()
+
+    def part(self) -> None:
+        """In one of these functions: none draws what another does."""
+        for made in list(self.made.values()):
+            rng = made()
+            if rng is not None:
+                rng.seed()
+        for o in self.earlier:
+            # in place, so that each is still one that was drawn
+            if not self.was_drawn(o):
+                continue
+            if hasattr(o, "pool_size"):
+                o.__init__(pool_size=o.pool_size)
+            elif hasattr(o, "state"):
+                o.state = type(o)().state
+
+    def numpy_found(self) -> list[Any]:
+        numpy_random = sys.modules["numpy.random"]
+        kinds = (numpy_random.SeedSequence, numpy_random.RandomState,
+                 numpy_random.BitGenerator)
+        return [o for o in gc.get_objects() if issubclass(type(o), kinds)]
 
     def numpy_generators(self) -> Iterator[Callable[[], Any]]:
         numpy_random = sys.modules["numpy.random"]
         sequences, legacy, kinds = (numpy_random.SeedSequence,
                                     numpy_random.RandomState,
                                     numpy_random.BitGenerator)
-        found = [o for o in gc.get_objects()
-                 if issubclass(type(o), (sequences, legacy, kinds))]
+        found = self.earlier + self.numpy_found()
         own = []                        # what is seen to by its RandomState
         for rs in found:
             bits = getattr(rs, "_bit_generator", None)

@@ -1,0 +1,212 @@
+"""learn.py - in a trial boot: which imports functions may share (preload.py).
+
+They are the longest prefix of the statements of the handler's module that
+import modules, do so from packages or the standard library, and do nothing
+that a function could tell from who else does it, or when: no output, no
+threads, no draw of randomness that the function is told of, no look at its
+own files or name.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .forkpoint import ONLY_AST, own_names
+from .loader import BootError
+from .preload import Asked, Preload
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterator
+
+    from .notes import Draws
+
+NAMES_MAX = 64              # modules
+TEXT_MAX = 1500             # bytes of their names
+
+
+def statements(spec: str) -> Iterator[tuple[Any, str]]:
+    """The first statements of the handler's module, and of the packages that
+    it is in, in the order in which they run; with the file."""
+    path = sys.path[0]
+    parts = spec.rpartition(".")[0].split(".")
+    for part in parts:
+        path = os.path.join(path, part)
+        init = os.path.join(path, "__init__.py")
+        file = init if os.path.exists(init) else path + ".py"
+        try:
+            with open(file, "rb") as f:
+                tree = compile(f.read(), file, "exec", ONLY_AST, True)
+        except (OSError, SyntaxError, ValueError):
+            return                      # it is said when it is loaded
+        for node in tree.body:
+            kind = type(node).__name__
+            if kind == "Expr" and type(node.value).__name__ == "Constant" or \
+                    kind == "ImportFrom" and node.module == "__future__":
+                continue
+            if kind not in ("Import", "ImportFrom") or \
+                    getattr(node, "level", 0):
+                return
+            yield node, file
+
+
+def modules(node: Any) -> list[str]:
+    """What a statement imports, in order: submodules too, once they are."""
+    if type(node).__name__ == "Import":
+        return [alias.name for alias in node.names]
+    names = [f"{node.module}.{alias.name}" for alias in node.names]
+    return [node.module] + [n for n in names if n in sys.modules]
+
+
+class Environ(dict):                    # type: ignore[type-arg]
+    """os.environ's own: does anyone ask for what is the function's alone?"""
+
+    asked = False
+
+    def __getitem__(self, key: Any) -> Any:
+        self.asked |= key.startswith(b"USETL_")
+        return dict.__getitem__(self, key)
+
+    def __iter__(self) -> Any:
+        self.asked = True
+        return dict.__iter__(self)
+
+
+class Watch:
+    """What is done while one statement runs."""
+
+    def __init__(self, app: str) -> None:
+        self.app = app
+        self.on = False
+        self.seen = False
+        sys.addaudithook(self.audit)
+
+    def audit(self, event: str, args: tuple[Any, ...]) -> None:
+        if not self.on or event not in ("open", "os.listdir", "os.scandir",
+                                        "os.chdir", "os.walk"):
+            return
+        frame = sys._getframe(1)
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return                      # Asked knows for what
+        try:
+            path = args[0] if args and args[0] is not None else "."
+            path = os.path.abspath(os.fsdecode(path))
+        except TypeError:
+            return                      # a descriptor
+        self.seen |= path in ("/", self.app) or \
+            path.startswith((self.app + "/", "/dev/usetl/"))
+
+    def run(self, code: Any, module: str) -> bool:
+        """Has it done nothing of the kind?"""
+        environ: Any = os.environ
+        raw: Any = os.environb
+        data = environ._data
+        held = [os.dup(1), os.dup(2)]
+        said = os.open("/tmp/.usetl-said", os.O_RDWR | os.O_CREAT |
+                       os.O_EXCL | os.O_CLOEXEC, 0o600)
+        os.unlink("/tmp/.usetl-said")
+        self.seen, self.on = False, True
+        try:
+            environ._data = raw._data = Environ(data)
+            os.dup2(said, 1)
+            os.dup2(said, 2)
+            exec(code, {"__name__": module, "__builtins__": __builtins__,
+                        "__file__": code.co_filename})
+        finally:
+            self.on = False
+            for stream in sys.stdout, sys.stderr:
+                if stream:
+                    stream.flush()
+            for fd, was in zip((1, 2), held):
+                os.dup2(was, fd)
+                os.close(was)
+            self.seen |= environ._data.asked
+            data.clear()
+            data.update(environ._data)
+            environ._data = raw._data = data
+            text = os.pread(said, 1 << 20, 0)
+            os.close(said)
+            if text:
+                self.seen = True
+                os.write(2, text)
+        return not self.seen
+
+
+def threads() -> int:
+    with open("/proc/self/status", encoding="ascii") as f:
+        return next(int(s.split()[1]) for s in f if s.startswith("Threads"))
+
+
+class Learner:
+    def __init__(self, spec: str, draws: Draws) -> None:
+        self.spec = spec
+        self.draws = draws
+        self.own = own_names(sys.path[0])
+        self.packages = tuple(
+            p + "/" for p in os.environ.get("USETL_PATH", "").split(":")[1:])
+        self.names: list[str] = []
+        self.some = 0               # so many end with one from packages
+
+    def noted(self) -> int:
+        return sum(bool(self.draws.note(*d)) for d in self.draws.taken())
+
+    def from_packages(self, name: str) -> bool:
+        file = getattr(sys.modules.get(name), "__file__", None)
+        return isinstance(file, str) and file.startswith(self.packages)
+
+    def room(self) -> bool:
+        return len(self.names) < NAMES_MAX and \
+            len(" ".join(self.names)) < TEXT_MAX
+
+    def step(self, watch: Watch, node: Any, file: str) -> bool:
+        """Run one statement: may functions share it?  Raises what it does."""
+        import _ast
+        tree = _ast.Module(body=[node], type_ignores=[])
+        code = compile(tree, file, "exec", 0, True)     # type: ignore
+        had, noted, asked = set(sys.modules), self.noted(), Asked()
+        asked.begin()
+        try:
+            good = watch.run(code, self.spec.rpartition(".")[0])
+        finally:
+            asked.end()
+        new = set(sys.modules) - had
+        if not good or threads() > 1 or self.noted() != noted or \
+                asked.names & self.own:
+            return False
+        self.names += [name for name in modules(node) if name in new]
+        if any(self.from_packages(name) for name in new):
+            self.some = len(self.names)
+        return self.room()
+
+    def follow(self, steps: Iterator[tuple[Any, str]], done: Preload) -> None:
+        """What was imported before is how the module begins, or this is no
+        trial of it."""
+        left = list(done.names)
+        while left:
+            node = next(steps, (None, ""))[0]
+            names = modules(node) if node else []
+            had = done.had(len(done.names) - len(left))
+            new = [name for name in names if name not in had]
+            if not names or done.asked.names & self.own or \
+                    left[:len(new)] != new:
+                raise BootError("other modules than its own were imported")
+            del left[:len(new)]
+        self.names = list(done.names)
+        self.some = len(self.names)
+
+    def learn(self, done: Preload | None) -> list[str]:
+        """The names of modules, in order."""
+        if self.packages:
+            steps = statements(self.spec)
+            if done:
+                self.follow(steps, done)
+            watch = Watch(sys.path[0])
+            for node, file in steps:
+                names = modules(node)
+                if self.own.intersection(n.partition(".")[0] for n in names):
+                    break
+                if not self.step(watch, node, file) or \
+                        any(a.name == "*" for a in node.names):
+                    break
+        return self.names[:self.some]
