@@ -139,6 +139,22 @@ static uint32_t names(const struct image *img)
 	return n;
 }
 
+/* what functions that agree in it have in memory once */
+static void print_shared(const struct image *img)
+{
+	const struct image_layer *l = img->layer;
+
+	printf("%-12s runtime   with all of sha256 %.12s\n", "shared",
+	       l[ETLFS_LAYER_RUNTIME].digest);
+	if (!img->preload || !l[ETLFS_LAYER_PACKAGES].len)
+		return;
+	printf("%-12s packages  with all of sha256 %.12s that import",
+	       "", l[ETLFS_LAYER_PACKAGES].digest);
+	for (char *const *m = img->preload; *m; m++)
+		printf(" %s", *m);
+	putchar('\n');
+}
+
 static int print_text(const struct image *img)
 {
 	size_t n;
@@ -156,6 +172,7 @@ static int print_text(const struct image *img)
 		       i ? "" : "layers", l->name, l->len / 1e6, l->files,
 		       l->digest, l->stored ? "  in the store" : "");
 	}
+	print_shared(img);
 	for (size_t i = 0; i < n; i++)
 		printf("%-12s %9.1f KB  %s\n", i ? "" : "libraries",
 		       lib[i].size / 1e3, lib[i].path);
@@ -215,7 +232,7 @@ static int print_json(const struct image *img)
 {
 	json_t *o = json_pack(
 		"{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, "
-		"s:I, s:I, s:s}",
+		"s:I, s:I, s:s, s:o}",
 		"name", img->name, "handler", img->handler,
 		"interpreter", img->interpreter, "python", img->version,
 		"memory", (json_int_t)img->memory,
@@ -226,7 +243,8 @@ static int print_json(const struct image *img)
 		"environment", json_list(img->env),
 		"layers", json_layers(img), "libraries", json_libraries(img),
 		"names", (json_int_t)names(img),
-		"size", (json_int_t)img->size, "sha256", img->digest);
+		"size", (json_int_t)img->size, "sha256", img->digest,
+		"preload", json_list(img->preload));
 	int rc = o ? json_dumpf(o, stdout, JSON_INDENT(2)) : -1;
 
 	putchar('\n');

@@ -83,8 +83,11 @@ class Watch:
         sys.addaudithook(self.audit)
 
     def audit(self, event: str, args: tuple[Any, ...]) -> None:
-        if not self.on or event not in ("open", "os.listdir", "os.scandir",
-                                        "os.chdir", "os.walk"):
+        if not self.on:
+            return
+        self.seen |= event in ("os.fork", "os.forkpty", "os.exec", "os.system",
+                               "os.posix_spawn", "subprocess.Popen")
+        if event not in ("open", "os.listdir", "os.scandir", "os.chdir"):
             return
         frame = sys._getframe(1)
         if frame.f_code.co_filename.startswith("<frozen importlib"):

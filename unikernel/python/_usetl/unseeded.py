@@ -91,10 +91,21 @@ class Unseeded:
             setstate(self_, state)
             self.made.pop(id(self_), None)
 
+        inst = random._inst
+        bound: list[tuple[str, Any, Any]] = []
+
         def undo() -> None:
             kind.seed, kind.setstate = was, setstate
+            for name, method, watched in bound:
+                if getattr(random, name, None) is watched:
+                    setattr(random, name, method)
 
         kind.seed, kind.setstate = watched_seed, watched_setstate
+        # its own functions are methods that are bound already
+        for name in ("seed", "setstate"):
+            bound.append((name, getattr(random, name), getattr(inst, name)))
+            setattr(random, name, bound[-1][2])
+        self.made[id(inst)] = ref(inst)
         self.undo.append(undo)
 
     def watch_secrets(self, secrets: Any) -> None:

@@ -1,0 +1,7 @@
+import low
+import badpkg
+import high
+
+
+def handler(event, context):
+    return None

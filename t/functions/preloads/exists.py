@@ -1,0 +1,10 @@
+import low
+import existpkg
+
+import report
+
+X = existpkg.HERE
+
+
+def handler(event, context):
+    return report.of(globals())

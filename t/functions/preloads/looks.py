@@ -1,0 +1,10 @@
+import low
+import lookpkg
+
+import report
+
+X = lookpkg.SEEN
+
+
+def handler(event, context):
+    return report.of(globals())

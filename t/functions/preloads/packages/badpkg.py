@@ -1,0 +1,1 @@
+raise OSError("not on this machine")

@@ -1,0 +1,3 @@
+import calendar
+
+WHOSE = getattr(calendar, "WHOSE", "the library's")

@@ -1,0 +1,3 @@
+import os
+
+TOKEN = os.urandom(8).hex()

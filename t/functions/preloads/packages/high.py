@@ -1,0 +1,3 @@
+import low
+
+SUM = low.VALUE + 1

@@ -1,0 +1,4 @@
+import os
+import sys
+
+SEEN = sorted(os.listdir(sys.path[0]))

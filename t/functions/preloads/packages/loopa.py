@@ -1,0 +1,3 @@
+import loopb
+
+A = "a"

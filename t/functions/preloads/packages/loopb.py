@@ -1,0 +1,3 @@
+import loopa
+
+B = getattr(loopa, "A", "not yet")

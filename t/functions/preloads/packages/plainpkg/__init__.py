@@ -1,0 +1,4 @@
+import csv
+
+X = 1
+MANY = [str(i) for i in range(10000)]

@@ -1,0 +1,5 @@
+try:
+    import maybe
+    HAS = maybe.__file__
+except ImportError:
+    HAS = None

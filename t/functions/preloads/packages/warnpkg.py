@@ -1,0 +1,3 @@
+import warnings
+
+warnings.warn("warnpkg is old", UserWarning, stacklevel=2)

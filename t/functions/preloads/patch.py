@@ -1,0 +1,12 @@
+import low
+
+low.VALUE = 5
+import high
+
+import report
+
+X = high.SUM
+
+
+def handler(event, context):
+    return report.of(globals())

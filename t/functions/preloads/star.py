@@ -1,0 +1,11 @@
+import low
+from plainpkg import *
+import high
+
+import report
+
+X = high.SUM
+
+
+def handler(event, context):
+    return report.of(globals())
