@@ -85,8 +85,8 @@ class Watch:
     def audit(self, event: str, args: tuple[Any, ...]) -> None:
         if not self.on:
             return
-        self.seen |= event in ("os.fork", "os.forkpty", "os.exec", "os.system",
-                               "os.posix_spawn", "subprocess.Popen")
+        # Popen is harmless where there is nothing to run: platform.processor()
+        self.seen |= event in ("os.fork", "os.forkpty")
         if event not in ("open", "os.listdir", "os.scandir", "os.chdir"):
             return
         frame = sys._getframe(1)
