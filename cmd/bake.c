@@ -22,10 +22,12 @@
 #include "conf/value.h"
 #include "etlfs/bake/pack.h"
 #include "etlfs/store/store.h"
+#include "vmm/guest/place.h"
 
 struct bake {
 	const char *dir, *image, *manifest;
 	const char *store;		/* NULL: the default one */
+	char dir_of_store[PATH_MAX];	/* the one that it is, or "" */
 	int check, no_store, thin;
 	uint64_t boot_ns;		/* the trial boot's limit; 0: serve's */
 	struct progress progress;
@@ -104,7 +106,7 @@ static int is_no_place(const struct bake *b, int rc)
 /* the store, or NULL: only a thin image needs it, others no more than miss it */
 static int open_store(struct bake *b, struct store **out, struct err *err)
 {
-	char dir[PATH_MAX], line[1200];
+	char *dir = b->dir_of_store, line[1200];
 	struct err why = { "" };
 	int rc = 0;
 
@@ -112,11 +114,14 @@ static int open_store(struct bake *b, struct store **out, struct err *err)
 	if (b->no_store)
 		return 0;
 	if (!b->store)
-		rc = store_default(dir, sizeof(dir), &why);
+		rc = store_default(dir, PATH_MAX, &why);
+	else
+		snprintf(dir, PATH_MAX, "%s", b->store);
 	if (rc == 0)
-		rc = store_open(out, b->store ? b->store : dir, 1, &why);
+		rc = store_open(out, dir, 1, &why);
 	if (rc == 0)
 		return 0;
+	dir[0] = 0;
 	if (b->thin)
 		return err_set(err, rc, "a thin image needs a store: %.900s",
 			       why.msg);
@@ -166,29 +171,87 @@ static int on_boot(void *arg)
 	return on_progress(arg, &p);
 }
 
-/* what it imports first of its packages it may share with others */
-static int note_preload(struct bake *b, struct strings *preload,
-			struct pack_result *r, struct err *err)
+/*
+ * In *out what the image that is about to be replaced imports of its packages
+ * first, where these are the same: most likely it still does.
+ */
+static int guess_preload(const struct bake *b, struct strings *out)
 {
-	return preload->n ? pack_preload(b->out.temp, preload, r->digest, err) :
-	       0;
+	struct image *was, *now;
+	struct err err;
+	int rc = 0;
+
+	if (b->no_store || !b->dir_of_store[0] ||
+	    image_open_heads(&was, b->image, b->store, &err) < 0)
+		return 0;
+	if (image_open_heads(&now, b->out.temp, b->store, &err) == 0) {
+		now->preload = was->preload;
+		for (char **m = place_same_packages(was, now) ? was->preload :
+		     NULL; rc == 0 && m && *m; m++)
+			rc = strings_add(out, *m, strlen(*m));
+		now->preload = NULL;
+		image_close(now);
+	}
+	image_close(was);
+	return rc;
+}
+
+/* boots it over a guess; 1: it was right, and *r is of the image with it */
+static int try_guess(struct bake *b, struct trial_opts *o,
+		     struct pack_result *r, struct err *err)
+{
+	struct strings guess = { 0 }, learned = { 0 };
+	char digest[65];
+	int rc = guess_preload(b, &guess), right;
+
+	if (rc < 0 || !guess.n) {
+		strings_free(&guess);
+		return rc;
+	}
+	o->snapshots = b->dir_of_store;
+	rc = pack_preload(b->out.temp, b->store, &guess, digest, err);
+	if (rc == 0)
+		rc = trial_boot(o, &b->log, &learned, err);
+	right = rc == 0 && strings_same(&guess, &learned);
+	strings_free(&learned);
+	strings_free(&guess);
+	o->snapshots = NULL;
+	if (right) {
+		memcpy(r->digest, digest, sizeof(digest));
+		return 1;
+	}
+	free(b->log);
+	b->log = NULL;
+	/* as it would have been without */
+	return pack_preload(b->out.temp, b->store, &guess, digest, err);
+}
+
+/* what it imports of its packages first it may share with others */
+static int try_and_learn(struct bake *b, struct pack_result *r,
+			 struct err *err)
+{
+	struct trial_opts o = {
+		.image = b->out.temp, .store = b->store,
+		.boot_ns = b->boot_ns, .tick = on_boot, .arg = b,
+	};
+	struct strings preload = { 0 };
+	int rc = try_guess(b, &o, r, err);
+
+	if (rc)
+		return rc < 0 ? rc : 0;
+	rc = stopped ? err_set(err, -EINTR, "stopped") :
+	     trial_boot(&o, &b->log, &preload, err);
+	if (rc == 0 && preload.n)
+		rc = pack_preload(b->out.temp, b->store, &preload, r->digest, err);
+	strings_free(&preload);
+	return rc;
 }
 
 static int check_and_name(struct bake *b, struct pack_result *r,
 			  struct err *err)
 {
-	struct strings preload = { 0 };
-	struct trial_opts o = {
-		.image = b->out.temp, .store = b->store,
-		.boot_ns = b->boot_ns, .tick = on_boot, .arg = b,
-	};
-	int rc = 0;
+	int rc = b->check ? try_and_learn(b, r, err) : 0;
 
-	if (b->check)
-		rc = trial_boot(&o, &b->log, &preload, err);
-	if (rc == 0)
-		rc = note_preload(b, &preload, r, err);
-	strings_free(&preload);
 	progress_erase(&b->progress);
 	if (rc == 0 && stopped)
 		rc = err_set(err, -EINTR, "stopped");

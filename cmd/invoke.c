@@ -24,8 +24,6 @@
 
 #define LOG_MAX		((uint64_t)1 << 40)
 #define IDLE_WAIT_S	5.0
-#define KEEP_S		10.0		/* a full disk's, say */
-#define KEEP_EVERY_S	0.02
 
 static const char who[] = "usetl invoke";
 
@@ -38,7 +36,6 @@ struct run {
 	struct gdb *gdb;
 	struct ev_timer pause;		/* before the next event */
 	struct ev_timer patience;	/* for the last report of a rollback */
-	double keep_until;		/* how long the store is waited for */
 	char *result;
 	size_t result_len;
 	int status;
@@ -348,29 +345,6 @@ static int start(struct run *r, const char *path, struct err *err)
 	return rc < 0 ? rc : add(r, path ? path : from->head.image, err);
 }
 
-static void on_keep(struct ev_loop *loop, struct ev_timer *w, int revents)
-{
-	struct run *r = w->data;
-
-	if (!pool_keeping(r->open.pool) || ev_now(loop) > r->keep_until)
-		ev_break(loop, EVBREAK_ALL);
-}
-
-/* what booted here, for the next time; the result was shown */
-static void keep(struct run *r)
-{
-	struct ev_timer w;
-
-	if (r->status || !r->open.pool || !pool_keeping(r->open.pool))
-		return;
-	r->keep_until = ev_time() + KEEP_S;
-	ev_timer_init(&w, on_keep, KEEP_EVERY_S, KEEP_EVERY_S);
-	w.data = r;
-	ev_timer_start(r->open.loop, &w);
-	ev_run(r->open.loop, 0);
-	ev_timer_stop(r->open.loop, &w);
-}
-
 static int run_image(const char *path, const struct invoke_opts *o)
 {
 	struct run r = { .o = o, .status = 1 };
@@ -397,7 +371,9 @@ static int run_image(const char *path, const struct invoke_opts *o)
 		r.status = answer_show(who, r.result, r.result_len);
 		show_stats(&r);
 	}
-	keep(&r);
+	/* for the next time; the result was shown */
+	if (!r.status)
+		openpool_keep(&r.open);
 	openpool_stop(&r.open);
 	/* it waits on the loop for gdb's end, which is the guest's */
 	gdb_destroy(r.gdb);

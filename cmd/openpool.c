@@ -12,6 +12,9 @@
 #include "vmm/host/cgroup.h"
 #include "vmm/tender/hostclock.h"
 
+#define KEEP_S		10.0		/* a full disk's, say */
+#define KEEP_EVERY_S	0.02
+
 /*
  * The user that clones run as: `user`, else nobody when this process is
  * root, else 0 (no change).
@@ -58,6 +61,7 @@ int openpool_limits(const struct openpool *p, const struct conf *c,
 		.warm = c->warm,
 		.tender = p->tender,
 		.cgroup = p->cgroup,
+		.verify = o->verify,
 		.ops = o->ops,
 		.arg = o->arg,
 	};
@@ -162,6 +166,33 @@ int openpool_create(struct openpool *p, const struct openpool_opts *o,
 	if (rc < 0)
 		openpool_destroy(p);
 	return rc;
+}
+
+struct keep {
+	struct openpool *p;
+	double until;
+};
+
+static void on_keep(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	struct keep *k = w->data;
+
+	if (!pool_keeping(k->p->pool) || ev_now(loop) > k->until)
+		ev_break(loop, EVBREAK_ALL);
+}
+
+void openpool_keep(struct openpool *p)
+{
+	struct keep k = { p, ev_time() + KEEP_S };
+	struct ev_timer w;
+
+	if (!p->pool || !pool_keeping(p->pool))
+		return;
+	ev_timer_init(&w, on_keep, KEEP_EVERY_S, KEEP_EVERY_S);
+	w.data = &k;
+	ev_timer_start(p->loop, &w);
+	ev_run(p->loop, 0);
+	ev_timer_stop(p->loop, &w);
 }
 
 void openpool_stop(struct openpool *p)

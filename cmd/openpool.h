@@ -30,6 +30,8 @@ struct openpool_opts {
 	void (*say)(const char *text);
 	const char *or_else;		/* NULL, or what follows an error that
 					   there is no tender: "; or ..." */
+	/* as pool_opts has it */
+	int (*verify)(const struct image *img, struct err *err);
 	const struct pool_ops *ops;
 	void *arg;
 };
@@ -55,6 +57,8 @@ int openpool_create(struct openpool *p, const struct openpool_opts *o,
 		    struct err *err);
 /* of one that was created, or is all zeros */
 void openpool_destroy(struct openpool *p);
+/* runs its loop until what booted is in the store, or for so long as is fit */
+void openpool_keep(struct openpool *p);
 /*
  * Ends all guests before that: for what needs the loop and has to outlive
  * them.

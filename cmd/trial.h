@@ -13,6 +13,8 @@ struct trial_opts {
 	const char *image;
 	const char *store;		/* of a thin image's layers, or NULL */
 	uint64_t boot_ns;		/* at most; 0: as long as serve waits */
+	const char *snapshots;		/* where it finds its packages imported,
+					   when the image says which; or NULL */
 	/* ten times a second; < 0 stops it */
 	int (*tick)(void *arg);
 	void *arg;

@@ -37,6 +37,14 @@ void strings_free(struct strings *s)
 	*s = (struct strings){ 0 };
 }
 
+int strings_same(const struct strings *a, const struct strings *b)
+{
+	for (size_t i = 0; i < a->n && i < b->n; i++)
+		if (strcmp(a->v[i], b->v[i]))
+			return 0;
+	return a->n == b->n;
+}
+
 static int set_name(struct ini *p, const struct ini_key *k, const char *value)
 {
 	if (!value_name_ok(value))

@@ -55,5 +55,6 @@ void manifest_destroy(struct manifest *m);
 /* appends a copy of len bytes; 0 or -ENOMEM */
 int strings_add(struct strings *s, const char *text, size_t len);
 void strings_free(struct strings *s);
+int strings_same(const struct strings *a, const struct strings *b);
 
 #endif

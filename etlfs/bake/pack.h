@@ -146,10 +146,11 @@ int pack_write(struct tree *t, struct image *meta, int fd,
 
 /*
  * Puts into an image that was written, and nobody uses yet, which modules it
- * imports from its packages before all else; at least one.  digest: its new one.
+ * imports from its packages before all else, or that it is none.  digest: its
+ * new one; store: as image_open() has it.
  */
-int pack_preload(const char *path, struct strings *modules, char digest[65],
-		 struct err *err);
+int pack_preload(const char *path, const char *store, struct strings *modules,
+		 char digest[65], struct err *err);
 
 /* pack_key.c: 0, or -errno when it cannot be said (-ENOTSUP) */
 int pack_key(struct pack *p, uint16_t layer, char key[65]);

@@ -270,7 +270,7 @@ static int preload(struct image *img, struct strings *modules, struct err *err)
 	if (f.fd < 0)
 		return err_set(err, -errno, "cannot write '%s': %s", img->path,
 			       strerror(errno));
-	img->preload = modules->v;
+	img->preload = modules->n ? modules->v : NULL;
 	rc = put_front(&f);
 	img->preload = was;
 	if (close(f.fd) && rc == 0)
@@ -279,11 +279,11 @@ static int preload(struct image *img, struct strings *modules, struct err *err)
 	return rc;
 }
 
-int pack_preload(const char *path, struct strings *modules, char digest[65],
-		 struct err *err)
+int pack_preload(const char *path, const char *store, struct strings *modules,
+		 char digest[65], struct err *err)
 {
 	struct image *img;
-	int rc = image_open(&img, path, NULL, err);
+	int rc = image_open(&img, path, store, err);
 
 	if (rc < 0)
 		return rc;

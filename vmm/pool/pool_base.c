@@ -37,7 +37,8 @@ int pool_base_shares(const struct function *f)
 
 	return f->pool->o.share && !f->base_of &&
 	       (f->pool->o.copy_images || f->pool->o.store) &&
-	       memory >= MEMORY && !f->o.trace && !f->o.trial &&
+	       memory >= MEMORY && !f->o.trace &&
+	       (!f->o.trial || f->img->preload) &&
 	       f->o.debug == DEBUG_NONE && !f->o.from &&
 	       !place_forks_at_boot(f->img);
 }

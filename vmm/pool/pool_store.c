@@ -42,7 +42,7 @@ static int may(const struct pool_ref *r)
 
 	/* of a build that has no name nothing can be told apart */
 	return f->pool->o.store && (f->base || f->base_of) &&
-	       !f->o.no_store && build_id(build) == 0;
+	       !f->o.no_store && !f->o.trial && build_id(build) == 0;
 }
 
 /* keys */
