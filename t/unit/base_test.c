@@ -45,9 +45,9 @@ static const char *path_of(const char *name)
 	return p;
 }
 
-/* like: whose runtime's files it has, also */
-static void bake(const char *name, const char *runtime, char *env,
-		 uint64_t memory)
+/* packages: what is in them, or NULL */
+static void bake_with(const char *name, const char *runtime,
+		      const char *packages, char *env, uint64_t memory)
 {
 	char *argv[] = { "/bin/py", NULL }, own[64];
 	char *envs[] = { env, own, NULL };
@@ -66,6 +66,8 @@ static void bake(const char *name, const char *runtime, char *env,
 	if (fd < 0 || tree_create(&t, &err) ||
 	    tree_add_data(t, "/bin/py", runtime, strlen(runtime), 0,
 			  &err) < 0 ||
+	    (packages && tree_add_data(t, "/packages/one.py", packages,
+				       strlen(packages), 1, &err) < 0) ||
 	    tree_add_data(t, "/app/app.py", name, strlen(name), 2,
 			  &err) < 0 ||
 	    pack_write(t, &meta, fd, NULL, NULL, NULL, &err) < 0) {
@@ -74,6 +76,26 @@ static void bake(const char *name, const char *runtime, char *env,
 	}
 	tree_destroy(t);
 	close(fd);
+}
+
+static void bake(const char *name, const char *runtime, char *env,
+		 uint64_t memory)
+{
+	bake_with(name, runtime, NULL, env, memory);
+}
+
+/* a function that imports `module` of its packages first */
+static void bake_packages(const char *name, char *module, uint64_t memory)
+{
+	char *list[] = { module, NULL }, digest[65];
+	struct strings modules = { .v = list, .n = 1 };
+	struct err err = { "" };
+
+	bake_with(name, "python", "packages", "A=b", memory);
+	if (pack_preload(path_of(name), &modules, digest, &err) < 0) {
+		printf("Bail out! %s\n", err.msg);
+		exit(1);
+	}
 }
 
 static int verify(const struct image *img, struct err *err)
@@ -170,7 +192,7 @@ static void begin(void)
 
 	ready = failed = 0;
 	notes[0] = '\0';
-	fake->boots = fake->bases = fake->branches = 0;
+	fake->boots = fake->bases = fake->branches = fake->packages = 0;
 	opts = (struct pool_opts){
 		.response_max = 1000, .log_max = 100000, .queue = 2,
 		.wait_ns = 30000 * MS, .boot_ns = 60000 * MS,
@@ -186,7 +208,7 @@ static void end(void)
 {
 	pool_destroy(pool);
 	pool = NULL;
-	fake->boot = fake->base_boot = BOOT_WELL;
+	fake->boot = fake->base_boot = fake->packages_boot = BOOT_WELL;
 	fake->branch = BRANCH_WELL;
 	fake->held = 0;
 	altered = NULL;
@@ -671,6 +693,113 @@ static void test_destroy(void)
 	ok(1, "the pool ends while a function that went waits for a branch");
 }
 
+static void test_packages(void)
+{
+	struct function *f1, *f2, *f3, *f4;
+	int good;
+
+	begin();
+	f1 = add("p1");
+	f2 = add("p2");
+	f3 = add("q1");
+	f4 = add("f1");
+	UNTIL(ready + failed == 4);
+	good = ready == 4 && answers(f1) && answers(f2) && answers(f3) &&
+	       answers(f4);
+	ok(good && fake->bases == 1 && fake->packages == 2 && !fake->boots &&
+	   f1->base == f2->base && f1->base != f3->base &&
+	   f1->base->base == f4->base,
+	   "who imports the same of them has packages in common, over one "
+	   "runtime: %u, %u", fake->packages, fake->bases);
+	tell(good);
+	pool_retire(f1);
+	pool_retire(f2);
+	pool_retire(f3);
+	UNTIL(others() == 1);
+	ok(others() == 1 && answers(f4) && f4->base->base_of == 2,
+	   "packages go with the last function, the runtime stays");
+	end();
+}
+
+static void test_packages_fail(enum fake_boot how, const char *what)
+{
+	struct function *f1, *f2;
+	int good;
+
+	begin();
+	fake->packages_boot = how;
+	f1 = add("p1");
+	f2 = add("p2");
+	if (how == BOOT_HANGS) {
+		UNTIL(fake->packages);
+		later(0.1);
+		shift += 62;
+	}
+	UNTIL(ready + failed == 2);
+	good = ready == 2 && answers(f1) && answers(f2);
+	ok(good && fake->packages == 1 && fake->bases == 1 && !fake->boots &&
+	   said("imported by it alone") == 2 && !f1->base->base,
+	   "with packages %s functions do without, and it is said: %u", what,
+	   fake->packages);
+	tell(good);
+	UNTIL(others() == 1);
+	ok(others() == 1, "and nothing is left of these");
+	end();
+}
+
+static void test_packages_killed(void)
+{
+	struct function *f1, *f2;
+
+	begin();
+	f1 = add("p1");
+	UNTIL(ready == 1);
+	kill(fake->last_packages, SIGKILL);
+	UNTIL(f1->base->ref->state != REF_READY);
+	ok(answers(f1), "packages that were killed leave their functions");
+	UNTIL_LATER(fake->packages == 2);
+	f2 = add("p2");
+	UNTIL(ready == 2);
+	ok(answers(f2) && fake->packages == 2 && fake->bases == 1 &&
+	   f2->base == f1->base, "and come back for others");
+	kill(fake->base, SIGKILL);
+	UNTIL_LATER(fake->bases == 2);
+	ok(answers(f1) && answers(f2) && fake->packages == 2,
+	   "a runtime that was killed leaves them, too");
+	end();
+}
+
+static void test_packages_image(void)
+{
+	struct function *f1, *f2;
+
+	begin();
+	altered = strdup(path_of("p1"));
+	f1 = add("p1");
+	UNTIL(failed == 1);
+	f2 = add("p2");
+	UNTIL(ready == 1);
+	ok(failed == 1 && ready == 1 && !is_ready(f1) && answers(f2),
+	   "of an image that was altered nobody has packages");
+	end();
+}
+
+static void test_packages_refresh(void)
+{
+	struct function_opts o = plain;
+	struct function *f1;
+
+	begin();
+	o.refresh_ns = 1000 * MS;
+	f1 = add_with("p1", &o);
+	UNTIL(ready == 1);
+	UNTIL_LATER(refreshes(f1) >= 2);
+	ok(refreshes(f1) >= 2 && fake->packages >= 3 && fake->bases >= 3 &&
+	   answers(f1), "packages are refreshed with their runtime: %u, %u",
+	   fake->packages, fake->bases);
+	end();
+}
+
 /* whose base never answers: neither stays */
 static void test_gone_waits(void)
 {
@@ -703,6 +832,9 @@ int main(void)
 	bake("env", "python", "A=c", 128 * MB);
 	bake("other", "pythom", "A=b", 128 * MB);
 	bake("small", "python", "A=b", 32 * MB);
+	bake_packages("p1", "one", 128 * MB);
+	bake_packages("p2", "one", 256 * MB);
+	bake_packages("q1", "two", 128 * MB);
 	fake_init();
 	fake_loop();
 	test_who_shares();
@@ -719,12 +851,21 @@ int main(void)
 	test_last();
 	test_name();
 	test_gone_waits();
+	test_packages();
+	test_packages_fail(BOOT_DIES, "that cannot boot");
+	test_packages_fail(BOOT_VANISHES, "that end without a word");
+	test_packages_fail(BOOT_HANGS, "that hang");
+	test_packages_fail(BOOT_BABBLES, "that babble");
+	test_packages_killed();
+	test_packages_image();
+	test_packages_refresh();
 	test_destroy();
 	ok(no_children(), "no process is left");
 	ev_timer_stop(loop, &beat);
 	ev_loop_destroy(loop);
 	for (const char *const *n = (const char *const[]){ "f1", "f2", "f3",
-	     "runtime", "env", "other", "small", NULL }; *n; n++)
+	     "runtime", "env", "other", "small", "p1", "p2", "q1", NULL };
+	     *n; n++)
 		unlink(path_of(*n));
 	rmdir(dir);
 	return plan();

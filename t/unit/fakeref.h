@@ -77,6 +77,10 @@ struct fake {
 	volatile int seals;		/* branches do, what they froze */
 	volatile int shell;		/* how they do */
 	volatile unsigned shells;
+	/* of these, bases of packages */
+	volatile int packages_boot;
+	volatile unsigned packages;
+	volatile pid_t last_packages;
 };
 
 static struct fake *fake;
@@ -315,6 +319,8 @@ static void fake_serve(int sock)
 	_exit(0);
 }
 
+static void fake_base_serve(int sock);
+
 static void fake_branch(int sock)
 {
 	const struct place *p = MAP_FAILED;
@@ -337,6 +343,12 @@ static void fake_branch(int sock)
 	if (p == MAP_FAILED || !place_valid(p) ||
 	    fake->branch == BRANCH_ENDS_PLACED)
 		_exit(0);
+	if (m.a[0] == PLACE_BASE) {
+		fake->packages++;
+		fake->last_packages = getpid();
+		fake_boot(sock, fake->packages_boot);
+		fake_base_serve(sock);
+	}
 	fake_boot(sock, fake->boot);
 	fake_serve(sock);
 }
@@ -415,10 +427,22 @@ static void fake_base_asked(int sock, int fds[CHAN_FDS])
 	chan_close_fds(fds);
 }
 
+static void fake_base_serve(int sock)
+{
+	int fds[CHAN_FDS];
+	struct msg m;
+
+	while (chan_recv(sock, &m, fds) == 0)
+		if (m.type == MSG_SHELL)
+			fake_shell_asked(sock, fds);
+		else
+			fake_base_asked(sock, fds);
+	_exit(0);
+}
+
 static void fake_main(int sock, int window, int base)
 {
-	int keep[] = { sock, window }, fds[CHAN_FDS];
-	struct msg m;
+	int keep[] = { sock, window };
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGCHLD, SIG_IGN);
@@ -427,12 +451,7 @@ static void fake_main(int sock, int window, int base)
 	fake_boot(sock, base ? fake->base_boot : fake->boot);
 	if (!base)
 		fake_serve(sock);
-	while (chan_recv(sock, &m, fds) == 0)
-		if (m.type == MSG_SHELL)
-			fake_shell_asked(sock, fds);
-		else
-			fake_base_asked(sock, fds);
-	_exit(0);
+	fake_base_serve(sock);
 }
 
 static int fake_start(const struct ref_opts *o, int *sock, pid_t *pid,
