@@ -235,4 +235,67 @@ ok "with damaged packages they come up" await all_ready
 like "and that is said" "$tmp/serve.err" 'store: snapshot .* was changed'
 ok "answering as before" same_as_first
 stop_serve
+
+# who bakes again begins with these imported: the image is the same as without
+f=$tmp/src/again
+mkdir "$f"
+rebake() {
+	"$usetl" bake --no-store -o "$tmp/anew.usetl" "$f" >"$tmp/anew.out" \
+		2>"$tmp/anew.err"
+	"$usetl" bake --store "$tmp/rebakes" -o "$tmp/again.usetl" "$f" \
+		>"$tmp/again.out" 2>"$tmp/again.err"
+	# a slow machine hears of progress, too
+	for err in anew again; do
+		grep -v ' so far' "$tmp/$err.err" >"$tmp/$err.said"
+	done
+	{
+		cmp "$tmp/again.usetl" "$tmp/anew.usetl" &&
+			diff "$tmp/anew.said" "$tmp/again.said"
+	} >&2
+}
+imports() {
+	"$usetl" inspect --json "$tmp/again.usetl" >"$tmp/out"
+	json '" ".join(d["preload"] or [])'
+}
+snapshots() {
+	"$usetl" store --store "$tmp/rebakes" list | awk '$1 == "snapshot" {
+		print $NF }' | sort | tr '\n' ' '
+}
+# again NAME MODULES TEXT
+again() {
+	printf '%s\n' "$3" 'import report' 'X = 0' \
+		'def handler(event, context): return report.of(globals())' \
+		>"$f/app.py"
+	ok "$1: the image is the same as without a store" rebake
+	is "$1: so is what it shares" "$(imports)" "\"$2\""
+}
+cp "$preloads/report.py" "$f"
+sed "s/^name = .*/name = again/;s/^handler = .*/handler = app.handler/" \
+	"$tmp/src/plain/function.ini" >"$f/function.ini"
+again "baked first" "low csv envpkg" "import low, csv, envpkg"
+is "the first time nothing is kept" "$(snapshots)" ""
+again "another line" "low csv envpkg" "import low, csv, envpkg
+Y = 1"
+is "the second time what was imported is" "$(snapshots)" "packages runtime "
+again "one more" "low csv envpkg plainpkg" "import low, csv, envpkg
+import plainpkg"
+again "others" "envpkg plainpkg" "import envpkg, json, plainpkg"
+again "a draw behind them" "envpkg plainpkg" "import envpkg, plainpkg
+import drawpkg"
+like "and who bakes hears of it" "$tmp/again.err" "drew randomness"
+echo 'WHOSE = "the function"' >"$f/csv.py"
+again "a module of its own" "envpkg low" "import envpkg, low
+import plainpkg"
+again "none" "" "import sys
+sys.path.append('/x')
+import low"
+rm "$f/csv.py"
+again "some again" "low" "import low"
+again "and again" "low" "import low
+Y = 3"
+printf 'import low\nimport badpkg\ndef handler(e, c): return 0\n' >"$f/app.py"
+fails "a rebake that fails" 1 "$usetl" bake --store "$tmp/rebakes" \
+	-o "$tmp/again.usetl" "$f"
+like "says why, once" "$tmp/err" 'OSError: not on this machine'
+is "with one traceback" "$(grep -c Traceback "$tmp/err")" 1
 plan
