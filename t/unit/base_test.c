@@ -92,7 +92,7 @@ static void bake_packages(const char *name, char *module, uint64_t memory)
 	struct err err = { "" };
 
 	bake_with(name, "python", "packages", "A=b", memory);
-	if (pack_preload(path_of(name), &modules, digest, &err) < 0) {
+	if (pack_preload(path_of(name), NULL, &modules, digest, &err) < 0) {
 		printf("Bail out! %s\n", err.msg);
 		exit(1);
 	}

@@ -115,7 +115,7 @@ struct place *place_runtime(const struct place *p, struct err *err)
 
 	if (r && p->fork_boot)
 		memcpy(r, p, PLACE_SIZE);
-	if (r)
+	else if (r)
 		r->level = UK_LEVEL_RUNTIME;
 	return r;
 }
