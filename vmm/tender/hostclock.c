@@ -8,6 +8,8 @@
 #define TRIES		5
 #define CLOSE		20000		/* counts: some microseconds */
 #define APART		10000000	/* ns, of the two that tell the rate */
+#define EXACT		10000		/* less will do, if that is so much more
+					   than it took to read them */
 
 void hostclock_read(struct hostclock *h)
 {
@@ -22,6 +24,7 @@ void hostclock_read(struct hostclock *h)
 		if (width >= best)
 			continue;
 		best = width;
+		h->width = width;
 		h->tsc = before + width / 2;
 		h->real = real;
 		h->mono = mono;
@@ -53,7 +56,8 @@ uint64_t hostclock_khz(void)
 	hostclock_read(&now);
 	if (!first.mono || slept() - first_slept > APART)
 		first = now;
-	while (now.mono - first.mono < APART)
+	while (now.mono - first.mono < APART &&
+	       now.tsc - first.tsc < (first.width + now.width) * EXACT)
 		hostclock_read(&now);
 	khz = (uint64_t)((__uint128_t)(now.tsc - first.tsc) * 1000000 /
 			 (now.mono - first.mono));

@@ -9,6 +9,7 @@
 struct hostclock {
 	uint64_t tsc;			/* counts */
 	uint64_t mono, real;		/* ns */
+	uint64_t width;			/* counts, in which all were read */
 };
 
 /*
@@ -19,7 +20,7 @@ void hostclock_read(struct hostclock *h);
 
 /*
  * The counter's rate is told by two readings that are 10 ms apart, good to some
- * 10 ppm.  This is the first of them, for who will want to know it: then nobody
+ * 10 ppm, or as far as makes it good to 100 at worst.  This is the first of them, for who will want to know it: then nobody
  * waits for the second.
  */
 void hostclock_begin(void);
