@@ -36,8 +36,9 @@ enum msg_type {
 	MSG_SHELL,		/* to a base; fds: those of a BRANCH, and a pair
 				   of sockets of the shell's own */
 	MSG_PLACE,		/* to a branch: a: PLACE_*; of a clone, process
-				   id of its first request; fds: in the order
-				   of PLACE_FD_* */
+				   id of its first request, and 1 when there
+				   will be no other; fds: in the order of
+				   PLACE_FD_* */
 	MSG_SAVE,		/* to a base, and to a reference that has
 				   none; fds: a socket of its own, on which
 				   SAVED answers; an empty memfd */

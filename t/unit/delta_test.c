@@ -279,6 +279,34 @@ static int bad_lists(void)
 	return right == sizeof(run) / sizeof(run[0]) + 3;
 }
 
+/* what has nothing to copy from has its pages, and is not rolled back */
+static int once(void)
+{
+	struct ram_stats st = { 0 };
+	struct err err = { "" };
+	uint32_t page;
+	int status = 1;
+
+	if (fork()) {
+		wait(&status);
+		return status == 0;
+	}
+	begin(&err);
+	scribble(2000, 1);
+	base = ram_seal(&ram, &err);
+	if (base >= 0)
+		base = reread(1, &err);
+	if (base < 0)
+		fail(err.msg, 0);
+	page = differs();
+	if (page)
+		fail("a base", page);
+	ram.once = 1;
+	if (ram_lay(&ram, base, &err) < 0)
+		fail(err.msg, 0);
+	_exit(ram_rollback(&ram, &st) != -ENOTSUP);
+}
+
 /* a level too many is refused, and the snapshot that there is goes on */
 static int too_many(void)
 {
@@ -340,6 +368,7 @@ int main(void)
 		ok(tree(seed + (uint64_t)i), "a random tree, seed %llu",
 		   (unsigned long long)seed + (unsigned)i);
 	ok(bad_lists(), "runs that are none are refused");
+	ok(once(), "who is for one request is not rolled back");
 	ok(too_many(), "a delta too many is refused");
 	ok(too_scattered(), "pages in too many ranges are refused");
 	return plan();

@@ -125,12 +125,14 @@ static void branch_load(struct ref *r, int window0, struct err *err)
 
 /* is a clone of what another branch was the reference of */
 static void branch_clone(struct ref *r, int window0, uint64_t guest_pid,
-			 struct err *err)
+			 int once, struct err *err)
 {
 	struct clone_opts o = ref_clone_opts(r, r->sock, window0, guest_pid,
 					     r->started);
-	int rc = snapshot_load(&r->snap, &r->ram, r->file, err);
+	int rc;
 
+	r->ram.once = o.once = once;
+	rc = snapshot_load(&r->snap, &r->ram, r->file, err);
 	r->file = -1;
 	if (rc == 0)
 		rc = ram_workset_init(&r->ram, r->workset);
@@ -185,6 +187,6 @@ void branch_main(struct ref *r, const int fds[CHAN_FDS])
 	else if (m.a[0] == PLACE_LOAD)
 		branch_load(r, window0, &err);
 	else
-		branch_clone(r, window0, m.a[1], &err);
+		branch_clone(r, window0, m.a[1], m.a[2] == 1, &err);
 	_exit(1);
 }

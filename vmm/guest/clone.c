@@ -402,7 +402,7 @@ static void serve(struct clone *c)
 			if (recycle == RECYCLE_FORK)
 				ram_learn(g->ram);
 			send_result(c);
-			if (c->o->run)
+			if (c->o->run || c->o->once)
 				_exit(0);
 			break;
 		case GUEST_ORPHAN:

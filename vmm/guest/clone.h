@@ -20,6 +20,7 @@ struct clone_opts {
 	const struct jail *jail;
 	int proc;			/* an open /proc */
 	int sock, window0;
+	int once;			/* it ends with its first answer */
 	int hide;			/* from its user's other processes */
 	uint32_t pid;			/* the guest's, of its first request */
 	int run;			/* it is in that, as `from` has it, and

@@ -191,7 +191,12 @@ int ram_lay(struct ram *ram, int base, struct err *err)
 	ram->laid = 0;
 	if (rc == 0)
 		rc = base_lay(ram);
-	return laid(rc == 0 ? snap_lay(ram) : rc, err);
+	/* what the tender writes is of the snapshot at first */
+	if (rc == 0 && ram->once)
+		rc = runs_lay(ram, 0, UK_SYS_BASE, UK_SYS_END, snap_run);
+	else if (rc == 0)
+		rc = snap_lay(ram);
+	return laid(rc, err);
 }
 
 /* what its span has more than before is the base's, as the rest of it */

@@ -93,6 +93,11 @@ struct ram {
 	uint64_t host_size[16];		/* host windows mapped, by number */
 	struct ram_delta delta[RAM_DELTAS]; /* of the snapshot, lowest first */
 	unsigned deltas;
+	/*
+	 * Set before ram_lay() by who will never roll back: what of the snapshot
+	 * is beyond SYS shows in RAM alone, which takes half as many mappings.
+	 */
+	int once;
 	unsigned base_deltas;		/* 1: the lowest is the base itself */
 	unsigned laid, snap_laid;	/* of them, over RAM and over snap */
 	const struct ram_ops *ops;	/* who has the pages; the tender's */

@@ -116,6 +116,8 @@ int ram_rollback(struct ram *ram, struct ram_stats *st)
 	int anew = faults < 0 || faults != ram->faults, rc = 0, tidied;
 	size_t before = ram->list.n;
 
+	if (ram->once)
+		return -ENOTSUP;
 	if (ram->snap_laid < ram->deltas)
 		rc = ram_lay_snap(ram);
 	if (rc == 0 && anew) {

@@ -41,6 +41,12 @@ void pool_alone_need(struct pool_ref *b)
 	function_mark(b->proc.f);
 }
 
+/* the one clone there is will run one request, and no other */
+static int only_request(const struct function *f)
+{
+	return f->queued == 1 && f->head->last && pool_clones_live(f) == 1;
+}
+
 int pool_alone_start(struct pool_clone *c)
 {
 	struct pool_ref *b = c->ref->of;
@@ -55,7 +61,8 @@ int pool_alone_start(struct pool_clone *c)
 	if (rc == 0)
 		rc = pool_proc_hold(&c->proc, sock, pid, &err);
 	if (rc == 0)
-		rc = pool_base_clone(&c->proc, c->ref, c->next_pid);
+		rc = pool_base_clone(&c->proc, c->ref, c->next_pid,
+				     only_request(c->proc.f));
 	if (rc < 0)
 		return rc;
 	c->alone = 1;

@@ -495,10 +495,12 @@ static int layer_fd(const struct image *img, int layer)
 }
 
 static int place(struct pool_proc *p, const struct pool_ref *r, uint64_t what,
-		 uint32_t pid, struct err *err)
+		 uint32_t pid, int once, struct err *err)
 {
 	const struct image *img = p->f->img;
-	struct msg m = { .type = MSG_PLACE, .a = { what, pid } };
+	struct msg m = {
+		.type = MSG_PLACE, .a = { what, pid, once != 0 },
+	};
 	int fds[PLACE_FDS] = {
 		[PLACE_FD_PLACE] = place_fd(r, err),
 		[PLACE_FD_APP] = layer_fd(img, ETLFS_LAYER_APP),
@@ -516,11 +518,12 @@ static int place(struct pool_proc *p, const struct pool_ref *r, uint64_t what,
 	return rc < 0 ? err_set(err, rc, "%s", strerror(-rc)) : 0;
 }
 
-int pool_base_clone(struct pool_proc *p, struct pool_ref *r, uint32_t pid)
+int pool_base_clone(struct pool_proc *p, struct pool_ref *r, uint32_t pid,
+		    int once)
 {
 	struct err err;
 
-	return place(p, r, PLACE_CLONE, pid, &err);
+	return place(p, r, PLACE_CLONE, pid, once, &err);
 }
 
 int pool_base_boot(struct pool_ref *r, int rc, struct err *err)
@@ -530,5 +533,5 @@ int pool_base_boot(struct pool_ref *r, int rc, struct err *err)
 	/* its time is counted from here */
 	pool_ref_booting(r);
 	return place(&r->proc, r, !r->proc.f->base_of ? PLACE_BOOT :
-		     r->from >= 0 ? PLACE_LOAD : PLACE_BASE, 0, err);
+		     r->from >= 0 ? PLACE_LOAD : PLACE_BASE, 0, 0, err);
 }

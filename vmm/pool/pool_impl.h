@@ -405,8 +405,10 @@ int pool_base_ask(struct pool_proc *p, struct pool_ref *b, enum msg_type type);
 void pool_base_enter_cgroup(struct function *f, pid_t pid);
 /* r has branched, and becomes a reference; rc: as branched() has it */
 int pool_base_boot(struct pool_ref *r, int rc, struct err *err);
-/* p has branched, and becomes a clone of r's snapshot; pid: its guest's */
-int pool_base_clone(struct pool_proc *p, struct pool_ref *r, uint32_t pid);
+/* p has branched, and becomes a clone of r's snapshot; pid: its guest's; once:
+   for one request */
+int pool_base_clone(struct pool_proc *p, struct pool_ref *r, uint32_t pid,
+		    int once);
 /* r is gone, and what its snapshot needed of the gateway */
 void pool_base_files_close(struct pool_ref *r);
 /* r's snapshot is whole, and nobody can change it */

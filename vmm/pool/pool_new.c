@@ -149,7 +149,7 @@ void pool_clone_branched(struct pool_proc *p, int rc)
 		pool_clone_missed(c, pool_clone_ended);
 	else if (rc < 0)
 		pool_clone_missed(c, strerror(-rc));
-	else if (pool_base_clone(p, c->ref, c->next_pid) < 0)
+	else if (pool_base_clone(p, c->ref, c->next_pid, 0) < 0)
 		pool_clone_missed(c, "it cannot be placed");
 }
 

@@ -209,7 +209,7 @@ static int hand_over(struct pool_clone *c, struct function *f, double now)
 	if (c->guest && pool_proc_is_child(&c->proc, (uint64_t)c->guest))
 		pool_base_enter_cgroup(f, c->guest);
 	c->guest = 0;
-	return rc == 0 ? pool_base_clone(&c->proc, c->ref, c->next_pid) : rc;
+	return rc == 0 ? pool_base_clone(&c->proc, c->ref, c->next_pid, 0) : rc;
 }
 
 int pool_shell_take(struct function *f)

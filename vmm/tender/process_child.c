@@ -76,16 +76,20 @@ void process_filter_set(struct process_ro *ro)
 	ro->fprog.filter = PROC_RO + offsetof(struct process_ro, filter);
 }
 
-static int move(void *from, uint64_t addr, uint64_t len, int prot)
+static int move_only(void *from, uint64_t addr, uint64_t len)
 {
 	void *to = (void *)addr;
 
-	if (!len)
-		return 0;
-	if (mremap(from, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to) != to ||
-	    mprotect(to, len, prot) < 0)
-		return -errno;
-	return 0;
+	return len && mremap(from, len, len, MREMAP_MAYMOVE | MREMAP_FIXED,
+			     to) != to ? -errno : 0;
+}
+
+static int move(void *from, uint64_t addr, uint64_t len, int prot)
+{
+	int rc = move_only(from, addr, len);
+
+	return rc == 0 && len && mprotect((void *)addr, len, prot) < 0 ?
+	       -errno : rc;
 }
 
 /*
@@ -103,10 +107,11 @@ static int move_laid(const struct ram *ram, const void *from, uint64_t guest,
 
 		if (n > len - done)
 			n = len - done;
-		rc = move((uint8_t *)from + done, addr + done, n, prot);
+		rc = move_only((uint8_t *)from + done, addr + done, n);
 		done += n;
 	}
-	return rc;
+	return rc == 0 && len && mprotect((void *)addr, len, prot) < 0 ?
+	       -errno : rc;
 }
 
 /*
@@ -234,7 +239,7 @@ static int move_all(const struct process_child *c)
 			  ram->layer[i].size, r);
 	for (int i = 0; rc == 0 && i < UK_ARENAS; i++)
 		rc = move_arena(ram, &w[i], i == UK_ARENA_EXEC ? rw | rx : rw);
-	if (rc == 0 && ram->snap)
+	if (rc == 0 && ram->snap && !ram->once)
 		rc = move_snapshot(ram);
 	if (rc == 0)
 		rc = move_libos(ram);
