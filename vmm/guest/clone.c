@@ -24,6 +24,9 @@
 #include "vmm/guest/writers.h"
 
 #define CLOSE_NS	3000000		/* from one request to the next */
+/* of a shell, for the layers of its function: a slot that is added under a
+   vCPU waits for others (RCU), and its size costs memory */
+#define IMAGE_ROOM	(16ull << 20)
 
 struct clone {
 	const struct clone_opts *o;
@@ -472,6 +475,7 @@ static void stand(struct clone *c, const struct clone_opts *o,
 	struct err err = { "" };
 
 	init(c, o);
+	g->image_room = w ? IMAGE_ROOM : 0;
 	snapshot_layout(o->from, o->ram);
 	if (guest_stand(g, o->ops, o->from, o->window0, o->proc, w, &err) == 0)
 		return;

@@ -45,6 +45,9 @@ struct guest {
 	const struct place *place;	/* what it runs */
 	int sock;
 	unsigned slots;			/* next free slot for DB_GROW */
+	uint64_t image_room;		/* bytes that are mapped behind the image,
+					   where tables point only once more of
+					   it is there */
 	enum guest_phase phase;
 	uint64_t deadline;		/* mono ns; of the phase */
 	int overdue;			/* that was over; this is a grace */

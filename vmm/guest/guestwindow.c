@@ -16,7 +16,7 @@
 int guest_windows_map(struct guest *g)
 {
 	struct ram *ram = g->ram;
-	uint64_t image = ram_image_end(ram) - UK_IMAGE_BASE;
+	uint64_t image = ram_image_end(ram) - UK_IMAGE_BASE + g->image_room;
 	int rc = 0;
 
 	for (unsigned i = 0; i < RAM_WINDOWS && rc == 0; i++)
@@ -46,7 +46,7 @@ int guest_windows_more(struct guest *g, const struct ram_window *was,
 		       uint64_t image_end)
 {
 	const struct ram_window *w = g->ram->win;
-	int rc = more(g, image_end, ram_image_end(g->ram), 1);
+	int rc = more(g, image_end + g->image_room, ram_image_end(g->ram), 1);
 
 	for (unsigned i = 0; i < RAM_WINDOWS && rc == 0; i++)
 		rc = more(g, w[i].base + was[i].top, w[i].base + w[i].top, 0);
