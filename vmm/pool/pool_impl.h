@@ -427,6 +427,7 @@ void pool_shell_missed(struct function *f, const char *why);
 void pool_shell_pump(struct function *base, double now);
 int pool_shell_waits(const struct function *base); /* time changes that */
 void pool_shell_mark(struct pool *pool);	/* what they depend on is so */
+void pool_shell_quiet(struct pool *pool);	/* no request runs or waits */
 /* all of them, or those of one reference, end; 0: none is there any more */
 int pool_shell_end(struct function *base, const struct pool_ref *r);
 /* without the loop */

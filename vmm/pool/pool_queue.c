@@ -79,7 +79,7 @@ void job_finish(struct function *f, struct job *j, const struct job_result *r)
 	if (r->outcome == JOB_OK || r->outcome == JOB_ERROR)
 		f->run_us[f->runs++ % RUN_SAMPLES] = r->stats.run_ns / 1000;
 	if (!--f->pool->pending)
-		pool_shell_mark(f->pool);
+		pool_shell_quiet(f->pool);
 	if (r->outcome != JOB_OK && r->outcome != JOB_UNAVAILABLE &&
 	    f->pool->o.ops->failed)
 		f->pool->o.ops->failed(f->pool->o.arg, f, r);

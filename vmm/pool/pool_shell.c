@@ -393,6 +393,15 @@ void pool_shell_mark(struct pool *pool)
 			function_mark(f);
 }
 
+void pool_shell_quiet(struct pool *pool)
+{
+	struct function *f;
+
+	TAILQ_FOREACH(f, &pool->others, link)
+		if (f->base_of && live(f) < target(f, pool_now(f)))
+			function_mark(f);
+}
+
 void pool_shell_init(struct pool *pool)
 {
 	ev_timer_init(&pool->refill, on_refill, QUIET_S, 0.0);
