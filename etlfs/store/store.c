@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "etlfs/store/store_impl.h"
@@ -174,6 +175,14 @@ int store_file_open(const struct store *s, int folder, const char *name,
 		return fd;
 	close(fd);
 	return rc;
+}
+
+void store_file_used(int fd, const struct stat *st)
+{
+	time_t now = time(NULL);
+
+	if (now < st->st_mtim.tv_sec || now - st->st_mtim.tv_sec >= 60)
+		futimens(fd, NULL);
 }
 
 static int cannot_write(const struct store *s, int code, struct err *err)

@@ -17,12 +17,12 @@
  *
  * Trusted is only what belongs to the caller's own user and nobody else may
  * write: the store, its folders and each file.  A layer's digest and a key's
- * checksum are computed each time that they are opened: who has them has what
- * was put there.
+ * checksum are computed each time that they are opened, but by
+ * store_layer_find(): who has them has what was put there.
  *
- * Times of files: a file's mtime says when it was used last.  A layer that thin
- * images need has a key of its own digest, so that it is not taken for one that
- * nothing needs: the store knows no images.
+ * Times of files: a file's mtime says when it was used last, to the minute.  A
+ * layer that thin images need has a key of its own digest, so that it is not
+ * taken for one that nothing needs: the store knows no images.
  *
  * Functions return 0, or -errno with err set.
  */

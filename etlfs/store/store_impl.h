@@ -26,6 +26,11 @@ int store_trusted(const struct stat *st);
  */
 int store_file_open(const struct store *s, int folder, const char *name,
 		    struct stat *st, struct err *err);
+/*
+ * It was used now, which its time says to the minute: each change of that may
+ * wait for a disk
+ */
+void store_file_used(int fd, const struct stat *st);
 /* a new file in a folder, for f->name; then its real name */
 int store_file_create(const struct store *s, int folder, struct store_file *f,
 		      struct err *err);

@@ -66,7 +66,7 @@ int store_key_read(const struct store *s, const char *name,
 		memmove(buf, buf + REST, len + 1 - REST);
 		*text = buf;
 		buf = NULL;
-		futimens(fd, NULL);
+		store_file_used(fd, &st);
 	}
 	free(buf);
 	close(fd);

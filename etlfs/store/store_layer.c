@@ -27,7 +27,7 @@ int store_layer_open(struct store *s, const char *digest, uint64_t len,
 	if (rc == 0 && strcmp(is, digest))
 		rc = -EBADMSG;
 	if (rc == 0 && (uint64_t)st.st_size == len) {
-		futimens(fd, NULL);
+		store_file_used(fd, &st);
 		return fd;
 	}
 	close(fd);

@@ -148,7 +148,7 @@ int store_snapshot_open(struct store *s, const char *key,
 	int rc = open_whole(s, key, out, &st, err);
 
 	if (rc == 0)
-		futimens(out->fd, NULL);
+		store_file_used(out->fd, &st);
 	if (rc != -EBADMSG)
 		return rc;
 	store_snapshot_drop(s, key);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "etlfs/store/store.h"
@@ -78,6 +79,19 @@ static void test_open(struct store **s)
 	ok(store_open(s, at, 1, &e) == 0, "it is made, with what is above it");
 }
 
+/* a layer that was used so many seconds ago is used: when that was then */
+static int64_t used_after(struct store *s, const char *digest, int64_t ago)
+{
+	const struct timespec was = { .tv_sec = time(NULL) - ago };
+	const struct timespec times[2] = { was, was };
+	struct stat st = { 0 };
+
+	utimensat(AT_FDCWD, file("layers/sha256-", digest), times, 0);
+	if (get_layer(s, digest, NULL) == 0)
+		stat(path, &st);
+	return st.st_mtim.tv_sec - was.tv_sec;
+}
+
 static void test_layer(struct store *s, char digest[STORE_DIGEST])
 {
 	struct store_file f = { .fd = -1 };
@@ -97,6 +111,10 @@ static void test_layer(struct store *s, char digest[STORE_DIGEST])
 	   e.msg);
 	chmod(file("layers/sha256-", digest), 0600);
 	ok(get_layer(s, digest, &e) == 0, "and no longer");
+	ok(used_after(s, digest, 20) == 0, "a use is known to the minute");
+	ok(used_after(s, digest, 3600) >= 3600, "one an hour later is written");
+	ok(used_after(s, digest, -3600) <= -3600 + 60,
+	   "and one before which the clock went back");
 	/* what a manifest says that was made by hand */
 	ok(store_layer_open(s, digest, LEN + 1, &e) == -ENOENT &&
 	   store_layer_open(s, digest, LEN - 1, &e) == -ENOENT &&
