@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define SEEN	32		/* messages */
+
 static int send_all(int sock, struct iovec *iov, int n)
 {
 	while (n > 0) {
@@ -90,14 +92,17 @@ int chan_recv(int sock, struct msg *m, int fds[CHAN_FDS])
 	return m->len ? -EPROTO : 0;
 }
 
-uint32_t chan_next(int sock)
+int chan_snapshot(int sock)
 {
-	uint32_t type = 0;
-	struct iovec v = { &type, sizeof(type) };
+	struct msg m[SEEN];
+	struct iovec v = { m, sizeof(m) };
 	struct msghdr h = { .msg_iov = &v, .msg_iovlen = 1 };
+	ssize_t n = recvmsg(sock, &h, MSG_PEEK | MSG_DONTWAIT);
 
-	return recvmsg(sock, &h, MSG_PEEK | MSG_DONTWAIT) == sizeof(type) ?
-	       type : 0;
+	for (ssize_t i = 0; i < n / (ssize_t)sizeof(*m); i++)
+		if (m[i].type == MSG_SNAPSHOT || m[i].type == MSG_ATTACH)
+			return 1;
+	return n == sizeof(m);
 }
 
 int chan_send_fds(int sock, const struct msg *m, const int fds[CHAN_FDS])

@@ -21,8 +21,11 @@ int chan_send(int sock, struct msg *m, const struct iovec *iov, int n);
  */
 int chan_recv(int sock, struct msg *m, int fds[CHAN_FDS]);
 void chan_close_fds(int fds[CHAN_FDS]);
-/* the type of what chan_recv() would get, when that is there; 0: nothing is */
-uint32_t chan_next(int sock);
+/*
+ * Is a SNAPSHOT among the messages that chan_recv() would get?  Behind one with
+ * descriptors nothing can be seen: then it may be.
+ */
+int chan_snapshot(int sock);
 /* a message without payload, and all of fds with it; they stay the caller's */
 int chan_send_fds(int sock, const struct msg *m, const int fds[CHAN_FDS]);
 

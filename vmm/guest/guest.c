@@ -191,7 +191,7 @@ void guest_child(struct guest *g, uint32_t pid, uint64_t deadline)
 	g->turns_end = 0;
 	g->deadline = deadline;
 	g->overdue = 0;
-	ctl(g)->flags &= ~UK_CTL_OVERDUE;
+	ctl(g)->flags &= ~(UK_CTL_OVERDUE | UK_CTL_RING);
 	ctl(g)->pid = pid;
 	ctl(g)->event_here = 0;
 	guest_answer(g, UK_CHILD);
@@ -217,7 +217,7 @@ void guest_set_event(struct guest *g, uint64_t off, uint64_t len,
 	g->turns_end = 0;
 	g->deadline = nstime_now() + timeout_ns;
 	g->overdue = 0;
-	ctl(g)->flags &= ~UK_CTL_OVERDUE;
+	ctl(g)->flags &= ~(UK_CTL_OVERDUE | UK_CTL_RING);
 	ctl(g)->event_off = off;
 	ctl(g)->event_len = len;
 	ctl(g)->timeout_ms = ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
@@ -329,8 +329,6 @@ static enum guest_end tick(struct guest *g)
 	if (gateway_gone(g))
 		return GUEST_ORPHAN;
 	guest_save_look(g);
-	if (g->save)
-		guest_ring(g, 1);
 	if (nstime_now() >= g->deadline) {
 		if (g->t->ops->locate)
 			g->t->ops->locate(g->t);

@@ -171,7 +171,7 @@ void guest_detach(struct guest *g);
 /* a KICK or ATTACH from the gateway; fds are consumed */
 int guest_message(struct guest *g, const struct msg *m, int fds[]);
 
-/* guestsave.c: a SNAPSHOT has come, fds are consumed; is one the next message? */
+/* guestsave.c: a SNAPSHOT has come, fds are consumed; at a tick: has one? */
 void guest_save_order(struct guest *g, int fds[]);
 void guest_save_look(struct guest *g);
 /* a doorbell has been answered, and it does not run yet */

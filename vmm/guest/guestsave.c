@@ -8,7 +8,6 @@
  * afterwards as if nothing had been.
  */
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -162,17 +161,12 @@ void guest_save_drop(struct guest *g)
 	guest_ring(g, 0);
 }
 
-/* a guest that does not ask for what was sent: what comes next is taken then */
+/*
+ * A guest that does not ask for what was sent: it is told to, since only it knows
+ * whether it is about to wait for one of these messages.
+ */
 void guest_save_look(struct guest *g)
 {
-	struct pollfd p = { .fd = g->sock, .events = POLLIN };
-	struct timespec now = { 0 };
-	int fds[CHAN_FDS];
-	struct msg m;
-
-	if (g->save || g->phase != PHASE_REQUEST || ppoll(&p, 1, &now, NULL) <= 0 ||
-	    !(p.revents & POLLIN) || chan_next(g->sock) != MSG_SNAPSHOT)
-		return;
-	if (chan_recv(g->sock, &m, fds) == 0)
-		guest_save_order(g, fds);
+	if (g->phase == PHASE_REQUEST && chan_snapshot(g->sock))
+		guest_ring(g, 1);
 }
