@@ -119,7 +119,7 @@ static int delta_write(struct guest *g, int fd)
 	s.cpu.regs.rax = rax;
 	s.cpu.regs.rip = MACHINE_DB_RET;
 	memcpy(s.ticket_gen, g->ticket_gen, sizeof(s.ticket_gen));
-	memcpy(s.base, g->from->base, sizeof(s.base));
+	memcpy(s.base, g->from->id, sizeof(s.base));
 	s.entropy_gen = g->entropy_gen;
 	s.mono = guest_clock_told(g);
 	return rc < 0 ? rc : snapshot_save(&s, g->ram, fd);

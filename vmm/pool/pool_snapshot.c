@@ -80,7 +80,8 @@ static int is_sealed(int fd)
 /* what guests' processes wrote is what it says that it is: one snapshot */
 static const char *parts_check(struct snapshot_order *o)
 {
-	struct snapshot_head first, h;
+	struct snapshot_head h;
+	uint8_t below[16];
 	struct hostsaved host;
 
 	for (uint32_t i = 0; i < o->head.parts; i++) {
@@ -96,10 +97,11 @@ static const char *parts_check(struct snapshot_order *o)
 				return wrong;
 			continue;
 		}
-		if (snapshot_head(o->fd[i], i ? &h : &first) < 0)
+		if (snapshot_head(o->fd[i], &h) < 0)
 			return wrong;
-		if (i && memcmp(h.base, first.base, sizeof(h.base)))
+		if (i && memcmp(h.base, below, sizeof(below)))
 			return "its runtime was made anew meanwhile";
+		memcpy(below, h.id, sizeof(below));
 	}
 	return NULL;
 }
