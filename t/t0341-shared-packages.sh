@@ -242,19 +242,19 @@ mkdir "$f"
 rebake() {
 	"$usetl" bake --no-store -o "$tmp/anew.usetl" "$f" >"$tmp/anew.out" \
 		2>"$tmp/anew.err"
-	"$usetl" bake --store "$tmp/rebakes" -o "$tmp/again.usetl" "$f" \
+	"$usetl" bake --store "$tmp/rebakes" -o "$tmp/rebaked.usetl" "$f" \
 		>"$tmp/again.out" 2>"$tmp/again.err"
 	# a slow machine hears of progress, too
 	for err in anew again; do
 		grep -v ' so far' "$tmp/$err.err" >"$tmp/$err.said"
 	done
 	{
-		cmp "$tmp/again.usetl" "$tmp/anew.usetl" &&
+		cmp "$tmp/rebaked.usetl" "$tmp/anew.usetl" &&
 			diff "$tmp/anew.said" "$tmp/again.said"
 	} >&2
 }
 imports() {
-	"$usetl" inspect --json "$tmp/again.usetl" >"$tmp/out"
+	"$usetl" inspect --json "$tmp/rebaked.usetl" >"$tmp/out"
 	json '" ".join(d["preload"] or [])'
 }
 snapshots() {
@@ -295,7 +295,7 @@ again "and again" "low" "import low
 Y = 3"
 printf 'import low\nimport badpkg\ndef handler(e, c): return 0\n' >"$f/app.py"
 fails "a rebake that fails" 1 "$usetl" bake --store "$tmp/rebakes" \
-	-o "$tmp/again.usetl" "$f"
+	-o "$tmp/rebaked.usetl" "$f"
 like "says why, once" "$tmp/err" 'OSError: not on this machine'
 is "with one traceback" "$(grep -c Traceback "$tmp/err")" 1
 plan
