@@ -80,7 +80,7 @@ struct snapshot_head {
 	uint32_t is_base;		/* it is over none */
 	uint32_t zero;
 	uint64_t processor;		/* tender_cpu.signature */
-	uint8_t id[16], base[16];
+	uint8_t base[16], id[16];
 	uint64_t span[RAM_WINDOWS];
 	uint32_t ticket_gen[UK_TICKETS];
 	uint64_t entropy_gen, mono;
