@@ -266,7 +266,7 @@ static void test_refused(void)
 		{ 0, 0, "type 0" },
 		{ MSG_CLONE, 0, "what only the gateway sends" },
 		{ MSG_INVOKE, 0, "an INVOKE" },
-		{ MSG_CLONED + 1, 0, "an unknown type" },
+		{ MSG_SAVED + 1, 0, "an unknown type" },
 		{ MSG_UP, 1, "an UP with a payload" },
 		{ MSG_LOG, PEER_LOG_MAX + 1, "a log too long" },
 		{ MSG_RESULT, MSG_PAYLOAD_MAX + 1, "a result too long" },
