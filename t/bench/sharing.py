@@ -230,6 +230,7 @@ def called(bench, functions, count, idle, tender, fork):
         until("functions that nobody calls have processes", lambda: not
               named(server, "usetl-ref", "usetl-clone", "usetl-guest"))
         rest, (again, inside) = used(), functions.call(server, count)
+        found = sum(f["starts"]["shell"] for f in server.functions().values())
         most = max(ready, once, used())
     name = f"{count} functions, each called once"
     return [
@@ -238,10 +239,14 @@ def called(bench, functions, count, idle, tender, fork):
             f"has mapped and the kernel's own; ready {ready:.2f} GB, called "
             f"{once:.2f}, after pool.idle {rest:.2f}"),
         Row(f"{name}: after pool.idle, {tender}", statistics.median(again),
-            "ms", asked(fork, bench), FORK, "<= 5 ms",
-            f"by HTTP, of it {statistics.median(inside):.1f} ms of run; the "
-            f"first time {statistics.median(first):.1f} ms, the slowest "
-            f"{max(first):.1f} and {max(again):.1f} ms"),
+            "ms", goal="<= 5 ms",
+            note=f"by HTTP, of it {statistics.median(inside):.1f} ms of run; "
+            f"the first time {statistics.median(first):.1f} ms, the slowest "
+            f"{max(first):.1f} and {max(again):.1f} ms; {found} of them found "
+            "a shell"),
+        Row(f"{name}: after pool.idle, {tender}", statistics.median(again),
+            "ms", asked(fork, bench), FORK,
+            "<= 1.5x" if tender == "kvm" else "<= 0.5x"),
     ]
 
 

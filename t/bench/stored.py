@@ -4,7 +4,6 @@ The page cache has all files, and the store has what an earlier run put there.
 """
 
 import functools
-import json
 import os
 import subprocess
 import time
@@ -37,19 +36,9 @@ def store_of(bench):
     return os.path.join(bench.tool.tmp, "stored")
 
 
-def stored(s, store, tender):
+def whole(s, tender, store=None):
     """Milliseconds of a whole usetl invoke, from exec to exit."""
-    s.tool.need(tender)
-    start = time.perf_counter()
-    p = s.tool.run("invoke", "--store", store, "--tender", tender, "-d",
-                   s.event, s.image)
-    took = time.perf_counter() - start
-    s.check("usetl invoke", json.loads(p.stdout))
-    return took * 1e3
-
-
-def booted(s, tender):
-    seconds, result = s.tool.command(s.image, s.event, tender)
+    seconds, result = s.tool.command(s.image, s.event, tender, store)
     s.check("usetl invoke", result)
     return seconds * 1e3
 
@@ -59,14 +48,14 @@ def invocations(bench, name, s):
     for tender in TENDERS:
         try:                            # the first makes the runtime's
             for _ in range(3):
-                stored(s, store, tender)
+                whole(s, tender, store)
         except Missing:
             pass                        # its row will say so
     m = bench.interleave({
         "fresh": lambda: [s.fresh() for _ in range(3)],
-        **{tender: functools.partial(stored, s, store, tender)
+        **{tender: functools.partial(whole, s, tender, store)
            for tender in TENDERS},
-        **{tender + "boot": functools.partial(booted, s, tender)
+        **{tender + "boot": functools.partial(whole, s, tender)
            for tender in TENDERS}}, 20, f"snapshots on disk, {name}")
     return [row for tender in TENDERS for row in (
         compare(f"usetl invoke, snapshot on disk, {name}, {tender}", m,

@@ -71,11 +71,12 @@ class Tool:
                      image)
         return json.loads(p.stdout), json.loads(p.stderr.splitlines()[-1])
 
-    def command(self, image, event, tender="auto"):
+    def command(self, image, event, tender="auto", store=None):
         """Seconds of one whole `usetl invoke`, and its result."""
         self.need(tender)
+        kept = ("--store", store) if store else ()
         start = time.perf_counter()
-        p = self.run("invoke", "--tender", tender, "-d", event, image)
+        p = self.run("invoke", *kept, "--tender", tender, "-d", event, image)
         return time.perf_counter() - start, json.loads(p.stdout)
 
 
