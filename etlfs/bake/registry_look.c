@@ -96,9 +96,12 @@ static int take_config(struct image *img, const char *text, int thin,
 	    strcmp(digest, img->config.digest))
 		return image_bad(img, "its config is not the manifest's", err);
 	memcpy((uint8_t *)img->map + img->config.off, text, img->config.len);
-	img->thin = thin;
 	img->size = image_place_layers(img, image_front_end(img));
 	rc = image_read_meta(img, err);
+	/* which layer is which is known now */
+	img->thin = thin;
+	if (rc == 0)
+		img->size = image_place_layers(img, image_front_end(img));
 	munmap((void *)img->map, IMAGE_HEAD);
 	img->map = NULL;
 	return rc;

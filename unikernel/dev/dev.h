@@ -16,6 +16,9 @@
  *                             more, with UK_LEVEL_PACKAGES.  Before the
  *                             others.  EBUSY: other threads are alive
  *
+ *            USETL_LOOKS      how many names on paths so far were of the
+ *                             function's own layer
+ *
  *            Without FORK or READY, READY is in the first read.  After READY they
  *            answer EINVAL.
  *   place    read: the environment of the function that has been placed,
@@ -56,5 +59,6 @@
 #define USETL_FORK	0x5502
 #define USETL_READY	0x5503
 #define USETL_LEVEL	0x5504
+#define USETL_LOOKS	0x5505
 
 #endif

@@ -200,6 +200,8 @@ static long event_ioctl(struct file *f, unsigned cmd, u64 arg)
 		return fork_arm();
 	case USETL_LEVEL:
 		return level_ready(arg);
+	case USETL_LOOKS:
+		return path_looks & 0x7fffffff;
 	case USETL_READY:
 		return event_state == EVENT_NEVER ? event_ready() : -EINVAL;
 	default:

@@ -114,6 +114,11 @@ static const struct layer *layer_of(u32 n)
 	return NULL;
 }
 
+int imagefs_uppermost(u32 n)
+{
+	return layer_of(n) == &layers[UK_LAYERS - 1];
+}
+
 /* where a directory's own children lie in its layer's nodes */
 static int children_ok(const struct layer *l, u32 n,
 		       const struct etlfs_node *nd)

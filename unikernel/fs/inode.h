@@ -103,6 +103,7 @@ u32 imagefs_slots(u32 dir);			/* how many */
 u32 imagefs_slot(u32 dir, u32 i);		/* node, or NODE_NONE */
 u32 imagefs_count(u32 dir);			/* names */
 u32 imagefs_nodes(void);			/* of all layers */
+int imagefs_uppermost(u32 n);			/* is it of the last one? */
 
 /* inode.c */
 extern struct inode *root_inode;

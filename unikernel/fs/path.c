@@ -9,6 +9,7 @@
 #include "unikernel/mem/mem.h"
 
 struct inode *vfs_cwd_inode;
+u32 path_looks;
 
 /* the link's text and the rest become the path */
 static int splice(struct lookup *lk, struct inode *link, const char **p,
@@ -41,6 +42,8 @@ static int splice(struct lookup *lk, struct inode *link, const char **p,
 static int step(struct lookup *lk, struct inode *cur, const char *name,
 		size_t len, struct inode **next)
 {
+	int rc;
+
 	*next = NULL;
 	if (!S_ISDIR(cur->mode))
 		return -ENOTDIR;
@@ -54,8 +57,11 @@ static int step(struct lookup *lk, struct inode *cur, const char *name,
 		*next = cur;
 	else if (lk->dots == 2)
 		*next = inode_parent(cur);
-	else
-		return dir_find(cur, name, len, next);
+	else {
+		rc = dir_find(cur, name, len, next);
+		path_looks += rc == 0 && imagefs_uppermost((*next)->node);
+		return rc;
+	}
 	if (!*next)
 		return -ENOENT;
 	inode_get(*next);

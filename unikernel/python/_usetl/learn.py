@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 NAMES_MAX = 64              # modules
 TEXT_MAX = 1500             # bytes of their names
+USETL_LOOKS = 0x5505        # ioctl of /dev/usetl/event, unikernel/dev/dev.h
 
 
 def statements(spec: str) -> Iterator[tuple[Any, str]]:
@@ -59,10 +60,41 @@ def modules(node: Any) -> list[str]:
     return [node.module] + [n for n in names if n in sys.modules]
 
 
+class Own:
+    """The finder of the function's folder, which would look at that for each
+    module: only for those that may be there."""
+
+    def __init__(self, app: str, own: set[str]) -> None:
+        self.app, self.own = app, own
+        self.finder: Any = None
+
+    def find_spec(self, name: str, target: Any = None) -> Any:
+        if name.rpartition(".")[2] not in self.own:
+            return None
+        return self.finder.find_spec(name, target)
+
+    def begin(self) -> None:
+        for hook in sys.path_hooks:
+            try:
+                self.finder = hook(self.app)
+                break
+            except ImportError:
+                pass
+        cache: Any = sys.path_importer_cache
+        cache[self.app] = self
+
+    def end(self) -> None:
+        sys.path_importer_cache.pop(self.app, None)
+
+
 class Environ(dict):                    # type: ignore[type-arg]
     """os.environ's own: does anyone ask for what is the function's alone?"""
 
     asked = False
+
+    def __len__(self) -> int:
+        self.asked = True
+        return dict.__len__(self)
 
     def __getitem__(self, key: Any) -> Any:
         self.asked |= key.startswith(b"USETL_")
@@ -76,17 +108,24 @@ class Environ(dict):                    # type: ignore[type-arg]
 class Watch:
     """What is done while one statement runs."""
 
-    def __init__(self, app: str) -> None:
+    def __init__(self, app: str, own: set[str]) -> None:
         self.app = app
+        self.own = Own(app, own)
+        self.event = os.open("/dev/usetl/event", os.O_RDONLY | os.O_CLOEXEC)
         self.on = False
         self.seen = False
         sys.addaudithook(self.audit)
+
+    def looks(self) -> int:
+        """How many paths have led to the function's own files."""
+        import fcntl
+        return fcntl.ioctl(self.event, USETL_LOOKS)
 
     def audit(self, event: str, args: tuple[Any, ...]) -> None:
         if not self.on:
             return
         # Popen is harmless where there is nothing to run: platform.processor()
-        self.seen |= event in ("os.fork", "os.forkpty")
+        self.seen |= event in ("os.fork", "os.forkpty", "usetl.ready")
         if event not in ("open", "os.listdir", "os.scandir", "os.chdir"):
             return
         frame = sys._getframe(1)
@@ -98,7 +137,8 @@ class Watch:
         except TypeError:
             return                      # a descriptor
         self.seen |= path in ("/", self.app) or \
-            path.startswith((self.app + "/", "/dev/usetl/"))
+            path.startswith((self.app + "/", "/dev/usetl/")) or \
+            path.startswith("/proc/") and path.endswith("/environ")
 
     def run(self, code: Any, module: str) -> bool:
         """Has it done nothing of the kind?"""
@@ -109,7 +149,9 @@ class Watch:
         said = os.open("/tmp/.usetl-said", os.O_RDWR | os.O_CREAT |
                        os.O_EXCL | os.O_CLOEXEC, 0o600)
         os.unlink("/tmp/.usetl-said")
+        self.own.begin()
         self.seen, self.on = False, True
+        looks = self.looks()
         try:
             environ._data = raw._data = Environ(data)
             os.dup2(said, 1)
@@ -118,6 +160,8 @@ class Watch:
                         "__file__": code.co_filename})
         finally:
             self.on = False
+            self.seen |= self.looks() != looks
+            self.own.end()
             for stream in sys.stdout, sys.stderr:
                 if stream:
                     stream.flush()
@@ -204,12 +248,16 @@ class Learner:
             steps = statements(self.spec)
             if done:
                 self.follow(steps, done)
-            watch = Watch(sys.path[0])
-            for node, file in steps:
-                names = modules(node)
-                if self.own.intersection(n.partition(".")[0] for n in names):
-                    break
-                if not self.step(watch, node, file) or \
-                        any(a.name == "*" for a in node.names):
-                    break
+            watch = Watch(sys.path[0], self.own)
+            try:
+                for node, file in steps:
+                    names = modules(node)
+                    if self.own.intersection(n.partition(".")[0]
+                                             for n in names):
+                        break
+                    if not self.step(watch, node, file) or \
+                            any(a.name == "*" for a in node.names):
+                        break
+            finally:
+                os.close(watch.event)
         return self.names[:self.some]

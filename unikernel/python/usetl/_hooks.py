@@ -22,6 +22,7 @@ def ready() -> None:
     Does nothing where that is so already, since fork in function.ini(5) says
     that a request loads the module.
     """
+    sys.audit("usetl.ready")
     server = getattr(sys.modules.get("_usetl.server"), "loading", None)
     if server is None:
         raise RuntimeError("usetl.ready() is for a function's module, while "
