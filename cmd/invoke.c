@@ -128,6 +128,8 @@ static const struct pool_ops invoke_ops = {
 
 static void on_patience(struct ev_loop *loop, struct ev_timer *w, int revents)
 {
+	fprintf(stderr, "%s: the figures of the last rollback did not come\n",
+		who);
 	finish(w->data, 0);
 }
 
@@ -177,6 +179,13 @@ static void note_run(struct run *r, const struct run_stats *st)
 	invoke_stats_answered(r->stats, st, &i);
 }
 
+/* only what goes on with another request does */
+static int rolls_back(const struct run *r)
+{
+	return r->o->stats && r->o->recycle == RECYCLE_ROLLBACK &&
+	       !(r->from && saved_runs(&r->from->head));
+}
+
 /* what a function can bring about by itself */
 static int is_own(enum outcome o)
 {
@@ -205,8 +214,7 @@ static void on_done(struct job *j, const struct job_result *res)
 	}
 	memcpy(r->result, res->text, res->len);
 	r->result_len = res->len;
-	/* only what goes on with another request rolls back */
-	if (!r->o->stats || r->o->recycle != RECYCLE_ROLLBACK) {
+	if (!rolls_back(r)) {
 		finish(r, 0);
 		return;
 	}

@@ -202,19 +202,28 @@ static double value(struct invoke_stats *s, const struct figure *f,
 	return 0;
 }
 
+/* of what a clone's start began with, when that was no boot, too */
+static const char *label(const struct figure *f,
+			 const struct function_info *now)
+{
+	return f->get == boot && !now->starts[START_BOOT] ? "snapshot" :
+	       f->label;
+}
+
 /* what goes on with a line is not shown where its label is not */
 static void print_line(struct invoke_stats *s, FILE *to,
-		       const struct figure *f, double v, int *shown)
+		       const struct figure *f, const char *label, double v,
+		       int *shown)
 {
-	if (f->label) {
+	if (label) {
 		if (*shown)
 			putc('\n', to);
 		*shown = !f->only_some || v > 0;
 	}
 	if (!*shown)
 		return;
-	if (f->label)
-		fprintf(to, "%-10s %10.*f", f->label, f->decimals, v);
+	if (label)
+		fprintf(to, "%-10s %10.*f", label, f->decimals, v);
 	else
 		fprintf(to, "%.*f", f->scale ? 1 : f->decimals,
 			f->scale ? v / f->scale : v);
@@ -237,7 +246,7 @@ void invoke_stats_print(struct invoke_stats *s, FILE *to,
 				f->decimals, v);
 			before = ", ";
 		} else if (!json && f->unit) {
-			print_line(s, to, f, v, &shown);
+			print_line(s, to, f, label(f, now), v, &shown);
 		}
 	}
 	fputs(json ? "}\n" : shown ? "\n" : "", to);

@@ -66,6 +66,9 @@ ok "it goes on from there" from "$snap" -d '{}'
 is "with what it had loaded" "$(loaded)" "$was"
 ok "as often as one likes" from "$snap" -d '{}' --repeat 5
 is "and each time from the same" "$(loaded)" "$was"
+ok "with figures" from "$snap" -d '{}' --repeat 3 --stats=json
+like "it was started by a snapshot, and stayed warm" "$tmp/err" \
+	'"starts_warm": 2, .*"starts_snapshot": 1, "starts_boot": 0'
 ok "with fork for each" from "$snap" -d '{}' --repeat 3 --recycle fork
 is "too" "$(loaded)" "$was"
 ok "and keep" from "$snap" -d '{}' --repeat 3 --recycle keep

@@ -123,6 +123,16 @@ answered keep
 ok "keep: it goes on" from
 same keep
 
+# figures: it is the only request of its clone, which does not roll back
+ok "--stats" from --stats
+same "--stats"
+unlike "--stats: no report is waited for that nobody sends" "$tmp/err" \
+	'did not come'
+like "--stats: it was started by a snapshot" "$tmp/err" \
+	'^starts .* 1 by a snapshot, 0 by a boot'
+like "--stats: which was read" "$tmp/err" '^snapshot .* us '
+unlike "--stats: so nothing has booted" "$tmp/err" '^boot '
+
 # what is no request's
 for args in '-d {}' '--repeat 2' '--recycle fork'; do
 	# shellcheck disable=SC2086

@@ -155,7 +155,7 @@ static enum pool_start start_of(const struct pool_clone *c,
 	if (c->ran || c->since <= j->queued)
 		return START_WARM;
 	if (c->ref->ready_at > j->queued)
-		return START_BOOT;
+		return c->proc.f->o.from ? START_SNAPSHOT : START_BOOT;
 	return c->shell ? START_SHELL :
 	       c->ref->stored ? START_SNAPSHOT : START_CLONE;
 }
