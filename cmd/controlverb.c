@@ -16,17 +16,19 @@ static json_t *describe(struct function *f)
 
 	function_info(f, &i);
 	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:b, s:b,"
-			 " s:{s:i, s:i, s:i}, s:i, s:I, s:f,"
-			 " s:{s:I, s:I, s:I, s:I}, s:I, s:I, s:I}",
+			 " s:{s:i, s:i, s:i}, s:i, s:i, s:I, s:f,"
+			 " s:{s:I, s:I, s:I, s:I, s:I}, s:I, s:I, s:I}",
 			 "name", i.name, "level", i.level,
 			 "digest", i.digest ? i.digest : "",
 			 "id", (json_int_t)i.id, "base", (json_int_t)i.base,
 			 "ready", i.ready, "stored", i.stored_now,
 			 "clones", "idle", (int)i.idle, "busy", (int)i.busy,
 			 "coming", (int)i.coming, "queued", (int)i.queued,
+			 "shells", (int)i.shells,
 			 "pages", (json_int_t)i.pages, "age", i.age,
 			 "starts",
 			 "warm", (json_int_t)i.starts[START_WARM],
+			 "shell", (json_int_t)i.starts[START_SHELL],
 			 "clone", (json_int_t)i.starts[START_CLONE],
 			 "snapshot", (json_int_t)i.starts[START_SNAPSHOT],
 			 "boot", (json_int_t)i.starts[START_BOOT],

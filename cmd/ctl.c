@@ -136,30 +136,88 @@ static long long number(json_t *o, const char *key)
 	return json_integer_value(json_object_get(o, key));
 }
 
-static void row(json_t *f)
-{
-	json_t *clones = json_object_get(f, "clones");
-	json_t *starts = json_object_get(f, "starts");
-	const char *state = !json_is_true(json_object_get(f, "ready")) ?
-		"not ready" : json_is_true(json_object_get(f, "stored")) ?
-		"stored" : "ready";
-	char base[24] = "-", id[24] = "-";
+enum { NAME, BASE, STATE, IDLE, BUSY, COMING, QUEUED, PAGES, AGE, WARM, SHELL,
+	CLONE, SNAPSHOT, BOOT, COLUMNS };
 
-	if (number(f, "base"))
-		snprintf(base, sizeof(base), "%lld", number(f, "base"));
-	if (!strcmp(json_string_value(json_object_get(f, "level")),
-		    "runtime"))
-		snprintf(id, sizeof(id), "%lld", number(f, "id"));
-	printf("%-24s %4s %4s %-11s %-9s %4lld %4lld %6lld %6lld %8lld "
-	       "%8.0f %lld/%lld/%lld/%lld\n",
-	       json_string_value(json_object_get(f, "name")), id, base,
-	       json_string_value(json_object_get(f, "level")), state,
-	       number(clones, "idle"), number(clones, "busy"),
-	       number(clones, "coming"), number(f, "queued"),
-	       number(f, "pages"),
-	       json_number_value(json_object_get(f, "age")),
-	       number(starts, "warm"), number(starts, "clone"),
-	       number(starts, "snapshot"), number(starts, "boot"));
+/* short, so that a row has 80 columns where names have a dozen */
+static const char *const heads[COLUMNS] = {
+	"FUNCTION", "BASE", "STATE", "IDLE", "BUSY", "NEW", "WAIT", "PAGES",
+	"AGE", "WARM", "SHELL", "CLONE", "SNAP", "BOOT",
+};
+
+struct row {
+	char cell[COLUMNS][CONTROL_LINE];
+};
+
+static void cell_number(char *cell, long long n)
+{
+	snprintf(cell, CONTROL_LINE, "%lld", n);
+}
+
+static void cell_age(char *cell, long long s)
+{
+	static const struct {
+		long long s;
+		char unit;
+	} units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
+	int i = 0;
+
+	/* two of a unit before it is used: 90m, and not 1h */
+	while (units[i].unit != 's' && s < 2 * units[i].s)
+		i++;
+	snprintf(cell, CONTROL_LINE, "%lld%c", s / units[i].s, units[i].unit);
+}
+
+/* what a runtime has none of, and will have none of, stays "-" */
+static void row_fill(struct row *r, json_t *f)
+{
+	static const char *const starts[] = {
+		"warm", "shell", "clone", "snapshot", "boot",
+	};
+	json_t *clones = json_object_get(f, "clones");
+	int shared = !strcmp(json_string_value(json_object_get(f, "level")),
+			     "runtime");
+	long long base = number(f, shared ? "id" : "base");
+
+	for (int i = 0; i < COLUMNS; i++)
+		strcpy(r->cell[i], "-");
+	snprintf(r->cell[NAME], CONTROL_LINE, "%s",
+		 json_string_value(json_object_get(f, "name")));
+	if (base)
+		cell_number(r->cell[BASE], base);
+	strcpy(r->cell[STATE], !json_is_true(json_object_get(f, "ready")) ?
+	       "not ready" : json_is_true(json_object_get(f, "stored")) ?
+	       "stored" : "ready");
+	cell_number(r->cell[PAGES], number(f, "pages"));
+	cell_age(r->cell[AGE],
+		 (long long)json_number_value(json_object_get(f, "age")));
+	cell_number(r->cell[IDLE], shared ? number(f, "shells") :
+		    number(clones, "idle"));
+	if (shared)
+		return;
+	cell_number(r->cell[BUSY], number(clones, "busy"));
+	cell_number(r->cell[COMING], number(clones, "coming"));
+	cell_number(r->cell[QUEUED], number(f, "queued"));
+	for (int i = WARM; i < COLUMNS; i++)
+		cell_number(r->cell[i], number(json_object_get(f, "starts"),
+					       starts[i - WARM]));
+}
+
+static void row_print(const struct row *r, const int width[COLUMNS])
+{
+	for (int i = 0; i < COLUMNS; i++)
+		printf("%s%*s", i ? " " : "", i == NAME || i == STATE ?
+		       -width[i] : width[i], r->cell[i]);
+	putchar('\n');
+}
+
+static void row_measure(const struct row *r, int width[COLUMNS])
+{
+	for (int i = 0; i < COLUMNS; i++) {
+		int len = (int)strlen(r->cell[i]);
+
+		width[i] = len > width[i] ? len : width[i];
+	}
 }
 
 /* only what a server of this kind says has all of that */
@@ -169,12 +227,33 @@ static int is_row(json_t *f)
 	       json_is_string(json_object_get(f, "level"));
 }
 
+static void table(json_t *all)
+{
+	int width[COLUMNS] = { 0 };
+	struct row head, r;
+	size_t i;
+	json_t *f;
+
+	for (int k = 0; k < COLUMNS; k++)
+		strcpy(head.cell[k], heads[k]);
+	row_measure(&head, width);
+	json_array_foreach(all, i, f)
+		if (is_row(f)) {
+			row_fill(&r, f);
+			row_measure(&r, width);
+		}
+	row_print(&head, width);
+	json_array_foreach(all, i, f)
+		if (is_row(f)) {
+			row_fill(&r, f);
+			row_print(&r, width);
+		}
+}
+
 static int do_list(struct ctl *c, struct err *err)
 {
 	int rc = ask(c, "list", NULL, err);
 	json_t *all;
-	size_t i;
-	json_t *f;
 
 	if (rc < 0)
 		return rc;
@@ -188,13 +267,7 @@ static int do_list(struct ctl *c, struct err *err)
 		return err_set(err, -EPROTO, "what answers there is no usetl "
 			       "server");
 	}
-	printf("%-24s %4s %4s %-11s %-9s %4s %4s %6s %6s %8s %8s %s\n",
-	       "FUNCTION", "ID", "BASE", "LEVEL", "STATE", "IDLE", "BUSY",
-	       "COMING", "QUEUED", "PAGES", "AGE",
-	       "STARTS warm/clone/snapshot/boot");
-	json_array_foreach(all, i, f)
-		if (is_row(f))
-			row(f);
+	table(all);
 	json_decref(all);
 	return 0;
 }

@@ -33,6 +33,11 @@ starts() {
 	json "[(k, v) for f in d if f['name'] == '$1'
 		for k, v in sorted(f['starts'].items()) if v]"
 }
+# listed KEYS: of what usetl ctl lists by name
+listed() {
+	"$usetl" ctl list --json >"$tmp/out" &&
+		json "{f['name']: f for f in d}$1"
+}
 answers() {
 	call "$1" '{}'
 	is "$1, $2" "$status $(json 'd["calls"]')" '200 1'
@@ -54,7 +59,9 @@ test -z "$guests" ||
 is "it is locked, by two filters" "$(sed -n 's/^Seccomp_filters:[[:blank:]]*//p
 	' "/proc/$shell/status")" "$(sed -n 's/^Seccomp_filters:[[:blank:]]*//p' \
 	"/proc/$(process usetl-base)/status" | awk '{ print $1 + 1 }')"
+is "usetl ctl list has it" "$(listed "['runtime']['shells']")" 1
 answers a "its first call"
+is "usetl ctl list has its start" "$(listed "['a']['starts']['shell']")" 1
 is "it became a's clone" "$(process usetl-clone)" "$shell"
 is "which says so" "$(starts a)" '[["shell", 1]]'
 ok "two wait while they are used" await has usetl-shell 2

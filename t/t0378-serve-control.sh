@@ -52,6 +52,18 @@ is "list: the runtime that one of them shares" "$(listed '[
 ctl list >"$tmp/out"
 is "list: a table of them" "$(awk '{ print $1 }' "$tmp/out" | tr '\n' ' ')" \
 	'FUNCTION runtime f anew '
+# column NAME: what the row of each has in it, by the table's head
+column() {
+	awk -v head="$1" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == head)
+		at = i } NR > 1 { print $at }' "$tmp/out" | tr '\n' ' '
+}
+is "list: what their requests found" "$(column WARM)$(column SHELL)$(
+	column CLONE)$(column SNAP)$(column BOOT)" \
+	'- 1 0 - 0 0 - 0 0 - 0 0 - 0 0 '
+is "list: a table of 80 columns" \
+	"$(awk 'length($0) > 80' "$tmp/out" | grep -c .)" 0
+is "list: whose rows have one length" \
+	"$(awk '{ print length($0) }' "$tmp/out" | sort -u | grep -c .)" 1
 
 # fork
 call f '{}'

@@ -247,6 +247,7 @@ struct function_info {
 	int stored_now;			/* it has no process; clones come
 					   from a file */
 	unsigned idle, busy, coming, queued;
+	unsigned shells;		/* of a runtime: those that wait */
 	uint64_t requests, errors;
 	uint64_t refreshes;		/* references that were replaced */
 	uint64_t starts[STARTS];	/* how many of them found what */

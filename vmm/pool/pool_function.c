@@ -185,6 +185,7 @@ void function_info(struct function *f, struct function_info *out)
 		.busy = f->n[CLONE_BUSY],
 		.coming = f->n[CLONE_COMING],
 		.queued = f->queued,
+		.shells = pool_shell_waiting(f),
 		.requests = f->requests,
 		.errors = f->errors,
 		.refreshes = f->refreshes,

@@ -433,6 +433,7 @@ int pool_shell_end(struct function *base, const struct pool_ref *r);
 /* without the loop */
 void pool_shell_destroy(struct function *base,
 			void (*end)(struct pool_proc *p));
+unsigned pool_shell_waiting(const struct function *base); /* so many wait */
 pid_t pool_shell_sample(struct function *base);	/* one that waits, or 0 */
 /* all functions have so many bytes: how many of these are given up */
 uint64_t pool_shell_memory(struct pool *pool, uint64_t used);

@@ -168,14 +168,29 @@ static int make(struct function *base)
 	return rc;
 }
 
+static int waits(const struct pool_clone *c)
+{
+	return c->state == CLONE_IDLE && c->ref == c->proc.f->ref;
+}
+
 static struct pool_clone *waiting(struct function *base)
 {
 	struct pool_clone *c;
 
 	TAILQ_FOREACH(c, &base->shells, link)
-		if (c->state == CLONE_IDLE && c->ref == base->ref)
+		if (waits(c))
 			return c;
 	return NULL;
+}
+
+unsigned pool_shell_waiting(const struct function *base)
+{
+	const struct pool_clone *c;
+	unsigned n = 0;
+
+	TAILQ_FOREACH(c, &base->shells, link)
+		n += (unsigned)waits(c);
+	return n;
 }
 
 pid_t pool_shell_sample(struct function *base)
