@@ -3,8 +3,10 @@
  */
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include "conf/madvise.h"
 #include "t/unit/tap.h"
 #include "vmm/memory/ram.h"
 
@@ -69,6 +71,28 @@ static void test_rollback(void)
 	   "where nothing was written");
 }
 
+/* pages that were there before the guest could reach them: a working set's */
+static void test_grown(void)
+{
+	struct ram_window *w = &ram.win[UK_ARENA_HEAP];
+	uint64_t at = w->base + w->span, addr, from = 0;
+	struct ram_stats st;
+	int rc;
+
+	rc = madvise(ram.base + at, 4 * UK_PAGE, MADV_POPULATE_WRITE);
+	for (int i = 0; rc == 0 && i < 3; i++)
+		rc = ram_rollback(&ram, &st);
+	if (rc == 0)
+		rc = ram_grow(&ram, UK_ARENA_HEAP, w->span + UK_BIG, &from);
+	for (int i = 0; rc == 1 && i < 4; i++)
+		*word(at + (uint64_t)i * UK_PAGE) = 1;
+	if (rc == 1)
+		rc = ram_rollback(&ram, &st);
+	ok(rc == 0 && w->base + from == at &&
+	   ram_verify(&ram, &addr) == 0,
+	   "pages that were populated before the guest grew to them: %d", rc);
+}
+
 int main(void)
 {
 	int fd = make();
@@ -78,6 +102,7 @@ int main(void)
 		return plan();
 	test_snapshot(fd);
 	test_rollback();
+	test_grown();
 	close(fd);
 	ram_destroy(&ram);
 	return plan();

@@ -326,6 +326,8 @@ int ram_grow(struct ram *ram, unsigned arena, uint64_t span, uint64_t *from)
 		return 0;
 	*from = w->top;
 	w->top = span;
+	/* pages that were populated there are on no list, and never fault */
+	ram->faults = -1;
 	return 1;
 }
 

@@ -1,0 +1,3 @@
+import os
+
+SEEN = len(os.environ) > 0, bool(os.environ)

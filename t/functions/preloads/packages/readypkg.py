@@ -1,0 +1,7 @@
+import usetl
+
+try:
+    usetl.ready()
+    SEEN = True
+except RuntimeError:
+    SEEN = False
