@@ -53,6 +53,30 @@ noted "randomness that is kept" \
 is "randomness that is kept: an invocation notes nothing" \
 	"$(cat "$tmp/err")" ""
 
+# from where requests start before the module, each draws for itself
+fork() {
+	printf '[function]\nname = f\nhandler = app.handler\nfork = %s\n' "$1" \
+		>"$tmp/f/function.ini"
+}
+for point in packages interpreter boot; do
+	fork $point
+	noted "fork = $point: what each request draws"
+done
+mkdir "$tmp/lib"
+echo 'import os; SALT = os.urandom(8)' >"$tmp/lib/salted.py"
+cat >"$tmp/f/app.py" <<'END'
+import salted
+import os, threading, time
+ID = os.urandom(8)
+threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
+def handler(event, context): pass
+END
+fork packages
+printf '[packages]\npath = %s\n' "$tmp/lib" >>"$tmp/f/function.ini"
+noted "fork = packages: what a package draws is shared" \
+	'.*salted.py line 1 \(called at .* line .*\) drew randomness'
+fork function
+
 if command -v "$cc" >/dev/null; then
 	cat >"$tmp/draw.c" <<'END'
 #include <sys/random.h>

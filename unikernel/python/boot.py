@@ -61,19 +61,24 @@ def main() -> NoReturn:
         what = f"importing the module of handler '{spec}'"
         draws = None
         point = os.environ.pop("USETL_FORK_POINT", "function")
+        if point == "packages":
+            from _usetl.forkpoint import preload
         if os.environ.pop("USETL_TRIAL", ""):
             from _usetl.learn import Learner
             from _usetl.notes import Draws
             draws = unseeded.draws = Draws()
             if point in ("function", "packages"):
                 draws.preload = Learner(spec, draws).learn(done)
+            if point == "packages":
+                preload(spec)
+            if point != "function":
+                draws.fork_point()
             point = "function"      # whether it loads is what is tried
         Context.function_name = os.environ.get("USETL_NAME", "")
         server = Server(spec, unseeded)
         if at_boot:
             server.begin()
         elif point == "packages":
-            from _usetl.forkpoint import preload
             preload(spec)
         elif point == "function":
             server.load()

@@ -35,6 +35,8 @@ class Draws:
     def __init__(self) -> None:
         self.preload: list[str] = []    # what learn.py has found
         self.handled: list[tuple[int, int]] = []    # known to be seeded anew
+        # at a fork point before the module: so many draws, and threads
+        self.shared: tuple[int, list[str]] | None = None
         self.lines = os.open(DEV + "draws", os.O_RDONLY | os.O_CLOEXEC)
         path = "/tmp/.usetl-draws"
         self.stacks = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL |
@@ -101,18 +103,24 @@ class Draws:
                 "it notices a fork, all requests will get the same of it: add "
                 "a function under @usetl.on_clone that seeds it again")
 
+    def fork_point(self) -> None:
+        """Requests load what follows, each anew: nothing of it is shared."""
+        self.shared = len(list(self.taken())), list(thread_note())
+
     def end(self) -> Iterator[str]:
         """Lines for whoever bakes the function."""
         faulthandler.unregister(DRAW_SIGNAL)
         seen = {""}
-        for file, frames in self.taken():
+        draws = list(self.taken())
+        count, threads = self.shared or (len(draws), list(thread_note()))
+        for file, frames in draws[:count]:
             line = self.note(file, frames)
             if line not in seen:
                 seen.add(line)
                 yield line
         os.close(self.lines)
         os.close(self.stacks)
-        yield from thread_note()
+        yield from threads
 
 
 def thread_note() -> Iterator[str]:
