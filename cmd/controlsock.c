@@ -83,9 +83,14 @@ static int remove_stale(const char *path, struct err *err)
 		return errno == ENOENT ? 0 :
 		       err_set(err, -errno, "control socket '%s': %s", path,
 			       strerror(errno));
-	if (!S_ISSOCK(st.st_mode) || st.st_uid != geteuid())
-		return err_set(err, -EEXIST, "control socket '%s': there is "
-			       "something else", path);
+	if (!S_ISSOCK(st.st_mode))
+		return err_set(err, -EEXIST, "'%s' is there, and is no socket: "
+			       "remove it first, or choose another name with "
+			       "--control", path);
+	if (st.st_uid != geteuid())
+		return err_set(err, -EEXIST, "'%s' is there, and is another "
+			       "user's socket: choose another name with "
+			       "--control", path);
 	return unlink(path) == 0 || errno == ENOENT ? 0 :
 	       err_set(err, -errno, "control socket '%s': %s", path,
 		       strerror(errno));

@@ -226,7 +226,8 @@ void control_order(struct control_peer *p, char *line)
 		control_refuse(p, "'%s' is for %s function", v->name,
 			       v->named ? "a" : "no");
 	else if (name && !pool_find(control_pool(p), name))
-		control_refuse(p, "there is no function of that name");
+		control_refuse(p, "there is no function '%.64s'; `usetl ctl "
+			       "list` lists those there are", name);
 	else
 		v->fn(p, name);
 }

@@ -335,20 +335,23 @@ static int do_snapshot(struct ctl *c, struct err *err)
 static const struct verb {
 	const char *name;
 	int arguments;
+	const char *names;		/* theirs */
 	int (*fn)(struct ctl *c, struct err *err);
 	const char *usage;
 } verbs[] = {
-	{ "list", 0, do_list, "functions, and the runtimes that they share" },
-	{ "fork", 1, do_fork, "NAME: another snapshot of it, now" },
-	{ "snapshot", 2, do_snapshot, "NAME FILE: of a request, or what "
-	  "it starts from" },
+	{ "list", 0, "", do_list,
+	  "functions, and the runtimes that they share" },
+	{ "fork", 1, "NAME", do_fork, "another snapshot of it, now" },
+	{ "snapshot", 2, "NAME FILE", do_snapshot,
+	  "of a request, or what it starts from" },
 };
 
 static void usage(FILE *to)
 {
 	fprintf(to, "usage: usetl ctl [OPTION]... COMMAND [ARGUMENT]...\n\n");
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
-		fprintf(to, "  %-20s  %s\n", verbs[i].name, verbs[i].usage);
+		fprintf(to, "  %-9s %-10s  %s\n", verbs[i].name,
+			verbs[i].names, verbs[i].usage);
 	fprintf(to,
 		"\n"
 		"      --control PATH    the server's control socket\n"
@@ -373,10 +376,13 @@ static const struct verb *choose(struct ctl *c, int argc, char **argv)
 	if (!argc)
 		usage(stderr);
 	else if (!v)
-		fprintf(stderr, "usetl ctl: unknown command '%s'\n", argv[0]);
+		fprintf(stderr, "usetl ctl: unknown command '%s'; see `usetl "
+			"help ctl`\n", argv[0]);
 	else if (argc - 1 != v->arguments)
-		fprintf(stderr, "usetl ctl: '%s' has %d arguments, not %d\n",
-			v->name, v->arguments, argc - 1);
+		fprintf(stderr, "usetl ctl: %s needs %s%s\n", v->name,
+			v->arguments ? v->names : "no argument",
+			v->arguments && argc - 1 > v->arguments ?
+			", and no more" : "");
 	else if (c->json && v->fn != do_list)
 		fprintf(stderr, "usetl ctl: --json is for list\n");
 	else if (c->ready && v->fn != do_snapshot)

@@ -147,8 +147,8 @@ static const struct verb *parse(struct storecmd *c, int argc, char **argv,
 	if (v)
 		fprintf(stderr, "usetl store: --age is for gc\n");
 	else if (optind + 1 == argc)
-		fprintf(stderr, "usetl store: unknown command '%s'\n",
-			argv[optind]);
+		fprintf(stderr, "usetl store: unknown command '%s'; see `usetl "
+			"help store`\n", argv[optind]);
 	else
 		usage(stderr);
 	return NULL;

@@ -440,6 +440,8 @@ ok "an interpreter that has to compile what it runs: the same bytes" \
 fails "an age that is none" 2 "$usetl" store --age 1d gc
 fails "an age for list" 2 "$usetl" store --age 1 list
 fails "a command that is none" 2 "$usetl" store lost
+like "says where those are that there are" "$tmp/err" \
+	"unknown command 'lost'; see .usetl help store."
 fails "a store that is not there" 1 "$usetl" store --store "$tmp/no" list
 ok "the user's own store, when there is none yet" "$usetl" store list
 plan

@@ -77,13 +77,23 @@ ok "fork of one that shares no runtime" ctl fork anew
 call anew '{}'
 is "it answers" "$status" 200
 fails "fork of none that there is" 1 ctl fork g
-like "says so" "$tmp/err" 'no function of that name'
+like "says so" "$tmp/err" \
+	"no function 'g'; .usetl ctl list. lists those there are"
 
 # usage
 for args in '' 'list f' fork 'fork f g' 'lost' '--json fork f' '--lost'; do
 	# shellcheck disable=SC2086
 	fails "ctl $args is a wrong command line" 2 ctl $args
 done
+wrong() {
+	# shellcheck disable=SC2086
+	"$usetl" ctl $1 >"$tmp/out" 2>"$tmp/err"
+	is "ctl $1: what is wrong" "$(cat "$tmp/err")" "usetl ctl: $2"
+}
+wrong lost "unknown command 'lost'; see \`usetl help ctl\`"
+wrong 'snapshot f' 'snapshot needs NAME FILE'
+wrong 'fork f g' 'fork needs NAME, and no more'
+wrong 'list f' 'list needs no argument'
 
 # others who ask
 say() {
@@ -144,7 +154,7 @@ stop_serve
 echo mine >"$tmp/file"
 fails "what is no socket is left alone" 1 "$usetl" serve -l 127.0.0.1:0 \
 	--control "$tmp/file" "$tmp/points_ready.usetl"
-like "with a line" "$tmp/err" "$tmp/file': there is something else"
+like "with a line" "$tmp/err" "$tmp/file' is there, and is no socket: remove it first"
 is "and its content" "$(cat "$tmp/file")" mine
 fails "a folder that is not there" 1 "$usetl" serve -l 127.0.0.1:0 \
 	--control "$tmp/none/s" "$tmp/points_ready.usetl"
