@@ -50,7 +50,7 @@ ok "a runtime has a shell before anybody calls" await has usetl-shell 1
 is "no function has a clone" "$(count usetl-clone)" 0
 shell=$(process usetl-shell)
 case $tender in
-process) guests='usetl-guest' ;;
+process) guests='usetl-waits' ;;
 *) guests= ;;
 esac
 test -z "$guests" ||

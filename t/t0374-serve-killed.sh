@@ -16,7 +16,6 @@ cat >"$tmp/usetl.conf" <<END
 [pool]
 min = 1
 max = 1
-shells = 0
 [function hostile]
 image = $tmp/hostile.usetl
 timeout = 60s

@@ -330,15 +330,17 @@ static void child_main(const struct process_child *c, pid_t parent)
 	struct process_rw *rw = ram_sys(c->ram, PROC_RW);
 	int rc;
 
-	prctl(PR_SET_NAME, "usetl-guest");
+	prctl(PR_SET_NAME, c->wait ? "usetl-waits" : "usetl-guest");
 	rc = c->wait ? close_all_but(c->wait->fd[0], c->wait->fd[1]) :
 	     close_all_but(-1, -1);
 	rseq_leave();
 	if (rc == 0)
 		rc = privileges_set(parent);
 	/* not the guest yet, so what comes can be mapped */
-	if (rc == 0 && c->wait)
+	if (rc == 0 && c->wait) {
 		rc = c->wait->get(c->wait->arg);
+		prctl(PR_SET_NAME, "usetl-guest");
+	}
 	if (rc == 0) {
 		rc = move_all(c);
 		rw = (void *)PROC_RW;
