@@ -21,6 +21,7 @@ hup() {
 	: >"$tmp/serve.err"
 	kill -HUP "$serve_pid"
 	ok "said: $1" wait_for "$tmp/serve.err" "$1" "$serve_pid"
+	test "$failed" = 0 || sed 's/^/# /' "$tmp/serve.err"
 }
 
 # printed NAME LOG: requests are served, and what they print goes there
