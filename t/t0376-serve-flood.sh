@@ -53,7 +53,7 @@ ok "bake asks, for two seconds" "$usetl" bake -o "$tmp/asks.usetl" \
 	"$tmp/src/asks"
 serve_or_end "$tmp/asks.usetl" "$tmp/echo.usetl"
 for i in 1 2 3 4; do
-	curl -sS -m 100 -o /dev/null -w '%{http_code}\n' -d "$(event -1)" \
+	curl -sS -m 100 -o "$tmp/body.$i" -w '%{http_code}\n' -d "$(event -1)" \
 		"$url/function/asks" >"$tmp/end.$i" 2>"$tmp/err.$i" &
 	eval "pid$i=\$!"
 done
@@ -64,6 +64,7 @@ is "a flood without end: another function is served" \
 wait "$pid1" "$pid2" "$pid3" "$pid4"
 is "a flood without end: each request ends by its timeout" \
 	"$(cat "$tmp/end."* | tr '\n' ' ')" "504 504 504 504 "
+test "$failed" = 0 || sed 's/^/# /' "$tmp"/body.* "$tmp/serve.err"
 call asks "$(event 0)"
 is "a flood without end: the next request" "$status $(json 'd["text"]')" \
 	"200 $text"
