@@ -691,6 +691,14 @@ static void test_destroy(void)
 	later(0.3);
 	end();
 	ok(1, "the pool ends while a function that went waits for a branch");
+	begin();
+	add("f1");
+	UNTIL(ready == 1);
+	add("p1");
+	UNTIL(ready == 2);
+	end();
+	ok(ready == 2, "the pool ends where packages are over an older "
+	   "runtime");
 }
 
 static void test_packages(void)

@@ -160,12 +160,14 @@ static void function_end(struct function *f)
 	function_free(f);
 }
 
+/* a base after those that branch from it, which may be bases, too */
 static struct function *first_to_end(const struct function_list *list)
 {
 	struct function *f;
 
+	/* the first one it counts is itself */
 	TAILQ_FOREACH(f, list, link)
-		if (!f->base_of)
+		if (f->base_of <= 1)
 			return f;
 	return TAILQ_FIRST(list);
 }
@@ -178,7 +180,6 @@ void pool_destroy(struct pool *pool)
 		return;
 	while ((f = TAILQ_FIRST(&pool->current)))
 		function_end(f);
-	/* a base after those that branch from it */
 	while ((f = first_to_end(&pool->others)))
 		function_end(f);
 	pool_pump_end(pool);
