@@ -39,8 +39,9 @@ scored() {
 }
 
 for share in no yes; do
-	bases=0
-	test $share = no || bases=1
+	# a runtime has a shell, which is as many processes as a clone
+	bases=0 shells=0
+	test $share = no || bases=1 shells=$per_clone
 	cat >"$tmp/usetl.conf" <<END
 [pool]
 share = $share
@@ -50,11 +51,11 @@ image = $tmp/hostile.usetl
 image = $tmp/echo.usetl
 END
 	serve_or_end -c "$tmp/usetl.conf"
-	below_is "$serve_pid" $((bases + 2 + 2 * per_clone)) \
+	below_is "$serve_pid" $((bases + 2 + 2 * per_clone + shells)) \
 		"serve, share = $share"
-	await scored $((bases + 1 + per_clone))
+	await scored $((bases + 1 + per_clone + shells))
 	is "bases, references, clones and guests are ended first" "$scores" \
-		"0 $((bases + 1 + per_clone))"
+		"0 $((bases + 1 + per_clone + shells))"
 	is "the gateway is as it was started" \
 		"$(cat "/proc/$serve_pid/oom_score_adj")" "$own"
 
@@ -95,9 +96,9 @@ os.execv(sys.argv[1], sys.argv[1:])' "$usetl" $what \
 		$(test "$name" = invoke || echo -l 127.0.0.1:0) \
 		"$tmp/hostile.usetl" >"$tmp/out" 2>"$tmp/err" &
 	serve_pid=$!
-	bases=0
-	test "$name" = invoke || bases=1
-	below_is "$serve_pid" $((bases + 1 + per_clone)) "$name"
+	bases=0 shells=0
+	test "$name" = invoke || bases=1 shells=$per_clone
+	below_is "$serve_pid" $((bases + 1 + per_clone + shells)) "$name"
 	kill -INT "-$serve_pid"
 	wait "$serve_pid" 2>/dev/null
 	# shellcheck disable=SC2086
@@ -121,7 +122,7 @@ END
 	real=$usetl usetl=$tmp/as-nobody
 	serve_or_end "$tmp/echo.usetl"
 	usetl=$real
-	below_is "$serve_pid" $((2 + per_clone)) "as nobody"
+	below_is "$serve_pid" $((2 + 2 * per_clone)) "as nobody"
 	# shellcheck disable=SC2046,SC2086
 	is "as nobody: bases, references, clones and guests are ended first" \
 		"$(cd /proc && for p in $all; do
