@@ -55,11 +55,24 @@ for applet in $("$busybox" --list); do
 done
 cp "$usetl" "$r/bin/usetl"
 cp "$tender_test" "$r/bin/tender_test"
-ldd "$usetl" "$tender_test" | awk '/=> \//{print $3} /^\t\/lib64/{print $1}' |
-	sort -u | while read -r f
+# libraries FILE...: what these need, and what usetl loads when it is called
+libraries() {
+	ldd "$@" | awk '/=> \//{print $3} /^\t\/lib64/{print $1}' | sort -u |
+		while read -r f; do
+			mkdir -p "$r$(dirname "$f")"
+			cp -L "$f" "$r$f"
+		done
+}
+libraries "$usetl" "$tender_test"
+for name in $(sed -n 's/.*= "\(lib[^"]*\)",$/\1/p' \
+	"$(dirname "$usetl")/conf/lazylib_names.h")
 do
+	f=$(PATH=$PATH:/sbin:/usr/sbin ldconfig -p |
+		awk -v name="$name" '$1 == name && /x86-64/ { print $NF; exit }')
+	test -n "$f" || skip_all "no $name"
 	mkdir -p "$r$(dirname "$f")"
 	cp -L "$f" "$r$f"
+	libraries "$f"
 done
 for m in virt/lib/irqbypass arch/x86/kvm/kvm drivers/crypto/ccp/ccp \
 	arch/x86/kvm/kvm-amd
@@ -91,6 +104,7 @@ for source in "$t"/guest/*_*.c; do
 				"$tmp/program" 2>"$tmp/err" ||
 			give_up "$name" "$tmp/err"
 		test -n "$snap" || cp "$tmp/program" "$r/guest/$name.native"
+		libraries "$tmp/program"
 	done
 done
 
