@@ -26,6 +26,15 @@ class Absent:
         raise self.why
 
 
+def need_module(name, package):
+    """Raises Missing where Debian's package of a module is not there."""
+    p = subprocess.run([*PYTHON, "-c", "import sys; sys.path.append("
+                        f"'/usr/lib/python3/dist-packages'); import {name}"],
+                       capture_output=True)
+    if p.returncode:
+        raise Missing(f"{package} is not installed; t/deps.sh bench")
+
+
 def script(name):
     return os.path.join(HERE, name)
 

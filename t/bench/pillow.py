@@ -11,13 +11,12 @@ import functools
 import itertools
 import os
 import shutil
-import subprocess
 import time
 
 import ways
 from figure import Figure
 from measure import Missing
-from peers import PYTHON, Absent
+from peers import Absent, need_module
 from rows import TENDERS
 from subject import Subject, bake, edit
 from tool import Server
@@ -36,11 +35,7 @@ clone = functools.partial(ways.clone, clones=3)
 
 @functools.lru_cache(maxsize=None)
 def subject(bench):
-    p = subprocess.run([*PYTHON, "-c", "import sys; sys.path.append("
-                        "'/usr/lib/python3/dist-packages'); import PIL"],
-                       capture_output=True)
-    if p.returncode:
-        raise Missing("python3-pil is not installed; t/deps.sh bench")
+    need_module("PIL", "python3-pil")
     s = bake(bench, "pillow", EVENT)
     with s.zygote(bench, "fork") as peer:
         s.expected = peer.ask("1")["result"]

@@ -5,11 +5,11 @@ The page cache has all files, and the store has what an earlier run put there.
 
 import functools
 import os
-import subprocess
 import time
 
+import ways
 from measure import Missing
-from peers import PYTHON
+from peers import need_module
 from rows import TENDERS, compare
 from subject import bake, edit, json_function
 from table import Row
@@ -21,11 +21,7 @@ FRESH = "fresh python3 -S -E, same imports"
 
 
 def pandas(bench):
-    p = subprocess.run([*PYTHON, "-c", "import sys; sys.path.append("
-                        "'/usr/lib/python3/dist-packages'); import pandas"],
-                       capture_output=True)
-    if p.returncode:
-        raise Missing("python3-pandas is not installed; t/deps.sh bench")
+    need_module("pandas", "python3-pandas")
     s = bake(bench, "frame", {"rows": 50})
     sums = [sum(range(i, 50, 7)) for i in range(7)]
     s.expected = {"sums": sums}
@@ -36,26 +32,20 @@ def store_of(bench):
     return os.path.join(bench.tool.tmp, "stored")
 
 
-def whole(s, tender, store=None):
-    """Milliseconds of a whole usetl invoke, from exec to exit."""
-    seconds, result = s.tool.command(s.image, s.event, tender, store)
-    s.check("usetl invoke", result)
-    return seconds * 1e3
-
-
 def invocations(bench, name, s):
     store = store_of(bench)
+    time.sleep(3)                       # an image that is new is not trusted
     for tender in TENDERS:
         try:                            # the first makes the runtime's
             for _ in range(3):
-                whole(s, tender, store)
+                ways.boot(s, tender, store)
         except Missing:
             pass                        # its row will say so
     m = bench.interleave({
         "fresh": lambda: [s.fresh() for _ in range(3)],
-        **{tender: functools.partial(whole, s, tender, store)
+        **{tender: functools.partial(ways.boot, s, tender, store)
            for tender in TENDERS},
-        **{tender + "boot": functools.partial(whole, s, tender)
+        **{tender + "boot": functools.partial(ways.boot, s, tender)
            for tender in TENDERS}}, 20, f"snapshots on disk, {name}")
     return [row for tender in TENDERS for row in (
         compare(f"usetl invoke, snapshot on disk, {name}, {tender}", m,

@@ -14,9 +14,9 @@ CLONES = 8                              # a sample is the median of these
 WARM = 100
 
 
-def boot(s, tender):
+def boot(s, tender, store=None):
     """The whole command, from exec to exit."""
-    seconds, result = s.tool.command(s.image, s.event, tender)
+    seconds, result = s.tool.command(s.image, s.event, tender, store)
     s.check("usetl invoke", result)
     return seconds * 1e3
 
@@ -24,15 +24,9 @@ def boot(s, tender):
 def snapshot(s, tender):
     """The same, where the store has the function's snapshot."""
     store = os.path.join(s.tool.tmp, f"ways-{s.name}-{tender}")
-
-    def run():
-        seconds, result = s.tool.command(s.image, s.event, tender, store)
-        s.check("usetl invoke", result)
-        return seconds * 1e3
-
     if not os.path.isdir(store):
-        run()                           # keeps it
-    return run()
+        boot(s, tender, store)          # keeps it
+    return boot(s, tender, store)
 
 
 def clone(s, tender, clones=CLONES):
