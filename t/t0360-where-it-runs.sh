@@ -101,6 +101,12 @@ if command -v bash >/dev/null; then
 	bashed "-f 1000" "memory file.*; $unlimited"
 	# shellcheck disable=SC2016
 	runs "-n 32" bash -c 'ulimit $0 && exec "$@"' "-n 32"
+	# what a caller has left open counts
+	# shellcheck disable=SC2016
+	refused "-n 60, 45 open" "60 files may be open and [45].*; $unlimited" \
+		bash -c 'for fd in $(seq 10 54); do
+				eval "exec $fd</dev/null"
+			done; ulimit -n 60; exec "$@"' bash
 	# shellcheck disable=SC2016
 	runs "an unlimited stack, so addresses from below" \
 		bash -c 'ulimit $0 && exec "$@"' "-s unlimited"

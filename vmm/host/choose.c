@@ -64,6 +64,8 @@ int choose_hope(enum tender_kind *t, struct err *why, struct err *err)
 	int rc = cpu_check(err);
 
 	why->msg[0] = '\0';
+	if (rc == 0)
+		rc = probe_files(err);
 	if (rc < 0 || *t != TENDER_AUTO)
 		return rc;
 	*t = TENDER_KVM;

@@ -17,7 +17,7 @@ int choose_check(enum tender_kind t, struct err *err);
 /*
  * The same for who has run guests here before, and asks choose_check() only when
  * something goes wrong: AUTO becomes what is there, and of what is named only
- * the processor is looked at.
+ * the processor and the limit of open files are looked at.
  */
 int choose_hope(enum tender_kind *t, struct err *why, struct err *err);
 /* what AUTO is here; why, unless "", says what KVM lacked.  0, or -errno */

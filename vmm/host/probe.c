@@ -40,6 +40,8 @@
 #define LOOK_NS		50000
 #define LOOKS		100000
 #define FILES_LEAST	32		/* open: a function and one clone */
+#define FILES_FREE	20		/* of them, of no caller's */
+#define FILES_MANY	256		/* with these nobody counts */
 #define PRIVATE_LEAST	(256ull << 20)	/* the smallest of clones has more */
 #define OWN_ADDRESSES	(4ull << 30)	/* a gateway's, with its windows */
 #define NOBODY		65534		/* whom root has clones run as */
@@ -441,18 +443,37 @@ static int answer(pid_t pid, int sock, int *files)
 	return rc;
 }
 
+int probe_files(struct err *err)
+{
+	static int before = -1;	/* what the first call finds, not our own */
+	struct rlimit max = { RLIM_INFINITY, RLIM_INFINITY };
+	int n = 0;
+
+	getrlimit(RLIMIT_NOFILE, &max);
+	if (max.rlim_cur >= FILES_MANY)
+		return 0;
+	for (int fd = 0; before < 0 && fd < (int)max.rlim_cur; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	if (before < 0)
+		before = n;
+	if (max.rlim_cur < FILES_LEAST)
+		return err_set(err, -EMFILE, "only %d files may be open; "
+			       "ulimit -n 1024", (int)max.rlim_cur);
+	if ((int)max.rlim_cur - before < FILES_FREE)
+		return err_set(err, -EMFILE, "only %d files may be open and "
+			       "%d were at the start; ulimit -n 1024",
+			       (int)max.rlim_cur, before);
+	return 0;
+}
+
 int probe_check(enum tender_kind tender, int *files, struct err *err)
 {
-	struct rlimit files_max = { RLIM_INFINITY, RLIM_INFINITY };
 	int sv[2], rc, ignored;
 	pid_t pid;
 
-	getrlimit(RLIMIT_NOFILE, &files_max);
-	if (files_max.rlim_cur < FILES_LEAST)
-		return err_set(err, -EMFILE, "only %llu files may be open; "
-			       "ulimit -n 1024",
-			       (unsigned long long)files_max.rlim_cur);
-
+	rc = probe_files(err);
+	if (rc < 0)
+		return rc;
 	seen = mmap(NULL, UK_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED |
 		    MAP_ANONYMOUS, -1, 0);
 	if (seen == MAP_FAILED)

@@ -21,5 +21,7 @@
  * reads a clone's memory, without which functions cannot send files.
  */
 int probe_check(enum tender_kind tender, int *files, struct err *err);
+/* may files enough be open?  0, or -EMFILE and one line; it costs nothing */
+int probe_files(struct err *err);
 
 #endif
