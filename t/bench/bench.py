@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 
+import coldstart
 import figure
 import machine
 import recycling
@@ -39,7 +40,7 @@ from table import Row, save, show
 from tool import Tool
 
 GROUPS = dict(COMPARISONS, recycle=recycling.group, stored=stored.group,
-              sharing=sharing, **FIGURES, interference=interference)
+              coldstart=coldstart.group, sharing=sharing, **FIGURES, interference=interference)
 
 
 def named(word):

@@ -9,6 +9,7 @@ import contextlib
 import os
 import shutil
 
+import coldstart
 from figure import Figure
 from rows import TENDERS, each_tender
 from subject import bake, edit
@@ -17,6 +18,8 @@ SIZES = (16, 64, 256, 1024)             # MB
 REPEATS = 10
 CLONES = 4                              # of one reference, for each of them
 BUDGET = 20                             # seconds of one contestant at one size
+SHELL = "usetl shell"
+CLONE = "usetl clone"
 FORK = "os.fork() of a process, first result"
 
 
@@ -53,14 +56,27 @@ def at_size(bench, mb):
             s.check("zygote.py", got["result"])
             return [us / 1e3 for us in got["us"]]
 
-        took = bench.sample({**contestants, "fork": fork}, REPEATS,
-                            f"clone of {mb} MB", BUDGET)
+        took = bench.sample({
+            **contestants, "fork": fork,
+            **coldstart.named(s, stack, SHELL)}, REPEATS,
+            f"clone of {mb} MB", BUDGET)
     os.unlink(s.image)
     rows = {}
     for tender in TENDERS:
-        rows[f"usetl clone, {tender}, first result"] = took[tender]
-        rows[f"usetl clone, {tender}, ready"] = ready[tender] or took[tender]
+        rows[f"{CLONE}, {tender}, first result"] = took[tender]
+        rows[f"{CLONE}, {tender}, ready"] = ready[tender] or took[tender]
+        rows[f"{SHELL}, {tender}"] = took[f"{SHELL}, {tender}"]
     return {**rows, FORK: took["fork"]}
+
+
+def goals(found, least, most):
+    """Rows of what is asked where a function holds much."""
+    return [found.compared(
+        f"{found.name}: {who}, {tender}, {most} MB",
+        (f"{who}, {tender}", most), (f"{who}, {tender}", least),
+        f"the same at {least} MB", goal)
+        for who, goal in ((SHELL, "<= 1.2x"), (CLONE, "<= 2x"))
+        for tender in TENDERS]
 
 
 def figure2(bench):
@@ -68,7 +84,9 @@ def figure2(bench):
         "HyperFork figure 2", "time to clone, by resident memory",
         "time", "ms", FORK, "resident memory", "MB",
         "the first result from the fork, ready from the gateway's order on; "
-        f"each sample is the median of {CLONES} clones of one process")
-    for mb in SIZES[:2] if bench.quick else SIZES:
+        f"each sample is the median of {CLONES} clones of one process; "
+        "from a shell by HTTP, after pool.idle")
+    sizes = SIZES[:2] if bench.quick else SIZES
+    for mb in sizes:
         found.add(at_size(bench, mb), mb)
-    return [found]
+    return [found, *goals(found, sizes[0], sizes[-1])]

@@ -7,21 +7,21 @@ has imported the function; all run the same python3 and the same files.
 
 import contextlib
 import os
-import time
 
+import coldstart
 import peers
 from figure import Figure
-from measure import Failed, Missing
+from measure import Missing
 from qemu import microvms
 from rows import TENDERS
 from subject import json_function
-from tool import Server
 from ways import NOTE, contestants
 
 REPEATS = 30
 BUDGET = 40                             # seconds of one contestant
-REFILL = 0.1                            # seconds, for another shell
 PROCESS = "process, python3 -S -E"
+CREATED = "QEMU microvm, Linux and python3"
+RESUMED = "QEMU microvm resumed from a file"
 
 
 def machines(s, vms):
@@ -30,10 +30,8 @@ def machines(s, vms):
         s.check("QEMU", result)
         return seconds * 1e3
 
-    return {f"QEMU microvm, Linux and python3, {vms.accel}":
-            lambda: checked(vms.create),
-            f"QEMU microvm resumed from a file, {vms.accel}":
-            lambda: checked(vms.resume)}
+    return {f"{CREATED}, {vms.accel}": lambda: checked(vms.create),
+            f"{RESUMED}, {vms.accel}": lambda: checked(vms.resume)}
 
 
 def containers(bench, s, stack):
@@ -65,40 +63,15 @@ def zygote(bench, s, stack):
     return {"zygote, os.fork()": fork}
 
 
-class Shells:
-    """The first request of a function that has no clone: one of many, whose
-    runtime keeps some that wait."""
-
-    def __init__(self, s, tender):
-        self.s, self.next = s, 0
-        self.server = Server(s.tool, None, "shells", tender=tender, conf=(
-            "[pool]\nmin = 0\n" + "".join(
-                f"[function f{n}]\nimage = {s.image}\n"
-                for n in range(REPEATS))))
-
-    def __call__(self):
-        time.sleep(REFILL)
-        start = time.perf_counter()
-        result, _ = self.server.call(self.s.event, name=f"f{self.next}")
-        took = (time.perf_counter() - start) * 1e3
-        self.s.check("usetl serve", result)
-        starts = self.server.functions()[f"f{self.next}"]["starts"]
-        if not starts["shell"]:
-            raise Failed(f"its request did not find a shell: {starts}")
-        self.next += 1
-        return took
-
-
-def shells(s, stack):
-    found = {}
-    for tender in TENDERS:
-        try:
-            one = Shells(s, tender)
-            stack.callback(one.server.stop)
-        except Missing as e:
-            one = peers.Absent(e)
-        found[f"usetl shell, {tender}"] = one
-    return found
+def goals(found):
+    """Rows of what is asked of usetl beside a machine."""
+    return [found.compared(
+        f"{found.name}: {ours}, {tender}", (f"{ours}, {tender}",), (theirs,),
+        theirs, goal)
+        for ours, theirs, goal in (("usetl shell", CREATED, "<= 1/1500x"),
+                                   ("usetl snapshot on disk", RESUMED,
+                                    "<= 1/25x"))
+        for tender in TENDERS]
 
 
 def figure6(bench):
@@ -110,11 +83,11 @@ def figure6(bench):
         took = bench.sample({
             **machines(s, vms), **containers(bench, s, stack),
             PROCESS: s.fresh, **zygote(bench, s, stack), **contestants(s),
-            **shells(s, stack),
+            **coldstart.named(s, stack, "usetl shell"),
         }, REPEATS, "creation", BUDGET)
     found = Figure("USETL figure 6", "time to create, to the first result",
                    "time", "ms", PROCESS,
                    note="; ".join(filter(None, (NOTE, "QEMU " + vms.other
                                                 if vms.other else ""))))
     found.add(took)
-    return [found]
+    return [found, *goals(found)]

@@ -8,6 +8,7 @@ import dataclasses
 import statistics
 
 from measure import Missing
+from table import Row, times
 from table import figure as amount
 
 
@@ -75,6 +76,18 @@ class Figure:
             return None
         return mark.median / base[0]
 
+    def mark(self, who, x=""):
+        """The mark there of whoever's name begins so."""
+        return next(m for m in self.marks
+                    if m.x == x and m.who.startswith(who))
+
+    def compared(self, name, ours, theirs, peer, goal):
+        """A Row of two marks, each given as (who, x); peer says what the
+        second is."""
+        ours, theirs = self.mark(*ours), self.mark(*theirs)
+        return Row(name, ours.median, self.unit, theirs.median,
+                   ours.why or theirs.why or peer, goal)
+
     def record(self, mark, machine):
         return {"name": self.row_name(mark), "figure": self.name,
                 "who": mark.who, "x": mark.x, "x_unit": self.x_unit or None,
@@ -86,13 +99,6 @@ class Figure:
 
 
 COLUMNS = ("", "n", "median", "mean", "deviation", "ratio", "")
-
-
-def times(ratio):
-    """A ratio, with two digits when it is small."""
-    if ratio is None:
-        return "-"
-    return f"{ratio:.2f}x" if ratio >= 0.1 else f"{ratio:.2g}x"
 
 
 def cells(figure, mark):

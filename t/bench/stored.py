@@ -20,6 +20,7 @@ GOALS = {"json": {"kvm": "<= 0.8x", "process": "<= 0.5x"},
 FRESH = "fresh python3 -S -E, same imports"
 
 
+@functools.cache
 def pandas(bench):
     need_module("pandas", "python3-pandas")
     s = bake(bench, "frame", {"rows": 50})

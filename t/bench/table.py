@@ -1,6 +1,7 @@
 """table.py - rows, as a table for people and as JSON for programs"""
 
 import dataclasses
+import fractions
 import json
 import os
 
@@ -8,7 +9,7 @@ import os
 @dataclasses.dataclass
 class Row:
     """One comparison.  The goal is a limit, at most (<=) or at least (>=): for
-    the ratio ours/peer if it ends in x, otherwise for ours."""
+    the ratio ours/peer if it ends in x, as in <= 1/25x, otherwise for ours."""
 
     name: str
     ours: float | None
@@ -32,7 +33,7 @@ class Row:
         value = self.ratio if limit.endswith("x") else self.ours
         if not self.goal or value is None:
             return None
-        limit = float(limit.rstrip("x").split()[0])
+        limit = fractions.Fraction(limit.rstrip("x").split()[0])
         return value <= limit if sign == "<=" else value >= limit
 
     def record(self, machine):
@@ -50,15 +51,20 @@ def figure(value, unit):
     return f"{value:,.{digits}f} {unit}"
 
 
+def times(ratio):
+    """A ratio, with two digits when it is small."""
+    if ratio is None:
+        return "-"
+    return f"{ratio:.2f}x" if ratio >= 0.1 else f"{ratio:.2g}x"
+
+
 COLUMNS = ("", "usetl", "peer", "ratio", "goal", "", "peer is")
 
 
 def cells(row):
-    ratio = row.ratio
     verdict = {True: "met", False: "MISSED", None: ""}[row.met]
     return (row.name, figure(row.ours, row.unit), figure(row.peer, row.unit),
-            f"{ratio:.2f}x" if ratio is not None else "-", row.goal, verdict,
-            row.peer_name)
+            times(row.ratio), row.goal, verdict, row.peer_name)
 
 
 def show(rows, machine, stream):
