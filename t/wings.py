@@ -23,11 +23,14 @@ ROWS = [
 CONTRACTS = ["unikernel/abi.h", "etlfs/format.h"]
 
 
-def symbols(path, which):
-    """The global names of an object: those it defines, or those it uses."""
-    out = subprocess.run(["nm", "-gj", which, path], check=True, text=True,
-                         stdout=subprocess.PIPE).stdout
-    return set(out.split())
+def symbols(objects, which):
+    """The global names that objects define, or those they use, each with its
+    object, in the objects' order."""
+    out = subprocess.run(["nm", "-gA", "--format=posix", which, *objects],
+                         check=True, text=True, stdout=subprocess.PIPE).stdout
+    # of each line "path: name type ..."; no path has a colon
+    for path, line in (l.split(": ", 1) for l in out.splitlines()):
+        yield pathlib.Path(path), line.split()[0]
 
 
 def upward(build, row):
@@ -35,8 +38,8 @@ def upward(build, row):
     objects = {o: n for n, wing in enumerate(row)
                for o in sorted((build / wing).glob("*.o"))
                if list(pathlib.Path(wing).glob(o.stem + ".[cS]"))}
-    home = {s: o for o in objects for s in symbols(o, "--defined-only")}
-    uses = [(o, home[s], s) for o in objects for s in symbols(o, "--undefined-only")
+    home = {s: o for o, s in symbols(objects, "--defined-only")}
+    uses = [(o, home[s], s) for o, s in symbols(objects, "--undefined-only")
             if s in home]
     return [f"{a.relative_to(build)} uses {name} of {b.relative_to(build)}"
             for a, b, name in uses if objects[b] > objects[a]], len(uses)
