@@ -68,6 +68,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
+    def handle_expect_100(self):
+        """A client that asks before its body waits for a second, if it must."""
+        done = super().handle_expect_100()
+        self.wfile.flush()
+        return done
+
     def start(self, status=200, length=None, **headers):
         self.send_response(status)
         if length is not None:
