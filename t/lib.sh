@@ -207,13 +207,17 @@ merge() {
 }
 
 # await COMMAND...: until it succeeds, or for two minutes; it awaits nothing
-# itself
+# itself.  Most come true at once, and are looked at more often at first
 await() {
 	awaited=0
 	until "$@"; do
 		awaited=$((awaited + 1))
 		test $awaited -lt 1200 || return
-		sleep 0.1
+		if test $awaited -lt 20; then
+			sleep 0.02
+		else
+			sleep 0.1
+		fi
 	done
 }
 

@@ -1,11 +1,29 @@
 # procs.sh - part of lib.sh: the processes of a server, seen from outside
 
-# children PID...: of all of them
+# children PID...: of all of them, a line each; 1 when there are none
 children() {
+	some=1
 	for p; do
-		cat "/proc/$p/task/$p/children" 2>/dev/null
-	done | tr ' ' '\n' | grep .
+		kids=
+		# no line end is in there, so that read fails
+		read -r kids <"/proc/$p/task/$p/children" || :
+		for kid in $kids; do
+			echo "$kid"
+			some=0
+		done
+	done 2>/dev/null
+	return $some
 }
+
+# state PID: its letter, and its name in $comm; both empty where it has gone
+state() {
+	state=
+	read -r state <"/proc/$1/stat" || :
+	comm=${state#*(}
+	comm=${comm%)*}
+	state=${state##*) }
+	state=${state%"${state#?}"}
+} 2>/dev/null
 
 # tree PID: all processes under a server: bases, references, clones, guests
 tree() {
@@ -27,10 +45,10 @@ tree() {
 # each
 processes() {
 	for p in $(tree "$serve_pid"); do
-		awk -v name="$1" '/^Name:/ { named = $2 == name }
-			/^State:/ { lives = $2 !~ /[ZX]/ }
-			END { exit !(named && lives) }
-		' "/proc/$p/status" 2>/dev/null && echo "$p"
+		state "$p"
+		case $comm:$state in
+		"$1:"[!ZX]*) echo "$p" ;;
+		esac
 	done
 }
 
@@ -67,12 +85,16 @@ gone() {
 all_gone() {
 	left=
 	for p; do
-		grep -qs '^State:.[^ZX]' "/proc/$p/status" && left="$left $p"
+		state "$p"
+		case $state in
+		'' | [ZX]) ;;
+		*) left="$left $p" ;;
+		esac
 	done
 	test -z "$left"
 }
 
-# idle PID: soon, no process under a server runs, ten looks in a row
+# idle PID: soon, no process under a server runs, ten looks in a row of a second
 idle() {
 	looks=0
 	await idle_ten_times "$1" && return
@@ -83,9 +105,10 @@ idle() {
 
 idle_ten_times() {
 	running=
+	sleep 0.1
 	for p in $(tree "$1"); do
-		grep -qs '^State:.R' "/proc/$p/status" &&
-			running="$running $p"
+		state "$p"
+		test "$state" != R || running="$running $p"
 	done
 	looks=$((looks + 1))
 	test -z "$running" || looks=0
