@@ -178,6 +178,51 @@ is "each request draws its own, each module its own" \
 	"$(tr -d '[],' <"$tmp/drawn" | tr ' ' '\n' | sort -u | grep -c .)" 16
 stop_serve
 
+# limits decide nothing of who shares, and hold where packages are shared, too
+learns large "largepkg"
+# sized SHARE NAME MEMORY...: these functions are of the same image
+sized() {
+	printf '[pool]\nshare = %s\n' "$1"
+	shift
+	while test $# != 0; do
+		printf '[function %s]\nimage = %s\nmemory = %s\n' "$1" \
+			"$tmp/large.usetl" "$2"
+		shift 2
+	done
+}
+# says FILE: how each of the functions ends up
+says() {
+	for name in small big huge; do
+		call $name '{}'
+		echo "$name $status $(json '(d or {}).get("x")')"
+	done >"$1"
+}
+n=3
+sized no small 96M big 256M huge 512M >"$tmp/sized.conf"
+serve_or_end -c "$tmp/sized.conf"
+ok "alone three sizes are ready" await all_ready
+says "$tmp/sized"
+is "the smallest has no room" "$(cat "$tmp/sized")" \
+	"small 200 0
+big 200 $((96 << 20))
+huge 200 $((96 << 20))"
+stop_serve
+sized yes small 96M big 256M huge 512M >"$tmp/sized.conf"
+serve_or_end -c "$tmp/sized.conf"
+ok "together they are, the smallest first" await all_ready
+says "$tmp/now"
+ok "each has what it has alone" cmp "$tmp/sized" "$tmp/now"
+is "who has room shares packages" "$(count usetl-base)" 2
+like "why the other one does not is said" "$tmp/serve.err" \
+	"function 'small': its packages .* alone: shared they have 1[0-9]* MB"
+stop_serve
+sized yes big 256M small 96M huge 512M >"$tmp/sized.conf"
+serve_or_end -c "$tmp/sized.conf"
+ok "together they are, the smallest later" await all_ready
+says "$tmp/now"
+ok "each has what it has alone, then too" cmp "$tmp/sized" "$tmp/now"
+stop_serve
+
 # what booted is kept, level by level, and a runtime that ends comes back
 cat >"$tmp/kept.conf" <<END
 [serve]

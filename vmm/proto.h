@@ -128,6 +128,7 @@ struct boot_stats {
 	uint64_t seal_ns;	/* save, close KVM, seal */
 	uint64_t exits;
 	uint64_t ram_bytes;	/* resident in the snapshot */
+	uint64_t memory, files;	/* bytes of these limits that it has taken */
 };
 
 struct run_stats {

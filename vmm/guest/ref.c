@@ -279,6 +279,8 @@ int ref_say_ready(struct ref *r, const char *log, size_t len)
 	};
 
 	r->st.boot_ns = nstime_now() - r->started;
+	r->st.memory = ram_spans(&r->ram);
+	r->st.files = r->ram.win[UK_ARENA_USF].span;
 	m.a[0] = (uint64_t)-r->astray;
 	return chan_send(r->sock, &m, iov, 2);
 }

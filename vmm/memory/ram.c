@@ -288,7 +288,7 @@ int ram_beyond(const struct ram *ram, uint64_t addr)
 	return 0;
 }
 
-static uint64_t spans_sum(const struct ram *ram)
+uint64_t ram_spans(const struct ram *ram)
 {
 	uint64_t sum = 0;
 
@@ -300,7 +300,7 @@ static uint64_t spans_sum(const struct ram *ram)
 uint64_t ram_most(const struct ram *ram)
 {
 	const struct ram_window *w = ram->win;
-	uint64_t there = spans_sum(ram);
+	uint64_t there = ram_spans(ram);
 
 	return (there > ram->mem_limit ? there : ram->mem_limit) +
 	       w[UK_ARENA_USF].cap + w[RAM_STACK].cap + w[RAM_SYS].cap;
@@ -319,7 +319,7 @@ int ram_grow(struct ram *ram, unsigned arena, uint64_t span, uint64_t *from)
 	if (span > cap_by_limits(ram, (int)arena))
 		return -ENOMEM;
 	if (arena != UK_ARENA_USF &&
-	    spans_sum(ram) - w->span + span > ram->mem_limit)
+	    ram_spans(ram) - w->span + span > ram->mem_limit)
 		return -ENOMEM;
 	w->span = span;
 	if (span <= w->top)

@@ -128,6 +128,8 @@ void ram_destroy(struct ram *ram);
  * -EINVAL before ram_seal(), -ENOMEM.
  */
 int ram_limit(struct ram *ram, uint64_t mem_limit, uint64_t files_limit);
+/* of what the memory limit is for: bytes that the guest has taken */
+uint64_t ram_spans(const struct ram *ram);
 /* bytes that a guest within its limits can write, all windows together */
 uint64_t ram_most(const struct ram *ram);
 

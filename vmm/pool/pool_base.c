@@ -33,11 +33,9 @@
 
 int pool_base_shares(const struct function *f)
 {
-	uint64_t memory = f->o.memory ? f->o.memory : f->img->memory;
-
 	return f->pool->o.share && !f->base_of &&
 	       (f->pool->o.copy_images || f->pool->o.store) &&
-	       memory >= MEMORY && !f->o.trace &&
+	       pool_limits_memory(f) >= MEMORY && !f->o.trace &&
 	       (!f->o.trial || f->img->preload) &&
 	       f->o.debug == DEBUG_NONE && !f->o.from &&
 	       !place_forks_at_boot(f->img);
@@ -73,18 +71,12 @@ static int isolate(struct function *base)
 	return egress_create(&base->egress, none);
 }
 
-/* it needs what its function does; how much that is decides nothing */
-static uint64_t memory_for(const struct function *f, int packages)
-{
-	return !packages ? MEMORY : f->o.memory ? f->o.memory : f->img->memory;
-}
-
 static struct function *create(struct function *f, int packages,
 			       struct err *err)
 {
 	struct function_opts o = {
 		.name = packages ? "packages" : "runtime",
-		.memory = memory_for(f, packages),
+		.memory = MEMORY,
 		.verify = f->o.verify, .recycle = RECYCLE_ROLLBACK,
 		.no_store = f->o.no_store,
 	};
@@ -132,6 +124,8 @@ int pool_base_get(struct function *f, struct err *err)
 		b = create(f, packages, err);
 	if (!b)
 		return -EINVAL;
+	if (packages)
+		pool_limits_raise(b, f);
 	b->base_of++;
 	f->base = b;
 	f->img->upper = 1;
@@ -383,11 +377,14 @@ static int files_open(struct pool_ref *r)
 int pool_base_branch(struct pool_ref *r, struct err *err)
 {
 	struct function *base = r->proc.f->base;
+	const char *why;
+	char text[POOL_UNFIT];
 	int rc;
 
-	/* it said so before r's own reference ended */
-	if (pool_base_is_packages(base) && base->ref->failed)
-		return do_without(r->proc.f, base->ref->failed);
+	why = pool_base_is_packages(base) ? pool_limits_unfit(r->proc.f, text) :
+	      NULL;
+	if (why)
+		return do_without(r->proc.f, why);
 	if (pool_alone(base->ref)) {
 		if (base->image == IMAGE_GOOD &&
 		    !(pool_alone_serves(base->ref, r->proc.f) &&

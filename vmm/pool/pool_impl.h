@@ -377,6 +377,17 @@ int pool_ref_open(struct pool_ref *r);
 void pool_ref_booting(struct pool_ref *r);
 struct ref_opts pool_ref_opts(const struct pool_ref *r);
 
+/* pool_limits.c */
+#define POOL_UNFIT	160
+
+/* what f may have in memory, bytes */
+uint64_t pool_limits_memory(const struct function *f);
+/* f is to share base, of packages, which may be as large as f from its next
+   boot on */
+void pool_limits_raise(struct function *base, const struct function *f);
+/* NULL, or why f is not to have the packages that it shares, perhaps in text */
+const char *pool_limits_unfit(const struct function *f, char text[POOL_UNFIT]);
+
 /* pool_base.c */
 int pool_base_shares(const struct function *f);
 /* f->base, made if there is none for f; or -errno */

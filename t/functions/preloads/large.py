@@ -1,0 +1,9 @@
+import largepkg
+
+import report
+
+X = len(largepkg.DATA)
+
+
+def handler(event, context):
+    return report.of(globals())
