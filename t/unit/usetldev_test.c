@@ -119,7 +119,7 @@ static void ticket_put(u32 ticket, u32 state, const char *head)
 struct thread *current;
 int thread_count = 1;
 u64 time_idle_ns;
-u32 path_looks;
+u32 task_looks;
 long (*fork_hook)(void);
 static int begun, draws_over;
 void (*file_unwatch)(struct file *f);

@@ -16,8 +16,7 @@
  *                             more, with UK_LEVEL_PACKAGES.  Before the
  *                             others.  EBUSY: other threads are alive
  *
- *            USETL_LOOKS      how many names on paths so far were of the
- *                             function's own layer
+ *            USETL_LOOKS      task_looks (task.h)
  *
  *            Without FORK or READY, READY is in the first read.  After READY they
  *            answer EINVAL.

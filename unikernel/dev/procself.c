@@ -115,6 +115,7 @@ static void statm_text(struct proctext *t)
 	u64 size = (uk_ctl->mem_limit + UK_STACK_END - UK_STACK_BASE) /
 		   UK_PAGE;
 
+	task_looks++;
 	proctext_printf(t, "%lu %lu 0 0 0 %lu 0\n", size, mem_used() / UK_PAGE,
 			mem_used() / UK_PAGE);
 }
@@ -122,6 +123,7 @@ static void statm_text(struct proctext *t)
 /* fields of proc_pid_stat(5), in groups as numbered there */
 static void stat_text(struct proctext *t)
 {
+	task_looks++;
 	/* 1-13: one process, no terminal, no faults counted */
 	proctext_printf(t, "%d (%s) R %d %d %d 0 -1 0 0 0 0 0 ",
 			task_ids.pid, comm(), task_ids.ppid,
@@ -151,6 +153,7 @@ static void status_text(struct proctext *t)
 {
 	u64 used = mem_used() / 1024;
 
+	task_looks++;
 	proctext_printf(t, "Name:\t%s\nUmask:\t0022\nState:\tR (running)\n"
 			"Tgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\n"
 			"TracerPid:\t0\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\n",
@@ -190,6 +193,7 @@ static void cgroup_text(struct proctext *t)
 
 static void limits_text(struct proctext *t)
 {
+	task_looks++;
 	proctext_printf(t, "%-26s%-21s%-21sUnits     \n", "Limit", "Soft Limit",
 			"Hard Limit");
 	proctext_printf(t, "Max address space         %-21lu%-21lubytes     \n",

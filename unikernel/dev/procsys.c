@@ -14,6 +14,7 @@ static void meminfo_text(struct proctext *t)
 {
 	u64 total = uk_ctl->mem_limit / 1024, left = mem_left() / 1024;
 
+	task_looks++;
 	proctext_printf(t,
 			"MemTotal:       %8lu kB\nMemFree:        %8lu kB\n"
 			"MemAvailable:   %8lu kB\nBuffers:        %8u kB\n"

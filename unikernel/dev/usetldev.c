@@ -201,7 +201,7 @@ static long event_ioctl(struct file *f, unsigned cmd, u64 arg)
 	case USETL_LEVEL:
 		return level_ready(arg);
 	case USETL_LOOKS:
-		return path_looks & 0x7fffffff;
+		return task_looks & 0x7fffffff;
 	case USETL_READY:
 		return event_state == EVENT_NEVER ? event_ready() : -EINVAL;
 	default:
@@ -276,6 +276,7 @@ static long info_read(struct file *f, void *buf, size_t len, u64 pos)
 	char text[INFO_MAX];
 	int n;
 
+	task_looks++;
 	n = k_snprintf(text, sizeof(text), "{\"name\": \"");
 	n = info_escape(text, n, info_env("USETL_NAME"));
 	n += k_snprintf(text + n, sizeof(text) - (size_t)n,

@@ -9,7 +9,6 @@
 #include "unikernel/mem/mem.h"
 
 struct inode *vfs_cwd_inode;
-u32 path_looks;
 
 /* the link's text and the rest become the path */
 static int splice(struct lookup *lk, struct inode *link, const char **p,
@@ -59,7 +58,7 @@ static int step(struct lookup *lk, struct inode *cur, const char *name,
 		*next = inode_parent(cur);
 	else {
 		rc = dir_find(cur, name, len, next);
-		path_looks += rc == 0 && imagefs_uppermost((*next)->node);
+		task_looks += rc == 0 && imagefs_uppermost((*next)->node);
 		return rc;
 	}
 	if (!*next)

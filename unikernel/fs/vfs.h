@@ -197,8 +197,6 @@ static inline int hostfs_there(u64 off)
 void hostfs_release(u32 ticket);
 long file_pread(struct file *f, void *buf, size_t len, u64 off);
 u64 file_size(struct file *f);
-/* how many names on paths so far were of the function's own layer (path.c) */
-extern u32 path_looks;
 /* opens a file for the libOS itself, e.g. for the ELF loader; NULL and *err */
 struct file *file_open(const char *path, int flags, int mode, int *err);
 

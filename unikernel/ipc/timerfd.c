@@ -228,6 +228,7 @@ long sys_timerfd_settime(int fd, int flags, const struct k_itimerspec *value,
 	timer_run(t);
 	if (old)
 		timer_value(t, old);
+	task_looks += first != 0;
 	timer_set(t, first, interval, flags);
 	return 0;
 }

@@ -57,8 +57,10 @@ long sys_prlimit64(int pid, int res, const u64 *lim, u64 *old)
 		return -EFAULT;
 	limits_make();
 	memcpy(was, limits[res], sizeof(was));
-	if (res == RLIMIT_STACK && !stack_chosen)
+	if (res == RLIMIT_STACK && !stack_chosen) {
 		was[0] = stack_usual();
+		task_looks++;
+	}
 	if (lim) {
 		memcpy(new, lim, sizeof(new));
 		if (new[0] > new[1])

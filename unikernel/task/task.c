@@ -9,6 +9,7 @@ struct task_ids task_ids = {
 };
 
 char task_program[PATH_MAX];
+u32 task_looks;
 
 long task_refuse(void)
 {

@@ -91,6 +91,13 @@ long sys_setgroups(int n, const u32 *list);
 long sys_capget(u32 *head, u32 *data);
 long sys_capset(u32 *head, const u32 *data);
 
+/*
+ * task.c: how often the program has found something that is the function's own,
+ * its files or its limits, or has armed a timer: none of it is to be shared
+ * (python/_usetl/learn.py)
+ */
+extern u32 task_looks;
+
 /* task.c: the one process */
 long sys_getpid(void);
 long sys_getppid(void);

@@ -185,6 +185,7 @@ static void timer_set(struct timer *t, u64 value, u64 interval, int absolute)
 		expiry_set(t, NEVER);
 		return;
 	}
+	task_looks++;
 	now = absolute ? 0 : base_now(t->base);
 	expiry_set(t, value > FAR - now ? FAR : now + value);
 	/* a time in the past is due now, not at the next tick */

@@ -3,8 +3,14 @@
 They are the longest prefix of the statements of the handler's module that
 import modules, do so from packages or the standard library, and do nothing
 that a function could tell from who else does it, or when: no output, no
-threads, no draw of randomness that the function is told of, no look at its
-own files or name.
+threads, no draw of randomness that the function is told of, no timer, no look
+at its own files, name or limits, or at who imports.
+
+Some of that is Python's to see, and the rest the libOS's, which counts it for
+USETL_LOOKS.  Nobody sees C code call getenv(3), and nobody has to: the variables
+of a base are those of all its functions but for USETL_*, which C code has no
+use for, and a module that sets one itself does so by a statement that is no
+import, where the prefix ends.
 """
 
 from __future__ import annotations
@@ -25,6 +31,10 @@ if TYPE_CHECKING:
 NAMES_MAX = 64              # modules
 TEXT_MAX = 1500             # bytes of their names
 USETL_LOOKS = 0x5505        # ioctl of /dev/usetl/event, unikernel/dev/dev.h
+FRAMES = {"sys._getframe", "sys._getframemodulename"}
+# these give frames to who goes on from there
+WALKERS = {("currentframe", "inspect.py"), ("stack", "inspect.py")}
+OWN = os.path.dirname(os.path.abspath(__file__))
 
 
 def statements(spec: str) -> Iterator[tuple[Any, str]]:
@@ -69,7 +79,7 @@ class Own:
         self.finder: Any = None
 
     def find_spec(self, name: str, target: Any = None) -> Any:
-        if name.rpartition(".")[2] not in self.own:
+        if not self.finder or name.rpartition(".")[2] not in self.own:
             return None
         return self.finder.find_spec(name, target)
 
@@ -121,8 +131,30 @@ class Watch:
         import fcntl
         return fcntl.ioctl(self.event, USETL_LOOKS)
 
+    def walks(self, args: tuple[Any, ...]) -> bool:
+        """Does a function that asks for a frame, perhaps of its caller's, look
+        at who imports?  It does where the frame that it gets is not of the
+        import, and may where it goes on from there itself."""
+        asks = sys._getframe(2)
+        who: Any = asks
+        if args and isinstance(args[0], int):
+            for _ in range(args[0]):
+                who = who and who.f_back
+        elif args:
+            who = args[0]
+        name = getattr(getattr(who, "f_code", None), "co_filename", "")
+        code = asks.f_code
+        return not name or name.startswith((self.app + "/", OWN)) or \
+            "f_back" in code.co_names or \
+            (code.co_name, os.path.basename(code.co_filename)) in WALKERS
+
     def audit(self, event: str, args: tuple[Any, ...]) -> None:
         if not self.on:
+            return
+        if event in FRAMES:
+            self.on = False             # its own frames are its own
+            self.seen |= self.walks(args)
+            self.on = True
             return
         # Popen is harmless where there is nothing to run: platform.processor()
         self.seen |= event in ("os.fork", "os.forkpty", "usetl.ready")
@@ -151,7 +183,7 @@ class Watch:
         os.unlink("/tmp/.usetl-said")
         self.own.begin()
         self.seen, self.on = False, True
-        looks = self.looks()
+        looks, hooks = self.looks(), list(sys.path_hooks)
         try:
             environ._data = raw._data = Environ(data)
             os.dup2(said, 1)
@@ -160,7 +192,8 @@ class Watch:
                         "__file__": code.co_filename})
         finally:
             self.on = False
-            self.seen |= self.looks() != looks
+            # a new hook would be asked for the function's folder
+            self.seen |= self.looks() != looks or sys.path_hooks != hooks
             self.own.end()
             for stream in sys.stdout, sys.stderr:
                 if stream:

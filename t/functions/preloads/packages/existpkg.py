@@ -1,8 +1,9 @@
-import sys
-
 # what no trial finds: it is not the function that imports this
 HERE = True
-frame = sys._getframe()
+try:
+    raise LookupError
+except LookupError as error:
+    frame = error.__traceback__.tb_frame
 while frame:
     if frame.f_code.co_filename.endswith("_usetl/preload.py"):
         raise OSError("there is no function")

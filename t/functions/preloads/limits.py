@@ -1,0 +1,11 @@
+import low
+import limitpkg
+import high
+
+import report
+
+X = limitpkg.PAGES
+
+
+def handler(event, context):
+    return report.of(globals())

@@ -1,0 +1,11 @@
+import low
+import mempkg
+import high
+
+import report
+
+X = mempkg.TOTAL
+
+
+def handler(event, context):
+    return report.of(globals())

@@ -1,0 +1,3 @@
+import os
+
+BLOCKS = os.statvfs("/tmp").f_blocks

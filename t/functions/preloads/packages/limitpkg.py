@@ -1,0 +1,3 @@
+import os
+
+PAGES = os.sysconf("SC_PHYS_PAGES")

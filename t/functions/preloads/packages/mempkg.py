@@ -1,0 +1,2 @@
+with open("/proc/meminfo", encoding="ascii") as file:
+    TOTAL = file.readline().strip()

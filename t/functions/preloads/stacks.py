@@ -1,0 +1,11 @@
+import low
+import stackpkg
+import high
+
+import report
+
+X = stackpkg.NAMES
+
+
+def handler(event, context):
+    return report.of(globals())
