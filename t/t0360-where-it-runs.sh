@@ -20,14 +20,38 @@ if instrumented; then
 	export ASAN_OPTIONS
 fi
 
+# a process's end by a signal is its parent's to see, or a tracer's
+straces=
+if command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
+	straces=yes
+else
+	skip "nothing crashes" "no strace that may trace"
+fi
+
 # what starts from there asks what the host allows only once something fails
 store=$tmp/store
 "$usetl" invoke --store "$store" -d 1 "$tmp/echo.usetl" >"$tmp/out" 2>&1
+
+# ends NAME COMMAND...: usetl under COMMAND ends with none of its processes hurt
+ends() {
+	where=$1
+	shift
+	for stored in "" "--store $store"; do
+		# shellcheck disable=SC2086
+		timeout 60 strace -f -e trace=none -o "$tmp/ends" \
+			"$@" "$usetl" invoke $stored -d 1 "$tmp/echo.usetl" \
+			>/dev/null 2>&1
+		grep 'killed by' "$tmp/ends"
+	done >"$tmp/killed"
+	is "$where: nothing of it crashes" \
+		"$(grep -v SIGKILL "$tmp/killed")" ""
+}
 
 # refused NAME PATTERN COMMAND...: usetl under COMMAND says a line like that
 refused() {
 	where=$1 said=$2
 	shift 2
+	test -z "$straces" || ends "$where" "$@"
 	fails "$where: invoke" 1 timeout 60 "$@" "$usetl" invoke -d 1 \
 		"$tmp/echo.usetl"
 	like "$where: invoke: what is said" "$tmp/err" \
@@ -119,7 +143,7 @@ fi
 if command -v setpriv >/dev/null; then
 	runs "no new privileges" setpriv --no-new-privs
 fi
-if command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
+if test "$straces"; then
 	ok "traced with all its children" timeout 100 strace -f \
 		-o /dev/null "$usetl" invoke --repeat 3 -d 1 "$tmp/echo.usetl"
 	times=$(grep -c 'strace (pid .*invoke .*--gdb$' "$tmp/err")

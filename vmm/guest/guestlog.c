@@ -43,8 +43,11 @@ static void gather(struct guest *g)
 {
 	struct uk_out *out = ram_sys(g->ram, UK_OUT);
 	const char *text = ram_sys(g->ram, UK_LOG);
-	uint32_t n = *(volatile uint32_t *)&out->log_len, all;
+	uint32_t n, all;
 
+	if (g->ram->torn)
+		return;
+	n = *(volatile uint32_t *)&out->log_len;
 	out->log_len = 0;
 	if (n > UK_LOG_SIZE)
 		n = UK_LOG_SIZE;

@@ -296,6 +296,7 @@ int ref_run(struct ref *r, struct err *err)
 	len = guest_log(&r->g, &log);
 	rc = freeze(r, err);
 	if (rc < 0) {
+		r->g.log_len = (uint32_t)len;	/* it is to be told all the same */
 		/* its process, which had nothing to do, is gone */
 		ref_say_died(r, rc == -ESRCH ? DIED_KILLED :
 			     ref_host_or_killed(r), err->msg);

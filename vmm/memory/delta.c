@@ -178,8 +178,9 @@ int ram_lay_snap(struct ram *ram)
 	return rc;
 }
 
-static int laid(int rc, struct err *err)
+static int laid(struct ram *ram, int rc, struct err *err)
 {
+	ram->torn |= rc < 0;
 	return rc == 0 ? 0 : err_set(err, rc, "cannot map guest memory: %s",
 				     strerror(-rc));
 }
@@ -196,7 +197,7 @@ int ram_lay(struct ram *ram, int base, struct err *err)
 		rc = runs_lay(ram, 0, UK_SYS_BASE, UK_SYS_END, snap_run);
 	else if (rc == 0)
 		rc = snap_lay(ram);
-	return laid(rc, err);
+	return laid(ram, rc, err);
 }
 
 /* what its span has more than before is the base's, as the rest of it */
@@ -224,7 +225,7 @@ int ram_lay_last(struct ram *ram, int base, const struct ram_window *was,
 	else if (rc == 0 && ram->own)	/* what both have, the tender sets */
 		rc = runs_lay(ram, ram->snap_laid, ram->apart, ram->apart_end,
 			      snap_run);
-	return laid(rc, err);
+	return laid(ram, rc, err);
 }
 
 uint64_t ram_lay_next(const struct ram *ram, uint64_t addr)

@@ -411,6 +411,7 @@ int ram_seal(struct ram *ram, struct err *err)
 {
 	int rc;
 
+	ram->torn = 1;
 	/* F_SEAL_WRITE wants no writable shared mapping left */
 	for (int i = 0; i < RAM_WINDOWS; i++)
 		munmap(ram->base + ram->win[i].base, ram->win[i].cap);
@@ -430,6 +431,7 @@ int ram_seal(struct ram *ram, struct err *err)
 		ram->win[i].sealed = ram->win[i].span;
 	rc = ram->memfd;
 	ram->memfd = -1;
+	ram->torn = 0;
 	return rc;
 }
 

@@ -84,6 +84,8 @@ struct ram_delta {
 struct ram {
 	uint8_t *base;			/* UK_END bytes reserved */
 	const uint8_t *snap;		/* the snapshot; NULL before ram_seal */
+	int torn;			/* mapping failed half way: the guest's
+					   pages are not to be touched */
 	int memfd;			/* until ram_seal */
 	int pagemap;		/* of the guest's process, -1 until opened */
 	struct ram_window win[RAM_WINDOWS];

@@ -203,7 +203,8 @@ static int move_snapshot(struct ram *ram)
 	return rc;
 }
 
-static int move_all(const struct process_child *c)
+/* *out: where process_rw is meanwhile, or NULL where nobody knows */
+static int move_all(const struct process_child *c, struct process_rw **out)
 {
 	struct ram *ram = c->ram;
 	const struct ram_window *w = ram->win;
@@ -230,10 +231,12 @@ static int move_all(const struct process_child *c)
 
 	/* what is not the guest's there: nothing, or a sanitizer's shadow */
 	rc = munmap((void *)UK_PAGE, PROC_SNAP_END - UK_PAGE) < 0 ? -errno : 0;
-	for (size_t i = 0; i < sizeof(piece) / sizeof(piece[0]); i++)
-		if (rc == 0)
-			rc = move_ram(ram, piece[i].addr, piece[i].len,
-				      piece[i].prot);
+	for (size_t i = 0; rc == 0 && i < sizeof(piece) / sizeof(piece[0]);
+	     i++) {
+		rc = move_ram(ram, piece[i].addr, piece[i].len, piece[i].prot);
+		if (piece[i].addr == PROC_RW)
+			*out = rc == 0 ? (void *)PROC_RW : NULL;
+	}
 	for (int i = 0; rc == 0 && i < UK_LAYERS; i++)
 		rc = move(ram_sys(ram, ram->layer[i].addr), ram->layer[i].addr,
 			  ram->layer[i].size, r);
@@ -341,10 +344,8 @@ static void child_main(const struct process_child *c, pid_t parent)
 		rc = c->wait->get(c->wait->arg);
 		prctl(PR_SET_NAME, "usetl-guest");
 	}
-	if (rc == 0) {
-		rc = move_all(c);
-		rw = (void *)PROC_RW;
-	}
+	if (rc == 0)
+		rc = move_all(c, &rw);
 	if (rc == 0)
 		rc = close_all_but(-1, -1);
 	if (rc == 0) {
