@@ -178,6 +178,21 @@ static int allowed(int fd)
 	       (who.uid == 0 || who.uid == geteuid());
 }
 
+/*
+ * Place for one more where all are taken: that of whoever has said nothing for
+ * the longest time.  Who has an order stays.
+ */
+static void make_room(struct control *c)
+{
+	struct control_peer *p, *silent = NULL;
+
+	LIST_FOREACH(p, &c->peers, link)	/* the oldest is the last */
+		if (!p->ordered)
+			silent = p;
+	if (silent)
+		peer_end(silent);
+}
+
 static void peer_begin(struct control *c, int fd)
 {
 	struct control_peer *p = calloc(1, sizeof(*p));
@@ -189,8 +204,7 @@ static void peer_begin(struct control *c, int fd)
 	p->c = c;
 	p->fd = fd;
 	LIST_INSERT_HEAD(&c->peers, p, link);
-	if (++c->n == CONTROL_MAX)
-		ev_io_stop(c->loop, &c->io);
+	c->n++;
 	ev_io_init(&p->io, on_io, fd, EV_READ);
 	ev_init(&p->timer, on_timer);
 	p->io.data = p->timer.data = p;
@@ -203,8 +217,16 @@ static void peer_begin(struct control *c, int fd)
 static void on_connection(struct ev_loop *loop, struct ev_io *w, int revents)
 {
 	struct control *c = w->data;
-	int fd = accept4(c->sock.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd;
 
+	if (c->n == CONTROL_MAX)
+		make_room(c);
+	/* all have orders: it is heard when one of them ends */
+	if (c->n == CONTROL_MAX) {
+		ev_io_stop(loop, w);
+		return;
+	}
+	fd = accept4(c->sock.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0)
 		peer_begin(c, fd);
 }

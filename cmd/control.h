@@ -2,8 +2,9 @@
  * control.h - who talks to a server's control socket (controlsock.h)
  *
  * On the gateway's loop, and nothing in it waits for a peer: a connection has 5 s
- * to say its order and 10 to take the answer, CONTROL_MAX are there at a time,
- * and those after them wait in the socket's own queue.
+ * to say its order and 10 to take the answer, and CONTROL_MAX are there at a
+ * time.  One more takes the place of the oldest that says nothing; where all have
+ * said theirs, it waits in the socket's own queue.
  */
 #ifndef CMD_CONTROL_H
 #define CMD_CONTROL_H

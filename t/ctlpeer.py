@@ -3,6 +3,8 @@
 usage: ctlpeer.py SOCKET HOW [TEXT]
   say TEXT    send it as it is, and print what is answered
   hold N      connect N times and say nothing until standard input ends
+  beside N    the same, and then order a list; print how that begins, and how many
+              of the N are still connected
   slow TEXT   send it byte by byte, take the answer one byte at a time
   fds TEXT    send it with descriptors
   gone TEXT   send it and leave
@@ -30,6 +32,14 @@ def rest(s, n=65536):
         out += part
 
 
+def is_there(s):
+    s.setblocking(False)
+    try:
+        return s.recv(1) != b""
+    except BlockingIOError:
+        return True
+
+
 def main():
     path, how, text = (sys.argv[1:] + [""])[:3]
     data = text.encode().decode("unicode_escape").encode("latin-1")
@@ -37,6 +47,12 @@ def main():
         held = [connect(path) for _ in range(int(text))]
         print(len(held), flush=True)
         sys.stdin.read()
+        return
+    if how == "beside":
+        held = [connect(path) for _ in range(int(text))]
+        s = connect(path)
+        s.sendall(b"list\n")
+        print(rest(s)[:2].decode(), sum(map(is_there, held)))
         return
     s = connect(path)
     if how == "slow":

@@ -130,6 +130,8 @@ exec 9>&-
 kill $holder 2>/dev/null
 wait $holder 2>/dev/null
 ok "then the next order is" ctl list
+is "one takes the place of the oldest of eight that say nothing" \
+	"$(peer beside 8)" "ok 7"
 
 # another server
 fails "another server has it" 1 "$usetl" serve -l 127.0.0.1:0 \
