@@ -289,6 +289,15 @@ static void say(const char *text)
 	fprintf(stderr, "%s: %s\n", who, text);
 }
 
+/* of what goes on from a snapshot, why in *err is all that there is to say yet */
+static int no_image(const char *from, int rc, struct err *err)
+{
+	struct err why = *err;
+
+	return err_set(err, rc, "snapshot '%s': %s; `usetl invoke --from %s "
+		       "IMAGE` says where its image is", from, why.msg, from);
+}
+
 static int add(struct run *r, const char *path, struct err *err)
 {
 	const struct invoke_opts *o = r->o;
@@ -307,11 +316,12 @@ static int add(struct run *r, const char *path, struct err *err)
 	int rc = image_open(&img, path, o->store, err);
 
 	if (rc < 0)
-		return rc;
+		return r->from ? no_image(o->from, rc, err) : rc;
 	if (r->from && strcmp(img->digest, r->from->head.digest)) {
 		image_close(img);
-		return err_set(err, -ESTALE, "snapshot '%s': '%s' is not the "
-			       "image that it was made from", o->from, path);
+		err_set(err, -ESTALE, "'%s' is not the image that it was made "
+			"from", path);
+		return no_image(o->from, -ESTALE, err);
 	}
 	rc = start_gdb(r, img, err);
 	if (rc < 0) {

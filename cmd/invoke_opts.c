@@ -251,7 +251,7 @@ static int check_pages(const struct invoke_opts *o)
 static int check_from(const struct invoke_opts *o)
 {
 	const char *option = !o->from ? NULL : o->trace ? "--trace" :
-		o->store ? "--store" : o->debug ? "--gdb" : NULL;
+		o->debug ? "--gdb" : NULL;
 
 	if (!option)
 		return 0;

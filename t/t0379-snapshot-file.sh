@@ -140,16 +140,36 @@ for other in kvm process; do
 	"$usetl" invoke --tender="$other" "$tmp/points.usetl" \
 		>/dev/null 2>&1 || continue
 	fails "by another tender" 1 from "$snap" -d '{}' --tender=$other
-	like "it says who made it" "$tmp/err" 'made by another tender'
+	like "it says who made it, and what to type" "$tmp/err" \
+		"made by another tender; .*invoke --tender=$tender --from"
 done
+mv "$tmp/points.usetl" "$tmp/moved.usetl"
+refused "an image that was moved" "$snap" \
+	"points.usetl.*; .usetl invoke --from $snap IMAGE. says where"
+ok "and that line is right" from "$snap" -d '{}' "$tmp/moved.usetl"
+mv "$tmp/moved.usetl" "$tmp/points.usetl"
 echo '# other' >>"$tmp/src/points/app.py"
 ok "the image is baked again" "$usetl" bake -o "$tmp/points.usetl" \
 	"$tmp/src/points"
-refused "another image" "$snap" 'is not the image that it was made from'
+refused "another image" "$snap" \
+	"is not the image that it was made from; .usetl invoke --from $snap"
 fails "no image" 1 from "$snap" -d '{}' "$tmp/none.usetl"
 
+# its image may be a thin one, whose layers are in a store
+ok "a thin image" "$usetl" bake --thin --store "$tmp/layers" \
+	-o "$tmp/thin.usetl" "$tmp/src/points"
+serve_or_end --store "$tmp/layers" "$tmp/thin.usetl"
+ok "a snapshot of it" "$usetl" ctl snapshot points "$tmp/thin.snap"
+stop_serve
+ok "it goes on with that store" from "$tmp/thin.snap" -d '{}' \
+	--store "$tmp/layers"
+fails "and not without" 1 env XDG_DATA_HOME="$tmp/none" "$usetl" invoke \
+	--from "$tmp/thin.snap" -d '{}'
+before=$(find "$tmp/layers" -type f | sort)
+ok "nothing is kept there" test "$before" = "$(find "$tmp/layers" -type f | sort)"
+
 # usage
-for args in '--trace' "--store $tmp/s" '--gdb' 'http://127.0.0.1:1/function/f'
+for args in '--trace' '--gdb' 'http://127.0.0.1:1/function/f'
 do
 	# shellcheck disable=SC2086
 	fails "--from with $args is a wrong command line" 2 from "$snap" $args

@@ -293,8 +293,9 @@ int saved_fits(const struct saved *s, enum tender_kind tender,
 		return refuse(path, "it is of another kernel", err);
 	if (h->processor != here.processor)
 		return refuse(path, "it is of another processor", err);
-	if (h->tender != here.tender)
-		return refuse(path, "it was made by another tender; --tender "
-			      "chooses", err);
-	return 0;
+	if (h->tender == here.tender)
+		return 0;
+	return err_set(err, -EINVAL, "snapshot '%s': it was made by another "
+		       "tender; `usetl invoke --tender=%s --from %s` goes on "
+		       "with that", path, tender_words[h->tender], path);
 }
