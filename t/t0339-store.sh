@@ -162,6 +162,22 @@ rm -rf "$store"
 serve_all
 ok "the store is made anew" await kept 4
 stop_serve
+f=$(function_file)
+rm "$f"
+mkdir -p "$f/folder"
+serve_all
+like_soon "a folder in a file's place: what to remove is said" \
+	"$tmp/serve.err" "store: '$f' is a folder; remove it\$"
+call a '{}'
+is "a folder in a file's place: it is booted" "$status" 200
+stop_serve
+is "a folder in a file's place: that is the only line" \
+	"$(grep -c 'store: ' "$tmp/serve.err")" 1
+rm -r "$f"
+serve_all
+ok "without it all is kept again" await kept 4
+stop_serve
+unlike "and nothing is wrong" "$tmp/serve.err" 'store: '
 chmod 666 "$(base)"
 serve_all
 like_soon "what others can write is not trusted" "$tmp/serve.err" \

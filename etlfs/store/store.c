@@ -167,6 +167,12 @@ int store_file_open(const struct store *s, int folder, const char *name,
 		return err_set(err, -errno, "'%s': %s", name, strerror(errno));
 	if (fstat(fd, st))
 		rc = err_set(err, -errno, "'%s': %s", name, strerror(errno));
+	else if (S_ISDIR(st->st_mode))
+		/* no file can take its place */
+		rc = err_set(err, -EISDIR, "'%s/%s/%s' is a folder; remove it",
+			     s->dir, folder == s->layers ? STORE_LAYERS :
+			     folder == s->keys ? STORE_KEYS : STORE_SNAPSHOTS,
+			     name);
 	else if (!S_ISREG(st->st_mode))
 		rc = err_set(err, -EPERM, "'%s' is no file", name);
 	else if (!store_trusted(st))

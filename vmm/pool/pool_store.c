@@ -340,6 +340,8 @@ static void on_done(struct ev_loop *loop, struct ev_async *a, int revents)
 	function_mark(f);
 	if (w->rc < 0 && w->err.msg[0])
 		pool_note(f, "store: %s", w->err.msg);
+	/* nothing can be put where a folder is, which was said */
+	r->kept |= w->rc == -EISDIR;
 	if (w->rc == 0)
 		strcpy(f->kept_key, w->key);
 	if (w->saves || w->rc < 0)
