@@ -132,6 +132,7 @@ static void branch_clone(struct ref *r, int window0, uint64_t guest_pid,
 	int rc;
 
 	r->ram.once = o.once = once;
+	r->ram.there = once && r->ops->lays;
 	rc = snapshot_load(&r->snap, &r->ram, r->file, err);
 	r->file = -1;
 	if (rc == 0)

@@ -572,8 +572,8 @@ int ref_start(const struct ref_opts *o, int *sock, pid_t *pid,
 	pid_t parent = getpid();
 	int sv[2];
 
-	/* once, rather than each reference by itself */
-	if (o->tender == TENDER_PROCESS)
+	/* once, rather than each reference by itself, if there may be more */
+	if (o->tender == TENDER_PROCESS && !o->alone)
 		hostclock_khz();
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
 		return err_set(err, -errno, "socketpair: %s", strerror(errno));

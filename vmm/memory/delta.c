@@ -190,11 +190,12 @@ int ram_lay(struct ram *ram, int base, struct err *err)
 	int rc = ram_map_private(ram, base);
 
 	ram->laid = 0;
-	if (rc == 0)
+	if (rc == 0 && !ram->there)
 		rc = base_lay(ram);
 	/* what the tender writes is of the snapshot at first */
 	if (rc == 0 && ram->once)
-		rc = runs_lay(ram, 0, UK_SYS_BASE, UK_SYS_END, snap_run);
+		rc = runs_lay(ram, 0, (uint64_t)TOLD * UK_PAGE,
+			      (uint64_t)TOLD_END * UK_PAGE, snap_run);
 	else if (rc == 0)
 		rc = snap_lay(ram);
 	return laid(ram, rc, err);

@@ -96,10 +96,12 @@ struct ram {
 	struct ram_delta delta[RAM_DELTAS]; /* of the snapshot, lowest first */
 	unsigned deltas;
 	/*
-	 * Set before ram_lay() by who will never roll back: what of the snapshot
-	 * is beyond SYS shows in RAM alone, which takes half as many mappings.
+	 * Set before ram_lay() by who will never roll back: the snapshot shows in
+	 * RAM alone, but for the pages that the tender writes, which takes half as
+	 * many mappings.  there: RAM not either, since the guest's process lays the
+	 * deltas itself, which need not be mapped here, forked and moved then.
 	 */
-	int once;
+	int once, there;
 	unsigned base_deltas;		/* 1: the lowest is the base itself */
 	unsigned laid, snap_laid;	/* of them, over RAM and over snap */
 	const struct ram_ops *ops;	/* who has the pages; the tender's */

@@ -23,6 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "vmm/tender/hostclock.h"
 #include "vmm/tender/machine.h"
 
 volatile sig_atomic_t process_child_ended;
@@ -98,7 +99,7 @@ static void ro_init(struct process *p)
 	struct process_ro *ro = p->ro;
 
 	memset(ro, 0, sizeof(*ro));
-	ro->seq = SEQ_RUN;
+	ro->seq = SEQ_PARK;
 	ro->syscall = h->syscall;
 	ro->text = h->text;
 	ro->text_end = h->text_end;
@@ -201,7 +202,7 @@ static int child_up(struct process *p)
 {
 	int rc = process_ring_soon(p);
 
-	if (rc == PROC_UP)
+	if (rc == PROC_CLEAN)
 		return 0;
 	if (rc == PROC_FAILED)
 		return (int)p->rw->regs.rax ? (int)p->rw->regs.rax : -EIO;
@@ -222,11 +223,20 @@ static int child_reach(struct process *p)
 	return rc;
 }
 
+/* what the child lays by itself must leave that to this process */
+static void keep_apart(struct ram *ram)
+{
+	ram->apart = PROC_SHARED;
+	ram->apart_end = PROC_SHARED_END;
+}
+
 /* all that was mapped so far goes to the child; nothing can be added */
 static int child_create(struct process *p)
 {
-	int rc = child_start(p, NULL);
+	int rc;
 
+	keep_apart(p->ram);
+	rc = child_start(p, NULL);
 	if (rc == 0)
 		rc = child_up(p);
 	return rc == 0 ? child_reach(p) : rc;
@@ -238,8 +248,7 @@ static int process_stand(struct tender *t, const struct tender_wait *w)
 	int rc;
 
 	p->ram->waits = 1;
-	p->ram->apart = PROC_SHARED;
-	p->ram->apart_end = PROC_SHARED_END;
+	keep_apart(p->ram);
 	rc = child_start(p, w);
 	return rc == 0 ? child_reach(p) : rc;
 }
@@ -253,8 +262,11 @@ static int process_load(struct tender *t, const struct cpu_state *s)
 		rc = p->ram->waits ? child_up(p) : child_create(p);
 		p->ram->waits = 0;
 		p->ram->apart = p->ram->apart_end = 0;
+		/* late: it may have to wait for it, less the later it is */
+		if (!tender_cpu.tsc_khz)
+			tender_cpu.tsc_khz = hostclock_khz();
 		if (rc == 0)
-			rc = process_settle(t);
+			rc = process_new(p);
 	} else if (p->place != PARKED) {
 		rc = -EPROTO;
 	}
@@ -302,6 +314,7 @@ const struct tender_ops tender_process = {
 	.unmap = process_unmap,
 	.load = process_load,
 	.stand = process_stand,
+	.lays = 1,
 	.settle = process_settle,
 	.save = process_save,
 	.verify = process_verify,

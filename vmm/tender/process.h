@@ -43,7 +43,6 @@
 #define PROC_SNAP_END	(PROC_SNAP + UK_RAM_END)
 
 /* process_rw.kind: what the stub tells */
-#define PROC_UP		1	/* locked, nothing of the host left */
 #define PROC_DOORBELL	2	/* regs are all of the program's */
 #define PROC_TRAP	3 /* vector, error, cr2, cs, regs.rip/rsp/rflags */
 #define PROC_TICK	4	/* a tick, outside libOS and stub; the same */

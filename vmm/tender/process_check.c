@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "vmm/tender/hostclock.h"
 #include "vmm/tender/process_impl.h"
 #include "vmm/tender/signature.h"
 
@@ -67,7 +66,5 @@ int process_init(struct err *err)
 	if (rc < 0)
 		return rc;
 	cpu_learn();
-	if (!tender_cpu.tsc_khz)
-		tender_cpu.tsc_khz = hostclock_khz();
 	return 0;
 }

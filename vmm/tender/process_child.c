@@ -334,8 +334,9 @@ static void child_main(const struct process_child *c, pid_t parent)
 	int rc;
 
 	prctl(PR_SET_NAME, c->wait ? "usetl-waits" : "usetl-guest");
+	/* the deltas' files are mapped yet, where it lays them */
 	rc = c->wait ? close_all_but(c->wait->fd[0], c->wait->fd[1]) :
-	     close_all_but(-1, -1);
+	     c->ram->laid < c->ram->deltas ? 0 : close_all_but(-1, -1);
 	rseq_leave();
 	if (rc == 0)
 		rc = privileges_set(parent);

@@ -81,6 +81,8 @@ int process_limit_windows(struct process *p);
 
 /* process_settle.c */
 int process_settle(struct tender *t);
+/* the same of a child that is up and was never a guest's */
+int process_new(struct process *p);
 int process_rest(struct tender *t, int over);
 int process_verify(struct tender *t);
 extern const struct ram_orders process_orders;

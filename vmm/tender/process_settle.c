@@ -28,6 +28,9 @@
  *     anyway, and sleeps until its time is up: process_parked is no answer to
  *     any order but PARK and LOAD.
  *
+ * A child that is new has gone there by itself, from process_leave, since nothing
+ * was the guest's to change before.
+ *
  * So nothing is written from outside, and nothing is needed of the kernel but
  * to read /proc/PID/syscall, pagemap and stat.
  */
@@ -253,6 +256,28 @@ void process_shared_restore(struct process *p)
 		memset(p->rw, 0, 2 * UK_PAGE);
 }
 
+static int parked(struct process *p)
+{
+	int rc = process_limit_windows(p);
+
+	if (rc < 0)
+		return rc;
+	p->place = PARKED;
+	if (p->ram->snap)
+		memset(p->rw, 0, 2 * UK_PAGE);
+	return 0;
+}
+
+int process_new(struct process *p)
+{
+	int rc = asleep_wait(p, process_stub_at(process_parked),
+			     atomic_load(&p->ro->seq));
+
+	/* in a shell the snapshot is another by now */
+	shared_restore(p->ram);
+	return rc < 0 ? rc : parked(p);
+}
+
 int process_settle(struct tender *t)
 {
 	struct process *p = (struct process *)t;
@@ -272,12 +297,9 @@ int process_settle(struct tender *t)
 		rc = parked_wait(p, seq);
 	}
 	if (rc == 0)
-		rc = process_limit_windows(p);
+		rc = parked(p);
 	if (rc < 0)
 		return rc;
-	p->place = PARKED;
-	if (p->ram->snap)
-		memset(p->rw, 0, 2 * UK_PAGE);
 	/* with nothing to restore there is no list */
 	return done == l->n ? 0 :
 	       restore(p, l->page + done, l->n - done, 0);

@@ -440,7 +440,10 @@ process_on_tick:
 process_restorer:
 	ud2
 
-/* the child's last step out of the host's program: unmap it, lock, tell */
+/*
+ * The child's last steps out of the host's program: unmap it, lock, and wait to
+ * be loaded.  Its first guest is the tender's to say, as each later one.
+ */
 process_leave:
 	cfi_nobody
 	mov	$RW_STACK, %esp
@@ -457,8 +460,7 @@ process_leave:
 	syscall
 	test	%rax, %rax
 	jnz	1f
-	mov	$PROC_UP, %eax
-	jmp	ring
+	jmp	go_park
 1:	mov	%rax, RW_REGS + R_RAX
 	mov	$PROC_FAILED, %eax
 	jmp	ring

@@ -84,6 +84,7 @@ struct tender_ops {
 	 * load does it, and what is laid later is there.
 	 */
 	int (*stand)(struct tender *t, const struct tender_wait *w);
+	int lays;			/* the first load heeds ram.there */
 	/*
 	 * Before a rollback touches memory: the guest is where no code of its
 	 * own can run until the next load.  NULL: it always is, between runs.
