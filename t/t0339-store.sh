@@ -373,6 +373,15 @@ await has_process || fail "it has a process" "$tmp/err"
 sleep 0.2
 is "it has one process, whose child the guest may be" \
 	"$(children "$pid" | grep -c .)" 1
+# whoever reads the result reads to its end, which is not to be the clone's
+open=$(for i in 0 1 2; do
+	readlink "/proc/$(children "$pid")/fd/$i"
+done | grep -cF "$tmp/")
+if instrumented; then
+	skip "it has none of its files" "it says there what it finds"
+else
+	is "it has none of its files" "$open" 0
+fi
 wait "$pid"
 ok "one clone, three requests" mapped --repeat 3
 is "each of them from the start" "$(json 'd["calls"]')" 1

@@ -143,7 +143,8 @@ static void function_end(struct function *f)
 	queue_drop(f);
 	for (int s = 0; s <= CLONE_DYING; s++)
 		while ((c = TAILQ_FIRST(&f->clones[s]))) {
-			kill_and_poll(&c->proc);
+			if (!pool_alone_over(c))
+				kill_and_poll(&c->proc);
 			job_drop(c->job);
 			pool_clone_free(c);
 		}

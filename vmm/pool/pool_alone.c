@@ -9,6 +9,11 @@
  *
  * The files are not read before they are used, so what is wrong with one shows
  * when the clone does not come up.  Then both are given up, and all boots.
+ *
+ * A clone that is to run one request is sent it behind its place, and not once
+ * it has said UP: so it need not wait to be answered, for which this process
+ * would have to have its turn.  Until it is up nobody has seen anything of the
+ * request, which is then another's.
  */
 #include <sys/stat.h>
 
@@ -50,6 +55,7 @@ static int only_request(const struct function *f)
 int pool_alone_start(struct pool_clone *c)
 {
 	struct pool_ref *b = c->ref->of;
+	const int once = only_request(c->proc.f);
 	struct ref_opts o = pool_ref_opts(b);
 	struct err err;
 	pid_t pid;
@@ -61,12 +67,20 @@ int pool_alone_start(struct pool_clone *c)
 	if (rc == 0)
 		rc = pool_proc_hold(&c->proc, sock, pid, &err);
 	if (rc == 0)
-		rc = pool_base_clone(&c->proc, c->ref, c->next_pid,
-				     only_request(c->proc.f));
+		rc = pool_base_clone(&c->proc, c->ref, c->next_pid, once);
 	if (rc < 0)
 		return rc;
 	c->alone = 1;
+	c->ahead = once;
+	if (once)
+		pool_clone_enter(c, CLONE_IDLE);
+	function_mark(c->proc.f);
 	return 0;
+}
+
+int pool_alone_over(const struct pool_clone *c)
+{
+	return c->ahead && c->ran;
 }
 
 static int shorter(int fd, uint64_t len)
@@ -91,6 +105,9 @@ void pool_alone_failed(struct pool_clone *c, const char *why)
 	struct function *f = c->proc.f;
 	struct pool_ref *r = c->ref, *b = r->of;
 
+	if (c->job)
+		queue_push_back(f, c->job);
+	c->job = NULL;
 	pool_clone_stop(c);
 	if (r->state != REF_READY)
 		return;

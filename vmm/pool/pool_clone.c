@@ -62,6 +62,12 @@ void pool_clone_stop(struct pool_clone *c)
 		pool_clone_free(c);
 }
 
+int pool_clone_comes(const struct pool_clone *c)
+{
+	return c->state == CLONE_COMING ||
+	       (c->ahead && !c->up && c->state != CLONE_DYING);
+}
+
 void pool_clone_lost(struct pool_clone *c, enum died died, const char *why)
 {
 	struct function *f = c->proc.f;
@@ -72,7 +78,7 @@ void pool_clone_lost(struct pool_clone *c, enum died died, const char *why)
 		died = DIED_HOST;
 		why = cut;
 	}
-	if (c->state == CLONE_COMING) {
+	if (pool_clone_comes(c)) {
 		pool_clone_missed(c, why);
 		return;
 	}
@@ -131,8 +137,8 @@ static void on_message(struct pool_proc *p, const struct msg *m,
 	}
 	/* only what runs has something to say */
 	c->said = 1;
-	rc = c->state == CLONE_BUSY ? pool_proc_message(p, m, payload)
-				   : 0;
+	rc = c->state == CLONE_BUSY && !pool_clone_comes(c) ?
+	     pool_proc_message(p, m, payload) : 0;
 	if (rc <= 0)
 		pool_clone_lost(c, DIED_HOST, rc == 0 || rc == -EPROTO ?
 				"it broke the protocol" : strerror(-rc));
@@ -144,7 +150,7 @@ static void on_message(struct pool_proc *p, const struct msg *m,
  */
 static int unread(const struct pool_clone *c)
 {
-	return c->state == CLONE_BUSY && !c->said;
+	return c->state == CLONE_BUSY && !c->said && !pool_clone_comes(c);
 }
 
 static void on_closed(struct pool_proc *p, int error)
@@ -192,5 +198,6 @@ void pool_clone_expire(struct function *f, double now)
 		pool_clone_lost(c, DIED_HOST, "it did not come up in time");
 	}
 	while ((c = overdue(f, CLONE_BUSY, now)))
-		pool_clone_lost(c, DIED_TIMEOUT, "");
+		pool_clone_lost(c, DIED_TIMEOUT, pool_clone_comes(c) ?
+				"it did not come up in time" : "");
 }

@@ -98,6 +98,8 @@ struct pool_clone {
 	enum clone_state state;
 	int asked;			/* its CLONED has not come */
 	int alone;			/* nobody's child but ours */
+	int ahead;			/* alone, and given its one request before
+					   it is up: pool_alone.c */
 	int up;
 	pid_t guest;			/* DEBUG: its process, until attached */
 	int ended;			/* so its socket said, while asked */
@@ -112,6 +114,7 @@ struct pool_clone {
 	double asked_at;
 	enum pool_start start;		/* of BUSY: what its request found */
 	struct job *job;		/* of BUSY, else NULL */
+	uint64_t limit;			/* of that, ns */
 };
 
 TAILQ_HEAD(clone_list, pool_clone);
@@ -353,6 +356,8 @@ void pool_alone_need(struct pool_ref *b);
 int pool_alone_start(struct pool_clone *c);
 /* a line, when what c has mapped is not there any more, else NULL */
 const char *pool_alone_cut(const struct pool_clone *c);
+/* it has answered its only request, and needs nobody to wait for its end */
+int pool_alone_over(const struct pool_clone *c);
 /* it did not come up: neither file is used again */
 void pool_alone_failed(struct pool_clone *c, const char *why);
 
@@ -538,11 +543,14 @@ void pool_clone_enter(struct pool_clone *c, enum clone_state s);
 void pool_clone_stop(struct pool_clone *c);
 /* its process ended or broke the protocol, or it has to end */
 void pool_clone_lost(struct pool_clone *c, enum died died, const char *why);
+int pool_clone_comes(const struct pool_clone *c);	/* it is not up yet */
 void pool_clone_expire(struct function *f, double now);	/* what is late */
 void pool_clone_free(struct pool_clone *c);
 
 /* pool_run.c */
 void pool_clone_run(struct pool_clone *c, struct job *j);
+/* when that is to be over, if it begins now */
+double pool_run_until(const struct pool_clone *c, uint64_t limit);
 void pool_run_died(struct function *f, struct job *j, enum died died,
 		   const char *why);
 void pool_run_give_back(struct pool_clone *c, const char *why);

@@ -72,7 +72,8 @@ static void maybe_usable(struct pool_clone *c)
 	}
 	f->clone_ns = (ev_time() - c->asked_at) * 1e9;
 	f->clone_failures = 0;
-	pool_clone_enter(c, CLONE_IDLE);
+	if (!c->ahead)
+		pool_clone_enter(c, CLONE_IDLE);
 }
 
 void pool_clone_up(struct pool_clone *c, const struct msg *m)
@@ -82,6 +83,8 @@ void pool_clone_up(struct pool_clone *c, const struct msg *m)
 		return;
 	}
 	c->up = 1;
+	if (c->state == CLONE_BUSY)
+		c->proc.deadline = pool_run_until(c, c->limit);
 	c->proc.f->clone_pages = m->a[1];
 	if (c->proc.f->o.debug)
 		c->guest = (pid_t)m->a[2];

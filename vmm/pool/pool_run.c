@@ -73,7 +73,8 @@ void pool_run_result(struct pool_clone *c, const struct msg *m,
 	struct job_result r;
 	char text[128];
 
-	if (c->state != CLONE_BUSY || peer_report(m, payload, &rep) < 0) {
+	if (c->state != CLONE_BUSY || pool_clone_comes(c) ||
+	    peer_report(m, payload, &rep) < 0) {
 		pool_clone_lost(c, DIED_HOST, "it broke the protocol");
 		return;
 	}
@@ -129,7 +130,7 @@ void pool_run_report(struct pool_clone *c, const struct msg *m,
 	pool_proc_log_lost(&c->proc, rep.log_lost);
 	snprintf(why, sizeof(why), "%.*s", (int)(rep.text_len < 500 ?
 		 rep.text_len : 500), rep.text);
-	if (c->state != CLONE_BUSY) {
+	if (c->state != CLONE_BUSY || pool_clone_comes(c)) {
 		pool_clone_lost(c, DIED_HOST, why);
 		return;
 	}
@@ -152,7 +153,7 @@ void pool_run_report(struct pool_clone *c, const struct msg *m,
 static enum pool_start start_of(const struct pool_clone *c,
 				const struct job *j)
 {
-	if (c->ran || c->since <= j->queued)
+	if (c->ran || (c->since <= j->queued && !c->ahead))
 		return START_WARM;
 	if (c->ref->ready_at > j->queued)
 		return c->proc.f->o.from ? START_SNAPSHOT : START_BOOT;
@@ -179,6 +180,11 @@ static int event_give(struct pool_clone *c, const struct job *j,
 	return rc;
 }
 
+double pool_run_until(const struct pool_clone *c, uint64_t limit)
+{
+	return pool_now(c->proc.f) + limit / 1e9 + GRACE_S;
+}
+
 void pool_clone_run(struct pool_clone *c, struct job *j)
 {
 	struct function *f = c->proc.f;
@@ -197,7 +203,10 @@ void pool_clone_run(struct pool_clone *c, struct job *j)
 	m.a[4] = c->next_pid = pool_clone_pid(f);
 	c->job = j;
 	c->said = 0;
-	c->proc.deadline = c->since + limit / 1e9 + GRACE_S;
+	c->limit = limit;
+	/* it begins when it is up, and has its time for that first */
+	if (!pool_clone_comes(c))
+		c->proc.deadline = pool_run_until(c, limit);
 	pool_proc_log_limit(&c->proc);
 	pool_proc_log_room(&c->proc);
 	m.a[3] = c->proc.log_left;
@@ -207,6 +216,10 @@ void pool_clone_run(struct pool_clone *c, struct job *j)
 		rc = peer_send(c->proc.peer, &m, NULL, NULL, 0);
 	if (rc == 0) {
 		f->starts[c->start]++;
+		return;
+	}
+	if (pool_clone_comes(c)) {
+		pool_clone_missed(c, pool_clone_ended);
 		return;
 	}
 	/* it had ended already, and saw nothing of the request */
