@@ -10,6 +10,24 @@
 
 /* list */
 
+/* where there are several */
+static json_t *layouts(struct function *f)
+{
+	struct layout_info l[POOL_LAYOUTS_MAX];
+	unsigned n = function_layouts(f, l);
+	json_t *all = n > 1 ? json_array() : NULL;
+
+	for (unsigned i = 0; all && i < n; i++)
+		json_array_append_new(all, json_pack(
+			"{s:i, s:I, s:b, s:b, s:I, s:i}",
+			"layout", (int)l[i].layout,
+			"base", (json_int_t)l[i].base,
+			"ready", l[i].ready, "stored", l[i].stored_now,
+			"pages", (json_int_t)l[i].pages,
+			"clones", (int)l[i].clones));
+	return all;
+}
+
 static json_t *describe(struct function *f)
 {
 	struct function_info i;
@@ -17,7 +35,7 @@ static json_t *describe(struct function *f)
 	function_info(f, &i);
 	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:b, s:b,"
 			 " s:{s:i, s:i, s:i}, s:i, s:i, s:I, s:f,"
-			 " s:{s:I, s:I, s:I, s:I, s:I}, s:I, s:I, s:I}",
+			 " s:{s:I, s:I, s:I, s:I, s:I}, s:I, s:I, s:I, s:o*}",
 			 "name", i.name, "level", i.level,
 			 "digest", i.digest ? i.digest : "",
 			 "id", (json_int_t)i.id, "base", (json_int_t)i.base,
@@ -34,7 +52,8 @@ static json_t *describe(struct function *f)
 			 "boot", (json_int_t)i.starts[START_BOOT],
 			 "requests", (json_int_t)i.requests,
 			 "errors", (json_int_t)i.errors,
-			 "refreshes", (json_int_t)i.refreshes);
+			 "refreshes", (json_int_t)i.refreshes,
+			 "layouts", layouts(f));
 }
 
 static void list(struct control_peer *p, const char *name)

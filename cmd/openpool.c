@@ -56,6 +56,7 @@ int openpool_limits(const struct openpool *p, const struct conf *c,
 		/* for one function alone it is worth while from a store */
 		.share = o->copy_images ? c->share == YES : p->store != NULL,
 		.shells = o->copy_images ? c->shells : 0,
+		.layouts = o->copy_images ? c->layouts : 1,
 		.copies = c->copies, .store = p->store,
 		.windows = c->windows,
 		.warm = c->warm,

@@ -71,6 +71,7 @@ static const struct ini_key keys[] = {
 	{ "pool", "refresh", INI_TIME, C(refresh_ns), INI_RANGE(0, 30 * DAY) },
 	{ "pool", "memory", INI_SIZE, C(memory), INI_RANGE(0, 1ull << 50) },
 	{ "pool", "share", INI_WORD, C(share), .words = yesno_words },
+	{ "pool", "layouts", INI_COUNT, C(layouts), INI_RANGE(1, 64) },
 	{ "pool", "shells", INI_COUNT, C(shells), INI_RANGE(0, 256) },
 	{ "fetch", "windows", INI_COUNT, C(windows), INI_RANGE(0, 256) },
 	{ "fetch", "warm", INI_SIZE, C(warm), INI_RANGE(0, GB) },
@@ -226,6 +227,7 @@ int conf_create(struct conf **out)
 	c->idle_ns = 60 * SEC;
 	c->refresh_ns = 3600 * SEC;
 	c->share = YES;
+	c->layouts = 1;
 	c->shells = c->max < 16 ? c->max : 16;
 	c->windows = 2;
 	c->warm = 64u << 20;

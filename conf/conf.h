@@ -60,6 +60,7 @@ struct conf {
 	uint64_t refresh_ns;		/* 0: never */
 	uint64_t memory;		/* of idle functions; 0: any */
 	enum yesno share;		/* one runtime for many functions */
+	unsigned layouts;		/* references of each, side by side */
 	unsigned shells;		/* of each such runtime; 0: none */
 	/* [fetch] */
 	unsigned windows;

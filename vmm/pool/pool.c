@@ -23,6 +23,8 @@ void pool_event(struct function *f, enum pool_event what, const char *text)
 {
 	if (f->base_of)
 		pool_base_event(f, what, text);
+	else if (f->variant_of)
+		pool_variant_event(f, what, text);
 	else
 		f->pool->o.ops->event(f->pool->o.arg, f, what, text);
 }
@@ -60,6 +62,7 @@ void pool_set(struct pool *pool, const struct pool_opts *o)
 	window_pool_limit(pool->windows, o->fetch_total);
 	pool_memory_set(pool);
 	pool_shell_mark(pool);
+	pool_variant_set(pool);
 }
 
 /* what it cannot do now, whoever needs a window tries again */
@@ -139,6 +142,7 @@ static void ended_wait(struct pool_ref *r)
 static void function_end(struct function *f)
 {
 	struct pool_clone *c;
+	struct function *v;
 
 	queue_drop(f);
 	for (int s = 0; s <= CLONE_DYING; s++)
@@ -148,6 +152,8 @@ static void function_end(struct function *f)
 			job_drop(c->job);
 			pool_clone_free(c);
 		}
+	while ((v = LIST_FIRST(&f->variants)))
+		function_end(v);
 	pool_shell_destroy(f, kill_and_poll);
 	for (struct pool_ref *r = f->refs; r < f->refs + 2; r++) {
 		pool_ref_kill(r);
@@ -161,14 +167,17 @@ static void function_end(struct function *f)
 	function_free(f);
 }
 
-/* a base after those that branch from it, which may be bases, too */
+/*
+ * A base after those that branch from it, which may be bases, too; variants end
+ * with their function, which has their clones
+ */
 static struct function *first_to_end(const struct function_list *list)
 {
 	struct function *f;
 
 	/* the first one it counts is itself */
 	TAILQ_FOREACH(f, list, link)
-		if (f->base_of <= 1)
+		if (f->base_of <= 1 && !f->variant_of)
 			return f;
 	return TAILQ_FIRST(list);
 }

@@ -33,6 +33,7 @@
 #include "vmm/guest/saved.h"
 
 #define POOL_EVENT_MAX	(ETLFS_EVENT_MAX - ETLFS_EVENT_OFF)	/* bytes */
+#define POOL_LAYOUTS_MAX 64
 
 struct pool;
 struct function;
@@ -160,6 +161,12 @@ struct pool_opts {
 	int share;
 	unsigned shells;		/* that each runtime has, ahead of need,
 					   while it is used; 0: none */
+	/*
+	 * References that each function has side by side, each booted with
+	 * random numbers of its own; POOL_LAYOUTS_MAX at most, 0: one.  With
+	 * copy_images alone.
+	 */
+	unsigned layouts;
 	const char *copies;		/* the caller's, until pool_set() */
 	/* where what functions that share are is kept; NULL: nowhere.  The
 	   caller's, as long as the pool is there */
@@ -260,6 +267,15 @@ struct function_info {
 	uint64_t fetched;		/* bytes, into all clones */
 };
 
+/* one of the references that a function has side by side */
+struct layout_info {
+	unsigned layout;		/* which: 0 is that of function_info */
+	uint64_t base;			/* as that has it */
+	uint64_t pages;
+	int ready, stored_now;
+	unsigned clones;		/* idle, busy and coming */
+};
+
 int pool_create(struct pool **out, struct ev_loop *loop,
 		const struct pool_opts *o);
 /* kills what runs; requests in flight are not answered, their events freed */
@@ -316,6 +332,9 @@ void function_attached(struct function *f);
 const char *function_name(const struct function *f);
 const struct image *function_image(const struct function *f);
 void function_info(struct function *f, struct function_info *out);
+/* all of them; how many there are */
+unsigned function_layouts(struct function *f,
+			  struct layout_info out[POOL_LAYOUTS_MAX]);
 /* would img and o boot the same reference? then function_set() is enough */
 int function_same(const struct function *f, const struct image *img,
 		  const struct function_opts *o);

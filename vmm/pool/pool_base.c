@@ -55,6 +55,7 @@ static int same(const struct function *base, const struct function *f,
 {
 	return base->base_of && !base->retired && base->image != IMAGE_BAD &&
 	       pool_base_is_packages(base) == packages &&
+	       base->layout == f->layout &&
 	       (packages ? place_same_packages(base->img, f->img) :
 		place_same_runtime(base->img, f->img)) &&
 	       base->o.verify == f->o.verify &&
@@ -101,6 +102,7 @@ static struct function *create(struct function *f, int packages,
 	}
 	strcpy(base->o.owner, f->o.owner);
 	base->base_of = 1;
+	base->layout = f->layout;
 	base->source = f->id;
 	TAILQ_INSERT_TAIL(&f->pool->others, base, link);
 	if ((packages && (isolate(base) < 0 || pool_base_get(base, err) < 0)) ||
@@ -471,7 +473,7 @@ static int place_fd(const struct pool_ref *r, struct err *err)
 void pool_base_enter_cgroup(struct function *f, pid_t pid)
 {
 	struct cgroup *c = f->pool->o.cgroup;
-	int fd = c ? cgroup_add(c, f->name, f->id) : -1, rc = fd;
+	int fd = c ? cgroup_add(c, f->name, pool_main(f)->id) : -1, rc = fd;
 
 	if (!c)
 		return;

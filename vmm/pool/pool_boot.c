@@ -29,7 +29,8 @@ static void usable(struct function *f)
 		return;
 	}
 	f->was_ready = 1;
-	function_promote(f);
+	if (!f->variant_of)
+		function_promote(f);
 	pool_event(f, POOL_READY, "");
 }
 
@@ -82,6 +83,8 @@ void pool_boot_is_ready(struct pool_ref *r)
 	r->ready_at = pool_now(f) - r->age;
 	pool_store_read(r);
 	r->failed = NULL;
+	if (f->variant_of)
+		function_mark(f->variant_of);
 	if (r != f->ref) {
 		pool_refresh_done(r);
 		return;

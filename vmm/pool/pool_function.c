@@ -43,7 +43,7 @@ static void supersede(struct pool *pool, const char *name)
 	struct function *f;
 
 	TAILQ_FOREACH(f, &pool->others, link)
-		if (!strcmp(f->name, name) && !f->base_of) {
+		if (!strcmp(f->name, name) && !f->base_of && !f->variant_of) {
 			f->retired = 1;
 			function_mark(f);
 		}
@@ -81,7 +81,7 @@ void function_promote(struct function *f)
 
 void function_failed(struct function *f, const char *why)
 {
-	if (!f->current && !f->base_of)
+	if (!f->current && !f->base_of && !f->variant_of)
 		pool_retire(f);
 	pool_event(f, POOL_FAILED, why);
 }
@@ -93,7 +93,12 @@ void function_free(struct function *f)
 	function_unmark(f);
 	pool_snapshot_end(f);
 	TAILQ_REMOVE(f->current ? &pool->current : &pool->others, f, link);
-	cgroup_remove(pool->o.cgroup, f->name, f->id);
+	if (f->variant_of) {
+		LIST_REMOVE(f, variant);
+		function_mark(f->variant_of);
+	} else {
+		cgroup_remove(pool->o.cgroup, f->name, f->id);
+	}
 	ev_timer_stop(pool->loop, &f->refresh);
 	pool_base_put(f);
 	pool_store_end(&f->refs[0]);
@@ -118,14 +123,19 @@ void function_settle(struct function *f)
 		pool_clone_stop(c);
 	/* the reference last: it is what reaps the clones */
 	if (pool_shell_end(f, NULL) || f->n[CLONE_DYING] || f->work.running ||
-	    f->refs[0].work.running || f->refs[1].work.running)
+	    f->refs[0].work.running || f->refs[1].work.running ||
+	    pool_variant_end(f))
+		return;
+	/* a variant's are its function's */
+	if (f->variant_of && (f->refs[0].clones || f->refs[1].clones))
 		return;
 	pool_ref_kill(&f->refs[0]);
 	pool_ref_kill(&f->refs[1]);
 	if (f->refs[0].state != REF_DOWN || f->refs[1].state != REF_DOWN)
 		return;
 	/* a guest may end after its tender */
-	if (cgroup_remove(pool->o.cgroup, f->name, f->id) != -EBUSY)
+	if (f->variant_of ||
+	    cgroup_remove(pool->o.cgroup, f->name, f->id) != -EBUSY)
 		function_free(f);
 }
 
@@ -223,6 +233,7 @@ void function_set(struct function *f, const struct function_opts *o)
 	pool_refresh_arm(f);
 	if (f->base)
 		pool_base_refresh_set(f->base);
+	pool_variant_opts(f);
 	supersede(f->pool, f->name);
 	function_mark(f);
 }
@@ -251,6 +262,7 @@ struct function *function_new(struct pool *pool, struct image *img,
 	for (int s = 0; s <= CLONE_DYING; s++)
 		TAILQ_INIT(&f->clones[s]);
 	TAILQ_INIT(&f->shells);
+	LIST_INIT(&f->variants);
 	return f;
 }
 

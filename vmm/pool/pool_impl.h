@@ -10,6 +10,7 @@
  *   pool_base.c      the runtime that functions share: what they branch from
  *   pool_shell.c     what waits to be a clone of any function of a base
  *   pool_store.c     references that are on disk
+ *   pool_variant.c   a function's references of other layouts
  *   pool_refresh.c   another reference in the place of the one
  *   pool_fork.c      the same on command
  *   pool_snapshot.c  a function's snapshot for somebody else
@@ -233,6 +234,14 @@ struct function {
 	struct ev_timer refresh;	/* runs while f->ref is READY */
 	int refresh_due;		/* it has run out */
 	LIST_HEAD(, fork_order) forks;	/* who has asked for another */
+	int forking;			/* it is to have one for that */
+	/* pool_variant.c; of a base only which layout it is */
+	unsigned layout;		/* 0, or a variant's number */
+	struct function *variant_of;	/* whose clones are its clones */
+	LIST_HEAD(, function) variants;
+	LIST_ENTRY(function) variant;
+	int no_variants;		/* one cannot be made, which was said */
+	uint64_t turn_taken;		/* by the last clone that began here */
 	enum image_state image;		/* of f->img */
 	struct image_work work;
 	char kept_key[STORE_DIGEST];	/* of what the store has of it, or "" */
@@ -276,6 +285,7 @@ struct function {
 	uint32_t run_us[RUN_SAMPLES];
 	unsigned runs;
 	uint64_t clone_ns, clone_pages;
+	uint64_t turns;			/* clones that ever began */
 };
 
 TAILQ_HEAD(function_list, function);
@@ -434,9 +444,10 @@ void pool_base_refreshed(struct function *base); /* its users, too, then */
 /*
  * pool_shell.c
  *
- * 1: one was there, and is f's clone that comes
+ * 1: one was there, and is f's clone that comes, over the reference of v, which
+ * is f or a variant of it
  */
-int pool_shell_take(struct function *f);
+int pool_shell_take(struct function *f, struct function *v);
 /* one that was placed has not come up as f's clone */
 void pool_shell_missed(struct function *f, const char *why);
 /* of a base: as many as there are to be */
@@ -495,6 +506,27 @@ void pool_refresh_pump(struct function *f);
 /* r has booted beside another, and takes its place */
 void pool_refresh_done(struct pool_ref *r);
 
+/* pool_variant.c */
+/* whose clones are those of f's references: f's own, but for a variant */
+static inline struct function *pool_main(const struct function *f)
+{
+	return f->variant_of ? f->variant_of : (struct function *)f;
+}
+/* where f's next clone is to begin: f, which is usable, or a variant of it */
+struct function *pool_variant_next(struct function *f);
+/* clones of f that are too many of one layout get no further request */
+void pool_variant_spread(struct function *f);
+/* f, which is no variant, gets those that it is to have, one after the other */
+void pool_variant_pump(struct function *f);
+/* what became of one, for the function that it is of */
+void pool_variant_event(struct function *v, enum pool_event what,
+			const char *text);
+/* all of f's go; 0: none is there any more */
+int pool_variant_end(struct function *f);
+void pool_variant_opts(struct function *f);	/* f->o is another */
+void pool_variant_set(struct pool *pool);	/* pool->o is */
+void pool_variant_mark(struct pool *pool);	/* all of all functions */
+
 /* pool_fork.c: whoever has ordered one hears how it went */
 void pool_fork_done(struct function *f, const char *why);
 void pool_fork_pump(struct function *f);
@@ -525,8 +557,9 @@ void pool_image_end(struct function *f);	/* waits for the thread */
 uint32_t pool_clone_pid(struct function *f);
 extern const char pool_clone_ended[];
 int pool_clone_start(struct function *f);	/* it calls nobody back */
-/* c, which has a process and a region, is coming as a clone of f's */
-void pool_clone_begin(struct pool_clone *c, struct function *f);
+/* c, which has a process and a region, is coming as a clone of f's, of r */
+void pool_clone_begin(struct pool_clone *c, struct function *f,
+		      struct pool_ref *r);
 void pool_clone_cloned(struct pool_ref *r, const struct msg *m);
 void pool_clone_branched(struct pool_proc *p, int rc);
 void pool_clone_up(struct pool_clone *c, const struct msg *m);
@@ -565,7 +598,8 @@ void pool_run_report(struct pool_clone *c, const struct msg *m,
 unsigned pool_clones_live(const struct function *f);
 void pool_size_pump(struct function *f, double now);
 void pool_clone_orphans(struct pool_ref *r);	/* the reference is gone */
-void pool_clone_renew(struct function *f);	/* f->ref is another one now */
+/* f->ref, or that of a variant, is another one now */
+void pool_clone_renew(struct function *f);
 
 /*
  * pool_memory.c

@@ -160,9 +160,11 @@ static void on_memory(struct ev_loop *loop, struct ev_timer *w, int revents)
 	while (used > pool->o.memory && give_up_clone(pool, &used))
 		;
 	pool->pressed = used > pool->o.memory;
-	if (pool->pressed)
-		TAILQ_FOREACH(f, &pool->current, link)
-			function_mark(f);
+	if (!pool->pressed)
+		return;
+	TAILQ_FOREACH(f, &pool->current, link)
+		function_mark(f);
+	pool_variant_mark(pool);
 }
 
 void pool_memory_set(struct pool *pool)

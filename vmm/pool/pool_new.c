@@ -190,10 +190,12 @@ static int ask(struct pool_clone *c)
 	return rc;
 }
 
-void pool_clone_begin(struct pool_clone *c, struct function *f)
+void pool_clone_begin(struct pool_clone *c, struct function *f,
+		      struct pool_ref *r)
 {
-	c->ref = f->ref;
+	c->ref = r;
 	c->ref->clones++;
+	r->proc.f->turn_taken = ++f->turns;
 	c->state = CLONE_COMING;
 	c->since = pool_now(f);
 	c->asked_at = ev_time();
@@ -205,10 +207,11 @@ void pool_clone_begin(struct pool_clone *c, struct function *f)
 
 int pool_clone_start(struct function *f)
 {
+	struct function *v = pool_variant_next(f);
 	struct pool_clone *c;
 	int rc;
 
-	if (pool_shell_take(f))
+	if (pool_shell_take(f, v))
 		return 0;
 	c = calloc(1, sizeof(*c));
 	if (!c)
@@ -218,7 +221,7 @@ int pool_clone_start(struct function *f)
 		free(c);
 		return rc;
 	}
-	pool_clone_begin(c, f);
+	pool_clone_begin(c, f, v->ref);
 	rc = !c->ref->stored ? ask(c) : pool_alone(c->ref->of) ?
 	     pool_alone_start(c) :
 	     pool_base_ask(&c->proc, c->ref->of, MSG_BRANCH);

@@ -88,6 +88,7 @@ void function_pump(struct function *f)
 		pool_clone_expire(f, now);
 	}
 	pool_ref_pump(f, now);
+	pool_variant_pump(f);
 	pool_fork_pump(f);
 	pool_refresh_pump(f);
 	pool_image_pump(f);

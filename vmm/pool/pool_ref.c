@@ -268,7 +268,7 @@ int pool_ref_boot(struct pool_ref *r, struct err *err)
 		return pool_base_branch(r, err);
 	if (pool_store_look(r))
 		return 0;
-	fd = c ? cgroup_add(c, f->name, f->id) : -1;
+	fd = c ? cgroup_add(c, f->name, pool_main(f)->id) : -1;
 	rc = boot(r, fd, err);
 	if (fd >= 0)
 		close(fd);

@@ -202,23 +202,24 @@ pid_t pool_shell_sample(struct function *base)
 
 /* one is taken */
 
-static int may_take(const struct function *f)
+static int may_take(const struct function *f, const struct function *v)
 {
-	const struct pool_ref *r = f->ref;
+	const struct pool_ref *r = v->ref;
 
-	return f->base && f->pool->o.shells && f->queued &&
-	       r->of && r->of == f->base->ref &&
-	       pool_ref_usable(f->base) && pool_base_sealed(r);
+	return v->base && f->pool->o.shells && f->queued &&
+	       r->of && r->of == v->base->ref &&
+	       pool_ref_usable(v->base) && pool_base_sealed(r);
 }
 
-static int hand_over(struct pool_clone *c, struct function *f, double now)
+static int hand_over(struct pool_clone *c, struct function *f,
+		     struct pool_ref *r, double now)
 {
 	int rc = host_give(c->proc.host, f->id);
 
 	leave(c);
 	c->proc.f = f;
 	c->proc.ops = &pool_clone_ops;
-	pool_clone_begin(c, f);
+	pool_clone_begin(c, f, r);
 	c->proc.deadline = now + PLACED_S;
 	c->up = 0;
 	if (c->guest && pool_proc_is_child(&c->proc, (uint64_t)c->guest))
@@ -227,13 +228,13 @@ static int hand_over(struct pool_clone *c, struct function *f, double now)
 	return rc == 0 ? pool_base_clone(&c->proc, c->ref, c->next_pid, 0) : rc;
 }
 
-int pool_shell_take(struct function *f)
+int pool_shell_take(struct function *f, struct function *v)
 {
-	struct function *base = f->base;
+	struct function *base = v->base;
 	double now = pool_now(f), until = now + f->o.idle_ns / 1e9;
 	struct pool_clone *c;
 
-	if (!may_take(f))
+	if (!may_take(f, v))
 		return 0;
 	if (base->shells_until < until)
 		base->shells_until = until;
@@ -245,7 +246,7 @@ int pool_shell_take(struct function *f)
 	c = now < f->shell_at ? NULL : waiting(base);
 	if (!c)
 		return 0;
-	if (hand_over(c, f, now) == 0)
+	if (hand_over(c, f, v->ref, now) == 0)
 		return 1;
 	f->shell_at = now + AVOID_S;
 	pool_clone_stop(c);

@@ -148,6 +148,7 @@ void pool_size_pump(struct function *f, double now)
 	store(f, now);
 	if (!pool_ref_usable(f))
 		return;
+	pool_variant_spread(f);
 	stop_last(f);
 	if (now < f->clone_retry_at)
 		return;
@@ -160,14 +161,23 @@ void pool_size_pump(struct function *f, double now)
 		pool_clone_failed(f, strerror(-rc));
 }
 
-/* the clones of another reference than f->ref get no further request */
+/* c's reference has been replaced, or is to go */
+static int outdated(const struct pool_clone *c)
+{
+	const struct function *f = c->ref->proc.f;
+
+	return c->ref != f->ref || (f->variant_of && f->retired);
+}
+
+/* they get no further request */
 void pool_clone_renew(struct function *f)
 {
 	struct pool_clone *c;
 
+	f = pool_main(f);
 	for (int s = 0; s < CLONE_DYING; s++)
 		TAILQ_FOREACH(c, &f->clones[s], link)
-			c->last = c->ref != f->ref;
+			c->last = outdated(c);
 	f->clone_failures = 0;
 	f->clone_retry_at = 0;
 }
@@ -185,7 +195,7 @@ static void stop_all(struct clone_list *list, const struct pool_ref *r)
 
 void pool_clone_orphans(struct pool_ref *r)
 {
-	struct function *f = r->proc.f;
+	struct function *f = pool_main(r->proc.f);
 	struct pool_clone *c;
 
 	TAILQ_FOREACH(c, &f->clones[CLONE_BUSY], link)

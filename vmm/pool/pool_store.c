@@ -74,6 +74,8 @@ static void key_of_base(FILE *to, const struct function *f,
 	key_of_host(to, f);
 	fprintf(to, "runtime %s %llu\n", f->img->layer[0].digest,
 		(unsigned long long)f->img->layer[0].len);
+	if (f->layout)
+		fprintf(to, "layout %u\n", f->layout);
 	key_of_strings(to, p);
 }
 
