@@ -7,10 +7,10 @@ threads, no draw of randomness that the function is told of, no timer, no look
 at its own files, name or limits, or at who imports.
 
 Some of that is Python's to see, and the rest the libOS's, which counts it for
-USETL_LOOKS.  Nobody sees C code call getenv(3), and nobody has to: the variables
-of a base are those of all its functions but for USETL_*, which C code has no
-use for, and a module that sets one itself does so by a statement that is no
-import, where the prefix ends.
+USETL_LOOKS.  Nobody sees C code call getenv(3), and nobody has to: the
+variables of a base are those of all its functions but for USETL_*, which C
+code has no use for, and a module that sets one itself does so by a statement
+that is no import, where the prefix ends.
 """
 
 from __future__ import annotations
