@@ -16,9 +16,10 @@
  * the name, and any number of processes work on one store without locks.
  *
  * Trusted is only what belongs to the caller's own user and nobody else may
- * write: the store, its folders and each file.  A layer's digest and a key's
- * checksum are computed each time that they are opened, but by
- * store_layer_find(): who has them has what was put there.
+ * write: the store, its folders and each file.  A key's checksum is computed
+ * each time that it is opened.  So is a layer's digest, but by store_layer_find(),
+ * and unless it was computed before and nobody has changed the file since: who
+ * has it has what was put there, or what a disk has made of that.
  *
  * Times of files: a file's mtime says when it was used last, to the minute.  A
  * layer that thin images need has a key of its own digest, so that it is not
@@ -40,6 +41,7 @@
 #define STORE_WHAT	96		/* one line and a NUL */
 
 struct store;
+struct stat;
 
 /*
  * The folder that is meant where none is named: usetl in $XDG_DATA_HOME or in
@@ -56,12 +58,19 @@ void store_close(struct store *s);	/* may be NULL */
 const char *store_dir(const struct store *s);	/* NULL of NULL */
 
 /*
- * A layer of len bytes to read, its digest checked; a descriptor, the
+ * A layer of len bytes to read, its digest known; a descriptor, the
  * caller's.  -ENOENT: it is not there, which needs no word; -EBADMSG: it was
  * cut short or changed, and is removed; -EPERM: it is somebody else's.
  */
 int store_layer_open(struct store *s, const char *digest, uint64_t len,
 		     struct err *err);
+
+/*
+ * Which file it is and how it was changed last, as text that is another one
+ * once anybody has changed it: how long, or -EAGAIN where that was just now.
+ */
+#define STORE_STAMP	160
+int store_stamp(const struct stat *st, char *text, size_t size);
 
 /*
  * The same, but for the digest: for who verifies the bytes later, or has done

@@ -43,6 +43,18 @@ int store_is_digest(const char *s);
 int store_key_read(const struct store *s, const char *name,
 		   char digest[STORE_DIGEST], char **text, struct err *err);
 
+/*
+ * store_whole.c: a layer's file, of that digest, was read before and found good,
+ * and is the same: 1.  It was found good now, and was `before` when that
+ * began: 0, or -errno, which is no harm.  A key's name: is it one of these?
+ */
+int store_whole_knows(struct store *s, const char *digest,
+		      const struct stat *st);
+int store_whole_put(struct store *s, const char *digest,
+		    const struct stat *before, int fd);
+int store_whole_is(const char *name);
+void store_whole_drop(struct store *s, const char *digest);
+
 /* store_snapshot.c, for store_list.c: 0, or -errno with err set */
 int store_snapshot_entry(const struct store *s, const char *key,
 			 struct store_entry *e);

@@ -116,7 +116,8 @@ static int add_key(void *arg, const char *name)
 	for (size_t i = 0; i < l->n; i++) {
 		if (strcmp(l->v[i].digest, digest))
 			continue;
-		kind_of(l->v[i].kind, name);
+		if (!store_whole_is(name))
+			kind_of(l->v[i].kind, name);
 		if (l->v[i].used < st.st_mtim.tv_sec)
 			l->v[i].used = st.st_mtim.tv_sec;
 	}
@@ -312,11 +313,12 @@ static int sweep_layers(struct sweep *w)
 
 	for (size_t i = 0; rc == 0 && i < n; i++) {
 		snprintf(name, sizeof(name), STORE_PREFIX "%s", v[i].digest);
-		if (v[i].kind[0] || !is_old(w, w->s->layers, name,
-					    w->gc->keep, &st))
+		if (v[i].kind[0] || w->now - v[i].used < w->gc->keep ||
+		    !is_old(w, w->s->layers, name, w->gc->keep, &st))
 			continue;
 		if (unlinkat(w->s->layers, name, 0))
 			continue;
+		store_whole_drop(w->s, v[i].digest);
 		w->gc->layers++;
 		w->gc->bytes += v[i].size;
 	}

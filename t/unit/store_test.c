@@ -204,6 +204,86 @@ static void test_damage(struct store *s, const char *digest)
 	   "gc removes what no key names");
 }
 
+/* the kind of the one entry that there is, and how long ago it was used, s */
+static long listed(struct store *s, const char *kind)
+{
+	struct store_entry *v = NULL;
+	struct err e = { "" };
+	size_t n = 0;
+	long ago = -1;
+
+	if (store_list(s, &v, &n, &e) == 0 && n == 1 &&
+	    !strcmp(v->kind, kind))
+		ago = (long)(time(NULL) - v->used);
+	free(v);
+	return ago;
+}
+
+/* what is remembered of a layer's file, "" for nothing */
+static void remembered(struct store *s, const char *digest, char *stamp)
+{
+	struct err e = { "" };
+	char *text = NULL;
+
+	*stamp = '\0';
+	if (store_key_get(s, "whole", digest, &text, &e) == 0)
+		snprintf(stamp, STORE_STAMP, "%s", text);
+	free(text);
+}
+
+/*
+ * A layer is read once, and then as long as nobody has changed its file.  What
+ * says that it was not read is a layer of other bytes than its name tells.
+ */
+static void test_whole(struct store *s)
+{
+	const struct timespec hour[2] = { { .tv_nsec = UTIME_OMIT },
+					  { .tv_sec = time(NULL) - 3600 } };
+	struct store_gc gc = { .keep = 60 };
+	char digest[STORE_DIGEST], stamp[STORE_STAMP], text[STORE_STAMP];
+	struct err e = { "" };
+	struct stat st;
+
+	put_layer(s, 'w', digest);
+	utimensat(AT_FDCWD, file("layers/sha256-", digest), hour, 0);
+	stat(path, &st);
+	ok(store_stamp(&st, stamp, sizeof(stamp)) == -EAGAIN &&
+	   get_layer(s, digest, &e) == 0, "one that was changed just now");
+	remembered(s, digest, text);
+	ok(!*text, "is not known: %s", text);
+	utimensat(AT_FDCWD, file("layers/sha256-", digest), hour, 0);
+	sleep(4);
+	ok(get_layer(s, digest, &e) == 0, "one that was not: %s", e.msg);
+	remembered(s, digest, text);
+	stat(file("layers/sha256-", digest), &st);
+	ok(store_stamp(&st, stamp, sizeof(stamp)) > 0 &&
+	   !strcmp(stamp, text) && st.st_mtim.tv_sec == hour[1].tv_sec,
+	   "is known as it is, by its own time, too");
+	ok(listed(s, "") >= 0 && listed(s, "") < 60,
+	   "that is its use, and it has no kind by it");
+	ok(store_gc(s, &gc, &e) == 0 && !gc.layers, "gc by age leaves it");
+
+	poke(file("layers/sha256-", digest), 54321);
+	stat(path, &st);
+	utimensat(AT_FDCWD, path, hour, 0);
+	sleep(4);
+	stat(path, &st);
+	store_stamp(&st, stamp, sizeof(stamp));
+	ok(store_key_put(s, "whole", digest, digest, stamp, &e) == 0 &&
+	   get_layer(s, digest, &e) == 0, "what is known is not read");
+	utimensat(AT_FDCWD, path, hour, 0);
+	ok(get_layer(s, digest, &e) == -EBADMSG, "but once it was touched: %s",
+	   e.msg);
+
+	put_layer(s, 'w', digest);
+	ok(store_key_put(s, "whole", digest, digest, "", &e) == 0,
+	   "a layer that only this names");
+	gc.keep = 0;
+	ok(store_gc(s, &gc, &e) == 0 && gc.layers == 1, "gc removes");
+	remembered(s, digest, text);
+	ok(!*text, "with what was known of it: %s", text);
+}
+
 #define PAGES	5
 #define SIZE	((uint64_t)PAGES * 4096)
 
@@ -309,6 +389,7 @@ int main(void)
 		test_layer(s, digest);
 		test_key(s, digest);
 		test_damage(s, digest);
+		test_whole(s);
 		test_snapshot(s, digest);
 	}
 	store_close(s);
