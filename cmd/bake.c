@@ -250,8 +250,12 @@ static int try_and_learn(struct bake *b, struct pack_result *r,
 static int check_and_name(struct bake *b, struct pack_result *r,
 			  struct err *err)
 {
-	int rc = b->check ? try_and_learn(b, r, err) : 0;
+	int rc = 0;
 
+	if (b->check) {
+		output_flush(&b->out);
+		rc = try_and_learn(b, r, err);
+	}
 	progress_erase(&b->progress);
 	if (rc == 0 && stopped)
 		rc = err_set(err, -EINTR, "stopped");

@@ -57,6 +57,7 @@ int output_create(struct output *o, const char *path, struct err *err)
 
 	umask(mask);
 	o->path = path;
+	o->flushing = 0;
 	n = snprintf(o->temp, sizeof(o->temp), "%.*s.%s.XXXXXX",
 		     (int)(name - path), path, name);
 	errno = ENAMETOOLONG;
@@ -69,8 +70,33 @@ int output_create(struct output *o, const char *path, struct err *err)
 	return fd;
 }
 
+static void *flush(void *arg)
+{
+	int fd = open(arg, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return NULL;
+	sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	close(fd);
+	return NULL;
+}
+
+void output_flush(struct output *o)
+{
+	o->flushing = access(o->path, F_OK) == 0 &&
+		      pthread_create(&o->flush, NULL, flush, o->temp) == 0;
+}
+
+static void flush_end(struct output *o)
+{
+	if (o->flushing)
+		pthread_join(o->flush, NULL);
+	o->flushing = 0;
+}
+
 int output_commit(struct output *o, struct err *err)
 {
+	flush_end(o);
 	if (rename(o->temp, o->path))
 		return output_cannot(o->path, err);
 	o->temp[0] = 0;
@@ -79,6 +105,7 @@ int output_commit(struct output *o, struct err *err)
 
 void output_drop(struct output *o)
 {
+	flush_end(o);
 	if (o->temp[0])
 		unlink(o->temp);
 	o->temp[0] = 0;
