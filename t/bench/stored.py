@@ -57,25 +57,29 @@ def invocations(bench, name, s):
 
 
 def rebake(bench, s):
-    """After a line of the function's own code was changed."""
-    store, image, n = store_of(bench), s.folder + ".again", 0
+    """After a line of the function's own code was changed, behind what it
+    imports: a trial boot begins with what the image before imported."""
+    store, n = store_of(bench), 0
     path = os.path.join(s.folder, "app.py")
-    edit(path, '"""frame', 'NUMBER = 0\n"""frame')
+    edit(path, "import pandas\n", "import pandas\n\nNUMBER = 0\n")
 
-    def again(*options):
+    def again(image, *options):
         nonlocal n
         edit(path, f"NUMBER = {n}\n", f"NUMBER = {n + 1}\n")
         n += 1
         start = time.perf_counter()
-        s.tool.run("bake", "--store", store, *options, "-o", image, s.folder)
+        s.tool.run("bake", "--store", store, *options, "-o",
+                   f"{s.folder}.{image}", s.folder)
         return time.perf_counter() - start
 
-    again()
-    time.sleep(3)                       # what just changed is not kept
-    again()
-    m = bench.interleave({
-        "all": again, "unchecked": functools.partial(again, "--no-check"),
-    }, 8, "bake again")
+    # an image that was not booted says nothing of what it imports
+    bakes = {"all": functools.partial(again, "all"),
+             "unchecked": functools.partial(again, "unchecked", "--no-check")}
+    for _ in range(3):
+        for one in bakes.values():
+            one()
+        time.sleep(3)                   # what just changed is not kept
+    m = bench.interleave(bakes, 8, "bake again")
     return Row("usetl bake again, one line changed, pandas", m["all"], "s",
                m["unchecked"], "the same without its trial boot", "<= 0.5 s")
 
