@@ -7,15 +7,17 @@
 
 #define TRIES		5
 #define CLOSE		20000		/* counts: some microseconds */
+#define CLOSER		1000		/* for the rate: who reads it as exactly
+					   as he can waits less for it */
 #define APART		10000000	/* ns, of the two that tell the rate */
 #define EXACT		10000		/* less will do, if that is so much more
 					   than it took to read them */
 
-void hostclock_read(struct hostclock *h)
+static void read_within(struct hostclock *h, uint64_t enough)
 {
 	uint64_t best = UINT64_MAX;
 
-	for (int i = 0; i < TRIES && best > CLOSE; i++) {
+	for (int i = 0; i < TRIES && best > enough; i++) {
 		uint64_t before = __builtin_ia32_rdtsc();
 		uint64_t real = nstime_of(CLOCK_REALTIME);
 		uint64_t mono = nstime_of(CLOCK_MONOTONIC);
@@ -31,6 +33,11 @@ void hostclock_read(struct hostclock *h)
 	}
 }
 
+void hostclock_read(struct hostclock *h)
+{
+	read_within(h, CLOSE);
+}
+
 static struct hostclock first;
 static uint64_t first_slept;
 
@@ -42,7 +49,7 @@ static uint64_t slept(void)
 
 void hostclock_begin(void)
 {
-	hostclock_read(&first);
+	read_within(&first, CLOSER);
 	first_slept = slept();
 }
 
@@ -53,12 +60,13 @@ uint64_t hostclock_khz(void)
 
 	if (khz)
 		return khz;
-	hostclock_read(&now);
-	if (!first.mono || slept() - first_slept > APART)
+	read_within(&now, CLOSER);
+	/* two clocks, one read after the other: it may be less than before */
+	if (!first.mono || (int64_t)(slept() - first_slept) > (int64_t)APART)
 		first = now;
 	while (now.mono - first.mono < APART &&
 	       now.tsc - first.tsc < (first.width + now.width) * EXACT)
-		hostclock_read(&now);
+		read_within(&now, CLOSER);
 	khz = (uint64_t)((__uint128_t)(now.tsc - first.tsc) * 1000000 /
 			 (now.mono - first.mono));
 	return khz;
