@@ -14,6 +14,7 @@
 #include "cmd/cmd.h"
 #include "conf/value.h"
 #include "etlfs/image/image.h"
+#include "vmm/guest/place.h"
 
 struct inspect {
 	int json, list, verify;
@@ -117,6 +118,7 @@ static void print_head(const struct image *img)
 	printf("%-12s %s\n", "handler", img->handler);
 	printf("%-12s %s, python %s\n", "interpreter", img->interpreter,
 	       img->version);
+	printf("%-12s %s\n", "fork", place_fork_point(img));
 	print_limit("memory", img->memory);
 	print_limit("files", img->files);
 	printf("%-12s ", "timeout");
@@ -144,6 +146,8 @@ static void print_shared(const struct image *img)
 {
 	const struct image_layer *l = img->layer;
 
+	if (place_forks_at_boot(img))
+		return;
 	printf("%-12s runtime   with all of sha256 %.12s\n", "shared",
 	       l[ETLFS_LAYER_RUNTIME].digest);
 	if (!img->preload || !l[ETLFS_LAYER_PACKAGES].len)
@@ -231,10 +235,11 @@ static json_t *json_libraries(const struct image *img)
 static int print_json(const struct image *img)
 {
 	json_t *o = json_pack(
-		"{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, "
-		"s:I, s:I, s:s, s:o}",
+		"{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, "
+		"s:o, s:I, s:I, s:s, s:o}",
 		"name", img->name, "handler", img->handler,
 		"interpreter", img->interpreter, "python", img->version,
+		"fork", place_fork_point(img),
 		"memory", (json_int_t)img->memory,
 		"files", (json_int_t)img->files,
 		"timeout_ns", (json_int_t)img->timeout_ns,

@@ -13,6 +13,15 @@ for point in function packages interpreter boot; do
 		"$t/functions/points/function.ini" >"$tmp/src/points/function.ini"
 	ok "bake with fork = $point" "$usetl" bake -o "$tmp/$point.usetl" \
 		"$tmp/src/points"
+	"$usetl" inspect "$tmp/$point.usetl" >"$tmp/out"
+	is "inspect says where it starts: $point" \
+		"$(sed -n 's/^fork  *//p' "$tmp/out")" $point
+	is "inspect says whether it shares a runtime: $point" \
+		"$(grep -c '^shared ' "$tmp/out")" \
+		"$(test $point = boot && echo 0 || echo 1)"
+	"$usetl" inspect --json "$tmp/$point.usetl" >"$tmp/out"
+	is "inspect says it as JSON, too: $point" "$(json 'd["fork"]')" \
+		"\"$point\""
 done
 bake_or_end points_ready
 serve_or_end "$tmp/function.usetl" "$tmp/packages.usetl" \
