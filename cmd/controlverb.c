@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "cmd/control.h"
+#include "cmd/describe.h"
+#include "cmd/verb.h"
 
 /* list */
 
@@ -34,22 +36,17 @@ static json_t *describe(struct function *f)
 
 	function_info(f, &i);
 	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:b, s:b,"
-			 " s:{s:i, s:i, s:i}, s:i, s:i, s:I, s:f,"
-			 " s:{s:I, s:I, s:I, s:I, s:I}, s:I, s:I, s:I, s:o*}",
+			 " s:o, s:i, s:i, s:I, s:f, s:o, s:I, s:I, s:I,"
+			 " s:o*}",
 			 "name", i.name, "level", i.level,
 			 "digest", i.digest ? i.digest : "",
 			 "id", (json_int_t)i.id, "base", (json_int_t)i.base,
 			 "ready", i.ready, "stored", i.stored_now,
-			 "clones", "idle", (int)i.idle, "busy", (int)i.busy,
-			 "coming", (int)i.coming, "queued", (int)i.queued,
+			 "clones", describe_clones(&i),
+			 "queued", (int)i.queued,
 			 "shells", (int)i.shells,
 			 "pages", (json_int_t)i.pages, "age", i.age,
-			 "starts",
-			 "warm", (json_int_t)i.starts[START_WARM],
-			 "shell", (json_int_t)i.starts[START_SHELL],
-			 "clone", (json_int_t)i.starts[START_CLONE],
-			 "snapshot", (json_int_t)i.starts[START_SNAPSHOT],
-			 "boot", (json_int_t)i.starts[START_BOOT],
+			 "starts", describe_starts(&i),
 			 "requests", (json_int_t)i.requests,
 			 "errors", (json_int_t)i.errors,
 			 "refreshes", (json_int_t)i.refreshes,
@@ -223,14 +220,6 @@ static const struct verb {
 	{ "snapshot-ready", 1, snapshot_ready },
 };
 
-static const struct verb *find_verb(const char *name)
-{
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
-		if (!strcmp(verbs[i].name, name))
-			return &verbs[i];
-	return NULL;
-}
-
 void control_order(struct control_peer *p, char *line)
 {
 	char *name = strchr(line, ' ');
@@ -238,7 +227,7 @@ void control_order(struct control_peer *p, char *line)
 
 	if (name)
 		*name++ = '\0';
-	v = find_verb(line);
+	v = VERB_FIND(verbs, line);
 	if (!v)
 		control_refuse(p, "there is no such order");
 	else if (!name != !v->named)

@@ -12,6 +12,7 @@
 #include "cmd/cmd.h"
 #include "cmd/controlsock.h"
 #include "cmd/output.h"
+#include "cmd/verb.h"
 #include "vmm/guest/saved.h"
 
 #define ANSWER_MAX	(64u << 20)
@@ -360,18 +361,10 @@ static void usage(FILE *to)
 		"  -h, --help\n");
 }
 
-static const struct verb *find_verb(const char *name)
-{
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
-		if (!strcmp(verbs[i].name, name))
-			return &verbs[i];
-	return NULL;
-}
-
 /* the command; or NULL, with what is wrong said */
 static const struct verb *choose(struct ctl *c, int argc, char **argv)
 {
-	const struct verb *v = argc ? find_verb(argv[0]) : NULL;
+	const struct verb *v = argc ? VERB_FIND(verbs, argv[0]) : NULL;
 
 	if (!argc)
 		usage(stderr);

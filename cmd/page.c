@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cmd/describe.h"
 #include "cmd/gateway.h"
 #include "cmd/request.h"
 #include "cmd/response.h"
@@ -37,22 +38,17 @@ static json_t *describe(struct function *f)
 	struct function_info i;
 
 	function_info(f, &i);
-	return json_pack("{s:s, s:s, s:s, s:b, s:{s:i, s:i, s:i}, s:i, s:I, "
-			 "s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I}, s:I}",
+	return json_pack("{s:s, s:s, s:s, s:b, s:o, s:i, s:I, s:I, s:I, s:o, "
+			 "s:I}",
 			 "name", i.name, "handler", i.handler,
 			 "digest", i.digest,
 			 "ready", i.ready,
-			 "clones", "idle", (int)i.idle, "busy", (int)i.busy,
-			 "coming", (int)i.coming, "queued", (int)i.queued,
+			 "clones", describe_clones(&i),
+			 "queued", (int)i.queued,
 			 "requests", (json_int_t)i.requests,
 			 "errors", (json_int_t)i.errors,
 			 "refreshes", (json_int_t)i.refreshes,
-			 "starts",
-			 "warm", (json_int_t)i.starts[START_WARM],
-			 "shell", (json_int_t)i.starts[START_SHELL],
-			 "clone", (json_int_t)i.starts[START_CLONE],
-			 "snapshot", (json_int_t)i.starts[START_SNAPSHOT],
-			 "boot", (json_int_t)i.starts[START_BOOT],
+			 "starts", describe_starts(&i),
 			 "run_us_p50", (json_int_t)i.run_us);
 }
 

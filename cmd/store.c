@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "cmd/cmd.h"
+#include "cmd/verb.h"
 #include "conf/value.h"
 #include "etlfs/store/store.h"
 
@@ -102,14 +103,6 @@ static void usage(FILE *to)
 		"  -h, --help\n");
 }
 
-static const struct verb *find_verb(const char *name)
-{
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
-		if (!strcmp(verbs[i].name, name))
-			return &verbs[i];
-	return NULL;
-}
-
 /* the command; or NULL, and *status is the exit status */
 static const struct verb *parse(struct storecmd *c, int argc, char **argv,
 				int *status)
@@ -141,7 +134,7 @@ static const struct verb *parse(struct storecmd *c, int argc, char **argv,
 			return NULL;
 		}
 	}
-	v = optind + 1 == argc ? find_verb(argv[optind]) : NULL;
+	v = optind + 1 == argc ? VERB_FIND(verbs, argv[optind]) : NULL;
 	if (v && (!c->has_age || v->fn == do_gc))
 		return v;
 	if (v)

@@ -14,7 +14,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterator
+    from typing import Any
 
 ONLY_AST = 0x400            # ast.PyCF_ONLY_AST, without the module
 
@@ -27,24 +27,18 @@ def own_names(folder: str) -> set[str]:
         return set()
 
 
-def leading_imports(text: bytes, path: str, own: set[str]) -> \
-        Iterator[tuple[str, list[str]]]:
-    """Modules that the first statements import, and what they ask of each, up
-    to one that is no import, or is of the function's own."""
+def leading_imports(text: bytes, path: str) -> tuple[list[Any], bool]:
+    """The statements that a module begins with, as far as they import others
+    by whole names; its docstring is none of them.  Are these all it has?"""
+    found: list[Any] = []
     for node in compile(text, path, "exec", ONLY_AST, True).body:
         kind = type(node).__name__
-        names = [alias.name for alias in getattr(node, "names", ())]
-        asked: list[str] = []
-        if kind == "ImportFrom" and not node.level:
-            names, asked = [node.module], names
-        elif kind == "Expr" and type(node.value).__name__ == "Constant":
-            continue            # the docstring
-        elif kind != "Import":
-            return
-        if own.intersection(name.partition(".")[0] for name in names):
-            return
-        for name in names:
-            yield name, asked
+        if kind == "Expr" and type(node.value).__name__ == "Constant":
+            continue
+        if kind not in ("Import", "ImportFrom") or getattr(node, "level", 0):
+            return found, False
+        found.append(node)
+    return found, True
 
 
 def preload(spec: str) -> None:
@@ -62,8 +56,16 @@ def preload(spec: str) -> None:
             pass
     else:
         return
+    own = own_names(folder)
     try:
-        for name, asked in leading_imports(text, path, own_names(folder)):
-            __import__(name, None, None, asked)
+        for node in leading_imports(text, path)[0]:
+            names = [alias.name for alias in node.names]
+            asked: list[str] = []
+            if hasattr(node, "module"):
+                names, asked = [node.module], names
+            if own.intersection(name.partition(".")[0] for name in names):
+                return
+            for name in names:
+                __import__(name, None, None, asked)
     except Exception:
         pass

@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import sys
 
-from .forkpoint import ONLY_AST, own_names
+from .forkpoint import leading_imports, own_names
 from .loader import BootError
 from .preload import Asked, Preload
 
@@ -48,18 +48,14 @@ def statements(spec: str) -> Iterator[tuple[Any, str]]:
         file = init if os.path.exists(init) else path + ".py"
         try:
             with open(file, "rb") as f:
-                tree = compile(f.read(), file, "exec", ONLY_AST, True)
+                nodes, all_of_it = leading_imports(f.read(), file)
         except (OSError, SyntaxError, ValueError):
             return                      # it is said when it is loaded
-        for node in tree.body:
-            kind = type(node).__name__
-            if kind == "Expr" and type(node.value).__name__ == "Constant" or \
-                    kind == "ImportFrom" and node.module == "__future__":
-                continue
-            if kind not in ("Import", "ImportFrom") or \
-                    getattr(node, "level", 0):
-                return
-            yield node, file
+        for node in nodes:
+            if getattr(node, "module", "") != "__future__":
+                yield node, file
+        if not all_of_it:
+            return
 
 
 def modules(node: Any) -> list[str]:
