@@ -21,6 +21,12 @@ struct layer {
 
 static struct layer layers[UK_LAYERS];
 
+/* where each layer has its names of the directory that was listed last */
+static struct {
+	u32 dir;			/* NODE_NONE: none was */
+	u32 first[UK_LAYERS], n[UK_LAYERS], slots;
+} parts;
+
 _Static_assert(UK_LAYERS == ETLFS_LAYERS, "one number of layers");
 _Static_assert(UK_BIG == ETLFS_ALIGN, "one distance of layers");
 
@@ -83,6 +89,7 @@ int imagefs_attach(void)
 	u32 all = imagefs_nodes(), first = 0;
 	int i, rc;
 
+	parts.dir = NODE_NONE;
 	for (i = 0; i < UK_LAYERS; i++) {
 		struct uk_layer c = uk_ctl->layer[i];
 
@@ -330,13 +337,24 @@ u32 imagefs_find(u32 dir, const char *name, size_t len)
 	return NODE_NONE;
 }
 
+static void parts_find(u32 dir)
+{
+	int i;
+
+	if (parts.dir == dir)
+		return;
+	parts.dir = dir;
+	parts.slots = 0;
+	for (i = 0; i < UK_LAYERS; i++) {
+		parts.n[i] = children(&layers[i], dir, &parts.first[i]);
+		parts.slots += parts.n[i];
+	}
+}
+
 u32 imagefs_slots(u32 dir)
 {
-	u32 sum = 0, first, i;
-
-	for (i = 0; i < UK_LAYERS; i++)
-		sum += children(&layers[i], dir, &first);
-	return sum;
+	parts_find(dir);
+	return parts.slots;
 }
 
 /* has a layer below l the name too? */
@@ -344,28 +362,28 @@ static int named_below(const struct layer *l, u32 dir, const char *name,
 		       size_t len)
 {
 	while (l-- > layers)
-		if (find_in(l, dir, name, len) != NODE_NONE)
+		if (parts.n[l - layers] &&
+		    find_in(l, dir, name, len) != NODE_NONE)
 			return 1;
 	return 0;
 }
 
 u32 imagefs_slot(u32 dir, u32 i)
 {
-	const struct layer *l;
 	const char *name;
-	u32 first, n;
 	size_t len;
+	int l;
 
-	for (l = layers; l < layers + UK_LAYERS; l++) {
-		n = children(l, dir, &first);
-		if (i < n)
-			break;
-		i -= n;
-	}
-	if (l == layers + UK_LAYERS)
+	parts_find(dir);
+	for (l = 0; l < UK_LAYERS && i >= parts.n[l]; l++)
+		i -= parts.n[l];
+	if (l == UK_LAYERS)
 		return NODE_NONE;
-	name = imagefs_name(first + i, &len);
-	if (!name || named_below(l, dir, name, len))
+	/* one layer has names in it: there is nothing to look for elsewhere */
+	if (parts.n[l] == parts.slots)
+		return number_of(dir, parts.first[l] + i);
+	name = imagefs_name(parts.first[l] + i, &len);
+	if (!name || named_below(&layers[l], dir, name, len))
 		return NODE_NONE;
 	return imagefs_find(dir, name, len);
 }
