@@ -2,9 +2,19 @@
 #
 # Included by the Makefile, whose variables it uses; all paths from the root.
 
-JOBS	 = 2
+# of scripts, which wait about as much as they compute, one more than there are
+# processors
+PROCESSORS := $(shell nproc 2>/dev/null || echo 2)
+JOBS	 = $(shell expr $(PROCESSORS) + 1)
+# make's, where nobody has said how many
+BUILD_JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j $(PROCESSORS))
 # failed tests by name, each with what it saw; how long each script took
 PROVE	 = prove --timer --failures --comments
+# longest first, so that none runs on alone in the end
+LONG_UNIT = callers tender delta base fetch
+LONG_CLI = t0341 t0340 t0339 t0383 t0374 t0337 t0360 t0378 t0336 t0370
+longest	 = $(foreach l,$(1),$(filter %/$(l)_test t/$(l)-%,$(2))) \
+	  $(filter-out $(foreach l,$(1),%/$(l)_test t/$(l)-%),$(2))
 UNIT_SRC = $(wildcard t/unit/*_test.c)
 UNIT     = $(UNIT_SRC:%.c=$(O)/%)
 LIB_OBJ  = $(filter-out $(O)/usetl.o,$(HOST_OBJ))
@@ -64,16 +74,21 @@ $(O)/t/unit/mem_test: $(O)/t/unit/mem_guest.o $(MEM_TEST:%=$(NATIVE)/%.o)
 # process.
 check: deps
 	$(Q)sh t/deps.sh check
-	$(Q)$(MAKE) --no-print-directory DEVELOPER=1 lint check-unit check-cli \
-	  check-fuzz
+	$(Q)$(MAKE) --no-print-directory $(BUILD_JOBS) DEVELOPER=1 lint build-tests
+	$(Q)$(MAKE) --no-print-directory DEVELOPER=1 check-unit
+	$(Q)$(MAKE) --no-print-directory DEVELOPER=1 check-cli
+	$(Q)$(MAKE) --no-print-directory DEVELOPER=1 check-fuzz
+
+build-tests: all $(UNIT) $(O)/t/deny
 
 check-unit: all $(UNIT)
-	$(Q)USETL_TENDER=$(TENDER) $(FINDINGS) sh t/tender.sh $(PROVE) -j $(JOBS) $(UNIT)
+	$(Q)USETL_TENDER=$(TENDER) $(FINDINGS) sh t/tender.sh $(PROVE) -j $(JOBS) \
+	  $(call longest,$(LONG_UNIT),$(UNIT))
 
-# the last are the longest
 check-cli: all $(O)/t/deny
 	$(Q)USETL=$(abspath $(O))/usetl USETL_TENDER=$(TENDER) \
-	  $(FINDINGS) sh t/tender.sh $(PROVE) -j $(JOBS) $$(ls -r t/t[0-9]*.sh)
+	  $(FINDINGS) sh t/tender.sh $(PROVE) -j $(JOBS) \
+	  $(call longest,$(LONG_CLI),$(sort $(wildcard t/t[0-9]*.sh)))
 
 # on Debian's kvm_amd in QEMU's emulated AMD-V, on other processors than this
 # one, and by processes on that kernel: some minutes; SVM=slice is a sample
@@ -104,7 +119,7 @@ FUZZ     = $(FUZZ_SRC:%.c=$(O)/%)
 FUZZ_SECONDS = 60
 
 check-fuzz:
-	$(Q)$(MAKE) --no-print-directory $(if $(SANITIZE),,\
+	$(Q)$(MAKE) --no-print-directory $(BUILD_JOBS) $(if $(SANITIZE),,\
 	  SANITIZE=address,undefined O=$(O)/address-undefined) run-fuzz
 
 fuzz:
@@ -126,7 +141,7 @@ $(O)/t/fuzz/fuzz_%: t/fuzz/fuzz_%.c t/fuzz/driver.c t/fuzz/fuzz.h \
 $(O)/t/fuzz/fuzz_index: $(wildcard unikernel/*/*.[ch])
 
 run-fuzz: $(FUZZ)
-	$(Q)$(FINDINGS) $(PROVE) $(FUZZ) :: t/fuzz/corpus
+	$(Q)$(FINDINGS) $(PROVE) -j $(PROCESSORS) $(FUZZ) :: t/fuzz/corpus
 
 run-libfuzzer: $(FUZZ)
 	$(Q)for f in $(FUZZ); do c=$${f##*/fuzz_}; \
@@ -148,6 +163,6 @@ bench:
 	$(Q)/usr/bin/python3 -B t/bench/bench.py --usetl $(O)/usetl \
 	  --json $(O)/bench.json --page $(O)/bench.html $(BENCH)
 
-.PHONY: check check-unit check-cli check-fuzz run-fuzz check-svm run-svm \
-	fuzz run-libfuzzer lint bench
+.PHONY: check build-tests check-unit check-cli check-fuzz run-fuzz check-svm \
+	run-svm fuzz run-libfuzzer lint bench
 -include $(UNIT:=.d) $(wildcard $(O)/native/*/*.d $(O)/t/unit/mem_guest.d)
