@@ -312,6 +312,16 @@ bake_sum() {
 	} | cksum | tr ' ' -
 }
 
+# take_layers: this script's store begins with what bake makes of this host's
+# interpreter, when make has made that.  Not for scripts that test how
+take_layers() {
+	layers=$(dirname "$usetl")/t/layers
+	test ! -e "$tmp/data" && test -e "$layers/made" &&
+		test -r "$layers/usetl" || return 0
+	mkdir "$tmp/data" &&
+		cp -r --preserve=mode,timestamps "$layers/usetl" "$tmp/data/"
+}
+
 # bake NAME [OPTION...]: $tmp/NAME.usetl; 0 when it is there.  The script's run
 # by one tender takes what that by another has made of the same folder
 bake() {
@@ -323,6 +333,7 @@ bake() {
 		cp "$baked" "$tmp/$bake_name.usetl"
 		return
 	fi
+	take_layers
 	"$usetl" bake "$@" -o "$tmp/$bake_name.usetl" \
 		"$tmp/src/$bake_name" >"$tmp/bake.out" 2>"$tmp/bake.err" ||
 		return
@@ -344,6 +355,7 @@ timeout = $2
 [egress]
 allow   = $http/
 END
+	take_layers
 	ok "bake $1" "$usetl" bake -o "$tmp/$1.usetl" "$tmp/src/$1"
 }
 
@@ -351,6 +363,7 @@ END
 # $tmp/NAME.usetl; 0 when it is there, else why is in $tmp/err
 bake_native() {
 	copy_function "$1"
+	take_layers
 	"${CC:-cc}" -O1 -w -fno-stack-protector -fcf-protection=none -shared \
 		-fPIC -I"$top" -o "$tmp/src/$1/$2.so" "$tmp/src/$1/$2.c" \
 		2>"$tmp/err" &&

@@ -79,13 +79,13 @@ check: deps
 	$(Q)$(MAKE) --no-print-directory DEVELOPER=1 check-cli
 	$(Q)$(MAKE) --no-print-directory DEVELOPER=1 check-fuzz
 
-build-tests: all $(UNIT) $(O)/t/deny
+build-tests: all $(UNIT) $(O)/t/deny $(O)/t/layers/made
 
 check-unit: all $(UNIT)
 	$(Q)USETL_TENDER=$(TENDER) $(FINDINGS) sh t/tender.sh $(PROVE) -j $(JOBS) \
 	  $(call longest,$(LONG_UNIT),$(UNIT))
 
-check-cli: all $(O)/t/deny
+check-cli: all $(O)/t/deny $(O)/t/layers/made
 	$(Q)USETL=$(abspath $(O))/usetl USETL_TENDER=$(TENDER) \
 	  $(FINDINGS) sh t/tender.sh $(PROVE) -j $(JOBS) \
 	  $(call longest,$(LONG_CLI),$(sort $(wildcard t/t[0-9]*.sh)))
@@ -105,6 +105,16 @@ $(O)/t/guest/mkimage: t/guest/mkimage.c $(O)/libusetl.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HOST_CFLAGS) $(CFLAGS) -MMD -MP -o $@ $< \
 	  $(O)/libusetl.a $(LIBS)
+
+# what is in every image of this host, which scripts need not each bake; as
+# usetl's store, in a folder that XDG_DATA_HOME may be
+$(O)/t/layers/made: $(O)/usetl $(wildcard t/functions/echo/*)
+	$(call say,BAKE,t/functions/echo)
+	@mkdir -p $(@D)
+	$(Q)rm -rf $(@D)/usetl
+	$(Q)$(abspath $(O))/usetl bake --no-check --store $(@D)/usetl \
+	  -o $@.usetl t/functions/echo >$(@D)/log 2>&1 || { cat $(@D)/log; exit 1; }
+	$(Q)rm -f $@.usetl && touch $@
 
 # what containers and older kernels refuse, refused
 $(O)/t/deny: t/deny.c

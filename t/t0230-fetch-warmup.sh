@@ -28,6 +28,7 @@ def handler(event, context):
     body = usetl.get(URL % size).read()
     return [kept, len(body), sum(body)]
 END
+take_layers
 ok "bake a function that fetches 9 MB in its warm-up" \
 	"$usetl" bake -o "$tmp/warm.usetl" "$tmp/warm"
 sum() {

@@ -42,6 +42,7 @@ learns() {
 	names="$names $1"
 }
 
+take_layers
 learns plain "plainpkg plainpkg.sub envpkg low high"
 cp "$tmp/plain.usetl" "$tmp/again.usetl"
 learns plain "plainpkg plainpkg.sub envpkg low high"

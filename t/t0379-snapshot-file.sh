@@ -10,6 +10,7 @@ export USETL_VERIFY
 copy_function points
 sed 's/^fork = .*/fork = boot/;s/^name = .*/name = anew/' \
 	"$t/functions/points/function.ini" >"$tmp/src/points/function.ini"
+take_layers
 ok "bake with fork = boot" "$usetl" bake -o "$tmp/anew.usetl" \
 	"$tmp/src/points"
 sed '/^fork = /d' "$t/functions/points/function.ini" \

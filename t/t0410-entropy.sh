@@ -41,6 +41,7 @@ bakes_end() {
 if test -z "${ENTROPY_IMAGES:-}"; then
 	ENTROPY_IMAGES=$tmp
 	export ENTROPY_IMAGES
+	take_layers
 	# shellcheck disable=SC2086
 	if ! package $wheels; then
 		# one that is not to be had here takes none of the others along

@@ -11,6 +11,7 @@ kinds="none raise fork fetch print hang spin exit crash runon slow \
 if test -z "${ATFORK_IMAGES:-}"; then
 	ATFORK_IMAGES=$tmp
 	export ATFORK_IMAGES
+	take_layers
 	for kind in $kinds; do
 		copy_function atfork "$kind"
 		printf '[environment]\nATFORK = %s\n' "$kind" \
