@@ -48,6 +48,7 @@ static u8 *stacks[2048];		/* of all threads there ever were */
 static int n_stacks;
 
 u64 time_idle_ns;
+u32 task_looks;
 
 static void bail(const char *why)
 {
