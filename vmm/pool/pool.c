@@ -95,7 +95,6 @@ int pool_create(struct pool **out, struct ev_loop *loop,
 	TAILQ_INIT(&pool->others);
 	pool_pump_init(pool);
 	pool_memory_init(pool);
-	pool_shell_init(pool);
 	ev_idle_init(&pool->fetching, on_fetching);
 	pool->fetching.data = pool;
 	rc = fetch_engine_create(&pool->engine, loop);
@@ -195,7 +194,6 @@ void pool_destroy(struct pool *pool)
 	pool_pump_end(pool);
 	ev_idle_stop(pool->loop, &pool->fetching);
 	ev_timer_stop(pool->loop, &pool->memory);
-	ev_timer_stop(pool->loop, &pool->refill);
 	window_pool_destroy(pool->windows);
 	fetch_engine_destroy(pool->engine);
 	free(pool);

@@ -256,7 +256,6 @@ struct function {
 	struct clone_list shells;
 	unsigned n_shells, shells_coming, shell_failures;
 	double shells_until;		/* it is used */
-	double shell_taken;		/* one was, or would have been */
 	/* of a base: none is made before that; of a function: none taken */
 	double shell_at;
 
@@ -305,7 +304,6 @@ struct pool {
 	uint64_t functions;		/* ever made */
 	struct snapshot_order *snapshot; /* that is being written */
 	struct ev_timer memory;
-	struct ev_timer refill;		/* of shells */
 	int tight;			/* no shells are made: there is no
 					   memory for them */
 	int pressed;			/* no clone is left to be given up, and
@@ -454,7 +452,7 @@ void pool_shell_missed(struct function *f, const char *why);
 void pool_shell_pump(struct function *base, double now);
 int pool_shell_waits(const struct function *base); /* time changes that */
 void pool_shell_mark(struct pool *pool);	/* what they depend on is so */
-void pool_shell_quiet(struct pool *pool);	/* no request runs or waits */
+void pool_shell_quiet(struct pool *pool);	/* no request waits */
 /* all of them, or those of one reference, end; 0: none is there any more */
 int pool_shell_end(struct function *base, const struct pool_ref *r);
 /* without the loop */
@@ -464,7 +462,6 @@ unsigned pool_shell_waiting(const struct function *base); /* so many wait */
 pid_t pool_shell_sample(struct function *base);	/* one that waits, or 0 */
 /* all functions have so many bytes: how many of these are given up */
 uint64_t pool_shell_memory(struct pool *pool, uint64_t used);
-void pool_shell_init(struct pool *pool);
 
 /*
  * pool_store.c

@@ -25,7 +25,8 @@ static struct job *take(struct function *f, struct job **at)
 	if (!*at)
 		f->tail = at;
 	f->queued--;
-	f->pool->queued--;
+	if (!--f->pool->queued)
+		pool_shell_quiet(f->pool);
 	return j;
 }
 
@@ -78,8 +79,7 @@ void job_finish(struct function *f, struct job *j, const struct job_result *r)
 		f->errors++;
 	if (r->outcome == JOB_OK || r->outcome == JOB_ERROR)
 		f->run_us[f->runs++ % RUN_SAMPLES] = r->stats.run_ns / 1000;
-	if (!--f->pool->pending)
-		pool_shell_quiet(f->pool);
+	f->pool->pending--;
 	if (r->outcome != JOB_OK && r->outcome != JOB_UNAVAILABLE &&
 	    f->pool->o.ops->failed)
 		f->pool->o.ops->failed(f->pool->o.arg, f, r);

@@ -6,9 +6,11 @@
  * it is in its function's and never comes back.
  *
  * Each base has one, and pool.shells of them as long as it is used: one at a
- * time is made, when nobody waits for a clone of any function, and not in the
- * midst of a request that has just begun.  Shells are of the base's reference:
- * they end with that, and go first where memory is short.
+ * time is made, whenever nobody waits for a clone of any function.  For the
+ * gateway that is when it has just given a request to its clone: it has nothing
+ * else to do then, and a call that follows at once finds the next one.  Shells
+ * are of the base's reference: they end with that, and go first where memory is
+ * short.
  *
  * Whatever goes wrong with one costs that one: the request goes on to wait, and
  * its function has its next clones made the usual way.
@@ -21,7 +23,6 @@
 
 #define PLACED_S	2.0	/* until one that is placed is up */
 #define AVOID_S		10.0	/* a function that one has failed */
-#define QUIET_S		0.01	/* after one was taken, while requests run */
 #define RETRY_S		0.1	/* after one that did not come up, doubled */
 #define RETRY_MAX_S	10.0
 #define TELL		3	/* so many in a row are told of */
@@ -238,11 +239,6 @@ int pool_shell_take(struct function *f, struct function *v)
 		return 0;
 	if (base->shells_until < until)
 		base->shells_until = until;
-	ev_timer_stop(f->pool->loop, &f->pool->refill);
-	ev_timer_set(&f->pool->refill, QUIET_S, 0.0);
-	ev_timer_start(f->pool->loop, &f->pool->refill);
-	base->shell_taken = now;
-	function_mark(base);
 	c = now < f->shell_at ? NULL : waiting(base);
 	if (!c)
 		return 0;
@@ -297,12 +293,9 @@ static void expire(struct function *base, double now)
 }
 
 /* is anybody in the way of it, or it in anybody's? */
-static int quiet(const struct function *base, double now)
+static int quiet(const struct function *base)
 {
-	const struct pool *pool = base->pool;
-
-	return !pool->queued && TAILQ_EMPTY(&base->ref->branching) &&
-	       (!pool->pending || now >= base->shell_taken + QUIET_S);
+	return !base->pool->queued && TAILQ_EMPTY(&base->ref->branching);
 }
 
 void pool_shell_pump(struct function *base, double now)
@@ -322,7 +315,7 @@ void pool_shell_pump(struct function *base, double now)
 		n--;
 	}
 	if (n < want && !base->shells_coming && now >= base->shell_at &&
-	    quiet(base, now) && make(base) < 0)
+	    quiet(base) && make(base) < 0)
 		base->shell_at = now + RETRY_MAX_S;
 }
 
@@ -394,12 +387,6 @@ uint64_t pool_shell_memory(struct pool *pool, uint64_t used)
 	return gone < used ? gone : used;
 }
 
-/* requests run, and the last one has begun a while ago */
-static void on_refill(struct ev_loop *loop, struct ev_timer *w, int revents)
-{
-	pool_shell_mark(w->data);
-}
-
 void pool_shell_mark(struct pool *pool)
 {
 	struct function *f;
@@ -416,10 +403,4 @@ void pool_shell_quiet(struct pool *pool)
 	TAILQ_FOREACH(f, &pool->others, link)
 		if (f->base_of && live(f) < target(f, pool_now(f)))
 			function_mark(f);
-}
-
-void pool_shell_init(struct pool *pool)
-{
-	ev_timer_init(&pool->refill, on_refill, QUIET_S, 0.0);
-	pool->refill.data = pool;
 }
