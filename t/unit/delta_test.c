@@ -307,6 +307,114 @@ static int once(void)
 	_exit(ram_rollback(&ram, &st) != -ENOTSUP);
 }
 
+static uint32_t ram_differs(void)
+{
+	for (int i = 0; i < RAM_WINDOWS; i++) {
+		const struct ram_window *w = &ram.win[i];
+		uint32_t page = (uint32_t)(w->base / UK_PAGE);
+		uint32_t end = page + (uint32_t)(w->span / UK_PAGE);
+
+		for (; page < end; page++)
+			if (!page_is(ram.base, page))
+				return page;
+	}
+	return 0;
+}
+
+/* what a request of another function wrote, as a shell hears of it */
+static void learn(void)
+{
+	struct ram_stats st;
+
+	ram.ahead.n = 0;
+	scribble(100 + (int)draw(400), 0);
+	if (ram_workset_init(&ram, -1) < 0 || ram_rollback(&ram, &st) < 0)
+		fail("a rollback", 0);
+	ram_learn(&ram);
+	if (ram_ahead(&ram, 1) < 0 || !ram.ahead.n)
+		fail("nothing is learned", 0);
+}
+
+/* pages that were copied are given back, by a guest that can */
+static void give_back(void)
+{
+	for (size_t i = 0; i < ram.copied.n; i++)
+		madvise(ram.base + (uint64_t)ram.copied.page[i] * UK_PAGE,
+			UK_PAGE, MADV_DONTNEED);
+}
+
+/* so many pages that most are dropped, again and again */
+static void overflow(void)
+{
+	const struct ram_window *w = &ram.win[UK_ARENA_EXEC];
+	struct ram_stats st;
+	uint64_t addr;
+
+	for (uint64_t i = 0; i < w->span / UK_PAGE; i++)
+		write_page((uint32_t)(w->base / UK_PAGE + i), 1);
+	for (uint64_t i = 0; i < 6000; i++)
+		write_page((uint32_t)(UK_DATA_BASE / UK_PAGE + i), 1);
+	for (int i = 0; i < 12; i++) {
+		if (ram_rollback(&ram, &st) < 0)
+			fail("a rollback", 0);
+		if (ram_verify(&ram, &addr) < 0)
+			fail("dropped", (uint32_t)(addr / UK_PAGE));
+	}
+}
+
+/* the same snapshot, in a process whose base it is laid over, page by page */
+static int placed(uint64_t seed)
+{
+	struct ram_window was[RAM_WINDOWS], grown[RAM_WINDOWS];
+	struct ram empty;
+	struct err err = { "" };
+	struct ram_delta d;
+	int status = 1, fd;
+
+	if (fork()) {
+		wait(&status);
+		return status == 0;
+	}
+	state = seed;
+	begin(&err);
+	scribble(2000, 1);
+	base = ram_seal(&ram, &err);
+	if (base < 0 || ram_clone_init(&ram, proc) < 0)
+		fail("a base", 0);
+	learn();
+	empty = ram;
+	memcpy(was, ram.win, sizeof(was));
+	grow();
+	ram_grow(&ram, UK_ARENA_DATA, 24u << 20, &(uint64_t){ 0 });
+	scribble(1 + (int)draw(seed % 2 ? 3000 : 200), 1);
+	if (take(&err) < 0)
+		fail(err.msg, 0);
+	d = ram.delta[0];
+	memcpy(grown, ram.win, sizeof(grown));
+
+	empty.list = ram.list;
+	ram = empty;
+	if (ram_lay(&ram, base, &err) < 0)
+		fail(err.msg, 0);
+	ram_ahead_populate(&ram);
+	memcpy(ram.win, grown, sizeof(grown));
+	fd = fcntl(d.fd, F_DUPFD_CLOEXEC, 0);
+	if (ram_delta_add(&ram, fd, d.run, d.n, 0) < 0 ||
+	    ram_lay_last(&ram, base, was, &err) < 0)
+		fail("placing", 0);
+	if (ram_differs())
+		fail("what was placed", ram_differs());
+	if (!ram.copied.n)
+		fail("nothing was copied", 0);
+	requests();
+	give_back();
+	requests();
+	overflow();
+	give_back();
+	requests();
+	_exit(0);
+}
+
 /* a level too many is refused, and the snapshot that there is goes on */
 static int too_many(void)
 {
@@ -369,6 +477,10 @@ int main(void)
 		   (unsigned long long)seed + (unsigned)i);
 	ok(bad_lists(), "runs that are none are refused");
 	ok(once(), "who is for one request is not rolled back");
+	for (int i = 0; i < TREES; i++)
+		ok(placed(seed + (uint64_t)i), "a delta that is placed, of "
+		   "which some is copied, seed %llu",
+		   (unsigned long long)seed + (unsigned)i);
 	ok(too_many(), "a delta too many is refused");
 	ok(too_scattered(), "pages in too many ranges are refused");
 	return plan();

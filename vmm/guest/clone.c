@@ -539,8 +539,10 @@ void clone_stand(const struct clone_opts *o, const struct tender_wait *w,
 	struct clone *c = &clone;
 
 	stand(c, o, w);
+	if (!o->ops->stand)
+		ram_ahead_populate(o->ram);
 	lock(c, more);
-	say_up(c, 0);
+	say_up(c, o->ram->ahead.n);
 }
 
 void clone_placed(const struct clone_opts *o, const struct ram_window *was,

@@ -3,13 +3,16 @@
  *
  * It does ahead of need all of a clone's set-up that is the same for every
  * function over its base: the process, the machine, the base's memory, the lock.
- * No instruction of a guest has run in it when the gateway places a function,
+ * No instruction of a guest's own has run in it when the gateway places a function,
  * and nothing of any function has been in its memory: so it may become any
  * one's clone, and is that one's until it ends.
  *
+ * What clones over the base were seen to write is private in it (ahead.c).
+ *
  * Where the guest has a process of its own, that one waits, too, in this
- * program, while it can still map: what comes by PLACE it gets from here, by a
- * pair of sockets, and lays it as this process does.
+ * program, while it can still map, but with the base where the guest has it:
+ * what comes by PLACE it gets from here, by a pair of sockets, and lays it as
+ * this process does.
  */
 #include "vmm/guest/ref_impl.h"
 
@@ -104,6 +107,9 @@ void shell_main(struct ref *r, const int fds[CHAN_FDS])
 	prctl(PR_SET_NAME, "usetl-shell");
 	branch_begin(r, fds[0]);
 	r->started = nstime_now();
+	/* without them it is only slower */
+	if (ram_ahead(&r->ram, !r->ops->stand) < 0)
+		r->ram.ahead.n = 0;
 	stand(r, &o, &s, fds);
 	memcpy(was, r->ram.win, sizeof(was));
 

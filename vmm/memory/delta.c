@@ -130,6 +130,23 @@ static int base_run(struct ram *ram, const struct ram_run *r, int fd)
 		    (off_t)r->at * UK_PAGE) == MAP_FAILED ? -errno : 0;
 }
 
+/* the same where some of its pages are private already */
+static int place_run(struct ram *ram, const struct ram_run *r, int fd)
+{
+	uint32_t n;
+	int copy, rc = 0;
+
+	for (uint32_t i = 0; rc == 0 && i < r->n; i += n) {
+		struct ram_run piece;
+
+		n = ram_ahead_piece(ram, r, i, &copy);
+		piece = (struct ram_run){ r->page + i, n, r->at + i };
+		rc = copy ? ram_ahead_copy(ram, r, i, n, fd) :
+		     base_run(ram, &piece, fd);
+	}
+	return rc;
+}
+
 /* of the deltas from number k on those runs that are not before or behind */
 static int runs_lay(struct ram *ram, unsigned k, uint64_t from, uint64_t to,
 		    int (*lay)(struct ram *ram, const struct ram_run *r,
@@ -148,9 +165,11 @@ static int runs_lay(struct ram *ram, unsigned k, uint64_t from, uint64_t to,
 	return rc;
 }
 
-static int base_lay(struct ram *ram)
+static int base_lay(struct ram *ram,
+		    int (*lay)(struct ram *ram, const struct ram_run *r,
+			       int fd))
 {
-	int rc = runs_lay(ram, ram->laid, 0, UINT64_MAX, base_run);
+	int rc = runs_lay(ram, ram->laid, 0, UINT64_MAX, lay);
 
 	ram->laid = ram->deltas;
 	ram->list.n = 0;
@@ -191,7 +210,7 @@ int ram_lay(struct ram *ram, int base, struct err *err)
 
 	ram->laid = 0;
 	if (rc == 0 && !ram->there)
-		rc = base_lay(ram);
+		rc = base_lay(ram, base_run);
 	/* what the tender writes is of the snapshot at first */
 	if (rc == 0 && ram->once)
 		rc = runs_lay(ram, 0, (uint64_t)TOLD * UK_PAGE,
@@ -205,13 +224,19 @@ int ram_lay(struct ram *ram, int base, struct err *err)
 static int span_lay(struct ram *ram, const struct ram_window *w, uint64_t was,
 		    int base)
 {
-	uint64_t a = w->base + was;
+	uint64_t a = w->base + was, len = w->sealed - was;
 
 	if (w->sealed <= was)
 		return 0;
-	return mmap(ram->base + a, w->sealed - was, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, base, (off_t)a) ==
-	       MAP_FAILED ? -errno : 0;
+	if (mmap(ram->base + a, len, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, base, (off_t)a) ==
+	    MAP_FAILED)
+		return -errno;
+	/* the guest's process has no more of the snapshot than the spans */
+	return !ram->moved ||
+	       mmap((void *)(ram->snap + a), len, PROT_READ, MAP_SHARED |
+		    MAP_FIXED | MAP_NORESERVE, base, (off_t)a) != MAP_FAILED ?
+	       0 : -errno;
 }
 
 int ram_lay_last(struct ram *ram, int base, const struct ram_window *was,
@@ -221,8 +246,10 @@ int ram_lay_last(struct ram *ram, int base, const struct ram_window *was,
 
 	for (int i = 0; rc == 0 && i < RAM_WINDOWS; i++)
 		rc = span_lay(ram, &ram->win[i], was[i].sealed, base);
+	if (rc == 0 && ram->deltas)
+		rc = ram_ahead_note(ram, &ram->delta[ram->deltas - 1]);
 	if (rc == 0 && !ram->waits)
-		rc = base_lay(ram);
+		rc = base_lay(ram, place_run);
 	else if (rc == 0 && ram->own)	/* what both have, the tender sets */
 		rc = runs_lay(ram, ram->snap_laid, ram->apart, ram->apart_end,
 			      snap_run);
@@ -246,6 +273,36 @@ uint64_t ram_lay_next(const struct ram *ram, uint64_t addr)
 				break;
 		}
 	return next * UK_PAGE;
+}
+
+void ram_delta_extent(const struct ram_delta *d, uint32_t *from, uint32_t *to)
+{
+	*from = d->n ? d->run[0].at : 0;
+	*to = *from;
+	for (uint32_t i = 0; i < d->n; i++) {
+		const struct ram_run *r = &d->run[i];
+
+		*from = r->at < *from ? r->at : *from;
+		*to = r->at + r->n > *to ? r->at + r->n : *to;
+	}
+}
+
+const struct ram_run *ram_delta_run(const struct ram_delta *d, uint32_t page)
+{
+	uint32_t a = 0, b = d->n;
+
+	while (a < b) {
+		uint32_t mid = (a + b) / 2;
+		const struct ram_run *r = &d->run[mid];
+
+		if (page < r->page)
+			b = mid;
+		else if (page - r->page >= r->n)
+			a = mid + 1;
+		else
+			return r;
+	}
+	return NULL;
 }
 
 uint64_t ram_delta_bytes(const struct ram *ram)

@@ -110,11 +110,19 @@ struct ram {
 					   be given more mappings yet, but for */
 	uint64_t apart, apart_end;	/* what this one maps as well */
 
+	/* in what was a shell: private before the function came, and what was
+	   copied of its delta since, which stays private; ahead.c */
+	struct ram_list ahead, copied;
+	int ahead_sys;			/* SYS, too */
+	int moved;			/* this is the guest's own process: base
+					   is 0, snap where it has that */
+
 	/* rollback, in a clone */
 	struct ram_list list;		/* private pages, at the last scan */
 	long faults;			/* of the guest's process, by then */
 	unsigned calm, since, patience;	/* rollbacks; see rollback.c:tidy() */
 	struct ram_workset *ws;	/* shared by all clones of a reference */
+	struct ram_workset *base_ws;	/* and by all that is over its base */
 };
 
 int ram_create(struct ram *ram, uint64_t mem_limit, uint64_t files_limit,
@@ -234,8 +242,20 @@ int ram_lay_last(struct ram *ram, int base, const struct ram_window *was,
 		 struct err *err);
 /* what snap has not got yet; the files are closed.  0 or -errno */
 int ram_lay_snap(struct ram *ram);
+/* what a delta has of its file, pages [from, to) */
+void ram_delta_extent(const struct ram_delta *d, uint32_t *from, uint32_t *to);
+/* its run that has this page, or NULL */
+const struct ram_run *ram_delta_run(const struct ram_delta *d, uint32_t page);
 /* in pages of its uppermost delta, where that is not the base */
 uint64_t ram_delta_bytes(const struct ram *ram);
+/*
+ * ahead.c.  In a shell, before its process forks if it has one: which pages are
+ * private ahead, of those that clones over the base have learned.  sys: also of
+ * SYS.
+ */
+int ram_ahead(struct ram *ram, int sys);
+/* they are, in this process */
+void ram_ahead_populate(const struct ram *ram);
 /* where the next mapping of RAM or snap begins, behind guest address addr */
 uint64_t ram_lay_next(const struct ram *ram, uint64_t addr);
 /* make the sealed memfd's pages huge where they can be; slow, when idle */
@@ -246,7 +266,9 @@ uint64_t ram_resident_in(int memfd);
 
 /*
  * Before the first clone: what these learn, in memory that all of them share;
- * fd: a memfd of ram_workset_size() bytes for that, or -1: who is forked shares
+ * fd: a memfd of ram_workset_size() bytes for that, or -1: who is forked shares.
+ * What was there is the base's, then: the first of all that is over that tells
+ * its shells.
  */
 int ram_workset_init(struct ram *ram, int fd);
 uint64_t ram_workset_size(void);

@@ -62,7 +62,7 @@ int ram_list_scan(struct ram *ram, uint64_t at, int to_caps)
 			rc = pagemap_private(ram->pagemap, base + w->sealed,
 					     end - w->sealed, 1, add_run, &f);
 	}
-	return rc;
+	return rc == 0 ? ram_ahead_list(ram) : rc;
 }
 
 uint64_t ram_list_present(const struct ram *ram, uint64_t at, int to_caps)

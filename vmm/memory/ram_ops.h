@@ -48,6 +48,7 @@ int ram_map_private(struct ram *ram, int memfd);
 extern const struct ram_ops ram_local_ops, ram_remote_ops;
 
 int ram_list_add(struct ram_list *l, uint32_t page);
+int ram_list_has(const struct ram_list *l, uint32_t page);
 /*
  * Into ram->list what is private of RAM in the guest's process, where it is
  * mapped at `at`; to the caps: windows reach as far as they ever could.
@@ -61,5 +62,22 @@ void ram_list_runs(const uint32_t *page, size_t n,
 		   void *arg);
 /* in this process, where RAM is mapped at base: pages of one's own */
 void ram_list_populate(uint8_t *base, const uint32_t *page, size_t n);
+
+/* of the working set, which others can write at any time: how many, and where */
+uint32_t ram_workset_pages(const struct ram *ram, const uint32_t **page);
+
+/*
+ * ahead.c.  A run of the delta that comes, from its page i on: so many pages are
+ * copied, or mapped.  0 or -errno, if nothing else is said.
+ */
+uint32_t ram_ahead_piece(const struct ram *ram, const struct ram_run *r,
+			 uint32_t i, int *copy);
+/* n of them, in this process */
+int ram_ahead_copy(const struct ram *ram, const struct ram_run *r, uint32_t i,
+		   uint32_t n, int fd);
+/* into ram->copied what of a delta is copied, by whichever process */
+int ram_ahead_note(struct ram *ram, const struct ram_delta *d);
+/* ram->list has these, too */
+int ram_ahead_list(struct ram *ram);
 
 #endif

@@ -24,6 +24,8 @@
 
 #define BUDGET		8192u		/* private pages kept: 32 MB */
 #define WORKSET_MAX	4096u
+/* so few pages cost a shell less than the mapping between them (ahead.c) */
+#define AHEAD_GAP	4u
 #define USUAL_LEAST	1024u		/* pages that are never too many */
 #define PATIENCE	8u		/* rollbacks until some are, at first */
 #define PATIENCE_MAX	1024u
@@ -47,17 +49,25 @@ static struct ram_workset *workset_create(int fd)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* drops the list's tail, runs of pages at a time */
+/* drops the list's tail, but for what lies over other pages than its own */
 static int drop_beyond(struct ram *ram, size_t keep, struct ram_stats *st)
 {
 	struct ram_list *l = &ram->list;
-	int rc;
+	size_t i = keep, n = l->n;
+	int rc = 0;
 
-	if (l->n <= keep)
-		return 0;
-	rc = ram->ops->drop(ram, l->page + keep, l->n - keep);
-	st->pages_dropped += l->n - keep;
-	l->n = keep;
+	while (rc == 0 && i < n) {
+		size_t from = i;
+
+		while (i < n && !ram_list_has(&ram->copied, l->page[i]))
+			i++;
+		if (i > from)
+			rc = ram->ops->drop(ram, l->page + from, i - from);
+		st->pages_dropped += i - from;
+		while (i < n && ram_list_has(&ram->copied, l->page[i]))
+			l->page[keep++] = l->page[i++];
+	}
+	l->n = keep < n ? keep : n;
 	return rc;
 }
 
@@ -71,6 +81,31 @@ static uint32_t workset_pages(const struct ram *ram)
 		return 0;
 	n = *(volatile uint32_t *)&ws->n;
 	return n < WORKSET_MAX ? n : WORKSET_MAX;
+}
+
+uint32_t ram_workset_pages(const struct ram *ram, const uint32_t **page)
+{
+	uint32_t n = workset_pages(ram);
+
+	*page = n ? ram->ws->page : NULL;
+	return n;
+}
+
+/* those of it that are not there yet: how many, in a list of one's own */
+static uint32_t workset_missing(const struct ram *ram, const uint32_t **page)
+{
+	static uint32_t list[WORKSET_MAX];
+	uint32_t n = workset_pages(ram), missing = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t p = *(volatile uint32_t *)&ram->ws->page[i];
+
+		if (!ram_list_has(&ram->ahead, p) &&
+		    !ram_list_has(&ram->copied, p))
+			list[missing++] = p;
+	}
+	*page = list;
+	return missing;
 }
 
 /*
@@ -175,41 +210,56 @@ int ram_clone_init(struct ram *ram, int proc)
 
 uint64_t ram_populate_at(struct ram *ram, uint8_t *base)
 {
-	uint32_t n = workset_pages(ram);
+	const uint32_t *page;
+	uint32_t n = workset_missing(ram, &page);
 
 	if (n)
-		ram_list_populate(base, ram->ws->page, n);
+		ram_list_populate(base, page, n);
 	return n;
 }
 
 uint64_t ram_populate(struct ram *ram)
 {
-	uint32_t n = workset_pages(ram);
+	const uint32_t *page;
+	uint32_t n = workset_missing(ram, &page);
 
 	if (n && ram->ops->populate)
-		ram->ops->populate(ram, ram->ws->page, n);
+		ram->ops->populate(ram, page, n);
 	return n;
 }
 
-void ram_learn(struct ram *ram)
+/* between two pages so many others are taken along */
+static void publish(struct ram *ram, struct ram_workset *ws, uint32_t gap)
 {
-	uint32_t empty = 0, n;
+	const struct ram_list *l = &ram->list;
+	uint32_t empty = 0, n = 0;
 
-	if (!ram->ws || !atomic_compare_exchange_strong(&ram->ws->state,
-							 &empty, 1))
+	if (!ws || !atomic_compare_exchange_strong(&ws->state, &empty, 1))
 		return;
 	/* a clone for one request never rolls back, so it has not looked */
 	if (!ram->list.n && ram->ops->scan(ram) < 0)
 		ram->list.n = 0;
 	/* of one's own: other clones could write what is in there */
-	n = ram->list.n < WORKSET_MAX ? (uint32_t)ram->list.n : WORKSET_MAX;
-	memcpy(ram->ws->page, ram->list.page, n * sizeof(uint32_t));
-	ram->ws->n = n;
-	atomic_store(&ram->ws->state, 2);
+	for (size_t i = 0; i < l->n; i++) {
+		uint32_t p = i && l->page[i] - l->page[i - 1] <= gap + 1 ?
+			     l->page[i - 1] + 1 : l->page[i];
+
+		for (; p <= l->page[i] && n < WORKSET_MAX; p++)
+			ws->page[n++] = p;
+	}
+	ws->n = n;
+	atomic_store(&ws->state, 2);
+}
+
+void ram_learn(struct ram *ram)
+{
+	publish(ram, ram->ws, 0);
+	publish(ram, ram->base_ws, AHEAD_GAP);
 }
 
 int ram_workset_init(struct ram *ram, int fd)
 {
+	ram->base_ws = ram->ws;
 	ram->ws = workset_create(fd);
 	return ram->ws ? 0 : -ENOMEM;
 }

@@ -253,6 +253,16 @@ static int process_stand(struct tender *t, const struct tender_wait *w)
 	return rc == 0 ? child_reach(p) : rc;
 }
 
+/* what was placed, as the child has mapped it */
+static void last_note(struct process *p)
+{
+	uint32_t to;
+
+	ram_delta_extent(&p->ram->delta[p->ram->deltas - 1], &p->last_from,
+			 &to);
+	p->last = 1;
+}
+
 static int process_load(struct tender *t, const struct cpu_state *s)
 {
 	struct process *p = (struct process *)t;
@@ -260,6 +270,8 @@ static int process_load(struct tender *t, const struct cpu_state *s)
 
 	if (p->pid < 0 || p->ram->waits) {
 		rc = p->ram->waits ? child_up(p) : child_create(p);
+		if (rc == 0 && p->ram->waits)
+			last_note(p);
 		p->ram->waits = 0;
 		p->ram->apart = p->ram->apart_end = 0;
 		/* late: it may have to wait for it, less the later it is */

@@ -18,7 +18,9 @@
  *
  * PROC_SNAP + address is the snapshot's content of an address, read-only: above
  * all that libOS and page tables know of.  It is no secret, the guest was it.
- * There is none before there is a snapshot.
+ * There is none before there is a snapshot.  Of what was placed in a shell, the
+ * pages of the uppermost delta lie at PROC_LAST instead, as they are in its file:
+ * one mapping.
  *
  * The child tells by `ring` (its futex) and waits for `seq` (its other one)
  * to change; beside these it has one system call, which drops pages of its
@@ -40,7 +42,8 @@
 #define PROC_ALT	0x070120000
 #define PROC_ALT_SIZE	0x10000
 #define PROC_SNAP	(UK_END + 0x4a00000)	/* RAM_ASIDE from RAM */
-#define PROC_SNAP_END	(PROC_SNAP + UK_RAM_END)
+#define PROC_LAST	(PROC_SNAP + UK_RAM_END)
+#define PROC_LAST_END	(PROC_LAST + UK_RAM_END)
 
 /* process_rw.kind: what the stub tells */
 #define PROC_DOORBELL	2	/* regs are all of the program's */
@@ -62,6 +65,7 @@
 #define RUN_COPY	0	/* from PROC_SNAP */
 #define RUN_ZERO	1	/* what lies beyond the snapshot */
 #define RUN_DROP	2	/* either of them, by giving it back */
+#define RUN_LAST	3	/* a copy from the page that the next entry names */
 
 /* offsets for the stub */
 #define RO_SEQ		(PROC_RO + 0)

@@ -28,7 +28,7 @@ int process_check(struct err *err)
 {
 	unsigned long min = min_addr();
 
-	if ((uintptr_t)here < PROC_SNAP_END)
+	if ((uintptr_t)here < PROC_LAST_END)
 		return err_set(err, -ENOTSUP, "process tender: usetl itself "
 			       "lies at 0x%lx, where guests do; build it with "
 			       "-fPIE", (unsigned long)(uintptr_t)here);

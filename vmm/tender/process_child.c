@@ -4,7 +4,7 @@
  * Forked from the tender, so it begins with all that the tender has.  It
  * moves the guest's windows from the reservation to the guest's own
  * addresses, gives each its rights, closes every descriptor, and leaves this
- * program for the stub page, which unmaps everything above PROC_SNAP_END and
+ * program for the stub page, which unmaps everything above PROC_LAST_END and
  * locks the filter.  Invariant from there on: its address space is the guest's
  * map and the pages of process.h; it has three system calls.
  */
@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "etlfs/format.h"
+#include "vmm/memory/ram_ops.h"
 #include "vmm/tender/blob.h"
 #include "vmm/tender/machine.h"
 
@@ -76,6 +77,10 @@ void process_filter_set(struct process_ro *ro)
 	ro->fprog.filter = PROC_RO + offsetof(struct process_ro, filter);
 }
 
+/*
+ * All that follows is done once; in a shell's child, where all that the base has
+ * was moved before its function came (ram->moved), what is new is laid over it.
+ */
 static int move_only(void *from, uint64_t addr, uint64_t len)
 {
 	void *to = (void *)addr;
@@ -84,10 +89,14 @@ static int move_only(void *from, uint64_t addr, uint64_t len)
 			     to) != to ? -errno : 0;
 }
 
-static int move(void *from, uint64_t addr, uint64_t len, int prot)
+static int move(const struct ram *ram, void *from, uint64_t addr, uint64_t len,
+		int prot)
 {
-	int rc = move_only(from, addr, len);
+	int rc;
 
+	if (ram->moved)
+		return 0;
+	rc = move_only(from, addr, len);
 	return rc == 0 && len && mprotect((void *)addr, len, prot) < 0 ?
 	       -errno : rc;
 }
@@ -102,6 +111,8 @@ static int move_laid(const struct ram *ram, const void *from, uint64_t guest,
 	uint64_t done = 0;
 	int rc = 0;
 
+	if (ram->moved)
+		return 0;
 	while (rc == 0 && done < len) {
 		uint64_t n = ram_lay_next(ram, guest + done) - (guest + done);
 
@@ -114,34 +125,74 @@ static int move_laid(const struct ram *ram, const void *from, uint64_t guest,
 	       -errno : rc;
 }
 
-/*
- * The deltas that are not there yet, of guest [from, from + len), to where that
- * is at `to`.
- */
-static int lay(const struct ram *ram, uint64_t from, uint64_t len, uint64_t to,
-	       int prot, int flags)
+/* where what is laid belongs: guest [from, from + len) at `to` */
+struct there {
+	uint64_t from, len, to;
+	int prot, flags, fd;
+};
+
+/* 1 where any of it is there */
+static int map_run(const struct there *t, const struct ram_run *r)
 {
-	int n = 0;
+	uint64_t at = (uint64_t)r->page * UK_PAGE, a = at;
+	uint64_t end = a + (uint64_t)r->n * UK_PAGE;
 
-	for (unsigned k = ram->laid; k < ram->deltas; k++)
-		for (uint32_t i = 0; i < ram->delta[k].n; i++) {
-			const struct ram_run *r = &ram->delta[k].run[i];
-			uint64_t at = (uint64_t)r->page * UK_PAGE, a = at;
-			uint64_t end = a + (uint64_t)r->n * UK_PAGE;
+	a = a > t->from ? a : t->from;
+	end = end < t->from + t->len ? end : t->from + t->len;
+	if (a >= end)
+		return 0;
+	return mmap((void *)(t->to + (a - t->from)), end - a,
+		    t->prot & ~PROT_EXEC, t->flags | MAP_FIXED | MAP_NORESERVE,
+		    t->fd, (off_t)((uint64_t)r->at * UK_PAGE + (a - at))) ==
+	       MAP_FAILED ? -errno : 1;
+}
 
-			a = a > from ? a : from;
-			end = end < from + len ? end : from + len;
-			if (a < end && mmap((void *)(to + (a - from)), end - a,
-					    prot & ~PROT_EXEC, flags | MAP_FIXED |
-					    MAP_NORESERVE, ram->delta[k].fd,
-					    (off_t)((uint64_t)r->at * UK_PAGE +
-						    (a - at))) == MAP_FAILED)
-				return -errno;
-			n += a < end;
+/* in memory of one's own some pages are there already: a copy */
+static int lay_run(const struct ram *ram, const struct there *t,
+		   const struct ram_run *r)
+{
+	const int own = t->flags == MAP_PRIVATE && ram->moved;
+	int copy, rc = 0, mapped = 0;
+	uint32_t n;
+
+	if (!own)
+		return map_run(t, r);
+	for (uint32_t i = 0; rc >= 0 && i < r->n; i += n) {
+		struct ram_run piece;
+
+		n = ram_ahead_piece(ram, r, i, &copy);
+		piece = (struct ram_run){ r->page + i, n, r->at + i };
+		rc = copy ? ram_ahead_copy(ram, r, i, n, t->fd) :
+		     map_run(t, &piece);
+		mapped |= rc > 0;
+	}
+	return rc < 0 ? rc : mapped;
+}
+
+/* the deltas that are not there yet, of what is to be there */
+static int lay(const struct ram *ram, struct there t)
+{
+	int rc = 0, mapped = 0;
+
+	for (unsigned k = ram->laid; k < ram->deltas; k++) {
+		const struct ram_delta *d = &ram->delta[k];
+
+		t.fd = d->fd;
+		for (uint32_t i = 0; rc >= 0 && i < d->n; i++) {
+			const struct ram_run *r = &d->run[i];
+
+			if (((uint64_t)r->page + r->n) * UK_PAGE <= t.from ||
+			    (uint64_t)r->page * UK_PAGE >= t.from + t.len)
+				continue;
+			rc = lay_run(ram, &t, r);
+			mapped |= rc > 0;
 		}
+	}
+	if (rc < 0)
+		return rc;
 	/* the filter lets nothing be mapped that is executable */
-	return n && (prot & PROT_EXEC) &&
-	       mprotect((void *)to, len, prot) < 0 ? -errno : 0;
+	return mapped && (t.prot & PROT_EXEC) &&
+	       mprotect((void *)t.to, t.len, t.prot) < 0 ? -errno : 0;
 }
 
 static int move_ram(struct ram *ram, uint64_t addr, uint64_t len, int prot)
@@ -149,7 +200,8 @@ static int move_ram(struct ram *ram, uint64_t addr, uint64_t len, int prot)
 	int rc = move_laid(ram, ram_sys(ram, addr), addr, addr, len, prot);
 
 	return rc < 0 || (addr >= ram->apart && addr < ram->apart_end) ? rc :
-	       lay(ram, addr, len, addr, prot, MAP_PRIVATE);
+	       lay(ram, (struct there){ addr, len, addr, prot, MAP_PRIVATE,
+					-1 });
 }
 
 /*
@@ -182,8 +234,12 @@ static int move_arena(struct ram *ram, const struct ram_window *w, int prot)
 	uint64_t own = ram->snap ? w->sealed : w->cap;
 	int rc = move_ram(ram, w->base, own, prot);
 
-	return rc < 0 ? rc : move(ram_sys(ram, w->base + own), w->base + own,
-				  w->cap - own, prot);
+	/* what its function has more of is no program's yet */
+	if (rc == 0 && ram->moved && (prot & PROT_EXEC) &&
+	    mprotect((void *)w->base, w->cap, prot) < 0)
+		rc = -errno;
+	return rc < 0 ? rc : move(ram, ram_sys(ram, w->base + own),
+				  w->base + own, w->cap - own, prot);
 }
 
 /* its spans only: to read a hole of it would take memory, and for good */
@@ -197,10 +253,27 @@ static int move_snapshot(struct ram *ram)
 		rc = move_laid(ram, ram->snap + base, base, PROC_SNAP + base,
 			       len, PROT_READ);
 		if (rc == 0)
-			rc = lay(ram, base, len, PROC_SNAP + base, PROT_READ,
-				 MAP_SHARED);
+			rc = lay(ram, (struct there){
+				 base, len, PROC_SNAP + base, PROT_READ,
+				 MAP_SHARED, -1 });
 	}
 	return rc;
+}
+
+/* what was placed over it, without the head of its file */
+static int map_last(const struct ram *ram)
+{
+	const struct ram_delta *d = &ram->delta[ram->deltas - 1];
+	uint32_t from, to;
+
+	ram_delta_extent(d, &from, &to);
+	if (to - from > (PROC_LAST_END - PROC_LAST) / UK_PAGE)
+		return -EFBIG;
+	return from == to || mmap((void *)PROC_LAST,
+				  (uint64_t)(to - from) * UK_PAGE, PROT_READ,
+				  MAP_SHARED | MAP_FIXED | MAP_NORESERVE, d->fd,
+				  (off_t)((uint64_t)from * UK_PAGE)) !=
+	       MAP_FAILED ? 0 : -errno;
 }
 
 /* *out: where process_rw is meanwhile, or NULL where nobody knows */
@@ -227,10 +300,11 @@ static int move_all(const struct process_child *c, struct process_rw **out)
 		{ PROC_ALT, PROC_ALT_SIZE, rw },
 		{ UK_HOST_BASE, ram->host_size[0], r },
 	};
-	int rc;
+	int rc = 0;
 
 	/* what is not the guest's there: nothing, or a sanitizer's shadow */
-	rc = munmap((void *)UK_PAGE, PROC_SNAP_END - UK_PAGE) < 0 ? -errno : 0;
+	if (!ram->moved && munmap((void *)UK_PAGE, PROC_LAST_END - UK_PAGE) < 0)
+		rc = -errno;
 	for (size_t i = 0; rc == 0 && i < sizeof(piece) / sizeof(piece[0]);
 	     i++) {
 		rc = move_ram(ram, piece[i].addr, piece[i].len, piece[i].prot);
@@ -238,16 +312,18 @@ static int move_all(const struct process_child *c, struct process_rw **out)
 			*out = rc == 0 ? (void *)PROC_RW : NULL;
 	}
 	for (int i = 0; rc == 0 && i < UK_LAYERS; i++)
-		rc = move(ram_sys(ram, ram->layer[i].addr), ram->layer[i].addr,
-			  ram->layer[i].size, r);
+		rc = move(ram, ram_sys(ram, ram->layer[i].addr),
+			  ram->layer[i].addr, ram->layer[i].size, r);
 	for (int i = 0; rc == 0 && i < UK_ARENAS; i++)
 		rc = move_arena(ram, &w[i], i == UK_ARENA_EXEC ? rw | rx : rw);
-	if (rc == 0 && ram->snap && !ram->once)
+	if (rc == 0 && ram->moved)
+		rc = map_last(ram);
+	else if (rc == 0 && ram->snap && !ram->once)
 		rc = move_snapshot(ram);
 	if (rc == 0)
 		rc = move_libos(ram);
 	if (rc == 0 && c->windows)
-		rc = move(c->windows, UK_HOST_BASE + ETLFS_WINDOW_STRIDE,
+		rc = move(ram, c->windows, UK_HOST_BASE + ETLFS_WINDOW_STRIDE,
 			  c->windows_size, r);
 	return rc;
 }
@@ -328,6 +404,45 @@ static int close_all_but(int one, int other)
 	return rc < 0 ? -errno : 0;
 }
 
+/*
+ * What a function may have less of than the base had; the mappings of what it has
+ * more of are there.
+ */
+static int arenas_cut(const struct ram *ram, const struct ram_window *was)
+{
+	int rc = 0;
+
+	for (int i = 0; rc == 0 && i < UK_ARENAS; i++) {
+		uint64_t end = ram->win[i].base + ram->win[i].cap;
+
+		if (ram->win[i].cap < was[i].cap &&
+		    munmap((void *)end, was[i].cap - ram->win[i].cap) < 0)
+			rc = -errno;
+	}
+	return rc;
+}
+
+/* all of the base where the guest has it, and then what is placed there */
+static int wait_moved(const struct process_child *c, struct process_rw **rw)
+{
+	struct ram *ram = c->ram;
+	struct ram_window was[RAM_WINDOWS];
+	int rc = move_all(c, rw);
+
+	if (rc < 0)
+		return rc;
+	ram->moved = 1;
+	ram->base = NULL;
+	ram->snap = (const uint8_t *)PROC_SNAP;
+	ram_ahead_populate(ram);
+	memcpy(was, ram->win, sizeof(was));
+	rc = c->wait->get(c->wait->arg);
+	prctl(PR_SET_NAME, "usetl-guest");
+	if (rc == 0)
+		rc = arenas_cut(ram, was);
+	return rc == 0 ? move_all(c, rw) : rc;
+}
+
 static void child_main(const struct process_child *c, pid_t parent)
 {
 	struct process_rw *rw = ram_sys(c->ram, PROC_RW);
@@ -341,17 +456,13 @@ static void child_main(const struct process_child *c, pid_t parent)
 	if (rc == 0)
 		rc = privileges_set(parent);
 	/* not the guest yet, so what comes can be mapped */
-	if (rc == 0 && c->wait) {
-		rc = c->wait->get(c->wait->arg);
-		prctl(PR_SET_NAME, "usetl-guest");
-	}
 	if (rc == 0)
-		rc = move_all(c, &rw);
+		rc = c->wait ? wait_moved(c, &rw) : move_all(c, &rw);
 	if (rc == 0)
 		rc = close_all_but(-1, -1);
 	if (rc == 0) {
 		/* a core would also fill the holes of what is sparse */
-		madvise((void *)UK_EXEC_BASE, PROC_SNAP_END - UK_EXEC_BASE,
+		madvise((void *)UK_EXEC_BASE, PROC_LAST_END - UK_EXEC_BASE,
 			MADV_DONTDUMP);
 		ram_populate_at(c->ram, NULL);
 		rc = signals_set();

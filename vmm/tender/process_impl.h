@@ -33,6 +33,9 @@ struct process {
 	struct process_ro *ro;
 	struct process_rw *rw;
 	uint64_t text, text_end;
+	/* the uppermost delta is at PROC_LAST, from this page of its file on */
+	int last;
+	uint32_t last_from;
 	pid_t pid;
 	int pidfd, syscall_fd, statm_fd, status_fd;
 	cpu_set_t cpus;			/* empty: no pinning */

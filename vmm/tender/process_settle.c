@@ -6,7 +6,7 @@
  * sleeps in the futex call before process_wait, for the seq that there is, with
  * no timeout, stays there until seq changes, and goes on with the stub's
  * code.  With PROC_PARK that cleans flags, selectors and vector state, copies
- * the pages of PROC_LIST from PROC_SNAP, clears the registers, and sleeps
+ * the pages of PROC_LIST from PROC_SNAP and PROC_LAST, clears the registers, and sleeps
  * before process_parked for the new seq, for which no call could have slept
  * before the order was given.  A child that is seen there, for that seq, has
  * therefore gone all of that way; and all that it took from memory on the way
@@ -136,6 +136,43 @@ static int parked_wait(struct process *p, uint32_t seq)
 }
 
 /*
+ * Where page number at of the snapshot is in PROC_LAST, by number; 0: in
+ * PROC_SNAP
+ */
+static uint32_t in_last(const struct process *p, uint32_t at)
+{
+	const struct ram_delta *d = p->ram->delta;
+	const struct ram_run *r = !p->last ? NULL :
+				  ram_delta_run(d + p->ram->deltas - 1, at);
+
+	return r ? (uint32_t)(PROC_LAST / UK_PAGE) + r->at - p->last_from +
+	       (at - r->page) : 0;
+}
+
+/* one more page; 0: there is no room */
+static int list_add(struct process_run *run, uint32_t *runs, uint32_t at,
+		    uint32_t op, uint32_t source)
+{
+	const uint32_t n = op == RUN_LAST ? 2 : 1;
+	struct process_run *last = *runs ? &run[*runs - 1] : NULL;
+
+	/* of which the source, of no pages, is an entry behind it */
+	if (last && !last->n)
+		last--;
+	if (last && at == last->page + last->n && op == last->op &&
+	    (op != RUN_LAST || source == last[1].page + last->n)) {
+		last->n++;
+		return 1;
+	}
+	if (*runs + n > PROC_RUNS)
+		return 0;
+	run[(*runs)++] = (struct process_run){ at, 1, op };
+	if (op == RUN_LAST)
+		run[(*runs)++] = (struct process_run){ source, 0, RUN_LAST };
+	return 1;
+}
+
+/*
  * The pages' runs, as many as fit in the list: how many pages those are.  The
  * numbers may be a hostile clone's (ram_workset), so they are looked up.
  */
@@ -144,7 +181,7 @@ static size_t list_write(struct process *p, const uint32_t *page, size_t n,
 {
 	struct process_run *run = ram_sys(p->ram, PROC_LIST);
 	const struct ram_window *w = p->ram->win;
-	uint32_t runs = 0, from = 0, sealed = 0, end = 0, op = 0;
+	uint32_t runs = 0, from = 0, sealed = 0, end = 0, op, source;
 	size_t i;
 
 	for (i = 0; i < n; i++) {
@@ -162,15 +199,11 @@ static size_t list_write(struct process *p, const uint32_t *page, size_t n,
 			sealed = from + (uint32_t)(w[k].sealed / UK_PAGE);
 			end = from + (uint32_t)(w[k].cap / UK_PAGE);
 		}
-		op = drop ? RUN_DROP : at < sealed ? RUN_COPY : RUN_ZERO;
-		if (runs && at == run[runs - 1].page + run[runs - 1].n &&
-		    op == run[runs - 1].op) {
-			run[runs - 1].n++;
-			continue;
-		}
-		if (runs == PROC_RUNS)
+		source = drop ? 0 : in_last(p, at);
+		op = drop ? RUN_DROP : source ? RUN_LAST :
+		     at < sealed ? RUN_COPY : RUN_ZERO;
+		if (!list_add(run, &runs, at, op, source))
 			break;
-		run[runs++] = (struct process_run){ at, 1, op };
 	}
 	p->ro->runs = runs;
 	return i;

@@ -293,10 +293,12 @@ restore:
 	and	%rax, %rcx
 	cmp	$RUN_ZERO, %edx
 	je	1f
-	ja	2f
+	cmp	$RUN_DROP, %edx
+	je	2f
+	ja	3f
 	mov	$PROC_SNAP, %rsi
 	add	%rdi, %rsi
-	rep movsq
+4:	rep movsq
 	jmp	restore
 1:	xor	%eax, %eax
 	rep stosq
@@ -308,6 +310,11 @@ restore:
 	test	%rax, %rax
 	jz	restore
 	ud2
+3:	mov	(%rbx), %esi		/* counted as a run of its own */
+	shl	$12, %rsi
+	add	$8, %rbx
+	dec	%ebp
+	jmp	4b
 
 restored:
 	movl	$PROC_CLEAN, RW_KIND
@@ -447,8 +454,8 @@ process_restorer:
 process_leave:
 	cfi_nobody
 	mov	$RW_STACK, %esp
-	mov	$PROC_SNAP_END, %rdi
-	mov	$PROC_TOP - PROC_SNAP_END, %rsi
+	mov	$PROC_LAST_END, %rdi
+	mov	$PROC_TOP - PROC_LAST_END, %rsi
 	mov	$NR_MUNMAP, %eax
 	syscall
 	test	%rax, %rax
