@@ -542,6 +542,8 @@ void clone_stand(const struct clone_opts *o, const struct tender_wait *w,
 	if (!o->ops->stand)
 		ram_ahead_populate(o->ram);
 	lock(c, more);
+	if (o->ops->touch)
+		o->ops->touch(c->g.t, o->ram->ahead.page, o->ram->ahead.n);
 	say_up(c, o->ram->ahead.n);
 }
 

@@ -458,6 +458,22 @@ static enum tender_exit kvm_run(struct tender *t)
 	}
 }
 
+/*
+ * The only code that runs is the stub's.  What it is told by, and what an
+ * exception would leave, is dropped: memory is the snapshot's as before.
+ */
+static void kvm_touch(struct tender *t, const uint32_t *page, size_t n)
+{
+	struct kvm *k = (struct kvm *)t;
+
+	if (machine_touch(k->ram, t->regs, page, n)) {
+		t->regs_dirty = 1;
+		kvm_run(t);
+	}
+	madvise(ram_sys(k->ram, UK_LOG), UK_LOG_SIZE, MADV_DONTNEED);
+	madvise(ram_sys(k->ram, UK_SUPSTACK), UK_PAGE, MADV_DONTNEED);
+}
+
 static void kvm_kick(struct tender *t)
 {
 	((struct kvm *)t)->run->immediate_exit = 1;
@@ -524,6 +540,7 @@ const struct tender_ops tender_kvm = {
 	.load = kvm_load,
 	.save = kvm_save,
 	.run = kvm_run,
+	.touch = kvm_touch,
 	.kick = kvm_kick,
 	.trap = kvm_trap,
 	.descriptors = kvm_descriptors,

@@ -26,7 +26,7 @@
 
 extern const uint8_t stub_bounce[], stub_bounce_frame[], stub_bounce_end[];
 extern const uint8_t stub_gates[], stub_gates_end[];
-extern const uint8_t stub_user[], stub_user_end[];
+extern const uint8_t stub_user[], stub_user_end[], stub_touch[];
 
 const struct uk_header *machine_header(void)
 {
@@ -161,6 +161,25 @@ void machine_stubs(struct ram *ram)
 	       (size_t)(stub_gates_end - stub_gates));
 	memcpy(ram_sys(ram, UK_STUB), stub_user,
 	       (size_t)(stub_user_end - stub_user));
+}
+
+uint64_t machine_touch(struct ram *ram, struct cpu_regs *r,
+		       const uint32_t *page, size_t n)
+{
+	uint32_t *list = ram_sys(ram, UK_LOG);
+	size_t count = 0;
+
+	for (size_t i = 0; i < n && count < UK_LOG_SIZE / sizeof(*list); i++) {
+		uint64_t a = (uint64_t)page[i] * UK_PAGE;
+
+		/* not the supervisor's: no program could read these */
+		if (a < UK_SYS_BASE || a >= UK_CLOCK)
+			list[count++] = page[i];
+	}
+	r->rip = UK_STUB + (uint64_t)(stub_touch - stub_user);
+	r->rsi = UK_LOG;
+	r->rcx = count;
+	return count;
 }
 
 static int has_error_code(unsigned v)

@@ -39,6 +39,12 @@ int machine_trap(struct ram *ram, struct cpu_regs *regs, unsigned vector,
  */
 int machine_setup(struct ram *ram, struct err *err);
 /*
+ * regs are to have the guest read these pages and ring: the list is in UK_LOG.
+ * How many they are: not the supervisor's.
+ */
+uint64_t machine_touch(struct ram *ram, struct cpu_regs *regs,
+		       const uint32_t *page, size_t n);
+/*
  * Page tables for a layer that was mapped after machine_setup().  They were not
  * present, so there is nothing to flush; whose RAM is private has them alone.
  */

@@ -8,6 +8,9 @@
  * accesses here as the program's.  That gives nothing away: called directly,
  * it is a system call.  sysretq is not used, such hypervisors lack it.
  *
+ * `stub_touch` is the tender's way to have pages mapped before a guest runs.  A
+ * program that calls it reads what it may read.
+ *
  * `stub_gates`: supervisor pages.  Each exception gate rings its own port;
  * the tender then rewrites the frame above it and lets the gate's iretq go
  * to the libOS.
@@ -17,7 +20,7 @@
 	.section .rodata
 	.balign 64
 	.global stub_bounce, stub_bounce_frame, stub_bounce_end
-	.global stub_gates, stub_gates_end, stub_user, stub_user_end
+	.global stub_gates, stub_gates_end, stub_user, stub_user_end, stub_touch
 stub_bounce:
 	mov	%rsp, %r11
 	mov	$UK_BOUNCE + 64, %esp
@@ -41,6 +44,15 @@ stub_gates_end:
 stub_user:
 	.byte	0xe6, UK_PORT_DB		/* out %al, $port */
 	ret
+	.balign 16
+stub_touch:	/* rsi: numbers of pages, rcx of them: reads each, and rings */
+	mov	(%rsi), %eax
+	shl	$12, %rax
+	cmpb	$0, (%rax)
+	add	$4, %rsi
+	dec	%rcx
+	jnz	stub_touch
+	jmp	stub_user
 stub_user_end:
 	.byte	0
 

@@ -104,6 +104,12 @@ struct tender_ops {
 	 * ended.  NULL: it always is, between runs.
 	 */
 	int (*rest)(struct tender *t, int over);
+	/*
+	 * Where a guest's first touch of a page is slow, and before any guest
+	 * has run: these pages of RAM have been touched, as far as that goes.
+	 * A load has to come next.  NULL: there is nothing to gain.
+	 */
+	void (*touch)(struct tender *t, const uint32_t *page, size_t n);
 	/* async-signal-safe: the current or next run answers TENDER_INTR */
 	void (*kick)(struct tender *t);
 	/* a tick has found it between runs; or NULL */
