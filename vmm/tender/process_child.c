@@ -422,6 +422,13 @@ static int arenas_cut(const struct ram *ram, const struct ram_window *was)
 	return rc;
 }
 
+/* what is left of where it was: that takes time, and there is some now */
+static int leave_old(const struct ram *ram)
+{
+	return munmap(ram->base, UK_END) < 0 ||
+	       munmap((void *)ram->snap, UK_RAM_END) < 0 ? -errno : 0;
+}
+
 /* all of the base where the guest has it, and then what is placed there */
 static int wait_moved(const struct process_child *c, struct process_rw **rw)
 {
@@ -429,6 +436,8 @@ static int wait_moved(const struct process_child *c, struct process_rw **rw)
 	struct ram_window was[RAM_WINDOWS];
 	int rc = move_all(c, rw);
 
+	if (rc == 0)
+		rc = leave_old(ram);
 	if (rc < 0)
 		return rc;
 	ram->moved = 1;
