@@ -223,7 +223,8 @@ static int hand_over(struct pool_clone *c, struct function *f,
 	pool_clone_begin(c, f, r);
 	c->proc.deadline = now + PLACED_S;
 	c->up = 0;
-	if (c->guest && pool_proc_is_child(&c->proc, (uint64_t)c->guest))
+	if (c->guest && f->pool->o.cgroup &&
+	    pool_proc_is_child(&c->proc, (uint64_t)c->guest))
 		pool_base_enter_cgroup(f, c->guest);
 	c->guest = 0;
 	return rc == 0 ? pool_base_clone(&c->proc, c->ref, c->next_pid, 0) : rc;
