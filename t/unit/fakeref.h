@@ -447,7 +447,7 @@ static void fake_main(int sock, int window, int base)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGCHLD, SIG_IGN);
 	signal(SIGALRM, SIG_DFL);
-	jail_close_others(keep, 2);
+	jail_close_others(JAIL_NOT_STDIO, keep, 2);
 	fake_boot(sock, base ? fake->base_boot : fake->boot);
 	if (!base)
 		fake_serve(sock);

@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "conf/nstime.h"
@@ -441,6 +440,19 @@ static void init(struct clone *c, const struct clone_opts *o)
 	c->g.sock = o->sock;
 }
 
+/*
+ * Whoever reads what this program prints hears that there is no more as it
+ * ends, and not as a clone does that nobody waits for.
+ */
+static unsigned close_from(const struct clone *c)
+{
+#ifndef USETL_SANITIZE			/* there it says what it finds */
+	if (c->o->once)
+		return 0;
+#endif
+	return JAIL_NOT_STDIO;
+}
+
 /* what a clone has open, and what a shell needs besides */
 static int close_others(struct clone *c, const int more[CLONE_MORE])
 {
@@ -451,29 +463,14 @@ static int close_others(struct clone *c, const int more[CLONE_MORE])
 	for (int i = 0; i < CLONE_MORE; i++)
 		keep[2 + i] = more ? more[i] : -1;
 	c->g.t->ops->descriptors(c->g.t, keep + 2 + CLONE_MORE);
-	return jail_close_others(keep, 2 + CLONE_MORE + TENDER_FDS);
-}
-
-/*
- * Whoever reads what this program prints hears that there is no more as it
- * ends, and not as this process does, which nobody waits for.
- */
-static int close_stdio(void)
-{
-#ifdef USETL_SANITIZE
-	return 0;			/* it says what it finds */
-#else
-	return syscall(SYS_close_range, 0, STDERR_FILENO, 0) < 0 ? -errno : 0;
-#endif
+	return jail_close_others(close_from(c), keep,
+				 2 + CLONE_MORE + TENDER_FDS);
 }
 
 /* all that is closed, and the filter, before it can run a guest */
 static void lock(struct clone *c, const int more[CLONE_MORE])
 {
 	int rc = close_others(c, more);
-
-	if (rc == 0 && c->o->once)
-		rc = close_stdio();
 
 	if (rc < 0)
 		fail(c, "descriptors", rc);

@@ -519,7 +519,7 @@ static int inherit_little(struct ref *r)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	for (unsigned i = 0; i < RAM_DELTAS; i++)
 		keep[7 + i] = i < r->o->overs ? r->o->over[i] : -1;
-	return jail_close_others(keep, 7 + RAM_DELTAS);
+	return jail_close_others(JAIL_NOT_STDIO, keep, 7 + RAM_DELTAS);
 }
 
 static void ref_main(const struct ref_opts *o, int sock, pid_t parent,

@@ -180,10 +180,8 @@ int jail_lock(const struct jail *j, pid_t remote)
 	return 0;
 }
 
-int jail_close_others(const int *keep, int n)
+int jail_close_others(unsigned from, const int *keep, int n)
 {
-	unsigned from = 3;
-
 	for (;;) {
 		unsigned next = ~0u;
 

@@ -29,8 +29,9 @@ int jail_prepare(struct jail *j, const struct tender_ops *ops, struct err *err);
  * remote: the process whose memory it may reach, and no other's (0: none's).
  */
 int jail_lock(const struct jail *j, pid_t remote);
-/* closes every descriptor from 3 but those listed; 0 or -errno */
-int jail_close_others(const int *keep, int n);
+/* closes every descriptor but those listed, from this one on; 0 or -errno */
+#define JAIL_NOT_STDIO	3
+int jail_close_others(unsigned from, const int *keep, int n);
 
 /* jail_ref.c: a reference's */
 int jail_ref_prepare(struct jail *j, const struct tender_ops *ops,
