@@ -111,8 +111,11 @@ stop_serve
 base() {
 	find "$snapshots" -type f -size +8M | head -n 1
 }
+function_files() {
+	find "$snapshots" -type f -size -8M
+}
 function_file() {
-	find "$snapshots" -type f -size -8M | head -n 1
+	function_files | head -n 1
 }
 # damaged NAME LINE: it is said, and answers are right
 damaged() {
@@ -161,6 +164,18 @@ damaged "all of them are empty" 'snapshot [0-9a-f]* was cut short' 7
 rm -rf "$store"
 serve_all
 ok "the store is made anew" await kept 4
+stop_serve
+touch -d '2 minutes ago' "$snapshots"/*
+before=$(function_files)
+shorten "$(base)"
+serve_all
+# all of them are over one that is no longer there
+anew() {
+	kept 4 && for f in $before; do
+		test ! -e "$f" || return 1
+	done
+}
+ok "with another runtime what was over the one before goes" await anew
 stop_serve
 f=$(function_file)
 rm "$f"

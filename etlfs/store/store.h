@@ -39,6 +39,7 @@
 #define STORE_DIGEST	SHA256_HEX
 #define STORE_KIND_MAX	16
 #define STORE_WHAT	96		/* one line and a NUL */
+#define STORE_ID	16		/* bytes of a snapshot's name */
 
 struct store;
 struct stat;
@@ -116,13 +117,16 @@ struct store_snapshot {
 	int64_t created;		/* ns since the epoch */
 	uint64_t sum;
 	char what[STORE_WHAT];
+	/* its name, and that of the one without which it is of no use, which is
+	   its own when there is none */
+	uint8_t id[STORE_ID], over[STORE_ID];
 };
 /*
- * The first len bytes of fd, whole pages; replaces what the key had.  what: one
- * line for people.
+ * The first snap->len bytes of its fd, whole pages; replaces what the key had.
+ * snap->what: one line for people.
  */
-int store_snapshot_put(struct store *s, const char *key, const char *what,
-		       int fd, uint64_t len, struct err *err);
+int store_snapshot_put(struct store *s, const char *key,
+		       const struct store_snapshot *snap, struct err *err);
 /*
  * -ENOENT: there is none, which needs no word; -EBADMSG: it was cut short, and is
  * removed; -EPERM.  It is as long as it was and of that key; what its pages are
@@ -158,6 +162,9 @@ int store_list(struct store *s, struct store_entry **out, size_t *n,
 int store_verify(struct store *s, void (*say)(void *arg, const char *line),
 		 void *arg, struct err *err);
 
+/* s: one that is as new may be over what is about to be put in */
+#define STORE_ORPHAN_KEPT	60
+
 struct store_gc {
 	int64_t keep;			/* seconds: what was used since, stays */
 	int keys;			/* older keys go, too, and with them their
@@ -170,6 +177,9 @@ struct store_gc {
 int store_gc(struct store *s, struct store_gc *gc, struct err *err);
 /* of that the snapshots alone: nothing is read but the folder */
 int store_gc_snapshots(struct store *s, struct store_gc *gc, struct err *err);
+/* those over a snapshot that is not there, which are of no use to anybody, but for
+   new ones */
+int store_gc_orphans(struct store *s, struct store_gc *gc, struct err *err);
 #define STORE_SNAPSHOT_KEPT	(7 * 86400)	/* s: those that nobody used */
 
 #endif

@@ -56,6 +56,9 @@ int store_whole_is(const char *name);
 void store_whole_drop(struct store *s, const char *digest);
 
 /* store_snapshot.c, for store_list.c: 0, or -errno with err set */
+/* what it says of itself; its fd is closed */
+int store_snapshot_names(const struct store *s, const char *key,
+			 struct store_snapshot *out);
 int store_snapshot_entry(const struct store *s, const char *key,
 			 struct store_entry *e);
 int store_snapshot_verify(const struct store *s, const char *key,

@@ -275,17 +275,24 @@ static int sweep_key(void *arg, const char *name)
 	return 0;
 }
 
-static int sweep_snapshot(void *arg, const char *name)
+static int sweep_snapshot_older(struct sweep *w, const char *name,
+				int64_t keep)
 {
-	struct sweep *w = arg;
 	struct stat st;
 
-	if (!is_old(w, w->s->snapshots, name, w->gc->keep_snapshots, &st) ||
+	if (!is_old(w, w->s->snapshots, name, keep, &st) ||
 	    unlinkat(w->s->snapshots, name, 0))
 		return 0;
 	w->gc->snapshots++;
 	w->gc->bytes += (uint64_t)st.st_size;
 	return 0;
+}
+
+static int sweep_snapshot(void *arg, const char *name)
+{
+	struct sweep *w = arg;
+
+	return sweep_snapshot_older(w, name, w->gc->keep_snapshots);
 }
 
 static int sweep_snapshots(struct sweep *w, struct err *err)
@@ -301,6 +308,64 @@ int store_gc_snapshots(struct store *s, struct store_gc *gc, struct err *err)
 	struct sweep w = { .s = s, .gc = gc, .now = time(NULL) };
 
 	return sweep_snapshots(&w, err);
+}
+
+/* snapshots over one that is not there */
+struct orphans {
+	struct sweep w;
+	uint8_t (*id)[STORE_ID];	/* of all that are there */
+	size_t n, room;
+};
+
+static int note_id(void *arg, const char *name)
+{
+	struct orphans *o = arg;
+	struct store_snapshot snap;
+	void *p;
+
+	if (store_snapshot_names(o->w.s, name, &snap) < 0)
+		return 0;
+	if (o->n == o->room) {
+		p = realloc(o->id, (o->room * 2 + 64) * STORE_ID);
+		if (!p)
+			return -ENOMEM;
+		o->id = p;
+		o->room = o->room * 2 + 64;
+	}
+	memcpy(o->id[o->n++], snap.id, STORE_ID);
+	return 0;
+}
+
+static int sweep_orphan(void *arg, const char *name)
+{
+	struct orphans *o = arg;
+	struct store_snapshot snap;
+
+	if (store_snapshot_names(o->w.s, name, &snap) < 0 ||
+	    !memcmp(snap.id, snap.over, STORE_ID))
+		return 0;
+	for (size_t i = 0; i < o->n; i++)
+		if (!memcmp(o->id[i], snap.over, STORE_ID))
+			return 0;
+	return sweep_snapshot_older(&o->w, name, STORE_ORPHAN_KEPT);
+}
+
+int store_gc_orphans(struct store *s, struct store_gc *gc, struct err *err)
+{
+	struct orphans o = { .w = { .s = s, .gc = gc, .now = time(NULL) } };
+	unsigned before;
+	int rc;
+
+	/* what went may have had others over it */
+	do {
+		o.n = 0;
+		before = gc->snapshots;
+		rc = store_each(s, s->snapshots, note_id, &o, err);
+		if (rc == 0)
+			rc = store_each(s, s->snapshots, sweep_orphan, &o, err);
+	} while (rc == 0 && gc->snapshots != before);
+	free(o.id);
+	return rc;
 }
 
 static int sweep_layers(struct sweep *w)
@@ -340,6 +405,8 @@ int store_gc(struct store *s, struct store_gc *gc, struct err *err)
 		rc = sweep_layers(&w);
 	if (rc == 0)
 		rc = sweep_snapshots(&w, err);
+	if (rc == 0)
+		rc = store_gc_orphans(s, gc, err);
 	for (int i = 0; rc == 0 && i < 2; i++) {
 		w.folder = i ? s->keys : s->layers;
 		rc = each(s, w.folder, 1, sweep_temp, &w, err);

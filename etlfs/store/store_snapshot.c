@@ -19,7 +19,7 @@
 #include "conf/nstime.h"
 #include "etlfs/store/store_impl.h"
 
-#define MAGIC	0x31307473746c7375ull	/* "usltst01" */
+#define MAGIC	0x32307473746c7375ull	/* "usltst02" */
 #define PAGE	4096u
 #define CHUNK	((size_t)256 << 10)
 
@@ -30,6 +30,7 @@ struct tail {
 	char key[STORE_DIGEST];
 	char what[STORE_WHAT];
 	uint8_t zero[7];
+	uint8_t id[STORE_ID], over[STORE_ID];
 	uint64_t tail_sum;		/* of all before it */
 };
 
@@ -82,9 +83,10 @@ static int sum_copy(int from, uint64_t len, int to, uint64_t *sum)
 _Static_assert(sizeof(struct tail) == offsetof(struct tail, tail_sum) + 8 &&
 	       sizeof(struct tail) <= PAGE, "its last page holds it");
 
-int store_snapshot_put(struct store *s, const char *key, const char *what,
-		       int fd, uint64_t len, struct err *err)
+int store_snapshot_put(struct store *s, const char *key,
+		       const struct store_snapshot *snap, struct err *err)
 {
+	const uint64_t len = snap->len;
 	struct store_file f = { .fd = -1 };
 	struct tail t = {
 		.magic = MAGIC, .len = len,
@@ -96,8 +98,10 @@ int store_snapshot_put(struct store *s, const char *key, const char *what,
 	if (rc < 0)
 		return rc;
 	strcpy(t.key, key);
-	snprintf(t.what, sizeof(t.what), "%s", what);
-	rc = sum_copy(fd, len, f.fd, &t.sum);
+	snprintf(t.what, sizeof(t.what), "%s", snap->what);
+	memcpy(t.id, snap->id, STORE_ID);
+	memcpy(t.over, snap->over, STORE_ID);
+	rc = sum_copy(snap->fd, len, f.fd, &t.sum);
 	t.tail_sum = tail_sum(&t);
 	if (rc == 0)
 		rc = write_all(f.fd, &t, sizeof(t), (off_t)len);
@@ -136,8 +140,12 @@ static int open_whole(const struct store *s, const char *key,
 		close(fd);
 		return err_set(err, -EBADMSG, "it was cut short or changed");
 	}
-	*out = (struct store_snapshot){ fd, t.len, t.created, t.sum, "" };
+	*out = (struct store_snapshot){
+		.fd = fd, .len = t.len, .created = t.created, .sum = t.sum,
+	};
 	memcpy(out->what, t.what, sizeof(t.what) - 1);
+	memcpy(out->id, t.id, STORE_ID);
+	memcpy(out->over, t.over, STORE_ID);
 	return 0;
 }
 
@@ -174,6 +182,20 @@ int store_snapshot_read(struct store *s, const char *key,
 void store_snapshot_drop(struct store *s, const char *key)
 {
 	unlinkat(s->snapshots, key, 0);
+}
+
+int store_snapshot_names(const struct store *s, const char *key,
+			 struct store_snapshot *out)
+{
+	struct err err;
+	struct stat st;
+	int rc = open_whole(s, key, out, &st, &err);
+
+	if (rc < 0)
+		return rc;
+	close(out->fd);
+	out->fd = -1;
+	return 0;
 }
 
 /* what people are told, see store_list.c */

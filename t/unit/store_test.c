@@ -324,7 +324,8 @@ static void put_snapshot(struct store *s, const char *key, char c)
 	struct err e = { "" };
 	int fd = pages(c);
 
-	ok(store_snapshot_put(s, key, "one", fd, SIZE, &e) == 0,
+	ok(store_snapshot_put(s, key, &(struct store_snapshot){
+		.fd = fd, .len = SIZE, .what = "one" }, &e) == 0,
 	   "a snapshot is put in: %s", e.msg);
 	close(fd);
 }
@@ -339,8 +340,10 @@ static void test_snapshot(struct store *s, const char *key)
 
 	ok(get_snapshot(s, key, &e) == -ENOENT, "a snapshot that nobody put");
 	fd = pages('x');
-	ok(store_snapshot_put(s, key, "", fd, SIZE - 1, &e) == -EINVAL &&
-	   store_snapshot_put(s, key, "", fd, 2 * SIZE, &e) == -EBADMSG &&
+	ok(store_snapshot_put(s, key, &(struct store_snapshot){
+		.fd = fd, .len = SIZE - 1 }, &e) == -EINVAL &&
+	   store_snapshot_put(s, key, &(struct store_snapshot){
+		.fd = fd, .len = 2 * SIZE }, &e) == -EBADMSG &&
 	   get_snapshot(s, key, &e) == -ENOENT,
 	   "nothing is left of one that cannot be: %s", e.msg);
 	close(fd);
@@ -375,6 +378,71 @@ static void test_snapshot(struct store *s, const char *key)
 	   get_snapshot(s, key, &e) == -ENOENT, "what is old goes");
 }
 
+/* by names of 64 times that digit: it has the name id, and is over that one */
+static void put_over(struct store *s, char digit, uint8_t id, uint8_t over)
+{
+	struct store_snapshot snap = {
+		.fd = pages(digit), .len = SIZE, .id = { id }, .over = { over },
+	};
+	char key[STORE_DIGEST] = "";
+	struct err e = { "" };
+
+	memset(key, digit, sizeof(key) - 1);
+	ok(store_snapshot_put(s, key, &snap, &e) == 0, "%c is put in: %s",
+	   digit, e.msg);
+	close(snap.fd);
+}
+
+static int is_there(struct store *s, char digit)
+{
+	char key[STORE_DIGEST] = "";
+	struct err e;
+
+	memset(key, digit, sizeof(key) - 1);
+	return get_snapshot(s, key, &e) == digit;
+}
+
+/* digit was used that many seconds ago */
+static void age(char digit, time_t s)
+{
+	struct timespec t[2] = { { time(NULL) - s, 0 }, { time(NULL) - s, 0 } };
+	char key[STORE_DIGEST] = "";
+
+	memset(key, digit, sizeof(key) - 1);
+	ok(utimensat(AT_FDCWD, file("snapshots/", key), t, 0) == 0,
+	   "%c was used %d s ago", digit, (int)s);
+}
+
+static void test_orphans(struct store *s)
+{
+	const char all[] = "012345";
+	struct store_gc gc = { 0 };
+	struct err e = { "" };
+
+	put_over(s, '0', 10, 10);	/* a base, */
+	put_over(s, '1', 11, 10);	/* one over it, and one over that */
+	put_over(s, '2', 12, 11);
+	put_over(s, '3', 13, 99);	/* these are over none that is there */
+	put_over(s, '4', 14, 13);
+	put_over(s, '5', 15, 99);
+	for (const char *d = all; *d != '5'; d++)
+		age(*d, STORE_ORPHAN_KEPT + 60);
+	ok(store_gc_orphans(s, &gc, &e) == 0 && gc.snapshots == 2 &&
+	   gc.bytes == 2 * (SIZE + 4096),
+	   "what is over nothing goes, and what is over that: %u", gc.snapshots);
+	ok(is_there(s, '0') && is_there(s, '1') && is_there(s, '2') &&
+	   !is_there(s, '3') && !is_there(s, '4'), "it is those");
+	ok(is_there(s, '5'), "one that is new stays");
+	put_over(s, '0', 20, 20);	/* in the place of the base */
+	for (const char *d = "12"; *d; d++)
+		age(*d, STORE_ORPHAN_KEPT + 60);
+	gc = (struct store_gc){ .keep = 1000, .keep_snapshots = 1000 };
+	ok(store_gc(s, &gc, &e) == 0 && gc.snapshots == 2 &&
+	   is_there(s, '0') && !is_there(s, '1') && !is_there(s, '2'),
+	   "what was over another one in its place goes by gc, too: %u",
+	   gc.snapshots);
+}
+
 int main(void)
 {
 	char digest[STORE_DIGEST];
@@ -391,6 +459,7 @@ int main(void)
 		test_damage(s, digest);
 		test_whole(s);
 		test_snapshot(s, digest);
+		test_orphans(s);
 	}
 	store_close(s);
 	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);

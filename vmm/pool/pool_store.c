@@ -206,13 +206,21 @@ static int load(struct store_work *w)
 static int save(struct store_work *w)
 {
 	off_t len = lseek(w->fd, 0, SEEK_END);
-	int rc = len < 0 ? -errno :
-		 store_snapshot_put(w->store, w->key, w->what, w->fd,
-				    (uint64_t)len, &w->err);
+	struct store_snapshot snap = { .fd = w->fd, .len = (uint64_t)len };
+	struct store_gc gc = { 0 };
+	struct err err;
+	int rc;
 
+	memcpy(snap.what, w->what, sizeof(snap.what));
+	memcpy(snap.id, w->head.id, STORE_ID);
+	memcpy(snap.over, w->head.base, STORE_ID);
+	rc = len < 0 ? -errno : store_snapshot_put(w->store, w->key, &snap,
+						   &w->err);
 	if (rc == 0 && w->old[0] && strcmp(w->old, w->key))
 		store_snapshot_drop(w->store, w->old);
-
+	/* it took the place of one that others were over */
+	if (rc == 0 && w->head.is_base)
+		store_gc_orphans(w->store, &gc, &err);
 	close(w->fd);
 	w->fd = -1;
 	return rc;
@@ -396,7 +404,7 @@ static void put(struct pool_ref *r)
 {
 	struct function *f = r->proc.f;
 	struct store_work *w = &r->work;
-	struct snapshot_head h;
+	struct snapshot_head *h = &w->head;
 
 	r->kept = 1;
 	w->saves = 1;
@@ -407,13 +415,13 @@ static void put(struct pool_ref *r)
 	snprintf(w->what, sizeof(w->what), "%s%s", f->name,
 		 f->o.owner[0] ? " of an owner" : "");
 	strcpy(w->old, f->kept_key);
-	if (snapshot_head(w->fd, &h) < 0) {
+	if (snapshot_head(w->fd, h) < 0) {
 		pool_note(f, "store: its snapshot cannot be written");
 		close(w->fd);
 		w->fd = -1;
 		return;
 	}
-	if (key_make(r, f->base ? h.base : NULL, w->key) < 0 ||
+	if (key_make(r, f->base ? h->base : NULL, w->key) < 0 ||
 	    start(w) < 0) {
 		close(w->fd);
 		w->fd = -1;
@@ -421,7 +429,7 @@ static void put(struct pool_ref *r)
 	}
 	if (!f->base_of)
 		return;
-	memcpy(r->id, h.id, sizeof(r->id));
+	memcpy(r->id, h->id, sizeof(r->id));
 	r->has_id = 1;
 	/* it is in its memory, too */
 	close(r->file);
