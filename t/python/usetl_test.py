@@ -71,7 +71,8 @@ class Device:
     def __init__(self) -> None:
         self.dir = tempfile.mkdtemp(prefix="usetl-test-")
         self.requests: list[SimpleNamespace] = []
-        self.open_now = self.open_most = 0
+        self.served: set[socket.socket] = set()
+        self.open_most = 0
         self.lock = threading.Lock()
         self.real_open = os.open
         os.open = self.open             # type: ignore[assignment]
@@ -86,11 +87,21 @@ class Device:
         ours, theirs = socket.socketpair(socket.AF_UNIX,
                                          socket.SOCK_SEQPACKET)
         with self.lock:
-            self.open_now += 1
-            self.open_most = max(self.open_most, self.open_now)
+            self.served.add(theirs)
+        self.open_most = max(self.open_most, self.open_now)
         threading.Thread(target=self.serve, args=(theirs,),
                          daemon=True).start()
         return ours.detach()
+
+    @property
+    def open_now(self) -> int:
+        """So many fetches are open, whether or not their threads have seen
+        that others no longer are."""
+        poll = select.poll()
+        with self.lock:
+            for sock in self.served:
+                poll.register(sock, 0)  # but for POLLHUP, which always counts
+            return len(self.served) - len(poll.poll(0))
 
     def serve(self, sock: socket.socket) -> None:
         body = os.path.join(self.dir, str(sock.fileno()))
@@ -104,8 +115,8 @@ class Device:
             if os.path.exists(body):
                 os.unlink(body)
             with self.lock:
-                self.open_now -= 1
-            sock.close()
+                self.served.remove(sock)
+                sock.close()
 
     def parse(self, head: str) -> SimpleNamespace:
         first, *lines = head.split("\n")
@@ -170,12 +181,13 @@ class Case(unittest.TestCase):
                          "a descriptor was left open")
 
     def wait_closed(self) -> None:
-        # the server threads unlink their bodies a moment after the close
-        for _ in range(200):
-            if self.dev.open_now == 0:
+        self.assertEqual(self.dev.open_now, 0, "a fetch was left open")
+        # the server threads unlink their bodies some time after the close
+        for _ in range(6000):
+            if not self.dev.served:
                 break
             threading.Event().wait(0.01)
-        self.assertEqual(self.dev.open_now, 0, "a fetch was left open")
+        self.assertFalse(self.dev.served, "a server thread did not end")
 
     def last(self) -> SimpleNamespace:
         return self.dev.requests[-1]
