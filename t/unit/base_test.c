@@ -8,6 +8,7 @@
  */
 #include <fcntl.h>
 #include <malloc.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -429,7 +430,8 @@ static void test_base_boots(enum fake_boot how, const char *what)
 
 static void test_killed(void)
 {
-	struct function *f1, *f2;
+	struct function *f1, *f2, *f3;
+	struct function_opts o;
 	unsigned branches;
 	struct call c;
 	pid_t was;
@@ -446,6 +448,19 @@ static void test_killed(void)
 	UNTIL_LATER(is_ready(f2));
 	ok(is_ready(f2) && answers(f2) && fake->bases == 2 && !failed,
 	   "a base is killed: another has another one");
+	/* its socket says so at once, and the loop has yet to hear it */
+	was = fake->base;
+	kill(was, SIGKILL);
+	poll(&(struct pollfd){ f2->base->ref->proc.pidfd, POLLIN, 0 },
+	     1, -1);
+	ok(f2->base->ref->state == REF_READY && is_ready(f2),
+	   "a base is killed, and nobody has heard it");
+	o = plain;
+	o.name = "of an image that is verified";
+	f3 = add_with("f2", &o);
+	UNTIL_LATER(is_ready(f3));
+	ok(is_ready(f3) && answers(f3) && fake->bases == 3 && !failed,
+	   "one that branches from it then waits for the next");
 	branches = fake->branches;
 	was = f1->ref->proc.pid;
 	kill(was, SIGKILL);
@@ -454,7 +469,7 @@ static void test_killed(void)
 		exit(1);
 	UNTIL_LATER(c.done);
 	ok(c.outcome == JOB_OK && fake->branches == branches + 1 &&
-	   fake->bases == 2 && !fake->boots && f1->ref->proc.pid != was,
+	   fake->bases == 3 && !fake->boots && f1->ref->proc.pid != was,
 	   "a function's reference is killed: it branches again");
 	end();
 }

@@ -376,6 +376,12 @@ static int files_open(struct pool_ref *r)
 	return 0;
 }
 
+/* it has ended, which its loop has yet to say; then it is made anew */
+static int gone(int rc)
+{
+	return rc == -EPIPE || rc == -ECONNRESET;
+}
+
 int pool_base_branch(struct pool_ref *r, struct err *err)
 {
 	struct function *base = r->proc.f->base;
@@ -406,6 +412,10 @@ int pool_base_branch(struct pool_ref *r, struct err *err)
 	if (rc < 0) {
 		pool_base_files_close(r);
 		pool_proc_close(&r->proc);
+		if (gone(rc)) {
+			r->tried = 0;
+			return 0;
+		}
 		return err_set(err, rc, CANNOT "%s", strerror(-rc));
 	}
 	r->of = base->ref;
