@@ -16,6 +16,26 @@
 #define KEEP_EVERY_S	0.02
 
 /*
+ * The number of nobody, who is in this file everywhere: to ask for him takes
+ * longer, of services that may know other people.
+ */
+static int find_nobody(uid_t *out)
+{
+	FILE *f = fopen("/etc/passwd", "re");
+	struct passwd *pw = NULL;
+	int found;
+
+	while (f && (pw = fgetpwent(f)) && strcmp(pw->pw_name, "nobody"))
+		;
+	found = pw != NULL;
+	if (found)
+		*out = pw->pw_uid;
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/*
  * The user that clones run as: `user`, else nobody when this process is
  * root, else 0 (no change).
  */
@@ -28,6 +48,8 @@ static int find_uid(const char *user, uid_t *out, struct err *err)
 		return user ? err_set(err, -EPERM, "[serve] user '%s': only "
 				      "root can run clones as another user",
 				      user) : 0;
+	if (!user && find_nobody(out))
+		return 0;
 	errno = 0;
 	pw = getpwnam(user ? user : "nobody");
 	if (!pw && user)
@@ -108,18 +130,27 @@ static void say_no_cgroup(const struct openpool *p, const struct err *why)
 		p->o.say(text);
 }
 
+static void clean_up(struct openpool *p)
+{
+	struct store_gc gc = { .keep_snapshots = STORE_SNAPSHOT_KEPT };
+	struct err why;
+
+	store_gc_snapshots(p->store, &gc, &why);
+}
+
 /* it saves time, and nothing is wrong without it */
 static void open_store(struct openpool *p)
 {
 	const char *dir = p->o.store ? p->o.store : p->conf->store;
 	char text[sizeof(((struct err *)0)->msg) + 64];
-	struct store_gc gc = { .keep_snapshots = STORE_SNAPSHOT_KEPT };
 	struct err why = { "" };
 
 	if (!dir)
 		return;
 	if (store_open(&p->store, dir, 1, &why) == 0) {
-		store_gc_snapshots(p->store, &gc, &why);
+		/* who is in a hurry does when he has something to keep */
+		if (!p->o.hope)
+			clean_up(p);
 		return;
 	}
 	p->store = NULL;
@@ -194,6 +225,8 @@ void openpool_keep(struct openpool *p)
 	ev_timer_start(p->loop, &w);
 	ev_run(p->loop, 0);
 	ev_timer_stop(p->loop, &w);
+	if (p->o.hope)
+		clean_up(p);
 }
 
 void openpool_stop(struct openpool *p)

@@ -213,6 +213,26 @@ int image_open_copy(struct image **out, const char *path,
 	return open_fd(out, &w, fd, err);
 }
 
+int image_again(struct image **out, struct image *img, struct err *err)
+{
+	struct image *again = malloc(sizeof(*again));
+
+	if (again && !img->users) {
+		img->users = malloc(sizeof(*img->users));
+		if (img->users)
+			*img->users = 1;
+	}
+	if (!again || !img->users) {
+		free(again);
+		return err_set(err, -ENOMEM, "out of memory");
+	}
+	++*img->users;
+	*again = *img;
+	again->upper = 0;
+	*out = again;
+	return 0;
+}
+
 static int verify(const struct image *img, const char *what,
 		  const struct image_blob *b, struct err *err)
 {
@@ -275,6 +295,11 @@ void image_close(struct image *img)
 {
 	if (!img)
 		return;
+	if (img->users && --*img->users) {
+		free(img);
+		return;
+	}
+	free(img->users);
 	if (img->map)
 		munmap((void *)img->map, img->size);
 	image_close_layers(img);

@@ -65,6 +65,8 @@ struct image {
 					   image_open_heads() the heads alone */
 	uint64_t size;			/* bytes */
 	uint32_t nodes;			/* of all layers */
+	unsigned *users;		/* how many image_again() has made of it;
+					   NULL: none */
 	int upper;			/* the runtime's files are never read, for
 					   another's of the same digest are:
 					   neither copied nor verified */
@@ -102,6 +104,11 @@ int image_open(struct image **out, const char *path, const char *store,
  */
 int image_open_heads(struct image **out, const char *path, const char *store,
 		     struct err *err);
+/*
+ * The same image once more, which has all but `upper` in common with img: its
+ * descriptors, too.  Each is closed by itself.
+ */
+int image_again(struct image **out, struct image *img, struct err *err);
 /*
  * A read-only descriptor of a copy that nobody else can change, the caller's;
  * or -errno with err set.  Layers in the store are not copied: nobody changes

@@ -85,8 +85,9 @@ static struct function *create(struct function *f, int packages,
 	struct image *img;
 
 	/* all of it: of what f has of its own the runtime is not copied */
-	if ((f->pool->o.copy_images ? image_open_heads : image_open)
-	    (&img, f->img->path, f->img->store, err) < 0)
+	if ((f->pool->o.copy_images ?
+	     image_open_heads(&img, f->img->path, f->img->store, err) :
+	     image_again(&img, f->img, err)) < 0)
 		return NULL;
 	if (!place_same_packages(img, f->img)) {
 		err_set(err, -ESTALE, "'%s' was altered while it was read",
