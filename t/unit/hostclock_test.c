@@ -1,8 +1,8 @@
 /*
  * hostclock_test.c - nobody waits for the counter's rate who asks late enough
  *
- * The kernel's clocks are this test's: each reading takes a microsecond, and the
- * one that goes on while the host sleeps may be read a little early.
+ * The kernel's clocks are this test's: each reading takes a microsecond, and
+ * the one that goes on while the host sleeps may be read a little early.
  */
 #include <stdint.h>
 #include <time.h>

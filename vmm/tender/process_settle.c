@@ -28,8 +28,8 @@
  *     anyway, and sleeps until its time is up: process_parked is no answer to
  *     any order but PARK and LOAD.
  *
- * A child that is new has gone there by itself, from process_leave, since nothing
- * was the guest's to change before.
+ * A child that is new has gone there by itself, from process_leave, since
+ * nothing was the guest's to change before.
  *
  * So nothing is written from outside, and nothing is needed of the kernel but
  * to read /proc/PID/syscall, pagemap and stat.
