@@ -254,6 +254,31 @@ static void damaged(const char *what, long off, const void *bytes, size_t len,
 	   err.msg);
 }
 
+/* one that is open, once more: each goes by itself, and the last takes all */
+static void test_again(int first)
+{
+	struct image *img[2] = { NULL, NULL }, *last;
+	struct err err = { "" };
+	int fd, rc;
+
+	rc = image_open(&img[0], at("a.usetl"), NULL, &err);
+	if (!rc) {
+		img[0]->upper = 1;
+		rc = image_again(&img[1], img[0], &err);
+	}
+	ok(!rc && !img[1]->upper && img[1]->fd == img[0]->fd &&
+	   !strcmp(img[1]->digest, img[0]->digest),
+	   "again: the same image, but for what one has copied: %s", err.msg);
+	if (rc)
+		exit(1);
+	last = img[!first];
+	fd = last->fd;
+	image_close(img[first]);
+	ok(!image_verify(last, &err), "again: number %d is closed", first);
+	image_close(last);
+	ok(fcntl(fd, F_GETFD) < 0, "again: and the other, and the file");
+}
+
 /* what is no file is refused, and nobody waits for who would write to it */
 static void test_no_file(void)
 {
@@ -518,6 +543,8 @@ int main(void)
 	test_lower(1);
 	test_lower(2);
 	test_copy();
+	test_again(0);
+	test_again(1);
 	test_no_file();
 	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
 	return system(command) || plan();
