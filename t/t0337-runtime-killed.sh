@@ -45,8 +45,8 @@ hup() {
 }
 
 is_ready() {
-	ok "$2: $1 is ready" \
-		wait_for "$tmp/serve.err" "'$1' is ready" "$serve_pid"
+	wait_for "$tmp/serve.err" "'$1' is ready" "$serve_pid"
+	like "$2: $1 is ready" "$tmp/serve.err" "'$1' is ready"
 }
 
 answers() {
