@@ -312,8 +312,9 @@ bake_sum() {
 	} | cksum | tr ' ' -
 }
 
-# take_layers: this script's store begins with what bake makes of this host's
-# interpreter, when make has made that.  Not for scripts that test how
+# take_layers: this script's store begins with the layers of this host's
+# interpreter, if make check has baked them.  Scripts that test baking itself do
+# not call it
 take_layers() {
 	layers=$(dirname "$usetl")/t/layers
 	test ! -e "$tmp/data" && test -e "$layers/made" &&
