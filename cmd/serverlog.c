@@ -98,15 +98,19 @@ void serverlog_ready(struct function *f)
 
 /* and where more of it is; lines of a report follow the first */
 void serverlog_cannot_boot(struct function *f, const char *why,
-			   const struct function *now)
+			   struct function *now)
 {
 	size_t line = strcspn(why, "\n");
+	struct function_info i = { .ready = 0 };
+
+	if (now && now != f)
+		function_info(now, &i);
 
 	note(f, "function '%s' cannot boot: %.*s%s%s%s%s%s", function_name(f),
 	     (int)line, why,
 	     path ? "; what it printed, if anything, is in '" : "",
 	     path ? path : "", path ? "'" : "",
-	     now && now != f ? "; its earlier image goes on" : "", why + line);
+	     i.ready ? "; its earlier image goes on" : "", why + line);
 }
 
 void serverlog_note(struct function *f, const char *text)

@@ -41,7 +41,7 @@ void serverlog_use(struct asynclog *log, const struct conf *c);
 void serverlog_ready(struct function *f);
 /* now: who goes on in its place, or NULL */
 void serverlog_cannot_boot(struct function *f, const char *why,
-			   const struct function *now);
+			   struct function *now);
 void serverlog_note(struct function *f, const char *text);
 
 /* of pool_ops; arg is not used */

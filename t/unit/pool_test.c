@@ -779,6 +779,11 @@ static void test_backs_off(void)
 	ok(f->ref->retry_at - on_now(loop) > 4,
 	   "who cannot boot is booted more and more seldom: in %.1f s",
 	   f->ref->retry_at - on_now(loop));
+	fake->boot = BOOT_WELL;
+	function_set(f, &plain);
+	boots = fake->boots;
+	later(0.5);
+	ok(fake->boots == boots + 1, "and at once when something was set");
 	end();
 }
 

@@ -134,10 +134,7 @@ int pool_base_get(struct function *f, struct err *err)
 	f->img->upper = 1;
 	pool_base_refresh_set(b);
 	/* one that could not boot tries it for f at once */
-	if (b->ref->state == REF_DOWN && b->ref->failed) {
-		b->ref->retry_at = 0;
-		function_mark(b);
-	}
+	pool_ref_again(b);
 	return 0;
 }
 

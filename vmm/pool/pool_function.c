@@ -235,6 +235,9 @@ void function_set(struct function *f, const struct function_opts *o)
 		pool_base_refresh_set(f->base);
 	pool_variant_opts(f);
 	supersede(f->pool, f->name);
+	/* it may have failed by what is set otherwise now */
+	for (struct function *b = f; b; b = b->base)
+		pool_ref_again(b);
 	function_mark(f);
 }
 

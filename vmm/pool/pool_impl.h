@@ -375,6 +375,7 @@ int pool_ref_boot(struct pool_ref *r, struct err *err);
 void pool_ref_kill(struct pool_ref *r);
 struct pool_ref *pool_ref_other(struct function *f);	/* the one not f->ref */
 int pool_ref_usable(const struct function *f);	/* ready and verified */
+void pool_ref_again(struct function *f);	/* failed, it tries at once */
 /*
  * Killed, or out of memory, rather than the function's own doing, which was
  * ready before: requests wait for another attempt, as long as they may.

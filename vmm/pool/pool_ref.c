@@ -317,6 +317,14 @@ static int may_boot(const struct function *f, double now)
 	       f->image != IMAGE_BAD;
 }
 
+void pool_ref_again(struct function *f)
+{
+	if (f->ref->state != REF_DOWN || !f->ref->failed)
+		return;
+	f->ref->retry_at = 0;
+	function_mark(f);
+}
+
 void pool_ref_pump(struct function *f, double now)
 {
 	struct pool_ref *r = f->ref, *other = pool_ref_other(f);
