@@ -25,7 +25,7 @@
 #define BUDGET		8192u		/* private pages kept: 32 MB */
 #define WORKSET_MAX	4096u
 /* so few pages cost a shell less than the mapping between them (ahead.c) */
-#define AHEAD_GAP	4u
+#define AHEAD_GAP	1u
 #define USUAL_LEAST	1024u		/* pages that are never too many */
 #define PATIENCE	8u		/* rollbacks until some are, at first */
 #define PATIENCE_MAX	1024u
@@ -91,12 +91,14 @@ uint32_t ram_workset_pages(const struct ram *ram, const uint32_t **page)
 	return n;
 }
 
-/* those of it that are not there yet: how many, in a list of one's own */
+/* those of it that are not there yet: how many, and where */
 static uint32_t workset_missing(const struct ram *ram, const uint32_t **page)
 {
 	static uint32_t list[WORKSET_MAX];
-	uint32_t n = workset_pages(ram), missing = 0;
+	uint32_t n = ram_workset_pages(ram, page), missing = 0;
 
+	if (!ram->ahead.n)
+		return n;
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t p = *(volatile uint32_t *)&ram->ws->page[i];
 
