@@ -172,8 +172,8 @@ uint64_t machine_touch(struct ram *ram, struct cpu_regs *r,
 	for (size_t i = 0; i < n && count < UK_LOG_SIZE / sizeof(*list); i++) {
 		uint64_t a = (uint64_t)page[i] * UK_PAGE;
 
-		/* not the supervisor's: no program could read these */
-		if (a < UK_SYS_BASE || a >= UK_CLOCK)
+		/* below the libOS are pages that no program can read */
+		if (a < UK_SYS_BASE || a >= UK_LIBOS)
 			list[count++] = page[i];
 	}
 	r->rip = UK_STUB + (uint64_t)(stub_touch - stub_user);

@@ -40,7 +40,7 @@ int machine_trap(struct ram *ram, struct cpu_regs *regs, unsigned vector,
 int machine_setup(struct ram *ram, struct err *err);
 /*
  * regs are to have the guest read these pages and ring: the list is in UK_LOG.
- * How many they are: not the supervisor's.
+ * How many they are: those that any program can read.
  */
 uint64_t machine_touch(struct ram *ram, struct cpu_regs *regs,
 		       const uint32_t *page, size_t n);
