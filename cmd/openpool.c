@@ -5,6 +5,9 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cmd/tenderopt.h"
@@ -14,6 +17,8 @@
 
 #define KEEP_S		10.0		/* a full disk's, say */
 #define KEEP_EVERY_S	0.02
+#define LAST_NS		200000		/* between looks for who has ended */
+#define LOOKS		2500
 
 /*
  * The number of nobody, who is in this file everywhere: to ask for him takes
@@ -186,6 +191,32 @@ static int open_all(struct openpool *p, struct err *err)
 	return rc < 0 ? rc : pool_create(&p->pool, p->loop, &po);
 }
 
+/* are there children, ended or not? */
+static int has_children(void)
+{
+	siginfo_t i;
+
+	return waitid(P_ALL, 0, &i, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+/*
+ * What was a child of a child that ended is this process's then, and reaped
+ * here: a process 1 that is no init would not do it.  All of it was killed.
+ */
+static void reap(const struct openpool *p)
+{
+	const struct timespec t = { .tv_nsec = LAST_NS };
+	pid_t pid;
+
+	for (int n = 0; n < LOOKS && !p->others; n += pid == 0) {
+		pid = waitpid(-1, NULL, WNOHANG);
+		if (pid < 0 && errno != EINTR)
+			return;
+		if (pid == 0)
+			nanosleep(&t, NULL);
+	}
+}
+
 int openpool_create(struct openpool *p, const struct openpool_opts *o,
 		    struct err *err)
 {
@@ -193,6 +224,8 @@ int openpool_create(struct openpool *p, const struct openpool_opts *o,
 
 	*p = (struct openpool){ .o = *o, .conf = o->conf };
 	hostclock_begin();
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	p->others = has_children();
 	err->msg[0] = '\0';
 	rc = open_all(p, err);
 	if (rc < 0)
@@ -231,7 +264,10 @@ void openpool_keep(struct openpool *p)
 
 void openpool_stop(struct openpool *p)
 {
-	pool_destroy(p->pool);
+	if (p->pool) {
+		pool_destroy(p->pool);
+		reap(p);
+	}
 	cgroup_close(p->cgroup);
 	p->pool = NULL;
 	p->cgroup = NULL;

@@ -2,7 +2,9 @@
  * openpool.h - a pool and what it stands on: for serve, invoke and bake's trial
  *
  * The tender is chosen, the user looked up, and loop, cgroup and pool are made,
- * all by a configuration.  openpool_destroy() undoes it in reverse order.
+ * all by a configuration.  openpool_destroy() undoes it in reverse order.  This
+ * process adopts what its children leave, and reaps it by then; one that has
+ * children of its own reaps those itself.
  */
 #ifndef CMD_OPENPOOL_H
 #define CMD_OPENPOOL_H
@@ -45,6 +47,7 @@ struct openpool {
 	struct cgroup *cgroup;		/* NULL: functions have sessions */
 	struct store *store;		/* NULL: nothing is kept */
 	int hoped;
+	int others;			/* there were children before */
 	struct pool *pool;
 };
 

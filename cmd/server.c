@@ -10,7 +10,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -414,8 +413,6 @@ int server_run(const struct server_opts *o)
 	watch(&s, &s.term, SIGTERM, on_term);
 	watch(&s, &s.intr, SIGINT, on_term);
 	watch(&s, &s.hup, SIGHUP, on_hup);
-	/* nor would a process 1 that is no init */
-	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	watch(&s, &s.chld, SIGCHLD, on_chld);
 	if (serverlog_begin(s.loop) < 0) {
 		serverlog_say("out of memory");

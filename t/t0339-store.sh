@@ -378,6 +378,39 @@ first=$(json 'd["boot"]')
 ok "a function that is kept is mapped" mapped
 is "and the same" "$(json 'd["boot"]')" "$first"
 is "by a snapshot" "$(by_snapshot)" '"starts_snapshot": 1'
+
+# a process 1 that is no init has what each command has left by its end
+cat >"$tmp/adopts.py" <<'END'
+import ctypes
+import os
+import subprocess
+import sys
+import time
+
+PR_SET_CHILD_SUBREAPER = 36
+ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+status = subprocess.run(sys.argv[1:], check=False).returncode
+time.sleep(0.2)
+left = 0
+try:
+    while True:
+        pid, _ = os.waitpid(-1, os.WNOHANG)
+        left += 1
+        if pid == 0:
+            time.sleep(1)
+except ChildProcessError:
+    pass
+sys.exit(status or left)
+END
+ok "invoke from the store leaves no process, ended or not" \
+	python3 "$tmp/adopts.py" "$usetl" invoke --store "$mine" \
+	"$tmp/kept.usetl"
+ok "nor does one that boots" \
+	python3 "$tmp/adopts.py" "$usetl" invoke "$tmp/kept.usetl"
+ok "nor one of a new clone each" python3 "$tmp/adopts.py" "$usetl" invoke \
+	--repeat 3 --recycle fork "$tmp/kept.usetl"
+ok "nor bake, which tries it" python3 "$tmp/adopts.py" "$usetl" bake \
+	-o "$tmp/left.usetl" "$tmp/src/kept"
 "$usetl" invoke --store "$mine" -d '{"nap": 1}' "$tmp/kept.usetl" \
 	>"$tmp/out" 2>"$tmp/err" &
 pid=$!

@@ -497,7 +497,8 @@ def compile_parallel(spool: int, jobs: list, workers: int) -> list:
     pipes = []
     for i in range(workers):
         r, w = os.pipe()
-        if os.fork() == 0:
+        pid = os.fork()
+        if pid == 0:
             status = 1
             try:
                 os.close(r)
@@ -508,11 +509,12 @@ def compile_parallel(spool: int, jobs: list, workers: int) -> list:
             finally:
                 os._exit(status)
         os.close(w)
-        pipes.append(r)
+        pipes.append((r, pid))
     result = [(None, "not compiled")] * len(jobs)
-    for i, r in enumerate(pipes):
+    for i, (r, pid) in enumerate(pipes):
         with os.fdopen(r, "rb") as f:
             result[i::workers] = marshal.loads(f.read())
+        os.waitpid(pid, 0)
     return result
 
 

@@ -146,8 +146,7 @@ static void function_end(struct function *f)
 	queue_drop(f);
 	for (int s = 0; s <= CLONE_DYING; s++)
 		while ((c = TAILQ_FIRST(&f->clones[s]))) {
-			if (!pool_alone_over(c))
-				kill_and_poll(&c->proc);
+			kill_and_poll(&c->proc);
 			job_drop(c->job);
 			pool_clone_free(c);
 		}

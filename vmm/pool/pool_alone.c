@@ -78,11 +78,6 @@ int pool_alone_start(struct pool_clone *c)
 	return 0;
 }
 
-int pool_alone_over(const struct pool_clone *c)
-{
-	return c->ahead && c->ran;
-}
-
 static int shorter(int fd, uint64_t len)
 {
 	struct stat st;

@@ -364,8 +364,6 @@ void pool_alone_need(struct pool_ref *b);
 int pool_alone_start(struct pool_clone *c);
 /* a line, when what c has mapped is not there any more, else NULL */
 const char *pool_alone_cut(const struct pool_clone *c);
-/* it has answered its only request, and needs nobody to wait for its end */
-int pool_alone_over(const struct pool_clone *c);
 /* it did not come up: neither file is used again */
 void pool_alone_failed(struct pool_clone *c, const char *why);
 
