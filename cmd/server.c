@@ -161,6 +161,7 @@ static int load_file(struct conf **out, const char *path, struct err *err)
 	if (rc < 0 || http_listen_check((*out)->listen, &why) == 0)
 		return rc;
 	conf_destroy(*out);
+	*out = NULL;
 	return err_set(err, -EINVAL, "%s: listen: %.300s", path, why.msg);
 }
 

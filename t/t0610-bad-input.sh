@@ -56,6 +56,10 @@ for listen in 127.0.0.1:99999 127.0.0.1:http 127.0.0.1 80 127.0.0.1:-1 \
 do
 	one "serve -l $listen" 2 "'$listen' is not ADDR:PORT" \
 		timeout 20 "$usetl" serve -l "$listen" "$tmp/echo.usetl"
+	printf '[serve]\nlisten = %s\n' "$listen" >"$tmp/listen.conf"
+	one "listen = $listen" 1 "'$listen' is not ADDR:PORT" \
+		timeout 20 "$usetl" serve -c "$tmp/listen.conf" \
+		"$tmp/echo.usetl"
 done
 one "an unknown command" 2 "unknown command 'bkae'" "$usetl" bkae
 ok "usetl help bake" "$usetl" help bake
