@@ -154,6 +154,41 @@ static void test_anonymous(int pagemap)
 	munmap(p, PAGES * UK_PAGE);
 }
 
+/* as many regions as a walk's own buffer holds not, and no more than ours */
+static int ascends(void *arg, uint64_t from, uint64_t to)
+{
+	struct { uint64_t last, n, wrong; } *a = arg;
+
+	a->wrong += from < a->last;
+	a->last = to;
+	a->n += (to - from) / UK_PAGE;
+	return 0;
+}
+
+static void test_scattered(int pagemap)
+{
+	struct { uint64_t last, n, wrong; } a;
+	uint64_t wrong = 0, lost = 0;
+
+	for (uint64_t many = 500; many < 2100; many += 100) {
+		uint8_t *p = mmap(NULL, many * 2 * UK_PAGE,
+				  PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		madvise(p, many * 2 * UK_PAGE, MADV_NOHUGEPAGE);
+		for (uint64_t i = 0; i < many; i++)
+			p[i * 2 * UK_PAGE] = 1;
+		memset(&a, 0, sizeof(a));
+		pagemap_private(pagemap, (uintptr_t)p, many * 2 * UK_PAGE, 1,
+				ascends, &a);
+		wrong += a.wrong;
+		lost += a.n != many;
+		munmap(p, many * 2 * UK_PAGE);
+	}
+	ok(!wrong && !lost, "pages far apart come once and in order: %lu, %lu",
+	   wrong, lost);
+}
+
 int main(void)
 {
 	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
@@ -161,6 +196,7 @@ int main(void)
 	test_ring();
 	test_settle();
 	test_anonymous(pagemap);
+	test_scattered(pagemap);
 	test_merged(pagemap);
 	return plan();
 }

@@ -45,6 +45,7 @@ static int scan(int fd, uint64_t at, uint64_t end, uint64_t not_of,
 			.return_mask = SCAN_PRESENT,
 		};
 		int n = ioctl(fd, PAGEMAP_SCAN_CALL, &scan), rc;
+		uint64_t seen;
 
 		if (n < 0)
 			return -errno;
@@ -53,9 +54,16 @@ static int scan(int fd, uint64_t at, uint64_t end, uint64_t not_of,
 			if (rc < 0)
 				return rc;
 		}
-		if (scan.walk_end <= at)
+		/*
+		 * Where a walk comes to its end after the kernel's own buffer,
+		 * of 512 regions, has been full, walk_end is where that was.
+		 */
+		seen = n > 0 ? vec[n - 1].end : 0;
+		if (seen < scan.walk_end)
+			seen = scan.walk_end;
+		if (seen <= at)
 			return -EIO;
-		at = scan.walk_end;
+		at = seen;
 	}
 	return 0;
 }
