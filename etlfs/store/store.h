@@ -72,6 +72,11 @@ int store_layer_open(struct store *s, const char *digest, uint64_t len,
  */
 #define STORE_STAMP	160
 int store_stamp(const struct stat *st, char *text, size_t size);
+/*
+ * Before the file is read that a stamp is kept of: from here on it tells of writes
+ * by a mapping, too.  0, or -EOPNOTSUPP where it never does: on tmpfs.
+ */
+int store_stamp_settle(int fd);
 
 /*
  * The same, but for the digest: for who verifies the bytes later, or has done

@@ -17,7 +17,7 @@ int store_layer_open(struct store *s, const char *digest, uint64_t len,
 {
 	char name[80], is[STORE_DIGEST];
 	struct stat st;
-	int fd, rc;
+	int fd, rc, keep;
 
 	name_of(name, digest);
 	fd = store_file_open(s, s->layers, name, &st, err);
@@ -26,11 +26,12 @@ int store_layer_open(struct store *s, const char *digest, uint64_t len,
 	/* that it was used its key says, since its own time is to stay */
 	if ((uint64_t)st.st_size == len && store_whole_knows(s, digest, &st))
 		return fd;
+	keep = store_stamp_settle(fd) == 0 && fstat(fd, &st) == 0;
 	rc = sha256_file(fd, 0, (uint64_t)st.st_size, is);
 	if (rc == 0 && strcmp(is, digest))
 		rc = -EBADMSG;
 	if (rc == 0 && (uint64_t)st.st_size == len) {
-		if (store_whole_put(s, digest, &st, fd) < 0)
+		if (!keep || store_whole_put(s, digest, &st, fd) < 0)
 			store_file_used(fd, &st);
 		return fd;
 	}

@@ -4,13 +4,16 @@
  * To compute a layer's digest takes longer than all that is done with most of
  * them.  So it is remembered of which file it was computed, and how that was
  * changed last, in a key of the layer's digest.  Nobody sets ctime, so a file
- * that anybody has written to since, or put in its place, is another; what a
- * disk has made of one only store_verify() finds.
+ * that anybody has written to since, or put in its place, is another.  That counts
+ * for a writer's mapping, too, once what it had written before is on the disk,
+ * and where files are on a disk; what that has made of one only store_verify()
+ * finds.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +21,10 @@
 
 #define KIND	"whole"
 #define CALM_S	2		/* since it was changed: times are not exact */
+
+/* linux/magic.h: whose files change in a mapping without a time */
+#define TMPFS	0x01021994
+#define RAMFS	0x858458f6
 
 int store_stamp(const struct stat *st, char *text, size_t size)
 {
@@ -31,6 +38,17 @@ int store_stamp(const struct stat *st, char *text, size_t size)
 		     (long long)st->st_mtim.tv_sec, st->st_mtim.tv_nsec,
 		     (long long)st->st_ctim.tv_sec, st->st_ctim.tv_nsec);
 	return n < (int)size ? n : -E2BIG;
+}
+
+int store_stamp_settle(int fd)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) < 0)
+		return -errno;
+	if (fs.f_type == TMPFS || fs.f_type == RAMFS)
+		return -EOPNOTSUPP;
+	return fdatasync(fd) < 0 ? -errno : 0;
 }
 
 int store_whole_knows(struct store *s, const char *digest,

@@ -66,13 +66,23 @@ int pool_trust_knows(struct store *s, const struct image *img)
 	return 1;
 }
 
+static int settle(const struct image *img)
+{
+	int rc = store_stamp_settle(img->fd);
+
+	for (int i = 0; rc == 0 && i < ETLFS_LAYERS; i++)
+		if (img->layer[i].stored)
+			rc = store_stamp_settle(img->layer[i].fd);
+	return rc;
+}
+
 int pool_trust_verify(struct store *s,
 		      int (*verify)(const struct image *img, struct err *err),
 		      const struct image *img, struct err *err)
 {
 	char before[STORE_DIGEST], after[STORE_DIGEST];
 	struct err why;
-	int known = s && key_of(img, before) == 0, rc;
+	int known = s && settle(img) == 0 && key_of(img, before) == 0, rc;
 
 	rc = verify(img, err);
 	/* the same file, all the while that it was read */
