@@ -208,6 +208,12 @@ static int open_again(struct server *s, struct opened *o, struct err *err)
 	return rc;
 }
 
+/* of two that may be NULL, when they were not given */
+static int differ(const char *a, const char *b)
+{
+	return strcmp(a ? a : "", b ? b : "") != 0;
+}
+
 /* of what is opened or made at the start alone, what runs is not as in c */
 static void say_not_yet(const struct server *s, const struct conf *c)
 {
@@ -215,20 +221,24 @@ static void say_not_yet(const struct server *s, const struct conf *c)
 	const struct {
 		const char *key;
 		int differs;
+		const char *but;
 	} not_yet[] = {
-		{ "listen", !s->o->listen && strcmp(c->listen, first->listen) },
-		{ "tender", !s->o->tender && c->tender != first->tender },
+		{ "listen", !s->o->listen && strcmp(c->listen, first->listen),
+		  "" },
+		{ "tender", !s->o->tender && c->tender != first->tender, "" },
 		{ "control", !s->o->control &&
-			     strcmp(c->control ? c->control : "",
-				    first->control ? first->control : "") },
-		{ "windows", c->windows != first->windows },
-		{ "warm", c->warm != first->warm },
+			     differ(c->control, first->control), "" },
+		{ "store", !s->o->store && differ(c->store, first->store),
+		  ", but for the layers of thin images" },
+		{ "windows", c->windows != first->windows, "" },
+		{ "warm", c->warm != first->warm, "" },
 	};
 
 	for (size_t i = 0; i < sizeof(not_yet) / sizeof(not_yet[0]); i++)
 		if (not_yet[i].differs)
 			serverlog_sayf("'%s' has changed: it takes effect at "
-				       "the next start", not_yet[i].key);
+				       "the next start%s", not_yet[i].key,
+				       not_yet[i].but);
 }
 
 static void on_hup(struct ev_loop *loop, struct ev_signal *w, int revents)

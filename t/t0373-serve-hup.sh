@@ -96,6 +96,11 @@ hup "'windows' has changed: it takes effect at the next start"
 like_soon "two keys for the next start: each is said" \
 	"$tmp/serve.err" "'warm' has changed"
 conf "$tmp/three.log"
+sed -i "s|^log.*|&\nstore = $tmp/snaps|" "$tmp/usetl.conf"
+hup "'store' has changed: it takes effect at the next start, but for "
+ok "a store for the next start: it is not made before" \
+	test ! -e "$tmp/snaps"
+conf "$tmp/three.log"
 sed -i 's/^log.*/&\ntender = auto/' "$tmp/usetl.conf"
 hup "configuration was read again"
 unlike "changed back: nothing waits" "$tmp/serve.err" 'next start'
