@@ -70,6 +70,9 @@ os.utime(sys.argv[1], ns=(st.st_atime_ns, st.st_mtime_ns))
 END
 }
 
+# what puts a layer back into that store
+again="bake or pull it again with --thin --store '$store'"
+
 # --- the same as whole
 
 ok "bake" thin one --no-check
@@ -116,6 +119,17 @@ rm -rf "$XDG_DATA_HOME/usetl"
 refused "a store that is not there" \
 	"^usetl invoke: '.*own.usetl' is thin, and there is no store '.*' with" \
 	"$usetl" invoke "$tmp/own.usetl"
+like "what makes that one" "$tmp/err" \
+	"layers: bake or pull it again with --thin, or name the store$"
+refused "another store, which has none of its layers" \
+	"is not in the store '$tmp/snaps': bake or pull it again with --thin --store '$tmp/snaps'$" \
+	"$usetl" invoke --store "$tmp/snaps" "$tmp/own.usetl"
+refused "another store that is not there" \
+	"there is no store '$tmp/none' with its layers: bake or pull it again with --thin --store '$tmp/none', or name the store$" \
+	"$usetl" inspect --store "$tmp/none" "$tmp/own.usetl"
+ok "what that line says" "$usetl" bake --thin --store "$tmp/snaps" \
+	--no-check -o "$tmp/own.usetl" "$tmp/src/one"
+ok "helps" "$usetl" invoke --store "$tmp/snaps" "$tmp/own.usetl"
 
 # two at once
 rm -rf "$store"
@@ -148,13 +162,13 @@ missing() {
 }
 mv "$runtime" "$tmp/runtime"
 missing "a layer that is missing" \
-	"its layer $digest \(runtime\) is not in the store '$store': bake or pull it again$"
+	"its layer $digest \(runtime\) is not in the store '$store': $again$"
 ok "bake makes it anew" thin one --no-check
 ok "which gives the same image" cmp "$tmp/one.usetl" "$tmp/first.usetl"
 answers "which runs"
 truncate -s -4096 "$runtime"
 missing "a layer that was cut short" \
-	"its layer $digest \(runtime\) in the store '$store' cannot be used: it was cut short; bake or pull it again$"
+	"its layer $digest \(runtime\) in the store '$store' cannot be used: it was cut short; $again$"
 ok "bake after that" thin one --no-check
 ok "there is the whole of it" cmp "$runtime" "$tmp/runtime"
 chmod g+w "$packages"
@@ -176,7 +190,7 @@ ln -s "$runtime" "$packages"
 missing "a link in a layer's place" "its layer [0-9a-f]* \(packages\) .*"
 rm "$packages"
 mkdir "$packages"
-missing "a folder in a layer's place" ".*no file; "
+missing "a folder in a layer's place" ".*is a folder; remove it; "
 rmdir "$packages"
 ok "bake after all of that" thin one --no-check
 answers "it runs again"
@@ -187,7 +201,7 @@ answers "it is verified"
 answers "which is remembered"
 flip "$runtime" 20000000
 refused "another bit in a layer, and the old times" \
-	"'.*one.usetl' is thin, and its layer $digest \(runtime\) in the store was altered: bake or pull it again$" \
+	"'.*one.usetl' is thin, and its layer $digest \(runtime\) in the store was altered: $again$" \
 	run
 refused "verify finds it" "was altered: bake" \
 	"$usetl" inspect --store "$store" --verify "$tmp/one.usetl"
@@ -300,7 +314,7 @@ call two 2
 is "and answers" "$status $(cat "$tmp/out")" '200 ["two", 1, 2]'
 kill -HUP "$serve_pid"
 like_soon "it says what is missing when it is to read its images again" \
-	"$tmp/serve.err" "function 'one': '.*one.usetl' is thin, and its layer $digest .* bake or pull it again; it goes on as it was$"
+	"$tmp/serve.err" "function 'one': '.*one.usetl' is thin, and its layer $digest .* $again; it goes on as it was$"
 call one 3
 is "and goes on" "$status $(cat "$tmp/out")" '200 ["one", 1, 3]'
 sed -i 's/"one"\|.one., p/"eins", p/; s/'"'one'"'/"eins"/' "$tmp/src/one/app.py"

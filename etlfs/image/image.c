@@ -253,16 +253,17 @@ static int verify(const struct image *img, const char *what,
 static int verify_stored(const struct image *img, const struct image_layer *l,
 			 struct err *err)
 {
-	char text[SHA256_HEX];
+	char text[SHA256_HEX], how[IMAGE_AGAIN_MAX];
 	int rc = sha256_file(l->fd, 0, l->len, text);
 
 	if (rc == 0 && memcmp(text, l->digest, 64))
 		rc = -EBADMSG;
-	return rc == 0 ? 0 : err_set(err, rc, "'%s' is thin, and its layer "
-				     "%.12s (%s) in the store %s: bake or pull "
-				     "it again", img->path, l->digest, l->name,
+	return rc == 0 ? 0 : err_set(err, rc, "'%.500s' is thin, and its layer "
+				     "%.12s (%s) in the store %s: %s",
+				     img->path, l->digest, l->name,
 				     rc == -EBADMSG ? "was altered" :
-				     "cannot be read");
+				     "cannot be read",
+				     image_again_how(img, how));
 }
 
 int image_verify_layer(const struct image *img, const struct image_layer *l,

@@ -98,6 +98,12 @@ int image_check_index(struct image *img, int layer, struct err *err);
 int image_bad(const struct image *img, const char *what, struct err *err);
 int image_foreign(const struct image *img, struct err *err);
 
+/* --- image_layer.c */
+#define IMAGE_AGAIN_MAX	360
+/* in buf, for the end of an error: what puts a thin image's layers back */
+const char *image_again_how(const struct image *img,
+			    char buf[IMAGE_AGAIN_MAX]);
+
 static inline const struct etlfs_node *layer_nodes(const struct image_layer *l)
 {
 	return (const void *)(l->index + 1);

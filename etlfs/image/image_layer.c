@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -27,15 +28,26 @@ uint64_t image_bytes(const struct image *img)
 	return sum;
 }
 
-#define AGAIN "bake or pull it again"
+const char *image_again_how(const struct image *img,
+			    char buf[IMAGE_AGAIN_MAX])
+{
+	/* the user's own is the one that bake and pull take anyway */
+	snprintf(buf, IMAGE_AGAIN_MAX, "bake or pull it again with --thin"
+		 "%s%.250s%s", img->store ? " --store '" : "",
+		 img->store ? img->store : "", img->store ? "'" : "");
+	return buf;
+}
 
 static int no_store(const struct image *img, const char *dir, int rc,
 		    const struct err *why, struct err *err)
 {
+	char how[IMAGE_AGAIN_MAX];
+
 	if (rc == -ENOENT && *dir)
-		return err_set(err, rc, "'%.400s' is thin, and there is no "
-			       "store '%.400s' with its layers: " AGAIN ", or "
-			       "name the store", img->path, dir);
+		return err_set(err, rc, "'%.280s' is thin, and there is no "
+			       "store '%.280s' with its layers: %s, or name "
+			       "the store", img->path, dir,
+			       image_again_how(img, how));
 	return err_set(err, rc, "'%.400s' is thin, and the store of its "
 		       "layers cannot be opened: %.400s", img->path, why->msg);
 }
@@ -61,16 +73,18 @@ static int find(const struct image *img, struct store *s, const char *dir,
 {
 	struct err why = { "" };
 	int fd = store_layer_find(s, l->digest, l->len, &why);
+	char how[IMAGE_AGAIN_MAX];
 
 	if (fd == -ENOENT)
-		return err_set(err, fd, "'%.400s' is thin, and its layer %.12s "
-			       "(%s) is not in the store '%.400s': " AGAIN,
-			       img->path, l->digest, l->name, dir);
+		return err_set(err, fd, "'%.280s' is thin, and its layer %.12s "
+			       "(%s) is not in the store '%.280s': %s",
+			       img->path, l->digest, l->name, dir,
+			       image_again_how(img, how));
 	if (fd < 0)
-		return err_set(err, fd, "'%.400s' is thin, and its layer %.12s "
-			       "(%s) in the store '%.300s' cannot be used: "
-			       "%.200s; " AGAIN, img->path, l->digest, l->name,
-			       dir, why.msg);
+		return err_set(err, fd, "'%.200s' is thin, and its layer %.12s "
+			       "(%s) in the store '%.200s' cannot be used: "
+			       "%.180s; %s", img->path, l->digest, l->name,
+			       dir, why.msg, image_again_how(img, how));
 	/* a store that is not to be written is as good to read */
 	store_layer_need(s, l->name, l->digest, NULL);
 	return fd;
