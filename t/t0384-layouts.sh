@@ -136,6 +136,9 @@ ok "ctl fork" "$usetl" ctl --control "$sock" fork a
 await_listed 'clones("a")' '[2, 2, 2]'
 is "ctl fork has made that of each layout anew" \
 	"$(grep -c 'a new reference took over' "$tmp/serve.err")" 3
+is "and of each it is said which it was" \
+	"$(sed -n "s/.*function 'a': \(.*\)a new reference took over/\1/p" \
+	"$tmp/serve.err" | sort | tr -d '\n')" 'layout 0: layout 1: layout 2: '
 
 # fewer, more
 conf 'layouts = 1\nmin = 6\nmax = 6' 'a ' 'b pool.min = 0'
@@ -198,14 +201,14 @@ conf 'layouts = 2\nmin = 2\nrefresh = 2s' 'a '
 serve_or_end -c "$tmp/u.conf"
 await_listed 'clones("a")' '[1, 1]'
 together a 2 >"$tmp/were"
-# again WHOSE: that is replaced once more than it has been
+# again WHICH: that is replaced once more than it has been
 again() {
 	line="function 'a': ${1}a new reference took over"
 	times=$(grep -c "$line" "$tmp/serve.err")
 	await said_times "$line" $((times + 1))
 	ok "refresh: $line" said_times "$line" $((times + 1))
 }
-again ''
+again 'layout 0: '
 again 'layout 1: '
 conf 'layouts = 2\nmin = 2\nrefresh = 0' 'a '
 kill -HUP "$serve_pid"

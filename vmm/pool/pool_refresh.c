@@ -14,6 +14,12 @@
 
 #define SPREAD		0.2		/* of refresh: not all at one time */
 
+/* where there are several; a variant's is said of all that it notes */
+static const char *layout(const struct function *f)
+{
+	return LIST_EMPTY(&f->variants) ? "" : "layout 0: ";
+}
+
 void pool_refresh_done(struct pool_ref *r)
 {
 	struct function *f = r->proc.f;
@@ -27,7 +33,7 @@ void pool_refresh_done(struct pool_ref *r)
 		pool_base_refreshed(f);
 		return;
 	}
-	pool_note(f, "a new reference took over");
+	pool_note(f, "%sa new reference took over", layout(f));
 	pool_fork_done(f, NULL);
 }
 
@@ -58,7 +64,7 @@ void pool_refresh_pump(struct function *f)
 	if (next->state != REF_BOOTING)
 		pool_refresh_arm(f);
 	if (rc < 0) {
-		pool_note(f, "no new reference: %s", err.msg);
+		pool_note(f, "%sno new reference: %s", layout(f), err.msg);
 		pool_fork_done(f, err.msg);
 	}
 }
