@@ -30,6 +30,12 @@ static json_t *layouts(struct function *f)
 	return all;
 }
 
+/* of seconds, no more than is of any use to who reads them */
+static double milliseconds(double s)
+{
+	return (double)(long long)(s * 1e3 + 0.5) / 1e3;
+}
+
 static json_t *describe(struct function *f)
 {
 	struct function_info i;
@@ -45,7 +51,8 @@ static json_t *describe(struct function *f)
 			 "clones", describe_clones(&i),
 			 "queued", (int)i.queued,
 			 "shells", (int)i.shells,
-			 "pages", (json_int_t)i.pages, "age", i.age,
+			 "pages", (json_int_t)i.pages,
+			 "age", milliseconds(i.age),
 			 "starts", describe_starts(&i),
 			 "requests", (json_int_t)i.requests,
 			 "errors", (json_int_t)i.errors,
@@ -64,7 +71,8 @@ static void list(struct control_peer *p, const char *name)
 		json_array_append_new(all, describe(f));
 	while ((f = pool_next(pool, f)))
 		json_array_append_new(all, describe(f));
-	text = json_dumps(all, JSON_INDENT(2));
+	/* all digits of a double would be 44.408000000000001 */
+	text = json_dumps(all, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
 	json_decref(all);
 	control_answer(p, text, text ? strlen(text) : 0, NULL, 0);
 }

@@ -49,6 +49,9 @@ is "list: the runtime that one of them shares" "$(listed '[
 	d["runtime"]["level"], d["runtime"]["id"] == d["f"]["base"],
 	d["anew"]["base"], d["runtime"]["pages"] > d["f"]["pages"] > 0]')" \
 	'["runtime", true, 0, true]'
+is "list: ages have no more digits than milliseconds" \
+	"$(sed -n 's/.*"age": //p' "$tmp/out" |
+	grep -cEx '[0-9]+\.[0-9]{1,3},')" 3
 ctl list >"$tmp/out"
 is "list: a table of them" "$(awk '{ print $1 }' "$tmp/out" | tr '\n' ' ')" \
 	'FUNCTION runtime f anew '
