@@ -364,11 +364,15 @@ static void usage(FILE *to)
 /* the command; or NULL, with what is wrong said */
 static const struct verb *choose(struct ctl *c, int argc, char **argv)
 {
-	const struct verb *v = argc ? VERB_FIND(verbs, argv[0]) : NULL;
+	const struct verb *v;
 
-	if (!argc)
+	if (!argc) {
+		fprintf(stderr, "usetl ctl: which command?\n");
 		usage(stderr);
-	else if (!v)
+		return NULL;
+	}
+	v = VERB_FIND(verbs, argv[0]);
+	if (!v)
 		fprintf(stderr, "usetl ctl: unknown command '%s'; see `usetl "
 			"help ctl`\n", argv[0]);
 	else if (argc - 1 != v->arguments)

@@ -15,6 +15,7 @@
 #include "conf/value.h"
 #include "etlfs/image/image.h"
 #include "vmm/guest/place.h"
+#include "vmm/guest/saved.h"
 
 struct inspect {
 	int json, list, verify;
@@ -321,7 +322,7 @@ static int inspect(const struct inspect *in, struct err *err)
 	int rc = image_open(&img, in->path, in->store, err);
 
 	if (rc < 0)
-		return rc;
+		return saved_no_image(in->path, rc, err);
 	if (in->verify) {
 		rc = image_verify(img, err);
 		if (!rc && !in->json && !in->list)

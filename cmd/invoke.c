@@ -316,7 +316,8 @@ static int add(struct run *r, const char *path, struct err *err)
 	int rc = image_open(&img, path, o->store, err);
 
 	if (rc < 0)
-		return r->from ? no_image(o->from, rc, err) : rc;
+		return r->from ? no_image(o->from, rc, err) :
+		       saved_no_image(path, rc, err);
 	if (r->from && strcmp(img->digest, r->from->head.digest)) {
 		image_close(img);
 		err_set(err, -ESTALE, "'%s' is not the image that it was made "

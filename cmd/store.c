@@ -137,13 +137,16 @@ static const struct verb *parse(struct storecmd *c, int argc, char **argv,
 	v = optind + 1 == argc ? VERB_FIND(verbs, argv[optind]) : NULL;
 	if (v && (!c->has_age || v->fn == do_gc))
 		return v;
-	if (v)
+	if (v) {
 		fprintf(stderr, "usetl store: --age is for gc\n");
-	else if (optind + 1 == argc)
+	} else if (optind + 1 == argc) {
 		fprintf(stderr, "usetl store: unknown command '%s'; see `usetl "
 			"help store`\n", argv[optind]);
-	else
+	} else {
+		fprintf(stderr, "usetl store: %s\n", optind == argc ?
+			"which command?" : "one command, without arguments");
 		usage(stderr);
+	}
 	return NULL;
 }
 

@@ -445,6 +445,12 @@ fails "an age for list" 2 "$usetl" store --age 1 list
 fails "a command that is none" 2 "$usetl" store lost
 like "says where those are that there are" "$tmp/err" \
 	"unknown command 'lost'; see .usetl help store."
+fails "no command" 2 "$usetl" store
+is "no command: what is missing, before the usage" "$(sed 2q "$tmp/err")" \
+	"usetl store: which command?
+usage: usetl store [OPTION]... COMMAND"
+fails "two commands" 2 "$usetl" store list gc
+like "two commands: what is said" "$tmp/err" '^usetl store: one command'
 fails "a store that is not there" 1 "$usetl" store --store "$tmp/no" list
 ok "the user's own store, when there is none yet" "$usetl" store list
 plan

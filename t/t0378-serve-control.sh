@@ -93,6 +93,10 @@ wrong() {
 	"$usetl" ctl $1 >"$tmp/out" 2>"$tmp/err"
 	is "ctl $1: what is wrong" "$(cat "$tmp/err")" "usetl ctl: $2"
 }
+"$usetl" ctl >"$tmp/out" 2>"$tmp/err"
+is "ctl: what is missing, before the usage" "$(sed 2q "$tmp/err")" \
+	"usetl ctl: which command?
+usage: usetl ctl [OPTION]... COMMAND [ARGUMENT]..."
 wrong lost "unknown command 'lost'; see \`usetl help ctl\`"
 wrong 'snapshot f' 'snapshot needs NAME FILE'
 wrong 'fork f g' 'fork needs NAME, and no more'

@@ -169,6 +169,16 @@ fails "and not without" 1 env XDG_DATA_HOME="$tmp/none" "$usetl" invoke \
 before=$(find "$tmp/layers" -type f | sort)
 ok "nothing is kept there" test "$before" = "$(find "$tmp/layers" -type f | sort)"
 
+# where an image is wanted
+for c in invoke inspect; do
+	fails "$c of a snapshot" 1 "$usetl" $c "$snap"
+	is "$c of a snapshot: what is for it" "$(cat "$tmp/err")" \
+		"usetl $c: '$snap' is a snapshot, and no image; go on from it: usetl invoke --from '$snap'"
+	fails "$c of another file" 1 "$usetl" $c "$tmp/text"
+	is "$c of another file: what it is not" "$(cat "$tmp/err")" \
+		"usetl $c: '$tmp/text' is not a usetl image"
+done
+
 # usage
 for args in '--trace' '--gdb' 'http://127.0.0.1:1/function/f'
 do

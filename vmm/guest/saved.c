@@ -91,9 +91,19 @@ int saved_write(int fd, struct saved_head *h, const int from[], struct err *err)
 	return rc == 0 ? 0 : err_set(err, rc, "%s", strerror(-rc));
 }
 
+/* fd is closed */
+static uint64_t magic_take(int fd)
+{
+	uint64_t magic;
+
+	if (read(fd, &magic, sizeof(magic)) != sizeof(magic))
+		magic = 0;
+	close(fd);
+	return magic;
+}
+
 int saved_replaceable(const char *path)
 {
-	uint64_t magic = 0;
 	struct stat st;
 	int fd;
 
@@ -102,10 +112,19 @@ int saved_replaceable(const char *path)
 	fd = S_ISREG(st.st_mode) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 	if (fd < 0)
 		return 0;
-	if (read(fd, &magic, sizeof(magic)) < 0)
-		magic = 0;
-	close(fd);
-	return !st.st_size || magic == SAVED_MAGIC;
+	return magic_take(fd) == SAVED_MAGIC || !st.st_size;
+}
+
+int saved_no_image(const char *path, int rc, struct err *err)
+{
+	/* only to look: of a pipe nothing is waited for */
+	int fd = rc != -EINVAL ? -1 :
+		 open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0 || magic_take(fd) != SAVED_MAGIC)
+		return rc;
+	return err_set(err, rc, "'%.400s' is a snapshot, and no image; go on "
+		       "from it: usetl invoke --from '%.400s'", path, path);
 }
 
 /* reading */

@@ -77,6 +77,11 @@ struct saved {
 
 /* is there one, of whatever state, at path?  Or nothing, or an empty file. */
 int saved_replaceable(const char *path);
+/*
+ * rc is why it could not be opened as an image, with *err: where it is one of
+ * these, *err says so, and how to go on from it.  Returns rc.
+ */
+int saved_no_image(const char *path, int rc, struct err *err);
 int saved_open(struct saved **out, const char *path, struct err *err);
 /* takes NULL */
 void saved_close(struct saved *s);
