@@ -95,7 +95,7 @@ finds, man/function.ini.5 what stands beside it); then, from this folder,"
 cat <<END
     python3 t/httpd.py --port $port >/dev/null & httpd=\$!
     $usetl bake -o $demo/total.usetl $demo/total
-    curl -sS -o /dev/null --retry 9 --retry-connrefused -T $demo/orders.csv $http/orders.csv
+    curl -fs -o /dev/null --retry 9 --retry-connrefused -T $demo/orders.csv $http/orders.csv
     $usetl invoke -d @$demo/event.json $demo/total.usetl
     kill \$httpd
 END

@@ -46,6 +46,12 @@ else
 fi
 unset MAKEFLAGS MFLAGS MAKELEVEL DEVELOPER
 ok "README's commands succeed" timeout 300 "$@"
+# a line for each attempt would look as if the commands had failed
+grep -e --retry "$tmp/block" |
+	sed 's/--retry 9/--retry 1/; s,127.0.0.1:[0-9]*,127.0.0.1:1,' >"$tmp/wait"
+is "README waits for two servers" "$(grep -c '^curl .*:1/' "$tmp/wait")" 2
+is "README says nothing while it waits for them" \
+	"$(sh "$tmp/wait" 2>&1 | grep .)" ""
 # what a helper prints would land in the middle of a line of bake's
 is "README's helpers print nothing" "$(grep -cEx '[0-9]+|' "$tmp/out")" 0
 is "README's results: of invoke, of curl, what was posted" \
