@@ -487,6 +487,15 @@ for what in runtime kept; do
 		'its snapshot in the store was cut short while it ran'
 	ok "$what, cut short while it runs: the next one runs" mapped
 done
+# what makes no sense to the guest is looked at once that has crashed
+anew
+dd if=/dev/zero of="$(kind runtime)" bs=64k seek=1 count=128 conv=notrunc \
+	2>"$tmp/dd"
+fails "a runtime of zeros: it crashes" 1 mapped
+like "a runtime of zeros: and why" "$tmp/err" \
+	'its snapshot was damaged, and is gone now; try again'
+ok "a runtime of zeros: the next one runs" mapped
+is "a runtime of zeros: booted" "$(by_snapshot)" '"starts_snapshot": 0'
 anew
 overwrite "$(kind kept)" 40
 wrong "of another base" 'snapshot [0-9a-f]* is of another usetl'

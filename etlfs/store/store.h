@@ -144,6 +144,9 @@ int store_snapshot_open(struct store *s, const char *key,
 int store_snapshot_read(struct store *s, const char *key,
 			const struct store_snapshot *snap, int to,
 			struct err *err);
+/* all of it is read: -EBADMSG where its checksum is another one */
+int store_snapshot_verify(const struct store *s, const char *key,
+			  struct err *err);
 /* it is of no use to anybody */
 void store_snapshot_drop(struct store *s, const char *key);
 

@@ -61,8 +61,6 @@ int store_snapshot_names(const struct store *s, const char *key,
 			 struct store_snapshot *out);
 int store_snapshot_entry(const struct store *s, const char *key,
 			 struct store_entry *e);
-int store_snapshot_verify(const struct store *s, const char *key,
-			  struct err *err);
 
 /* calls visit for each name in a folder but temporary ones; its < 0 ends it */
 int store_each(const struct store *s, int folder,

@@ -15,8 +15,10 @@
  * would have to have its turn.  Until it is up nobody has seen anything of the
  * request, which is then another's.
  */
+#include <errno.h>
 #include <sys/stat.h>
 
+#include "etlfs/store/store.h"
 #include "vmm/pool/pool_impl.h"
 
 int pool_alone_maps(const struct function *f)
@@ -93,6 +95,24 @@ const char *pool_alone_cut(const struct pool_clone *c)
 	       (shorter(r->file, r->work.len) ||
 		shorter(r->of->from, r->of->work.len)) ?
 	       "its snapshot in the store was cut short while it ran" : NULL;
+}
+
+void pool_alone_doubt(struct pool_clone *c)
+{
+	struct pool_ref *const both[] = { c->ref->of, c->ref };
+	struct err why;
+
+	if (!c->alone || !c->ref->stored)
+		return;
+	for (size_t i = 0; i < sizeof(both) / sizeof(both[0]); i++) {
+		const struct store_work *w = &both[i]->work;
+
+		if (store_snapshot_verify(w->store, w->key, &why) != -EBADMSG)
+			continue;
+		pool_store_bad(both[i]);
+		pool_note(c->proc.f, "store: its snapshot was damaged, and is "
+			  "gone now; try again");
+	}
 }
 
 void pool_alone_failed(struct pool_clone *c, const char *why)

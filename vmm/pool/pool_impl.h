@@ -364,6 +364,8 @@ void pool_alone_need(struct pool_ref *b);
 int pool_alone_start(struct pool_clone *c);
 /* a line, when what c has mapped is not there any more, else NULL */
 const char *pool_alone_cut(const struct pool_clone *c);
+/* it crashed: a file that was damaged is not used again, which is said */
+void pool_alone_doubt(struct pool_clone *c);
 /* it did not come up: neither file is used again */
 void pool_alone_failed(struct pool_clone *c, const char *why);
 

@@ -144,6 +144,9 @@ void pool_run_report(struct pool_clone *c, const struct msg *m,
 		.limit_ns = time_limit(f), .text = rep.text,
 		.len = rep.text_len, .stats = rep.stats,
 	};
+	if (rep.code == DIED_SIGNAL || rep.code == DIED_FAULT ||
+	    rep.code == DIED_HOST)
+		pool_alone_doubt(c);
 	c->job = NULL;
 	pool_clone_stop(c);
 	job_finish(f, j, &r);
