@@ -179,6 +179,93 @@ for c in invoke inspect; do
 		"usetl $c: '$tmp/text' is not a usetl image"
 done
 
+# what it lies over, the runtime or packages that functions share, and these
+# booted or come from the server's store
+# module IMPORT VALUE: what it loads is its own
+module() {
+	cat <<END
+import os
+$1
+
+LOADED = os.urandom(8).hex()
+
+def handler(event, context):
+    return {"loaded": LOADED, "x": $2}
+END
+}
+mkdir -p "$tmp/src/over" "$tmp/src/shares"
+module 'import json' 'json.loads("7")' >"$tmp/src/over/app.py"
+module 'import plainpkg' plainpkg.X >"$tmp/src/shares/app.py"
+cat >"$tmp/src/over/function.ini" <<END
+[function]
+name = over
+handler = app.handler
+END
+sed 's/over/shares/' "$tmp/src/over/function.ini" - \
+	>"$tmp/src/shares/function.ini" <<END
+[packages]
+path = $t/functions/preloads/packages
+END
+for of in over shares; do
+	ok "bake $of" "$usetl" bake -o "$tmp/$of.usetl" "$tmp/src/$of"
+done
+cat >"$tmp/shares.conf" <<END
+[function shares]
+image = shares.usetl
+[function over]
+image = over.usetl
+END
+{
+	printf '[serve]\nstore = %s\n' "$tmp/kept"
+	cat "$tmp/shares.conf"
+} >"$tmp/kept.conf"
+
+# goes_on WHEN: a snapshot of each is of what the server has
+goes_on() {
+	for of in over shares; do
+		call $of '{}'
+		was=$(json 'd["loaded"]' | tr -d '"')
+		ok "$1: a snapshot of $of" "$usetl" ctl snapshot $of \
+			"$tmp/$of.snap"
+		ok "$1: $of goes on" from "$tmp/$of.snap" -d '{}'
+		is "$1: from what $of had loaded" "$(loaded)" "$was"
+		rm -f "$tmp/$of.snap"
+	done
+}
+# forked WHEN: the same of new ones
+forked() {
+	for of in over shares; do
+		ok "$1: fork of $of" await "$usetl" ctl fork $of
+	done
+	goes_on "$1, then fork"
+}
+two_bases() {
+	test "$(processes usetl-base | grep -c .)" = 2
+}
+in_store() {
+	test "$("$usetl" store --store "$tmp/kept" list | grep -c .)" = 4
+}
+serve_or_end -c "$tmp/shares.conf"
+ok "no store: packages are shared" await two_bases
+goes_on "no store"
+stop_serve
+serve_or_end -c "$tmp/kept.conf"
+ok "into the store: packages are shared" await two_bases
+ok "into the store: all is there" await in_store
+goes_on "into the store"
+forked "into the store"
+stop_serve
+serve_or_end -c "$tmp/kept.conf"
+ok "from the store: packages are shared" await two_bases
+for of in over shares; do
+	wait_for "$tmp/serve.err" "'$of' is ready" "$serve_pid"
+	like "from the store: $of is" "$tmp/serve.err" \
+		"'$of' is ready: .*from the store"
+done
+goes_on "from the store"
+forked "from the store"
+stop_serve
+
 # usage
 for args in '--trace' '--gdb' 'http://127.0.0.1:1/function/f'
 do

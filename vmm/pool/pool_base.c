@@ -362,10 +362,11 @@ void pool_base_orphans(struct pool_ref *b)
 	each(base, lose, "");
 }
 
-/* its snapshot, and what clones of that learn */
+/* its snapshot, which the store may have had, and what clones of that learn */
 static int files_open(struct pool_ref *r)
 {
-	r->file = memfd_create("usetl-snapshot", MFD_CLOEXEC |
+	r->file = r->from >= 0 ? fcntl(r->from, F_DUPFD_CLOEXEC, 0) :
+		  memfd_create("usetl-snapshot", MFD_CLOEXEC |
 			       MFD_ALLOW_SEALING);
 	r->workset = memfd_create("usetl-workset", MFD_CLOEXEC);
 	if (r->file < 0 || r->workset < 0 ||
@@ -511,7 +512,7 @@ static int place(struct pool_proc *p, const struct pool_ref *r, uint64_t what,
 	int fds[PLACE_FDS] = {
 		[PLACE_FD_PLACE] = place_fd(r, err),
 		[PLACE_FD_APP] = layer_fd(img, ETLFS_LAYER_APP),
-		[PLACE_FD_SNAPSHOT] = what == PLACE_LOAD ? r->from : r->file,
+		[PLACE_FD_SNAPSHOT] = r->file,
 		[PLACE_FD_WORKSET] = r->workset,
 		[PLACE_FD_PACKAGES] = layer_fd(img, ETLFS_LAYER_PACKAGES),
 	};

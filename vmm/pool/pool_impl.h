@@ -170,7 +170,7 @@ struct pool_ref {
 	struct boot_stats stats;
 	/* of a base: what is asked for, in the order of MSG_BRANCH */
 	TAILQ_HEAD(, pool_proc) branching;
-	/* of a function with a base */
+	/* of what has a base: a function, or packages */
 	struct pool_ref *of;		/* what it is a branch of */
 	int file, workset;		/* its snapshot and what clones have
 					   written: memfds, or -1 */

@@ -431,7 +431,12 @@ static void put(struct pool_ref *r)
 		return;
 	memcpy(r->id, h->id, sizeof(r->id));
 	r->has_id = 1;
-	/* it is in its memory, too */
+	/*
+	 * Of a runtime it is a copy of its memory.  What lies over another base
+	 * is the memory itself, and a function's snapshot is no use without it.
+	 */
+	if (f->base)
+		return;
 	close(r->file);
 	r->file = -1;
 }
