@@ -264,6 +264,35 @@ for of in over shares; do
 done
 goes_on "from the store"
 forked "from the store"
+
+# either base is killed: what is below a new one is whole
+# bases: that of packages is a child of the other
+bases() {
+	for p in $(processes usetl-base); do
+		state "$(ps -o ppid= -p "$p" | tr -d ' ')"
+		case $comm in
+		usetl-base) packages=$p ;;
+		*) runtime=$p ;;
+		esac
+	done
+	is "$1: there are two bases" "${packages:+1}${runtime:+1}" 11
+}
+packages='' runtime=''
+bases "before one is killed"
+kill -9 "$packages"
+gone "$packages" >"$tmp/why"
+ok "packages are killed: others boot" await two_bases
+forked "packages are killed"
+packages='' runtime=''
+bases "before the other is killed"
+kill -9 "$runtime"
+gone "$runtime" >"$tmp/why"
+ok "the runtime is killed: another one boots" await two_bases
+fails "the runtime is killed: no snapshot of what was over it" 1 \
+	"$usetl" ctl snapshot shares "$tmp/n"
+like "the runtime is killed: it says what makes one" "$tmp/err" \
+	'its runtime has ended since; fork makes another one'
+forked "the runtime is killed"
 stop_serve
 
 # usage

@@ -260,6 +260,17 @@ void pool_base_refreshed(struct function *base)
 	each(base, refresh, "");
 }
 
+static void not_forked(struct function *f, const char *why)
+{
+	if (f->forking)
+		pool_fork_done(f, why);
+}
+
+void pool_base_not_forked(struct function *base, const char *why)
+{
+	each(base, not_forked, why);
+}
+
 /*
  * What base is of was not what its manifest says.  That is the doing of whoever's
  * file it was, so each of the others has another made, of its own.

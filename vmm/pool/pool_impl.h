@@ -234,7 +234,8 @@ struct function {
 	struct ev_timer refresh;	/* runs while f->ref is READY */
 	int refresh_due;		/* it has run out */
 	LIST_HEAD(, fork_order) forks;	/* who has asked for another */
-	int forking;			/* it is to have one for that */
+	int forking;			/* it is to have one for that; of a
+					   base: one of its functions is */
 	/* pool_variant.c; of a base only which layout it is */
 	unsigned layout;		/* 0, or a variant's number */
 	struct function *variant_of;	/* whose clones are its clones */
@@ -439,6 +440,8 @@ void pool_base_files_close(struct pool_ref *r);
 /* r's snapshot is whole, and nobody can change it */
 int pool_base_sealed(const struct pool_ref *r);
 void pool_base_refreshed(struct function *base); /* its users, too, then */
+/* another reference of it was ordered for its users, and there is none */
+void pool_base_not_forked(struct function *base, const char *why);
 
 /*
  * pool_shell.c

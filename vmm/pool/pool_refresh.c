@@ -29,11 +29,10 @@ void pool_refresh_done(struct pool_ref *r)
 	f->refreshes++;
 	pool_clone_renew(f);
 	pool_refresh_arm(f);
-	if (f->base_of) {
+	if (f->base_of)
 		pool_base_refreshed(f);
-		return;
-	}
-	pool_note(f, "%sa new reference took over", layout(f));
+	else
+		pool_note(f, "%sa new reference took over", layout(f));
 	pool_fork_done(f, NULL);
 }
 
