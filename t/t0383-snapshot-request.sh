@@ -154,4 +154,27 @@ answered "of the one before"
 ok "of the one before: it goes on" from
 same "of the one before"
 stop_serve
+
+# over packages that are shared, booted and then from the server's store
+copy_function goeson
+sed -i '1,/^import/s/^import/import plainpkg\n&/' "$tmp/src/goeson/app.py"
+printf '[packages]\npath = %s\n' "$t/functions/preloads/packages" \
+	>>"$tmp/src/goeson/function.ini"
+ok "bake with packages" "$usetl" bake -o "$tmp/goeson.usetl" "$tmp/src/goeson"
+printf '[serve]\nstore = %s\n[function goeson]\nimage = goeson.usetl\n' \
+	"$tmp/kept" >"$tmp/u.conf"
+in_store() {
+	test "$("$usetl" store --store "$tmp/kept" list | grep -c .)" = 3
+}
+for when in booted "from the store"; do
+	serve_or_end -c "$tmp/u.conf"
+	ok "packages, $when: all is in the store" await in_store
+	begin goeson sleep
+	snapshot "packages, $when"
+	go
+	answered "packages, $when"
+	ok "packages, $when: it goes on" from
+	same "packages, $when"
+	stop_serve
+done
 plan
