@@ -154,7 +154,7 @@ def do_libos_assert(event):
     at = word(LIBOS + 56).value & ~7
     while True:
         top = word(at).value
-        if top % 4096 == 0 and 0x200000000 < top < 0x200000000 + (64 << 20) \
+        if top % 4096 == 0 and KSTACK <= top - 0x200000000 < 64 << 20 \
                 and word(top - KSTACK).value == CANARY:
             break
         at += 8
