@@ -48,16 +48,8 @@ def at_size(bench, mb):
 
     contestants, ready = each_tender(usetl)
     with contextlib.ExitStack() as stack:
-        process = s.zygote(bench, "fork")
-        stack.callback(process.stop)
-
-        def fork():
-            got = process.ask(str(CLONES))
-            s.check("zygote.py", got["result"])
-            return [us / 1e3 for us in got["us"]]
-
         took = bench.sample({
-            **contestants, "fork": fork,
+            **contestants, "fork": s.forks(bench, stack, CLONES),
             **coldstart.named(s, stack, SHELL)}, REPEATS,
             f"clone of {mb} MB", BUDGET)
     os.unlink(s.image)

@@ -101,16 +101,9 @@ def after(name, m, warm, ours, goal):
 def small(bench):
     s = json_function(bench)
     with contextlib.ExitStack() as stack:
-        fork = s.zygote(bench, "fork")
-        stack.callback(fork.stop)
-
-        def forks():
-            got = fork.ask(str(WARM))
-            s.check("zygote.py", got["result"])
-            return [us / 1e3 for us in got["us"]]
-
         ours = contestants(s, stack)
-        m = bench.interleave({**ours, "fork": forks}, REPEATS, "cold")
+        m = bench.interleave({**ours, "fork": s.forks(bench, stack, WARM)},
+                             REPEATS, "cold")
     return [compare(f"first request after pool.idle, {tender}", m, tender,
                     "ms", "fork", FORK, goal, said(ours[tender]))
             for tender, goal in (("kvm", "<= 1.5x"), ("process", "<= 0.5x"))]

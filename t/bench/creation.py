@@ -51,18 +51,6 @@ def containers(bench, s, stack):
     return {"container, crun": run}
 
 
-def zygote(bench, s, stack):
-    process = s.zygote(bench, "fork")
-    stack.callback(process.stop)
-
-    def fork():
-        got = process.ask("8")
-        s.check("zygote.py", got["result"])
-        return [us / 1e3 for us in got["us"]]
-
-    return {"zygote, os.fork()": fork}
-
-
 def goals(found):
     """Rows of what is asked of usetl beside a machine."""
     return [found.compared(
@@ -82,7 +70,8 @@ def figure6(bench):
     with contextlib.ExitStack() as stack:
         took = bench.sample({
             **machines(s, vms), **containers(bench, s, stack),
-            PROCESS: s.fresh, **zygote(bench, s, stack), **contestants(s),
+            PROCESS: s.fresh, "zygote, os.fork()": s.forks(bench, stack, 8),
+            **contestants(s),
             **coldstart.named(s, stack, "usetl shell"),
         }, REPEATS, "creation", BUDGET)
     found = Figure("USETL figure 6", "time to create, to the first result",

@@ -42,6 +42,19 @@ class Subject:
         return peers.zygote(how, self.folder, self.event_path,
                             bench.log(f"{self.name}-{how}"))
 
+    def forks(self, bench, stack, count):
+        """A contestant: milliseconds of so many requests, each by os.fork() of
+        a process that stack ends."""
+        process = self.zygote(bench, "fork")
+        stack.callback(process.stop)
+
+        def ask():
+            got = process.ask(str(count))
+            self.check("zygote.py", got["result"])
+            return [us / 1e3 for us in got["us"]]
+
+        return ask
+
 
 def json_function(bench):
     """The function that most groups measure."""

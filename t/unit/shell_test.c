@@ -9,19 +9,13 @@
 #include <sys/wait.h>
 
 #include "etlfs/bake/pack.h"
-#include "t/unit/fakeref.h"
+#include "t/unit/fakecall.h"
 #include "t/unit/tap.h"
 #include "vmm/pool/pool_impl.h"
 
 #define MS	1000000ull
 #define MB	(1ull << 20)
 #define SHELLS	3
-
-struct call {
-	struct job job;
-	unsigned done;
-	enum outcome outcome;
-};
 
 static char dir[] = "/tmp/usetl-shell.XXXXXX";
 static struct pool *pool;
@@ -155,33 +149,6 @@ static uint64_t starts(struct function *f, enum pool_start how)
 
 	function_info(f, &i);
 	return i.starts[how];
-}
-
-static void on_done(struct job *j, const struct job_result *r)
-{
-	struct call *c = (struct call *)j;
-
-	c->done++;
-	c->outcome = r->outcome;
-}
-
-static void submit(struct function *f, struct call *c, const char *event)
-{
-	memset(c, 0, sizeof(*c));
-	c->job.event = strdup(event);
-	c->job.event_len = strlen(event);
-	c->job.done = on_done;
-	if (pool_submit(f, &c->job) < 0)
-		exit(1);
-}
-
-static int answers(struct function *f)
-{
-	struct call c;
-
-	submit(f, &c, "1");
-	UNTIL(c.done);
-	return c.done == 1 && c.outcome == JOB_OK;
 }
 
 static void test_used(void)
