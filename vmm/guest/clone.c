@@ -442,7 +442,7 @@ static void init(struct clone *c, const struct clone_opts *o)
 
 /*
  * Whoever reads what this program prints hears that there is no more as it
- * ends, and not as a clone does that nobody waits for.
+ * ends, also where it was killed and its clone ends after it.
  */
 static unsigned close_from(const struct clone *c)
 {
